@@ -12,14 +12,15 @@ use stepwright_core::error::ErrorCode;
 use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
 use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
 use stepwright_core::model::{
-    Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
+    AnyModel, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
+    RequestGate, StopReason, ToolChoice,
 };
 use stepwright_core::permission::Effect;
 use stepwright_core::redact::redact;
 use stepwright_core::{
     Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
 };
-use stepwright_models::{Slot, close, retrying_stream, slot};
+use stepwright_models::{Slot, close, note_quota, retrying_stream, slot, throttled};
 
 /// Runs one attempt, or resumes it after a crash.
 pub(crate) async fn run(
@@ -328,11 +329,15 @@ async fn ask(
         );
     }
     let (recording, model) = (cx.clone(), agent.model.id().to_owned());
+    // Of a chain, each model has limits of its own.
+    let ids = agent.model.ids().len();
     let requests = Arc::new(AtomicU32::new(retries + 1));
     let sent = requests.clone();
     let on_retry = move |error: &ModelError, attempt: u32, delay: Duration| {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        hold_off(&model, error, &recording);
+        if ids == 1 {
+            hold_off(&model, error, &recording);
+        }
         sent.store(retries + attempt + 1, Ordering::Relaxed);
         let (attempt, usage) = (retries + attempt, *error.usage);
         let error = model_failed(&model, error, 1, recording.attempt()).data;
@@ -348,11 +353,18 @@ async fn ask(
     }
     let _slot = enter(agent, &request, cx).await;
     let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
-    let mut stream = retrying_stream(&agent.model, request, retry, idle, cx.world(), on_retry);
+    let asked = if ids == 1 {
+        agent.model.clone()
+    } else {
+        AnyModel::new(Through { model: agent.model.clone(), gate: Arc::new(Limits(cx.clone())) })
+    };
+    let mut stream = retrying_stream(&asked, request, retry, idle, cx.world(), on_retry);
     while let Some(event) = stream.next().await {
         let event = event.map_err(|error| {
             *lost = *error.usage;
-            hold_off(agent.model.id(), &error, cx);
+            if ids == 1 {
+                hold_off(agent.model.id(), &error, cx);
+            }
             let requests = requests.load(Ordering::Relaxed);
             model_failed(agent.model.id(), &error, requests, cx.attempt())
         });
@@ -366,6 +378,9 @@ async fn ask(
             ModelEvent::Done(completion) => {
                 let who = completion.model.as_deref().unwrap_or(agent.model.id());
                 let cost = cx.cost(who, &completion.usage);
+                if let Some(quota) = &completion.quota {
+                    note_quota(who, quota, cx.world().now());
+                }
                 return Ok(EventKind::ModelRequestCompleted {
                     cost: Some(cost),
                     turn,
@@ -393,30 +408,76 @@ fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
     }
 }
 
-/// Waits for the limits of the model, which all agents of the process share. Readers see that the
-/// step waits, and it is not idle meanwhile.
+/// Waits for the limits of the model, which all agents of the process share. Of a chain it is the
+/// first, which gets the request unless it is down.
 async fn enter(agent: &AgentDefinition, request: &ModelRequest, cx: &StepContext) -> Slot {
-    // Of a chain it is the first, which gets the request unless it is down.
     let model = agent.model.ids().first().copied().unwrap_or_else(|| agent.model.id());
+    slot(model, tokens_of(model, request), cx.world(), waits(model, cx)).await
+}
+
+/// Returns the tokens of a request that count for limits.
+fn tokens_of(model: &str, request: &ModelRequest) -> u64 {
     let tokens = match Demand::of_request(model, request) {
         Demand::Request { tokens: (input, _), .. } => input / BYTES_OF_TOKEN,
         _ => 0,
     };
-    let tokens = tokens.saturating_add(request.options.max_output_tokens.unwrap_or(0));
-    let waits = |is_first| {
+    tokens.saturating_add(request.options.max_output_tokens.unwrap_or(0))
+}
+
+/// Lets readers see that the step waits, and keeps it from being taken for idle.
+fn waits(model: &str, cx: &StepContext) -> impl FnMut(bool) + Send + 'static {
+    let (model, cx) = (model.to_owned(), cx.clone());
+    move |is_first| {
         if is_first {
             cx.note(format!("waits for the limits of model `{model}`"));
         } else {
             cx.keep_alive();
         }
-    };
-    slot(model, tokens, cx.world(), waits).await
+    }
+}
+
+/// A chain of models, each of which waits for its own limits.
+struct Through {
+    model: AnyModel,
+    gate: Arc<dyn RequestGate>,
+}
+
+impl Model for Through {
+    fn id(&self) -> &str {
+        self.model.id()
+    }
+
+    fn ids(&self) -> Vec<&str> {
+        self.model.ids()
+    }
+
+    fn stream(&self, request: ModelRequest) -> ModelStream {
+        self.model.stream_through(request, self.gate.clone())
+    }
+}
+
+/// The limits of models, which all agents of the process share.
+struct Limits(StepContext);
+
+impl RequestGate for Limits {
+    fn pass(&self, model: &str, request: &ModelRequest, answer: ModelStream) -> ModelStream {
+        let tokens = tokens_of(model, request);
+        throttled(model, tokens, self.0.world(), waits(model, &self.0), answer)
+    }
+
+    fn failed(&self, model: &str, error: &ModelError) {
+        hold_off(model, error, &self.0);
+    }
 }
 
 /// Keeps all agents of the process from sending requests to a model before its provider wants them.
 fn hold_off(model: &str, error: &ModelError, cx: &StepContext) {
+    let now = cx.world().now();
+    if let Some(quota) = &error.quota {
+        note_quota(model, quota, now);
+    }
     if let Some(wait) = error.retry_after {
-        close(model, cx.world().now().plus(wait));
+        close(model, now.plus(wait));
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct DefinitionSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) permissions: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) project_permissions: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) prices: Option<PathBuf>,
     /// The prompt that replaces the one of a step, of a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +64,7 @@ impl DefinitionSource {
             allow_path: definition.doors.allow_path.iter().map(|path| absolute(path)).collect(),
             pass_env: definition.doors.pass_env.clone(),
             permissions: definition.doors.permissions.as_deref().map(absolute),
+            project_permissions: definition.doors.project_permissions.as_deref().map(absolute),
             prices: definition.doors.prices.as_deref().map(absolute),
             prompt: definition
                 .prompt
@@ -84,6 +87,7 @@ impl DefinitionSource {
             allow_path: self.allow_path.clone(),
             pass_env: self.pass_env.clone(),
             permissions: self.permissions.clone(),
+            project_permissions: self.project_permissions.clone(),
             prices: self.prices.clone(),
         }
     }

@@ -24,6 +24,9 @@ pub(crate) enum Exit {
     Stopped = 6,
     /// The run waits for a decision about a step whose outcome is unknown.
     OutcomeUnknown = 7,
+    /// The run did not begin, because a limit of its workflow wants that: it was skipped, or is the
+    /// same as an earlier one.
+    Skipped = 8,
 }
 
 /// The exit code that shells use for a program that Ctrl-C has stopped.
@@ -39,6 +42,7 @@ impl Exit {
             ErrorKind::Cancelled => Self::Cancelled,
             ErrorKind::Store => Self::Store,
             ErrorKind::Released => Self::Stopped,
+            ErrorKind::Skipped => Self::Skipped,
             _ => Self::Failed,
         }
     }

@@ -149,6 +149,9 @@ impl Calls {
     pub fn apply(&mut self, fact: &Event) {
         use EventKind as E;
         match &fact.kind {
+            E::DeciderRecorded { fact: kind } => {
+                self.apply(&Event { kind: (**kind).clone(), ..fact.clone() });
+            }
             E::ToolCallStarted { tool } if is_call(&fact.path) => {
                 self.make(&fact.path, tool);
                 let known = self.known.entry(fact.path.clone()).or_default();

@@ -115,38 +115,31 @@ pub trait StepHost: Send + Sync {
     }
 
     /// Decides about an effect, and asks a person if need be. `asks` is the path of the step or the
-    /// call that waits meanwhile, and `at` the path of the effect.
+    /// call that waits meanwhile, and `at` the path of the effect. A host that forwards to another
+    /// one forwards this too: an effect without a permit happens unasked.
     fn permit<'a>(
         &'a self,
-        _asks: &'a StepPath,
-        _at: &'a StepPath,
-        _attempt: u32,
-        _effect: &'a Effect,
-    ) -> BoxFuture<'a, Result<Permit, StepError>> {
-        Box::pin(std::future::ready(Ok(Permit::Granted)))
-    }
+        asks: &'a StepPath,
+        at: &'a StepPath,
+        attempt: u32,
+        effect: &'a Effect,
+    ) -> BoxFuture<'a, Result<Permit, StepError>>;
 
     /// Returns the verdict about an effect, without asking and without recording it.
-    fn verdict(&self, _at: &StepPath, _effect: &Effect) -> Verdict {
-        Verdict::Allow
-    }
+    fn verdict(&self, at: &StepPath, effect: &Effect) -> Verdict;
 
     /// Reserves what an effect of this step takes from budgets.
     fn reserve<'a>(
         self: Arc<Self>,
-        _step: &'a StepPath,
-        _demand: &'a Demand,
-    ) -> BoxFuture<'a, Result<Admission, StepError>> {
-        Box::pin(std::future::ready(Ok(Admission::Granted(Reservation::free()))))
-    }
+        step: &'a StepPath,
+        demand: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>>;
 
     /// Adds a budget for everything at or beneath `path`, for executors that have one.
-    fn limit(&self, _path: &StepPath, _budget: &Budget) {}
+    fn limit(&self, path: &StepPath, budget: &Budget);
 
     /// Returns the cost of a request to a model.
-    fn cost(&self, _model: &str, _usage: &Usage) -> Cost {
-        Cost::UNPRICED
-    }
+    fn cost(&self, model: &str, usage: &Usage) -> Cost;
 
     /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;
@@ -666,6 +659,30 @@ impl StepHost for Detached {
     }
     fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).call(step, tool)
+    }
+    // Without a run there are no permissions, no budgets and no prices.
+    fn permit<'a>(
+        &'a self,
+        _: &'a StepPath,
+        _: &'a StepPath,
+        _: u32,
+        _: &'a Effect,
+    ) -> BoxFuture<'a, Result<Permit, StepError>> {
+        Box::pin(std::future::ready(Ok(Permit::Granted)))
+    }
+    fn verdict(&self, _: &StepPath, _: &Effect) -> Verdict {
+        Verdict::Allow
+    }
+    fn reserve<'a>(
+        self: Arc<Self>,
+        _: &'a StepPath,
+        _: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>> {
+        Box::pin(std::future::ready(Ok(Admission::Granted(Reservation::free()))))
+    }
+    fn limit(&self, _: &StepPath, _: &Budget) {}
+    fn cost(&self, _: &str, _: &Usage) -> Cost {
+        Cost::UNPRICED
     }
     fn run(&self) -> &RunInfo {
         &self.run

@@ -162,12 +162,16 @@ pub struct Price {
     /// The price of reasoning. By default that of output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<f64>,
+    /// The price of output that is an image. Without it, the cost of an answer with images is not
+    /// known, because such output costs more than text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<f64>,
 }
 
 impl Price {
     /// Creates a price of input and output alone.
     pub const fn new(input: f64, output: f64) -> Self {
-        Self { input, output, cached_input: None, cache_write: None, reasoning: None }
+        Self { input, output, cached_input: None, cache_write: None, reasoning: None, image: None }
     }
 
     /// Returns the cost of a request. If the provider reported no tokens, it is not known.
@@ -180,19 +184,34 @@ impl Price {
         let read = usage.cache_read_tokens.unwrap_or(0).min(input);
         let written = usage.cache_write_tokens.unwrap_or(0).min(input - read);
         let thought = usage.reasoning_tokens.unwrap_or(0).min(output);
+        let drawn = usage.image_tokens.unwrap_or(0).min(output - thought);
+        let image = match self.image {
+            Some(price) => price,
+            None if drawn == 0 || free => 0.0,
+            None => return Cost::UNPRICED,
+        };
         let parts = [
             (input - read - written, self.input),
             (read, self.cached_input.unwrap_or(self.input)),
             (written, self.cache_write.unwrap_or(self.input)),
-            (output - thought, self.output),
+            (output - thought - drawn, self.output),
+            (drawn, image),
             (thought, self.reasoning.unwrap_or(self.output)),
         ];
         Cost::usd(parts.iter().map(|(tokens, price)| *tokens as f64 * price / 1_000_000.0).sum())
     }
 
+    /// Returns the largest cost of a request with so many tokens: its output may be an image.
+    fn at_most(&self, usage: &Usage) -> Cost {
+        let image_tokens = self.image.and(usage.output_tokens);
+        let drawn = self.of(&Usage { image_tokens, ..*usage });
+        let written = self.of(usage);
+        if drawn.nano_usd() > written.nano_usd() { drawn } else { written }
+    }
+
     fn mistake(&self) -> Option<&'static str> {
         let all = [Some(self.input), Some(self.output), self.cached_input, self.cache_write];
-        let mut all = all.into_iter().chain([self.reasoning]).flatten();
+        let mut all = all.into_iter().chain([self.reasoning, self.image]).flatten();
         all.any(|price| !price.is_finite() || price < 0.0).then_some("a price is a number from 0")
     }
 }
@@ -206,6 +225,9 @@ pub const PRICES_AS_OF: &str = "2025-10-01";
 
 /// A built-in price: model, input, cached input, cache write, output.
 type Row = (&'static str, f64, Option<f64>, Option<f64>, f64);
+
+/// The built-in prices of models that draw: model, input, output, output that is an image.
+const DRAWING: &[(&str, f64, f64, f64)] = &[("google:gemini-2.5-flash-image", 0.3, 2.5, 30.0)];
 
 /// The built-in prices, which are those of [`PRICES_AS_OF`]. Only prices that do not depend on the
 /// length of the input are here.
@@ -250,7 +272,10 @@ impl Prices {
             let price = Price { cached_input, cache_write, ..Price::new(input, output) };
             (model.to_owned(), price)
         };
-        Self(BUILT_IN.iter().map(row).collect())
+        let drawing = |&(model, input, output, image): &(&str, f64, f64, f64)| {
+            (model.to_owned(), Price { image: Some(image), ..Price::new(input, output) })
+        };
+        Self(BUILT_IN.iter().map(row).chain(DRAWING.iter().map(drawing)).collect())
     }
 
     /// Sets the price of a model.
@@ -284,6 +309,26 @@ impl Prices {
     /// ```
     pub fn cost(&self, model: &str, usage: &Usage) -> Cost {
         self.of(model).map_or(Cost::UNPRICED, |price| price.of(usage))
+    }
+
+    /// Returns the largest cost of a request with so many tokens. Output may be an image, which
+    /// costs more than text.
+    ///
+    /// ```
+    /// use stepwright_core::cost::{Price, Prices};
+    /// use stepwright_core::message::Usage;
+    /// let mut prices = Prices::default();
+    /// prices.set("in-house:draw", Price { image: Some(30.0), ..Price::new(1.0, 2.0) });
+    /// let most = Usage {
+    ///     input_tokens: Some(0),
+    ///     output_tokens: Some(1_000_000),
+    ///     ..Usage::default()
+    /// };
+    /// assert_eq!(prices.cost("in-house:draw", &most).to_string(), "$2.00");
+    /// assert_eq!(prices.at_most("in-house:draw", &most).to_string(), "$30.00");
+    /// ```
+    pub fn at_most(&self, model: &str, usage: &Usage) -> Cost {
+        self.of(model).map_or(Cost::UNPRICED, |price| price.at_most(usage))
     }
 }
 

@@ -41,6 +41,9 @@ pub enum ErrorKind {
     Store,
     /// The run was left so that it can be resumed, in this process or another.
     Released,
+    /// The run did not begin, because a limit of its workflow wants that: as many runs are under
+    /// way as there may be, or the same run has begun before.
+    Skipped,
 }
 
 /// An error from building, running or looking up a workflow.
@@ -208,6 +211,7 @@ impl Error {
             ErrorKind::NotFound => ErrorId::NOT_FOUND,
             ErrorKind::Store => ErrorId::STORE_UNAVAILABLE,
             ErrorKind::Released => ErrorId::RUN_RELEASED,
+            ErrorKind::Skipped => ErrorId::RUN_SKIPPED,
         })
     }
 

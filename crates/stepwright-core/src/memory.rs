@@ -1,5 +1,7 @@
 //! A store in the memory of this process: for tests, and for runs that end with the process.
 
+mod slots;
+
 use crate::BoxFuture;
 use crate::event::{Event, EventKind, Origin};
 use crate::id::{RunId, SessionId, WorkflowId};
@@ -8,10 +10,11 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
-    Claim, Claimed, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, Signal, StoreError, Watched, page,
+    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued, RunFilter,
+    RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, StoreError, Watched, page,
 };
 use crate::world::Timestamp;
+use slots::Slots;
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::future::ready;
@@ -45,6 +48,7 @@ struct Tables {
     inboxes: HashMap<RunId, Vec<Letter>>,
     drivers: HashMap<Arc<str>, Timestamp>,
     plans: HashMap<String, String>,
+    slots: Slots,
     /// Is cancelled at the next signal; the watchers wait for that.
     signalled: Option<CancellationToken>,
     /// Is cancelled at the next facts of a run; the watchers wait for that.
@@ -345,6 +349,7 @@ impl Tables {
             self.drop_journal(number);
             self.order.retain(|kept| kept != run);
             self.inboxes.remove(run);
+            self.slots.forget(|holder| holder != run.as_str());
             if let Some(followed) = self.followed.remove(run) {
                 followed.cancel();
             }
@@ -461,10 +466,11 @@ impl SessionStore for Memory {
         let mut guard = self.tables();
         let tables = &mut *guard;
         let existed = tables.sessions.remove(session).is_some();
-        let mut gone = Vec::new();
-        tables.runs.retain(|_, (row, journal)| {
+        let (mut gone, mut gone_runs) = (Vec::new(), Vec::new());
+        tables.runs.retain(|run, (row, journal)| {
             let stays = row.session_id != *session;
             if !stays {
+                gone_runs.push(run.clone());
                 gone.push(*journal);
             }
             stays
@@ -474,6 +480,7 @@ impl SessionStore for Memory {
         }
         tables.order.retain(|run| tables.runs.contains_key(run));
         tables.inboxes.retain(|run, _| tables.runs.contains_key(run));
+        tables.slots.forget(|holder| !gone_runs.iter().any(|run| run.as_str() == holder));
         for (_, followed) in tables.followed.drain() {
             followed.cancel();
         }
@@ -540,5 +547,26 @@ impl Leases for Memory {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
         Box::pin(ready(Ok(self.tables().waiting(workflow, now, limit))))
+    }
+
+    fn enter(&self, claim: SlotClaim) -> BoxFuture<'_, Result<Entered, StoreError>> {
+        Box::pin(ready(Ok(self.tables().enter(&claim))))
+    }
+
+    fn leave<'a>(
+        &'a self,
+        scope: &'a str,
+        holder: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.tables().slots.leave(scope, holder);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn queued(&self) -> BoxFuture<'_, Result<Vec<Queued>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().slots.queued())))
+    }
+
+    fn first(&self, claim: FirstClaim) -> BoxFuture<'_, Result<Option<Arc<str>>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().first(&claim))))
     }
 }

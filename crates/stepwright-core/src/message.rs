@@ -267,6 +267,9 @@ pub struct Usage {
     /// The output tokens that were reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
+    /// The output tokens that were images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_tokens: Option<u64>,
 }
 
 impl Usage {
@@ -292,6 +295,7 @@ impl Usage {
             cache_read_tokens: since(self.cache_read_tokens, before.cache_read_tokens),
             cache_write_tokens: since(self.cache_write_tokens, before.cache_write_tokens),
             reasoning_tokens: since(self.reasoning_tokens, before.reasoning_tokens),
+            image_tokens: since(self.image_tokens, before.image_tokens),
         }
     }
 }
@@ -308,6 +312,7 @@ impl AddAssign for Usage {
         add(&mut self.cache_read_tokens, other.cache_read_tokens);
         add(&mut self.cache_write_tokens, other.cache_write_tokens);
         add(&mut self.reasoning_tokens, other.reasoning_tokens);
+        add(&mut self.image_tokens, other.image_tokens);
     }
 }
 

@@ -226,6 +226,59 @@ pub struct Completion {
     pub warning: Option<String>,
     /// The id of the model that answered, if it is one of several.
     pub model: Option<String>,
+    /// The rest of the provider's limits, if it told it.
+    pub quota: Option<Box<Quota>>,
+}
+
+/// The rest of the limits of a provider, as the headers of its last answer told it.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::model::{Quota, QuotaLeft};
+/// let requests = Some(QuotaLeft { left: 0, reset: Duration::from_secs(20) });
+/// let quota = Quota { requests, ..Quota::default() };
+/// assert!(quota.tokens.is_none());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// The rest of the requests.
+    pub requests: Option<QuotaLeft>,
+    /// The rest of the tokens.
+    pub tokens: Option<QuotaLeft>,
+}
+
+/// The rest of one limit of a provider. [`Quota`] has an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaLeft {
+    /// The number that is left.
+    pub left: u64,
+    /// The time until the limit is reset.
+    pub reset: Duration,
+}
+
+/// The gate that a chain of models passes before it asks a model after the first. The first one has
+/// passed it when the chain is asked.
+///
+/// ```
+/// use stepwright_core::model::{ModelError, ModelRequest, ModelStream, RequestGate};
+/// /// Lets each request pass, and reports it.
+/// struct Open;
+/// impl RequestGate for Open {
+///     fn pass(&self, model: &str, _: &ModelRequest, answer: ModelStream) -> ModelStream {
+///         println!("asking {model}");
+///         answer
+///     }
+///     fn failed(&self, model: &str, error: &ModelError) {
+///         println!("{model} did not answer: {error}");
+///     }
+/// }
+/// ```
+pub trait RequestGate: Send + Sync {
+    /// Returns the answer, whose request is sent once it may be.
+    fn pass(&self, model: &str, request: &ModelRequest, answer: ModelStream) -> ModelStream;
+
+    /// Notes the failure of a model, after which the chain may ask another one.
+    fn failed(&self, model: &str, error: &ModelError);
 }
 
 /// The class of a [`ModelError`].
@@ -310,6 +363,8 @@ pub struct ModelError {
     pub hint: Option<String>,
     /// The usage of the failed request, as far as the provider reported it.
     pub usage: Box<Usage>,
+    /// The rest of the provider's limits, if it told it.
+    pub quota: Option<Box<Quota>>,
 }
 
 impl ModelError {
@@ -319,7 +374,7 @@ impl ModelError {
         let retryable = !matches!(kind, Auth | BadRequest | Refused | Provider);
         let message = message.into();
         let (retry_after, status, hint, usage) = (None, None, None, Box::default());
-        Self { kind, retryable, retry_after, status, message, hint, usage }
+        Self { kind, retryable, retry_after, status, message, hint, usage, quota: None }
     }
 
     /// Sets a hint at what to do.
@@ -389,6 +444,12 @@ pub trait Model: Send + Sync + 'static {
 
     /// Requests an answer. Nothing happens until the stream is polled.
     fn stream(&self, request: ModelRequest) -> ModelStream;
+
+    /// Requests an answer from a chain of models, which passes `gate` before each model after the
+    /// first. Other models have nothing to pass.
+    fn stream_through(&self, request: ModelRequest, _gate: Arc<dyn RequestGate>) -> ModelStream {
+        self.stream(request)
+    }
 
     /// Returns a notice that people must see next to every answer, if there is one. For example,
     /// the model is a stand-in and not a language model.
@@ -468,6 +529,9 @@ impl Model for AnyModel {
     }
     fn stream(&self, request: ModelRequest) -> ModelStream {
         self.0.stream(request)
+    }
+    fn stream_through(&self, request: ModelRequest, gate: Arc<dyn RequestGate>) -> ModelStream {
+        self.0.stream_through(request, gate)
     }
     fn notice(&self) -> Option<&str> {
         self.0.notice()

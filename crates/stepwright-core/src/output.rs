@@ -221,6 +221,35 @@ pub struct RunFailure {
     pub attempts: u32,
 }
 
+/// The reason that a run waits for a slot: as many runs of its key are under way as its workflow
+/// allows.
+///
+/// ```
+/// use stepwright_core::output::QueuedFor;
+/// let queued = QueuedFor { key: "acme".into(), max: 2, ahead: 1 };
+/// assert_eq!(queued.to_string(), "queued for key `acme`, of which 2 runs may go on at once");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedFor {
+    /// The key. Empty if all runs of the workflow share one.
+    pub key: Arc<str>,
+    /// The number of runs of the key at once.
+    pub max: u32,
+    /// The number of runs that waited before this one when it began to wait.
+    pub ahead: u32,
+}
+
+impl fmt::Display for QueuedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = if self.max == 1 { "run" } else { "runs" };
+        match &*self.key {
+            "" => f.write_str("queued behind other runs of the workflow")?,
+            key => write!(f, "queued for key `{key}`")?,
+        }
+        write!(f, ", of which {} {runs} may go on at once", self.max)
+    }
+}
+
 /// The output of a run, computed from its events.
 ///
 /// ```
@@ -300,6 +329,9 @@ pub struct RunOutput {
     /// [`StepOutput::stop`](crate::StepOutput::stop).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_at: Option<StepPath>,
+    /// The key whose slots are taken, if the run waits for one: see `concurrency`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<QueuedFor>,
 }
 
 impl RunOutput {

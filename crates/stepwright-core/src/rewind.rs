@@ -239,6 +239,10 @@ fn rewind(kept: &mut Vec<Event>, again: &[StepPath], open: &[StepPath], gently: 
             // The run does not end early any more.
             _ if matches!(event.kind.class(), EventClass::RunStopping) => false,
             _ if event.path.is_root() => id.is_none_or(|id| !void.contains(id)),
+            // A decision that failed is made anew.
+            Place::Again | Place::After if matches!(event.kind.class(), EventClass::Decider(_)) => {
+                false
+            }
             Place::Kept => id.is_none_or(|id| !void.contains(id)),
             Place::Around => match id {
                 Some(id) => !void.contains(id),

@@ -3,6 +3,7 @@
 mod any;
 mod deleting;
 mod error;
+mod slots;
 mod traits;
 
 use crate::event::{Event, EventKind, Origin, Reply};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use any::AnyStore;
 pub use deleting::{Compacted, DeleteRun, DeletedRun};
 pub use error::StoreError;
+pub use slots::{Entered, FirstClaim, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder};
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
 
 /// The longest page of a list, in rows.

@@ -1,7 +1,9 @@
 //! Builds workflows.
 
 use crate::compile::{Settings, compile};
-use crate::define::{AfterSteps, AnyStep, History, IntoStep, add_after};
+use crate::define::{
+    AfterSteps, AnyStep, Concurrency, Dedupe, History, IntoStep, RunLimits, add_after,
+};
 use crate::definition::Definition;
 use crate::gate::{GateSettings, Guard};
 use crate::process::PerProcess;
@@ -69,6 +71,7 @@ pub struct WorkflowBuilder {
     budget: Option<Budget>,
     session_budget: Option<Budget>,
     prices: Option<Prices>,
+    run_limits: RunLimits,
 }
 
 impl Workflow {
@@ -101,6 +104,7 @@ impl Workflow {
             budget: None,
             session_budget: None,
             prices: None,
+            run_limits: RunLimits::default(),
         }
     }
 }
@@ -507,6 +511,18 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Limits how many runs go on at once, by a key of their input. [`Concurrency`] has an example.
+    pub fn concurrency(mut self, limit: Concurrency) -> Self {
+        self.run_limits.concurrency = Some(limit);
+        self
+    }
+
+    /// Recognises runs that are the same, by a key of their input. [`Dedupe`] has an example.
+    pub fn dedupe(mut self, dedupe: Dedupe) -> Self {
+        self.run_limits.dedupe = Some(dedupe);
+        self
+    }
+
     /// Sets prices of models. They override the built-in ones.
     ///
     /// ```
@@ -615,6 +631,9 @@ impl WorkflowBuilder {
             let error = Error::new(ErrorKind::Definition, format!("session budget: {mistake}"));
             return Err(error.with_hint("set a limit of the `session_budget`"));
         }
+        if let Some(mistake) = self.run_limits.mistake() {
+            return Err(Error::new(ErrorKind::Definition, mistake));
+        }
         let mut compiled = compile(&self.name, self.steps, settings)?;
         let guards: Vec<Guard> = self.guards.into_iter().chain(compiled.guards.drain(..)).collect();
         let pauses = self.session_budget.as_ref().is_some_and(|b| b.at_limit == AtLimit::Pause);
@@ -647,6 +666,7 @@ impl WorkflowBuilder {
                 prices: self.prices.map(Arc::new),
                 session: self.session_budget.map(Arc::new),
             },
+            limits: self.run_limits,
         };
         let world = self.world.unwrap_or_else(real_world);
         let dispatching = match self.dispatcher {

@@ -456,6 +456,10 @@ impl Compiler {
                     let what = "a nested workflow cannot set the budget of the session";
                     self.mistake(path, what, "set it on the workflow around it");
                 }
+                if !workflow.definition().limits.is_empty() {
+                    let what = "a nested workflow is not a run, so it cannot limit runs";
+                    self.mistake(path, what, "set the limit on the workflow around it");
+                }
                 let node = u32::try_from(index).unwrap_or(u32::MAX);
                 let offset = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
                 self.guards.extend(workflow.definition().gate.guards.iter().map(|guard| {

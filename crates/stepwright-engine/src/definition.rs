@@ -1,5 +1,6 @@
 //! A checked definition: plan, table, names and digest. It has no store and no runtime.
 
+use crate::define::RunLimits;
 use crate::gate::GateSettings;
 use crate::table::Compiled;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(crate) struct Definition {
     pub(crate) debug: bool,
     /// The permissions, prices and the budget of the session.
     pub(crate) gate: GateSettings,
+    /// The limits of its runs.
+    pub(crate) limits: RunLimits,
 }
 
 impl Definition {

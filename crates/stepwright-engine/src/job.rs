@@ -6,11 +6,13 @@ use crate::interpret::{Flow, Halt, Walk, whole};
 use crate::journal::load_all;
 use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
+use crate::runner::{Admitted, Held, Slot};
 use crate::stop::{Failure, Stop, stop_error};
 use crate::table::Compiled;
 use futures_util::future::BoxFuture;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,6 +42,10 @@ pub(crate) struct Job {
     /// `true` if the driver leaves the run when only deadlines are pending: the dispatcher wakes
     /// the run again.
     pub(crate) leaves: bool,
+    /// The slot that the run needs to go on.
+    pub(crate) slot: Option<Box<Slot>>,
+    /// `true` once the run waits for its slot without a driver.
+    yields: AtomicBool,
     /// The values of the host program.
     values: HostValues,
     /// `true` if the steps are stopped, and not dropped, when the run is cancelled or times out:
@@ -121,6 +127,7 @@ impl Job {
             });
         }
         let (leaves, values) = (false, compiled.values.clone());
+        let (slot, yields) = (None, AtomicBool::new(false));
         Self {
             compiled,
             started,
@@ -129,6 +136,8 @@ impl Job {
             recalled,
             world,
             leaves,
+            slot,
+            yields,
             values,
             unwinds,
             cause,
@@ -177,6 +186,12 @@ impl Job {
             Ok(()) => self.recorder.settle().await,
             Err(stop) => Err(stop),
         };
+        if begun.is_err()
+            && let Some(slot) = &self.slot
+            && self.recorder.was_never_begun().await
+        {
+            slot.leave(&self.recorder, false).await;
+        }
         begun.map_err(|stop| stop_error(&stop))
     }
 
@@ -188,11 +203,12 @@ impl Job {
     /// Returns what is needed to end the run if the future that drives it is dropped.
     pub(crate) fn left(&self) -> Left {
         let (recorder, unwinds) = (self.recorder.clone(), self.unwinds);
+        let slot = self.slot.clone();
         let parts = || {
             let Self { compiled, started, world, values, .. } = self;
             Box::new((compiled.clone(), started.clone(), world.clone(), values.clone()))
         };
-        Left { recorder, unwinds: unwinds.then(parts) }
+        Left { recorder, unwinds: unwinds.then(parts), slot }
     }
 
     /// Drives the run until it ends, or until everything in it waits. Then [`Job::output`] has its
@@ -204,10 +220,17 @@ impl Job {
         let recorder = &self.recorder;
         let ended = self.walk_to_the_end().await;
         recorder.close_readers();
+        if let Some(slot) = self.slot.as_ref().filter(|_| recorder.status().is_terminal()) {
+            // Boxed, because few runs need a slot.
+            Box::pin(slot.leave(recorder, true)).await;
+        }
         match ended {
             Err(Stop::Lost(error)) => {
                 recorder.forget_end();
                 if recorder.was_never_begun().await {
+                    if let Some(slot) = &self.slot {
+                        Box::pin(slot.leave(recorder, false)).await;
+                    }
                     return Err(not_begun(&error));
                 }
                 Err(lost(&error, recorder.take_output()))
@@ -224,7 +247,8 @@ impl Job {
     pub(crate) fn output(&self) -> Result<RunOutput, Error> {
         let mut output = self.recorder.take_output().expect("a run that was driven has begun");
         match output.status {
-            RunStatus::Running if self.recorder.is_released() => {
+            _ if self.yields.load(Ordering::Relaxed) => Err(queued(output)),
+            RunStatus::Running | RunStatus::Pending if self.recorder.is_released() => {
                 output.status = RunStatus::Pending;
                 Err(released(output))
             }
@@ -238,6 +262,13 @@ impl Job {
             return Ok(());
         }
         self.begin()?;
+        if let Some(slot) = &self.slot
+            && let Admitted::Later =
+                Box::pin(slot.wait(&self.recorder, &self.world, self.leaves)).await?
+        {
+            self.yields.store(true, Ordering::Relaxed);
+            return self.recorder.leave().await;
+        }
         let mut flow = self.given();
         let ending = self.walk(&mut flow).await;
         if !matches!(ending, Ending::Walked(_)) {
@@ -395,11 +426,17 @@ impl Job {
             steps.stop(cause.info());
         }
         let again = self.recorder.second_cancel_token();
-        if let Some(ending) = cancellable(again, stages.as_mut()).await {
-            return ending;
-        }
-        everything.stop(FailureInfo::cancelled(AGAIN, StepPath::root()));
-        stages.await
+        let mut rest = pin!(async {
+            if let Some(ending) = cancellable(again, stages.as_mut()).await {
+                return ending;
+            }
+            everything.stop(FailureInfo::cancelled(AGAIN, StepPath::root()));
+            stages.await
+        });
+        // A process that ends does not wait for the steps that run afterwards: they go on where
+        // they were when the run is resumed.
+        let leaving = self.recorder.leaving_token();
+        cancellable(leaving, rest.as_mut()).await.unwrap_or(Ending::Cancelled)
     }
 
     /// Waits for the end of the walk, unless the run is cancelled or its timeout passes before.
@@ -558,6 +595,7 @@ pub(crate) struct Left {
     recorder: Arc<Recorder>,
     /// The parts of the job, if steps run after the others were stopped.
     unwinds: Option<Box<Parts>>,
+    slot: Option<Box<Slot>>,
 }
 
 /// The parts of a job besides its recorder.
@@ -574,7 +612,15 @@ impl Left {
     }
 
     async fn end(self) {
-        let Self { recorder, unwinds } = self;
+        let Self { recorder, unwinds, slot } = self;
+        Self::end_run(recorder.clone(), unwinds).await;
+        if let Some(slot) = slot {
+            let has_begun = !recorder.was_never_begun().await;
+            slot.leave(&recorder, has_begun).await;
+        }
+    }
+
+    async fn end_run(recorder: Arc<Recorder>, unwinds: Option<Box<Parts>>) {
         let Some((parts, store)) = unwinds.zip(recorder.store().cloned()) else {
             return recorder.abandon().await;
         };
@@ -634,6 +680,14 @@ fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
         Some(output) => made.with_output(output),
         None => made,
     }
+}
+
+/// Makes the error of a run that waits for a slot, and is left to the dispatcher meanwhile.
+pub(crate) fn queued(mut output: RunOutput) -> Error {
+    output.status = RunStatus::Pending;
+    let why = output.queued.as_ref().map(ToString::to_string).unwrap_or_default();
+    let what = format!("run `{}` is {why}", output.run_id);
+    Error::new(ErrorKind::Store, what).with_source(Held::queued()).with_output(output)
 }
 
 fn released(output: RunOutput) -> Error {

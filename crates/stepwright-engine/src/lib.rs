@@ -50,8 +50,8 @@ pub use builder::WorkflowBuilder;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{
-    AnyStep, BlockingFn, DeciderFn, FromStep, IntoExecutor, IntoHolds, IntoItems, IntoOutput,
-    IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step,
+    AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoExecutor, IntoHolds,
+    IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step, WhenFull,
 };
 pub use real::real_world;
 pub use run::{

@@ -58,7 +58,10 @@ impl Outcome {
         match answer {
             Ok(output) => Self::Output(Box::new(output.clone())),
             Err(error) => match error.output() {
-                Some(output) if output.is_terminal() => Self::Output(Box::new(output.clone())),
+                // One that waits for a slot is left to its next driver.
+                Some(output) if output.is_terminal() || output.queued.is_some() => {
+                    Self::Output(Box::new(output.clone()))
+                }
                 _ => Self::Lost(error.report()),
             },
         }

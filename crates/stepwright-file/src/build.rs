@@ -6,7 +6,10 @@ use crate::containers::with_common;
 use crate::declared::Declared;
 use crate::definition::Definition;
 use crate::effects::SHELL;
-use crate::format::{AfterItems, Agent as AgentOf, Chosen, Earlier, File, Item, Kind, Text, Word};
+use crate::format::{
+    AfterItems, Agent as AgentOf, Chosen, Earlier, Expr, File, Item, Kind, OnceWithin, RunsAtOnce,
+    Text, Word,
+};
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
@@ -17,14 +20,14 @@ use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::model::Model as _;
-use stepwright_core::permission::Rule;
+use stepwright_core::permission::{Permissions, Rule};
 use stepwright_core::plan::After;
 use stepwright_core::redact::Secrets;
 use stepwright_core::{
     Content, Error, ErrorCode, ErrorId, ErrorKind, Executor, Fingerprint, OnInterrupted,
     StepContext, StepError, StepInput, StepOutput,
 };
-use stepwright_engine::{AnyStep, IntoStep, Step, Workflow, WorkflowBuilder};
+use stepwright_engine::{AnyStep, Concurrency, Dedupe, IntoStep, Step, Workflow, WorkflowBuilder};
 use stepwright_models::limit;
 
 impl Definition {
@@ -61,12 +64,18 @@ impl Definition {
         let granted = Arc::new(Granted { folder, pass_env, secrets });
         let mut builder =
             Builder { file: &self.file, granted, forced, inherited: None }.workflow()?;
-        if let Some(mut permissions) = self.options.permissions.clone() {
+        let project = self.options.project_permissions.clone();
+        // Where the caller says nothing, the caller is asked: a project allows nothing by itself.
+        let own = self.options.permissions.clone();
+        if let Some(mut permissions) = own.or(project.is_some().then(Permissions::default)) {
             if self.options.allow_shell {
                 let all = Rule::new(SHELL[0], None);
                 permissions.allow.extend(all.ok());
             }
             builder = builder.permissions_of("the user", permissions);
+        }
+        if let Some(permissions) = project {
+            builder = builder.permissions_of("the project", permissions);
         }
         if let Some(prices) = self.options.prices.clone() {
             builder = builder.prices(prices);
@@ -164,6 +173,20 @@ impl<'a> Builder<'a> {
         if let Some((budget, _)) = self.file.session_budget.clone() {
             builder =
                 builder.source("session_budget", json!(budget).to_string()).session_budget(budget);
+        }
+        if let Some(RunsAtOnce { key, max, then, .. }) = self.file.concurrency.clone() {
+            let limit = Concurrency::at_most(max).then(then);
+            builder = builder.concurrency(match key {
+                Some(key) => limit.key_async(move |input| key_of(key.clone(), input)),
+                None => limit,
+            });
+        }
+        if let Some(OnceWithin { key, within, .. }) = self.file.dedupe.clone() {
+            let dedupe = Dedupe::within(within);
+            builder = builder.dedupe(match key {
+                Some(key) => dedupe.key_async(move |input| key_of(key.clone(), input)),
+                None => dedupe,
+            });
         }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
@@ -302,6 +325,14 @@ impl<'a> Builder<'a> {
         }
         Ok(agent)
     }
+}
+
+/// Computes the key of a run.
+async fn key_of(key: Expr, input: StepInput) -> Result<Content, StepError> {
+    let found = evaluate(OwnedValues::of(input), move |values, budget| {
+        key.expression.value(values, budget)
+    });
+    found.await.map(Content::from)
 }
 
 /// Removes the secrets from an input, which the journal keeps. Returns the input that replaces

@@ -51,6 +51,9 @@ pub struct Options {
     /// The permissions of the caller. A file can only narrow them with its own. With them, commands
     /// are judged one by one, and [`Options::allow_shell`] allows all of them.
     pub permissions: Option<Permissions>,
+    /// The permissions of the project, which can only narrow those of the caller: each effect needs
+    /// the permission of both. With them alone, the caller is asked about every effect.
+    pub project_permissions: Option<Permissions>,
     /// `true` if no person can be asked: an effect that needs a permission is refused then.
     pub unattended: bool,
     /// The prices of models. They override the built-in ones.

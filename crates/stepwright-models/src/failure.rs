@@ -1,6 +1,7 @@
 //! Failures of a provider as errors of the core: the cause, and what to do about it.
 
 use crate::key::Key;
+use crate::quota::quota;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 use std::time::Duration;
@@ -41,6 +42,7 @@ impl Speaker {
         let mut error = self.by_status(status, &said, headers);
         error.status = Some(status.as_u16());
         error.retry_after = retry_after(headers).or(said.retry_after);
+        error.quota = quota(headers);
         self.redacted(error)
     }
 
@@ -304,7 +306,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` as seconds since 1970 began.
-fn unix_seconds(date: &str) -> Option<u64> {
+pub(crate) fn unix_seconds(date: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut words = date.split_once(", ")?.1.split(' ');
@@ -314,7 +316,15 @@ fn unix_seconds(date: &str) -> Option<u64> {
     let year: u64 = words.next()?.parse().ok()?;
     let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if !(1970..10_000).contains(&year) || !(1..=31).contains(&day) {
+    seconds_of((year, month, day), (hour, minute, second))
+}
+
+/// Returns a date and a time as seconds since 1970 began.
+pub(crate) fn seconds_of(
+    (year, month, day): (u64, u64, u64),
+    (hour, minute, second): (u64, u64, u64),
+) -> Option<u64> {
+    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     // Days from civil, with the year beginning in March so that the leap day comes last.

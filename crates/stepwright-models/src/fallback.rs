@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use stepwright_core::model::{
-    AnyModel, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
+    AnyModel, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream, RequestGate,
 };
 
 /// The maximum number of models in a chain.
@@ -51,6 +51,18 @@ impl Fallback {
         Self { id, models: models.into(), notice }
     }
 
+    fn chain(&self, request: ModelRequest, gate: Option<Arc<dyn RequestGate>>) -> ModelStream {
+        Chain {
+            models: self.models.clone(),
+            next: 0,
+            request,
+            gate,
+            stream: stream::empty().boxed(),
+            failures: Vec::new(),
+        }
+        .boxed()
+    }
+
     /// Returns the models, in order.
     pub fn models(&self) -> &[AnyModel] {
         &self.models
@@ -67,14 +79,11 @@ impl Model for Fallback {
     }
 
     fn stream(&self, request: ModelRequest) -> ModelStream {
-        Chain {
-            models: self.models.clone(),
-            next: 0,
-            request,
-            stream: stream::empty().boxed(),
-            failures: Vec::new(),
-        }
-        .boxed()
+        self.chain(request, None)
+    }
+
+    fn stream_through(&self, request: ModelRequest, gate: Arc<dyn RequestGate>) -> ModelStream {
+        self.chain(request, Some(gate))
     }
 
     fn notice(&self) -> Option<&str> {
@@ -100,6 +109,7 @@ struct Chain {
     /// The number of models that were asked.
     next: usize,
     request: ModelRequest,
+    gate: Option<Arc<dyn RequestGate>>,
     stream: BoxStream<'static, Result<ModelEvent, ModelError>>,
     /// The failures of the models before.
     failures: Vec<String>,
@@ -115,6 +125,13 @@ impl Stream for Chain {
         }
         loop {
             let item = ready!(this.stream.poll_next_unpin(cx));
+            if let (Some(Err(error)), Some(gate)) = (&item, &this.gate) {
+                let model = &this.models[this.next - 1];
+                // A chain within this one has noted it.
+                if model.ids().len() == 1 {
+                    gate.failed(model.id(), error);
+                }
+            }
             match item {
                 Some(Err(error)) if !this.request_is_spent() && is_down(&error) => {
                     let id = this.models[this.next - 1].id();
@@ -153,7 +170,17 @@ impl Stream for Chain {
 impl Chain {
     /// Asks the next model.
     fn ask(&mut self) {
-        self.stream = self.models[self.next].stream(self.request.clone());
+        let (model, request) = (&self.models[self.next], self.request.clone());
+        self.stream = match &self.gate {
+            None => model.stream(request),
+            Some(gate) if self.next == 0 => model.stream_through(request, gate.clone()),
+            Some(gate) => {
+                // The first of a chain within this one passes here.
+                let first = model.ids().first().copied().unwrap_or_else(|| model.id());
+                let answer = model.stream_through(request.clone(), gate.clone());
+                gate.pass(first, &request, answer)
+            }
+        };
         self.next += 1;
     }
 

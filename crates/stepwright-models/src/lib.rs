@@ -51,6 +51,8 @@ pub mod offline;
 #[cfg(feature = "providers")]
 mod provider;
 #[cfg(feature = "providers")]
+mod quota;
+#[cfg(feature = "providers")]
 mod reader;
 pub mod registry;
 pub mod retry;
@@ -66,7 +68,7 @@ mod unknown;
 
 pub use fallback::{Fallback, MODELS_MAX};
 pub use guard::{Guarded, guarded, guarded_stream};
-pub use limits::{ModelLimits, Slot, close, limit, slot};
+pub use limits::{ModelLimits, Slot, close, limit, note_quota, slot, throttled};
 pub use offline::Offline;
 #[cfg(feature = "providers")]
 pub use provider::Provider;

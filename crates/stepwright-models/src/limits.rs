@@ -3,12 +3,16 @@
 //! Limits of nested containers multiply, and those of concurrent runs add up. A provider counts all
 //! requests together, and so does this.
 
+use futures_util::{Stream, StreamExt as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use stepwright_core::{Timestamp, World};
+use stepwright_core::model::{ModelError, ModelEvent, ModelStream, Quota, QuotaLeft};
+use stepwright_core::{BoxFuture, Timestamp, World};
 
 /// The length of the window in which requests and tokens are counted.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -59,6 +63,9 @@ struct State {
     recent: VecDeque<(Timestamp, u64)>,
     /// The time before which the provider wants no request.
     closed_until: Timestamp,
+    /// The rest of the provider's own limits, and when they are reset.
+    requests_left: Option<(u64, Timestamp)>,
+    tokens_left: Option<(u64, Timestamp)>,
     waiting: Vec<Waker>,
 }
 
@@ -147,6 +154,93 @@ pub fn close(model: &str, until: Timestamp) {
     }
 }
 
+/// Notes the rest of a provider's limits, which its answer told: no request is sent to the model
+/// that does not fit into it before it is reset.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// # use stepwright_core::World;
+/// use std::time::Duration;
+/// use stepwright_core::model::{Quota, QuotaLeft};
+/// use stepwright_models::{note_quota, slot};
+/// # let world = World::seeded(0);
+/// let requests = Some(QuotaLeft { left: 1, reset: Duration::from_secs(20) });
+/// note_quota("in-house:busy", &Quota { requests, tokens: None }, world.now());
+/// assert!(slot("in-house:busy", 100, &world, |_| {}).now_or_never().is_some());
+/// assert!(slot("in-house:busy", 100, &world, |_| {}).now_or_never().is_none());
+/// ```
+pub fn note_quota(model: &str, quota: &Quota, now: Timestamp) {
+    let mut all = LIMITERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let limiter = all.entry(model.to_owned()).or_default().clone();
+    drop(all);
+    let mut state = limiter.state();
+    let at = |left: Option<QuotaLeft>| left.map(|left| (left.left, now.plus(left.reset)));
+    state.requests_left = at(quota.requests).or(state.requests_left);
+    state.tokens_left = at(quota.tokens).or(state.tokens_left);
+}
+
+/// Returns an answer whose request is sent once the limits of the model let it. While it waits, the
+/// stream gives signs of life, and `waits` is called as by [`slot`].
+///
+/// ```
+/// # use futures_util::{FutureExt as _, StreamExt as _, stream};
+/// # use stepwright_core::World;
+/// use stepwright_core::model::ModelStream;
+/// use stepwright_models::throttled;
+/// # let world = World::seeded(0);
+/// let answer: ModelStream = stream::empty().boxed();
+/// let mut answer = throttled("in-house:free", 100, &world, |_| {}, answer);
+/// assert!(answer.next().now_or_never().unwrap().is_none());
+/// ```
+pub fn throttled(
+    model: &str,
+    tokens: u64,
+    world: &World,
+    mut waits: impl FnMut(bool) + Send + 'static,
+    answer: ModelStream,
+) -> ModelStream {
+    let (model, world) = (model.to_owned(), world.clone());
+    let signs = Arc::new(AtomicU32::new(0));
+    let given = signs.clone();
+    let entering = async move {
+        let waits = |is_first| {
+            given.fetch_add(1, Ordering::Relaxed);
+            waits(is_first);
+        };
+        slot(&model, tokens, &world, waits).await
+    };
+    Throttled { entering: Some(Box::pin(entering)), signs, slot: None, answer }.boxed()
+}
+
+/// An answer that waits for a slot, and keeps it.
+struct Throttled {
+    entering: Option<BoxFuture<'static, Slot>>,
+    signs: Arc<AtomicU32>,
+    slot: Option<Slot>,
+    answer: ModelStream,
+}
+
+impl Stream for Throttled {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(entering) = &mut self.entering {
+            match entering.as_mut().poll(cx) {
+                Poll::Ready(slot) => (self.entering, self.slot) = (None, Some(slot)),
+                Poll::Pending if self.signs.swap(0, Ordering::Relaxed) > 0 => {
+                    return Poll::Ready(Some(Ok(ModelEvent::Heartbeat)));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        let item = ready!(self.answer.poll_next_unpin(cx));
+        if item.is_none() {
+            self.slot = None;
+        }
+        Poll::Ready(item)
+    }
+}
+
 enum Entry {
     Entered,
     Full,
@@ -166,6 +260,16 @@ impl Limiter {
         if state.closed_until > now {
             return Entry::Later(state.closed_until.since(now));
         }
+        state.requests_left = state.requests_left.filter(|(_, reset)| *reset > now);
+        state.tokens_left = state.tokens_left.filter(|(_, reset)| *reset > now);
+        if let Some((0, reset)) = state.requests_left {
+            return Entry::Later(reset.since(now));
+        }
+        if let Some((left, reset)) = state.tokens_left
+            && left < tokens.max(1)
+        {
+            return Entry::Later(reset.since(now));
+        }
         if state.limits.concurrency.is_some_and(|most| state.under_way >= most.max(1)) {
             return Entry::Full;
         }
@@ -180,6 +284,13 @@ impl Limiter {
             return Entry::Later(oldest.plus(WINDOW).since(now));
         }
         state.under_way += 1;
+        // Those under way are not in what the provider has told.
+        if let Some((left, _)) = &mut state.requests_left {
+            *left -= 1;
+        }
+        if let Some((left, _)) = &mut state.tokens_left {
+            *left -= tokens.min(*left);
+        }
         if state.limits.per_minute.is_some() || state.limits.tokens_per_minute.is_some() {
             state.recent.push_back((now, tokens));
         }

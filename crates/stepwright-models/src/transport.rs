@@ -4,6 +4,7 @@ use crate::catalogue::Wire;
 use crate::failure::Speaker;
 use crate::framing::EVENT_BYTES_MAX;
 use crate::long::LongTexts;
+use crate::quota::quota;
 use crate::reader::{Notes, Read, Reader, Wrong};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -15,7 +16,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::BoxFuture;
-use stepwright_core::model::{ModelError, ModelErrorKind};
+use stepwright_core::model::{ModelError, ModelErrorKind, Quota};
 use stepwright_http::{causes, reqwest};
 
 /// The longest time for a provider to accept a connection. The guard limits the silence after
@@ -412,6 +413,7 @@ fn broken(error: reqwest::Error, speaker: &Speaker) -> ModelError {
 pub(crate) struct Heard {
     pieces: AtomicU64,
     request_id: OnceLock<String>,
+    quota: OnceLock<Box<Quota>>,
     notes: Mutex<Notes>,
     /// The texts of the answer that do not go through the library.
     pub(crate) texts: Arc<LongTexts>,
@@ -435,6 +437,9 @@ impl Heard {
         if let Some(id) = ids.find(|id| !id.is_empty()) {
             let _ = self.request_id.set(id.to_owned());
         }
+        if let Some(quota) = quota(headers) {
+            let _ = self.quota.set(quota);
+        }
     }
 
     /// A piece of it has come.
@@ -445,6 +450,11 @@ impl Heard {
     /// Returns the number of pieces that have arrived.
     pub(crate) fn pieces(&self) -> u64 {
         self.pieces.load(Ordering::Relaxed)
+    }
+
+    /// Returns the rest of the provider's limits, if it told it.
+    pub(crate) fn quota(&self) -> Option<Box<Quota>> {
+        self.quota.get().cloned()
     }
 
     /// Returns the provider's id of the request, if it sent one.

@@ -168,6 +168,8 @@ pub(crate) struct Dialect {
     pub(crate) json_names: bool,
     /// Locks session `$1` and its runs before they are deleted, from the outside in.
     pub(crate) lock_session: &'static [&'static str],
+    /// Locks scope `$1` of slots until the transaction ends.
+    pub(crate) lock_scope: &'static [&'static str],
     /// Deletes drivers that were last seen before `$1` and drive nothing.
     pub(crate) forget_drivers: &'static str,
     /// Inserts a fact. The mark of the change, where there are marks, is its last value.

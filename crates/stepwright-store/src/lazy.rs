@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, Signal, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
+    RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, Verified, Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
@@ -190,5 +190,21 @@ impl Leases for LazyStore {
         limit: usize,
     ) -> Answer<'a, Vec<RunRow>> {
         Box::pin(async move { self.store().await?.waiting(workflow, now, limit).await })
+    }
+
+    fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {
+        Box::pin(async move { self.store().await?.enter(claim).await })
+    }
+
+    fn leave<'a>(&'a self, scope: &'a str, holder: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.store().await?.leave(scope, holder).await })
+    }
+
+    fn queued(&self) -> Answer<'_, Vec<Queued>> {
+        Box::pin(async move { self.store().await?.queued().await })
+    }
+
+    fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
+        Box::pin(async move { self.store().await?.first(claim).await })
     }
 }

@@ -2,15 +2,15 @@
 
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
-use crate::operations::{deleting, journal, opening, runs, sessions, signals, verify};
+use crate::operations::{deleting, journal, opening, runs, sessions, signals, slots, verify};
 use crate::rows::Effect;
 use crate::shared::Texts;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, Signal, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
+    RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, Verified, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -232,5 +232,22 @@ impl<B: Backend> Leases for SqlStore<B> {
     ) -> Answer<'a, Vec<RunRow>> {
         let waiting = runs::Waiting { workflow: workflow.clone(), now, limit };
         Box::pin(self.backend().read(waiting))
+    }
+
+    fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {
+        Box::pin(self.backend().write(Told::None, slots::Enter(claim)))
+    }
+
+    fn leave<'a>(&'a self, scope: &'a str, holder: &'a str) -> Answer<'a, ()> {
+        let leave = slots::Leave { scope: scope.to_owned(), holder: holder.to_owned() };
+        Box::pin(self.backend().write(Told::None, leave))
+    }
+
+    fn queued(&self) -> Answer<'_, Vec<Queued>> {
+        Box::pin(self.backend().read(slots::Waiting))
+    }
+
+    fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
+        Box::pin(self.backend().write(Told::None, slots::First(claim)))
     }
 }

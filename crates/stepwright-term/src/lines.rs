@@ -4,6 +4,7 @@ use crate::excerpt::{short, value_of};
 use crate::moment::utc;
 use crate::text::{harmless, percent};
 use crate::waiting::{replied, waits};
+use stepwright_core::output::QueuedFor;
 use stepwright_core::permission::Verdict;
 use stepwright_core::{ContainerKind, Decision, Event, EventKind, StepStatus};
 
@@ -56,6 +57,20 @@ pub fn line(event: &Event) -> Option<String> {
                 format!("workflow retried: {one} and {more} more begin again")
             }
         },
+        E::WorkflowQueued { key, max, ahead } => {
+            let queued = QueuedFor { key: short(key).into(), max: *max, ahead: *ahead };
+            let ahead = match ahead {
+                0 => String::new(),
+                1 => ", behind 1 other".to_owned(),
+                count => format!(", behind {count} others"),
+            };
+            format!("workflow {queued}{ahead}")
+        }
+        E::WorkflowAdmitted => "workflow goes on: a slot is free".to_owned(),
+        E::DeciderRecorded { fact } => {
+            let inner = Event { kind: (**fact).clone(), ..event.clone() };
+            return line(&inner);
+        }
         E::WorkflowForked(forked) if forked.at.is_root() => {
             format!("workflow forked from {}", harmless(forked.origin.run.as_str()))
         }

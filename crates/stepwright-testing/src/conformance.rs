@@ -18,6 +18,7 @@ mod forks;
 mod runs;
 mod samples;
 mod sessions;
+mod slots;
 mod waiting;
 
 use futures_util::future::BoxFuture;
@@ -40,7 +41,8 @@ const START: u64 = 1_780_000_000_000;
 /// Panics if the store does not conform, with the case and the difference.
 pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     let cases = appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES);
-    for (name, case) in cases.chain(waiting::CASES).chain(forks::CASES).chain(deleting::CASES) {
+    let cases = cases.chain(waiting::CASES).chain(forks::CASES).chain(deleting::CASES);
+    for (name, case) in cases.chain(slots::CASES) {
         let store = open().await;
         if let Err(wrong) = case(&store).await {
             panic!("the store does not conform, case `{name}`: {wrong}");

@@ -17,10 +17,11 @@ pub use stepwright_core::{
     StepPath, StepResult, StepStatus, Store, StoreError, Timestamp, UserId, WorkflowId, World,
 };
 pub use stepwright_engine::{
-    AnyStep, Archived, BlockingEvents, BlockingFn, DeciderFn, Erase, Events, Export, FromStep,
-    IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep,
-    LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run, RunHandle, RunStream, Runs,
-    Sessions, Snapshot, Step, UserAccess, Workflow, WorkflowBuilder, block_on, real_world,
+    AnyStep, Archived, BlockingEvents, BlockingFn, Concurrency, DeciderFn, Dedupe, Erase, Events,
+    Export, FromStep, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt,
+    IntoRoute, IntoStep, LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run, RunHandle,
+    RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow, WorkflowBuilder,
+    block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
@@ -47,7 +48,8 @@ pub mod models {
     };
     pub use stepwright_core::model::{
         AnyModel, Completion, Model, ModelError, ModelErrorKind, ModelEvent, ModelOptions,
-        ModelRequest, ModelStream, ReasoningEffort, StopReason, ToolChoice,
+        ModelRequest, ModelStream, Quota, QuotaLeft, ReasoningEffort, RequestGate, StopReason,
+        ToolChoice,
     };
     #[cfg(feature = "providers")]
     pub use stepwright_models::Provider;
@@ -94,6 +96,7 @@ pub mod execution {
     pub use stepwright_core::context::RunInfo;
     pub use stepwright_core::executor::RunInput;
     pub use stepwright_core::once::{Once, ProbeAnswer};
+    pub use stepwright_core::output::QueuedFor;
     pub use stepwright_core::output::{ExecutorRun, RunFailure, Turn};
     pub use stepwright_core::provided::{FromContext, State};
     pub use stepwright_core::scope::LoopOutcome;
@@ -112,9 +115,9 @@ pub mod store {
     pub use stepwright_core::session::SessionMetrics;
     pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
-        Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow,
-        RunStore, SessionFilter, SessionStore, Signal, SignalKind, Store, StoreError, Verified,
-        Watched,
+        Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+        Queued, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SignalKind,
+        SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store, StoreError, Verified, Watched,
     };
 }
 

@@ -4,9 +4,13 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_agent::{Agent, AgentBuilder};
+use stepwright_core::budget::Budget;
 use stepwright_core::calls::{CallPast, Calls};
 use stepwright_core::context::{RunInfo, StepHost};
-use stepwright_core::message::ToolCall;
+use stepwright_core::cost::Cost;
+use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
+use stepwright_core::message::{ToolCall, Usage};
+use stepwright_core::permission::{Effect, Verdict};
 use stepwright_core::world::Clock;
 use stepwright_core::{
     Answer, BoxFuture, Event, EventKind, Exchange, Executor as _, Requirement, RunId, SessionId,
@@ -185,6 +189,29 @@ impl StepHost for Host {
     }
     fn recorded(&self, _: &StepPath, _: &str) -> Option<Value> {
         None
+    }
+    fn permit<'a>(
+        &'a self,
+        _: &'a StepPath,
+        _: &'a StepPath,
+        _: u32,
+        _: &'a Effect,
+    ) -> BoxFuture<'a, Result<Permit, StepError>> {
+        Box::pin(std::future::ready(Ok(Permit::Granted)))
+    }
+    fn verdict(&self, _: &StepPath, _: &Effect) -> Verdict {
+        Verdict::Allow
+    }
+    fn reserve<'a>(
+        self: Arc<Self>,
+        _: &'a StepPath,
+        _: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>> {
+        Box::pin(std::future::ready(Ok(Admission::Granted(Reservation::free()))))
+    }
+    fn limit(&self, _: &StepPath, _: &Budget) {}
+    fn cost(&self, _: &str, _: &Usage) -> Cost {
+        Cost::UNPRICED
     }
     fn run(&self) -> &RunInfo {
         &self.run

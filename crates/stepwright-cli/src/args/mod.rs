@@ -228,6 +228,10 @@ pub(crate) struct Doors {
     /// can only narrow them
     #[arg(long, value_name = "FILE")]
     pub(crate) permissions: Option<PathBuf>,
+    /// Ask about and deny more effects, by the rules in this YAML or JSON file; an effect that it
+    /// allows still needs your own permission
+    #[arg(long, value_name = "FILE")]
+    pub(crate) project_permissions: Option<PathBuf>,
     /// Read prices of models from this YAML or JSON file; they override the built-in ones
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
@@ -461,20 +465,31 @@ pub(crate) struct Explain {
     pub(crate) kept: In,
 }
 
+/// The files of permissions and of prices.
+struct Rules {
+    permissions: Option<Permissions>,
+    project: Option<Permissions>,
+    prices: Option<Prices>,
+}
+
 impl Doors {
     /// Returns `true` if there are no permissions.
     pub(crate) fn is_closed(&self) -> bool {
         self.allow_path.is_empty()
             && self.pass_env.is_empty()
             && self.permissions.is_none()
+            && self.project_permissions.is_none()
             && self.prices.is_none()
     }
 
     /// Reads the files of permissions and of prices.
-    fn rules(&self) -> Result<(Option<Permissions>, Option<Prices>), Diagnostics> {
-        let permissions = self.permissions.as_deref().map(read_permissions).transpose()?;
-        let prices = self.prices.as_deref().map(read_prices).transpose()?;
-        Ok((permissions, prices))
+    fn rules(&self) -> Result<Rules, Diagnostics> {
+        let project = self.project_permissions.as_deref();
+        Ok(Rules {
+            permissions: self.permissions.as_deref().map(read_permissions).transpose()?,
+            project: project.map(read_permissions).transpose()?,
+            prices: self.prices.as_deref().map(read_prices).transpose()?,
+        })
     }
 }
 
@@ -484,9 +499,10 @@ impl Definition {
     /// # Errors
     /// Fails with the mistakes in the files of permissions and prices.
     pub(crate) fn options(&self) -> Result<Options, Diagnostics> {
-        let (permissions, prices) = self.doors.rules()?;
+        let Rules { permissions, project, prices } = self.doors.rules()?;
         Ok(Options {
             permissions,
+            project_permissions: project,
             prices,
             unattended: false,
             allow_shell: self.allow_shell,

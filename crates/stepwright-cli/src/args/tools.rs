@@ -1,6 +1,6 @@
 //! The arguments of commands that need no run.
 
-use super::{Doors, In, OneRun};
+use super::{Doors, In, OneRun, Rules};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use stepwright::UserId;
@@ -25,7 +25,8 @@ repository. A key is the long name of an option; a table is about one command:
   user = \"Ada\"
 
 The command line wins over the environment, the environment over the project, and the project over
-you. A project cannot set permissions, unless you list its folder under `trust`.";
+you. `permissions` of a project can only narrow yours, and other permissions are refused, unless you
+list its folder under `trust`.";
 
 pub(super) const DOCS: &str = "\
 Examples:
@@ -81,9 +82,10 @@ impl Check {
     /// # Errors
     /// Fails with the mistakes in the files of permissions and prices.
     pub(crate) fn options(&self) -> Result<Options, Diagnostics> {
-        let (permissions, prices) = self.doors.rules()?;
+        let Rules { permissions, project, prices } = self.doors.rules()?;
         Ok(Options {
             permissions,
+            project_permissions: project,
             prices,
             allow_shell: false,
             only_checks: true,

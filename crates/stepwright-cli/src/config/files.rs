@@ -15,6 +15,10 @@ const BYTES_MAX: u64 = 256 * 1024;
 /// The key of the folders whose projects may set permissions.
 const TRUST: &str = "trust";
 
+/// The option of a file of permissions, and that for the file of a project, which can only narrow.
+const PERMISSIONS: &str = "permissions";
+const PROJECT_PERMISSIONS: &str = "project-permissions";
+
 /// The mark of a folder in which the search for the file of a project ends.
 const ROOT: &str = ".git";
 
@@ -109,7 +113,15 @@ fn parse(
     while let Some((command, table)) = tables.pop() {
         for (key, value) in table {
             let place = place(key.span().start);
-            let key = key.get_ref().to_string();
+            let mut key = key.get_ref().to_string();
+            // Those of a project stand beside those of the user, and do not replace them.
+            if key == PERMISSIONS && !is_of_user && is_untrusted {
+                key = PROJECT_PERMISSIONS.to_owned();
+            }
+            if key == PROJECT_PERMISSIONS && is_of_user {
+                let wrong = place.wrong("`project-permissions` is for the file of a project");
+                return Err(wrong.with_hint("write `permissions`, which holds for all projects"));
+            }
             if key == TRUST && command.is_empty() {
                 if !is_of_user {
                     let wrong = place.wrong("a project cannot trust itself");

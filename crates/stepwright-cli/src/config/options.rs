@@ -40,8 +40,16 @@ const PERMISSIONS: [&str; 7] =
     ["allow-shell", "allow-path", "base-dir", "env-file", "pass-env", "permissions", "prices"];
 
 /// Options whose values are paths, relative to the configuration file.
-const PATHS: [&str; 7] =
-    ["allow-path", "base-dir", "db", "dir", "env-file", "permissions", "prices"];
+const PATHS: [&str; 8] = [
+    "allow-path",
+    "base-dir",
+    "db",
+    "dir",
+    "env-file",
+    "permissions",
+    "prices",
+    "project-permissions",
+];
 
 /// The largest edit distance at which a similar option is suggested.
 const DIFFERENCE_MAX: usize = 3;

@@ -84,9 +84,11 @@ impl ResumeCommand {
         for name in &self.doors.pass_env {
             let _ = write!(words, " --pass-env {}", quoted(name));
         }
-        for (option, file) in
-            [("permissions", &self.doors.permissions), ("prices", &self.doors.prices)]
-        {
+        for (option, file) in [
+            ("permissions", &self.doors.permissions),
+            ("project-permissions", &self.doors.project_permissions),
+            ("prices", &self.doors.prices),
+        ] {
             if let Some(file) = file {
                 let _ = write!(words, " --{option} {}", quoted(&file.display().to_string()));
             }

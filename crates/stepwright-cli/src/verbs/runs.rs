@@ -8,10 +8,22 @@ use crate::ui::print::Stdout;
 use crate::ui::table::table;
 use crate::ui::terminal::Stderr;
 use crate::verbs::show::{standing, took};
+use serde_json::{Value, json};
 use stepwright::Error;
+use stepwright::budgets::Cost;
 use stepwright::store::{RunFilter, RunRow};
+use stepwright_core::output::QueuedFor;
 use stepwright_engine::real_world;
-use stepwright_term::{ago, utc};
+use stepwright_term::{ago, harmless, utc};
+
+/// A run of the list, with what its facts tell.
+pub(crate) struct Listed {
+    pub(crate) row: RunRow,
+    /// The cost so far. `None` if the facts cannot be read, which `stepwright verify` explains.
+    cost: Option<Cost>,
+    /// The key that the run waits for.
+    queued: Option<QueuedFor>,
+}
 
 /// Lists runs.
 pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error> {
@@ -27,10 +39,11 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
     let rows = match arguments.page.limit {
         // The store would take the limit 0 as its maximum.
         0 => Vec::new(),
-        _ => runs.list(filter).await?,
+        _ => told(&runs, runs.list(filter).await?).await,
     };
     let mut stdout = Stdout::new();
     if arguments.json {
+        let rows: Vec<Value> = rows.iter().map(object).collect();
         stdout.write_json_pretty(&rows);
     } else if rows.is_empty() {
         stderr.note("there is no such run");
@@ -40,35 +53,77 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
+/// Reads what the facts of runs tell beside their rows.
+pub(crate) async fn told(runs: &stepwright::Runs, rows: Vec<RunRow>) -> Vec<Listed> {
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let output = runs.get(&row.run_id).await.ok();
+        let cost = output.as_ref().map(|output| output.metrics.cost);
+        let queued = output.and_then(|output| output.queued);
+        all.push(Listed { row, cost, queued });
+    }
+    all
+}
+
+/// Returns a run as JSON: its row, its cost, and the key that it waits for.
+fn object(listed: &Listed) -> Value {
+    let mut object = json!(listed.row);
+    object["cost"] = json!(listed.cost);
+    if let Some(queued) = &listed.queued {
+        object["queued"] = json!(queued);
+    }
+    object
+}
+
 /// Formats runs as a table: for people with short ids and relative times, and otherwise with whole
 /// ids and dates.
-pub(crate) fn listed(rows: &[RunRow], is_read_by_people: bool) -> String {
+pub(crate) fn listed(rows: &[Listed], is_read_by_people: bool) -> String {
     let now = real_world().wall();
-    let row = |row: &RunRow| {
+    let row = |listed: &Listed| {
+        let row = &listed.row;
         let id = if is_read_by_people { short(&row.run_id) } else { row.run_id.as_str() };
         let session = row.session_id.as_str();
         let session = if is_read_by_people { short_text(session) } else { session };
         let began = row.created_at;
+        let status = match &listed.queued {
+            Some(queued) if queued.key.is_empty() => "queued".to_owned(),
+            Some(queued) => format!("queued for key {}", harmless(&queued.key)),
+            None => standing(row).0.to_owned(),
+        };
         [
             id.to_owned(),
-            standing(row).0.to_owned(),
+            status,
             row.workflow_id.to_string(),
             if is_read_by_people { ago(began, now) } else { utc(began) },
             took(row),
+            cost(listed),
             session.to_owned(),
             row.user_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]
     };
-    let names = ["RUN", "STATUS", "WORKFLOW", "BEGAN", "TOOK", "SESSION", "USER"];
-    if rows.iter().all(|row| row.origin.is_none()) {
+    let names = ["RUN", "STATUS", "WORKFLOW", "BEGAN", "TOOK", "COST", "SESSION", "USER"];
+    if rows.iter().all(|listed| listed.row.origin.is_none()) {
         return table(names, rows.iter().map(row).collect());
     }
-    let with_origin = |it: &RunRow| {
-        let origin = it.origin.as_ref().map(|origin| origin.run.to_string()).unwrap_or_default();
-        let [run, status, workflow, began, took, session, user] = row(it);
-        [run, status, workflow, began, took, session, user, origin]
+    let with_origin = |it: &Listed| {
+        let origin = it.row.origin.as_ref();
+        let origin = origin.map(|origin| origin.run.to_string()).unwrap_or_default();
+        let [run, status, workflow, began, took, cost, session, user] = row(it);
+        [run, status, workflow, began, took, cost, session, user, origin]
     };
-    let [run, status, workflow, began, took, session, user] = names;
-    let names = [run, status, workflow, began, took, session, user, "ORIGIN"];
+    let [run, status, workflow, began, took, cost, session, user] = names;
+    let names = [run, status, workflow, began, took, cost, session, user, "ORIGIN"];
     table(names, rows.iter().map(with_origin).collect())
+}
+
+/// Returns the cost, and nothing for a run that asked no model. A sum with requests of unknown
+/// price is a least amount.
+fn cost(listed: &Listed) -> String {
+    match listed.cost {
+        None => "?".to_owned(),
+        Some(cost) if cost.is_zero() => String::new(),
+        Some(cost) if cost.unpriced_requests() == 0 => cost.to_string(),
+        Some(cost) if cost.nano_usd() == 0 => "unknown".to_owned(),
+        Some(cost) => format!("over {}", Cost::of_nano_usd(cost.nano_usd())),
+    }
 }

@@ -7,7 +7,7 @@ use crate::open;
 use crate::ui::print::Stdout;
 use crate::ui::table::table;
 use crate::ui::terminal::{Stderr, write};
-use crate::verbs::runs::listed;
+use crate::verbs::runs::{listed, told};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -103,7 +103,7 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
         limit: RUNS_MAX,
         ..RunFilter::default()
     };
-    let last = runs.list(filter).await?;
+    let last = told(&runs, runs.list(filter).await?).await;
     if !last.is_empty() {
         let _ = write!(text, "\nlast runs\n{}", listed(&last, stdout.is_read_by_people()));
     }

@@ -68,7 +68,11 @@ fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
     };
     line("run", output.run_id.as_str());
     line("workflow", &format!("{} ({})", output.workflow_name, output.workflow_id));
-    line("status", &standing(row).1);
+    match &output.queued {
+        // Its process may be gone, which the row knows.
+        Some(queued) if standing(row).0 != "interrupted" => line("status", &queued.to_string()),
+        _ => line("status", &standing(row).1),
+    }
     line("session", output.session_id.as_str());
     if let Some(user) = &output.user_id {
         line("user", user.as_str());

@@ -182,6 +182,7 @@ fn usage() -> Usage {
         cache_read_tokens: Some(800),
         cache_write_tokens: Some(50),
         reasoning_tokens: Some(64),
+        image_tokens: Some(10),
     }
 }
 
@@ -277,6 +278,11 @@ fn waits() -> Vec<EventKind> {
             verdict: Verdict::Ask,
             rule: Some("shell: git *".into()),
             by: "the user".into(),
+        },
+        E::WorkflowQueued { key: "acme".into(), max: 2, ahead: 1 },
+        E::WorkflowAdmitted,
+        E::DeciderRecorded {
+            fact: Box::new(E::ModelRequestStarted { turn: 1, reserved: Some([9, 400]) }),
         },
         E::BudgetWarning { of_session: true, limit: Limit::Tokens, used: 161_000, of: 200_000 },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
@@ -637,6 +643,9 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
         "StepProcessStarted",
         "EffectJudged",
         "BudgetWarning",
+        "WorkflowQueued",
+        "WorkflowAdmitted",
+        "DeciderRecorded",
     ];
     let missing: Vec<&&str> =
         NAMES.iter().filter(|name| !kinds.contains(**name) && !rare.contains(name)).collect();

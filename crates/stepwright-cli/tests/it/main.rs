@@ -20,6 +20,7 @@ mod faults;
 mod interrupting;
 mod keeping;
 mod kills;
+mod limits;
 mod looking;
 mod options;
 mod output;

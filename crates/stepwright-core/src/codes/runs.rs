@@ -138,4 +138,21 @@ super::entry::catalogue! {
     /// The file or the pipe that an export is written to cannot be written. The message has the
     /// reason.
     EXPORT_UNWRITABLE = 729, "the export cannot be written";
+
+    /// The workflow has `concurrency` with `then: skip`, and as many runs of the same key are under
+    /// way as it allows. The run did not begin, and nothing of it is stored. Begin it again later,
+    /// or use `then: queue`.
+    RUN_SKIPPED = 730, "the run was skipped";
+
+    /// The workflow has `dedupe`, and a run with the same key has begun within its time. The run
+    /// did not begin, and nothing of it is stored. The message names the earlier run.
+    ///
+    /// ```sh
+    /// stepwright show RUN_ID --db runs.db
+    /// ```
+    RUN_DUPLICATE = 731, "the same run has begun before";
+
+    /// The key of `concurrency` or `dedupe` cannot be computed from the input of the run, is empty,
+    /// or is too long. The run did not begin.
+    RUN_KEY_INVALID = 732, "the key of a run is invalid";
 }

@@ -47,6 +47,12 @@ pub enum EventClass<'e> {
     Budget,
     /// An agent recorded its work: a request, an answer or a tool call.
     Agent,
+    /// An agent in the decision of a container recorded its work.
+    Decider(&'e EventKind),
+    /// The run waits for a slot.
+    RunQueued,
+    /// The run has got its slot.
+    RunAdmitted,
     /// A delta, which is in no journal.
     Delta,
 }
@@ -73,6 +79,9 @@ impl EventKind {
             Self::WorkflowContinued { .. } => C::RunContinued,
             Self::WorkflowRetried { steps, .. } => C::RunRetried(steps),
             Self::WorkflowForked(forked) => C::RunForked(forked),
+            Self::WorkflowQueued { .. } => C::RunQueued,
+            Self::WorkflowAdmitted => C::RunAdmitted,
+            Self::DeciderRecorded { fact } => C::Decider(fact),
 
             Self::StepPaused { requirement }
             | Self::RouterPaused { requirement }
@@ -123,15 +132,16 @@ impl EventKind {
         !matches!(self.class(), EventClass::Delta)
     }
 
-    /// Returns `true` if readers without `stream_events` get this event: the start, the pauses and
-    /// the end of the run, its retries and its origin, and the text and the pending requests in
-    /// between.
+    /// Returns `true` if readers without `stream_events` get this event: the start, the pauses,
+    /// the queue and the end of the run, its retries and its origin, and the text and the pending
+    /// requests in between.
     pub fn is_content(&self) -> bool {
         match self.class() {
             EventClass::RunStarted(_)
             | EventClass::RunEnded(_)
             | EventClass::RunStopping
             | EventClass::RunPaused
+            | EventClass::RunQueued
             | EventClass::RunRetried(_)
             | EventClass::RunForked(_)
             | EventClass::Asked(_) => true,

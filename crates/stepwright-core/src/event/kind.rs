@@ -172,9 +172,28 @@ kinds! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         withdrawn: Vec<Arc<str>>,
     },
+    /// The run waits for a slot, because as many runs of its key are under way as the workflow
+    /// allows. See `concurrency`.
+    WorkflowQueued {
+        /// The key that the runs share. Empty if all runs of the workflow share one.
+        key: Arc<str>,
+        /// The number of runs of the key at once.
+        max: u32,
+        /// The number of runs that wait before this one.
+        ahead: u32,
+    },
+    /// The run has got its slot, and goes on.
+    WorkflowAdmitted,
     /// The run shares the facts before this one with its origin, and goes on by itself from here.
     /// The first fact that a fork has of its own.
     WorkflowForked(Arc<WorkflowForked>),
+
+    /// An agent in the decision of a container recorded its work. The path is that of the decision,
+    /// beneath its container, which may not have begun.
+    DeciderRecorded {
+        /// The fact of the agent.
+        fact: Box<EventKind>,
+    },
 
     // --- a step ---
     /// A step started. Recorded once per step, not once per attempt.

@@ -65,6 +65,29 @@ impl Fold {
         Ok(())
     }
 
+    /// Counts the work of an agent in a decider. Its container may not have begun, so there is no
+    /// slot for it.
+    pub(super) fn decider(&mut self, fact: &EventKind) -> Result<(), &'static str> {
+        use EventKind as E;
+        if !fact.is_of_executor() {
+            return Err("no agent records this");
+        }
+        let Some(metrics) = self.metrics_mut() else { return Ok(()) };
+        match fact {
+            E::ModelRequestCompleted { usage, cost, .. } => {
+                metrics.model_calls += 1;
+                metrics.cost += cost.unwrap_or(Cost::UNPRICED);
+                metrics.usage += *usage;
+            }
+            E::ModelRequestRetrying { usage, .. } | E::RunError { usage, .. } => {
+                metrics.usage += *usage;
+            }
+            E::ToolCallCompleted { .. } | E::ToolCallError { .. } => metrics.tool_calls += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn call_ended(&mut self, event: &EventRef<'_>, tool: &ToolOutcome) -> Result<(), &'static str> {
         let mut index = self.open.get(event.path.as_str(), &self.slots);
         if let Some(call) = index

@@ -10,7 +10,7 @@ use crate::event::{
     ContainerKind, Decision, End, Event, EventClass, EventKind, EventRef, RefusedAnswer, Reply,
     WorkflowStarted,
 };
-use crate::output::{Metrics, RunFailure, RunOutput, RunStatus, StepStatus, StepType};
+use crate::output::{Metrics, QueuedFor, RunFailure, RunOutput, RunStatus, StepStatus, StepType};
 use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
 use crate::step::{ExecutorType, StepOutput};
@@ -117,6 +117,7 @@ impl Fold {
                 past: None,
                 stopped_at: None,
                 stopping: false,
+                queued: None,
             }));
             self.status = RunStatus::Running;
             self.next = 1;
@@ -154,7 +155,7 @@ impl Fold {
                 Ok(())
             }
             C::RunContinued => {
-                self.status = RunStatus::Running;
+                self.go_on();
                 Ok(())
             }
             C::RunRetried(steps) => self.retried(event, steps),
@@ -170,6 +171,28 @@ impl Fold {
             C::Budget if event.path.is_root() => Ok(()),
             C::Budget => self.slot(event).map(drop),
             C::Agent => self.agent(event),
+            C::Decider(fact) => self.decider(fact),
+            C::RunQueued => {
+                self.status = RunStatus::Pending;
+                if let (Some(run), EventKind::WorkflowQueued { key, max, ahead }) =
+                    (&mut self.run, event.kind)
+                {
+                    let (key, max, ahead) = (key.clone(), *max, *ahead);
+                    run.queued = Some(Box::new(QueuedFor { key, max, ahead }));
+                }
+                Ok(())
+            }
+            C::RunAdmitted => {
+                self.go_on();
+                Ok(())
+            }
+        }
+    }
+
+    fn go_on(&mut self) {
+        self.status = RunStatus::Running;
+        if let Some(run) = &mut self.run {
+            run.queued = None;
         }
     }
 
@@ -289,6 +312,9 @@ impl Fold {
             return Err("a step has not ended");
         }
         self.status = status;
+        if let Some(run) = &mut self.run {
+            run.queued = None;
+        }
         self.open = Open::default();
         self.waits = None;
         Ok(())
@@ -492,6 +518,11 @@ impl Fold {
     /// Returns the status of the run.
     pub fn status(&self) -> RunStatus {
         self.status
+    }
+
+    /// Returns `true` if the run waits for a slot: see [`EventKind::WorkflowQueued`].
+    pub fn is_queued(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.queued.is_some())
     }
 
     /// Returns `true` if the run was cancelled or timed out, and the steps run that follow.

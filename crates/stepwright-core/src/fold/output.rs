@@ -6,7 +6,9 @@ use crate::event::{Origin, RefusedAnswer, WorkflowStarted};
 use crate::id::RunId;
 use crate::media::Media;
 use crate::message::Usage;
-use crate::output::{ExecutorRun, Metrics, RunFailure, RunOutput, RunStatus, StepResult, StepType};
+use crate::output::{
+    ExecutorRun, Metrics, QueuedFor, RunFailure, RunOutput, RunStatus, StepResult, StepType,
+};
 use crate::path::StepPath;
 use crate::requirement::{Requirement, RequirementKind};
 use crate::world::Timestamp;
@@ -31,6 +33,8 @@ pub(super) struct Head {
     pub(super) stopped_at: Option<StepPath>,
     /// `true` if the run is about to end early.
     pub(super) stopping: bool,
+    /// The key whose slots are taken, while the run waits for one.
+    pub(super) queued: Option<Box<QueuedFor>>,
 }
 
 /// The times and the metrics of a run from before it was retried or forked.
@@ -56,7 +60,9 @@ impl Head {
     pub(super) fn metrics_now(&self, slots: &[Slot]) -> Metrics {
         let duration = self.ended_at.since(self.created_at).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
+        // That of the agents in deciders is in no slot.
         let mut usage: Usage = slots.iter().map(Slot::usage).sum();
+        usage += self.metrics.usage;
         if let Some(past) = &self.past {
             usage = usage.since(past.shared);
         }
@@ -73,7 +79,9 @@ pub(super) fn output(
 ) -> RunOutput {
     let metrics = head.metrics_now(&slots);
     let (step_results, step_executor_runs, media) = tree(slots);
-    let Head { id, started, created_at, content, failure, refused, past, stopped_at, .. } = head;
+    let Head {
+        id, started, created_at, content, failure, refused, past, stopped_at, queued, ..
+    } = head;
     let mut metadata = started.metadata.clone();
     for run in &step_executor_runs {
         if let Some(notice) = &run.notice {
@@ -106,6 +114,7 @@ pub(super) fn output(
         requirements,
         refused_answers: refused,
         stopped_at,
+        queued: queued.map(|queued| *queued),
     }
 }
 

@@ -54,7 +54,7 @@ impl Fold {
             head.started = Arc::new(forked.started(&head.started));
             head.created_at = event.time;
             (head.content, head.failure) = (crate::Content::default(), None);
-            (head.stopping, head.stopped_at) = (false, None);
+            (head.stopping, head.stopped_at, head.queued) = (false, None, None);
             head.metrics = Metrics::default();
             head.refused = Vec::new();
         }

@@ -110,6 +110,7 @@ pub(super) fn at_least(requests: Usage, output: Usage) -> Usage {
         cache_read_tokens: requests.cache_read_tokens.max(output.cache_read_tokens),
         cache_write_tokens: requests.cache_write_tokens.max(output.cache_write_tokens),
         reasoning_tokens: requests.reasoning_tokens.max(output.reasoning_tokens),
+        image_tokens: requests.image_tokens.max(output.image_tokens),
     }
 }
 

@@ -7,8 +7,9 @@ use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Inbox, Leases, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, Signal, Store, StoreError, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
+    RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, Store, StoreError,
+    Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -172,5 +173,21 @@ impl Leases for AnyStore {
         limit: usize,
     ) -> Answer<'a, Vec<RunRow>> {
         self.0.waiting(workflow, now, limit)
+    }
+
+    fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {
+        self.0.enter(claim)
+    }
+
+    fn leave<'a>(&'a self, scope: &'a str, holder: &'a str) -> Answer<'a, ()> {
+        self.0.leave(scope, holder)
+    }
+
+    fn queued(&self) -> Answer<'_, Vec<Queued>> {
+        self.0.queued()
+    }
+
+    fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
+        self.0.first(claim)
     }
 }

@@ -8,10 +8,11 @@ use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, RunFilter, RunRow, SessionFilter, Signal,
-    StoreError, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Queued, RunFilter,
+    RunRow, SessionFilter, Signal, SlotClaim, StoreError, Verified, Watched,
 };
 use crate::world::Timestamp;
+use std::sync::Arc;
 
 /// The answer of a store.
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -352,6 +353,29 @@ pub trait Leases: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Answer<'a, Vec<RunRow>>;
+
+    /// Gives a slot of a key to a holder, or keeps its place in the queue. Called again, it gives
+    /// the same slot, or the one that was freed meanwhile. It is atomic: of several calls for the
+    /// last slot, one gets it. See [`SlotClaim::judge`].
+    fn enter(&self, _claim: SlotClaim) -> Answer<'_, Entered> {
+        unsupported("limit what runs at once")
+    }
+
+    /// Removes a holder from the slots and the queue of a scope.
+    fn leave<'a>(&'a self, _scope: &'a str, _holder: &'a str) -> Answer<'a, ()> {
+        unsupported("limit what runs at once")
+    }
+
+    /// Returns the runs that wait for a slot, in the order of their places.
+    fn queued(&self) -> Answer<'_, Vec<Queued>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Makes a holder the first of its scope, and returns `None`; or returns the holder that was
+    /// first, and whose time has not passed. It is atomic. See [`FirstClaim::judge`].
+    fn first(&self, _claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
+        unsupported("recognise runs that are the same")
+    }
 }
 
 /// A complete store: a name for [`RunStore`], [`SessionStore`], [`Inbox`] and [`Leases`] together.

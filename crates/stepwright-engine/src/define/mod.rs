@@ -8,6 +8,7 @@ mod map;
 mod parallel;
 mod prompt;
 mod router;
+mod run_limits;
 mod step;
 mod steps;
 
@@ -18,6 +19,8 @@ pub use loops::LoopView;
 pub use map::IntoItems;
 pub use prompt::IntoPrompt;
 pub use router::IntoRoute;
+pub use run_limits::{Concurrency, Dedupe, WhenFull};
+pub(crate) use run_limits::{KEY_BYTES_MAX, RunLimits, key_of};
 pub use step::Step;
 pub(crate) use stepwright_core::HumanReview;
 pub use stepwright_core::Json;

@@ -5,19 +5,43 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::future::ready;
 use std::sync::Arc;
+use stepwright_core::budget::Budget;
 use stepwright_core::calls::CallPast;
 use stepwright_core::context::{RunInfo, StepHost};
-use stepwright_core::gate::Permit;
-use stepwright_core::message::ToolCall;
+use stepwright_core::cost::Cost;
+use stepwright_core::gate::{Admission, Demand, Permit};
+use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
 use tokio_util::sync::CancellationToken;
 
-/// The host of a decider. Its container may not have begun, so nothing can be recorded there: the
-/// decision is recorded as a whole, and is made again if the process dies before.
-pub(super) struct DeciderHost(pub(super) Arc<Recorder>);
+/// The name of a decision in paths, which is that of a call so that no step has it.
+const DECISION: &str = "(decision)";
+
+/// The host of a decider. Its container may not have begun, so nothing of a step can be recorded
+/// there, and no person be asked. What agents do is recorded as that of the decision, at a path of
+/// its own: budgets hold for it, and answers that are paid for are not asked for again.
+pub(super) struct DeciderHost {
+    recorder: Arc<Recorder>,
+    /// The path that the decider sees: that of its container.
+    seen: StepPath,
+    /// The path of the decision.
+    decision: StepPath,
+}
+
+impl DeciderHost {
+    pub(super) fn new(recorder: Arc<Recorder>, container: &StepPath) -> Self {
+        let decision = container.call(DECISION, 1);
+        Self { recorder, seen: container.clone(), decision }
+    }
+
+    /// Returns the path in the journal: the decision itself, or a call beneath it.
+    fn inner<'a>(&'a self, path: &'a StepPath) -> &'a StepPath {
+        if *path == self.seen { &self.decision } else { path }
+    }
+}
 
 fn refused<T>(what: &str) -> Result<T, StepError> {
     Err(StepError::terminal(format!("a decider cannot {what}"))
@@ -28,12 +52,19 @@ fn refused<T>(what: &str) -> Result<T, StepError> {
 impl StepHost for DeciderHost {
     fn emit(&self, _: &StepPath, _: EventKind) {}
 
-    fn record<'a>(&'a self, _: &'a StepPath, _: EventKind) -> BoxFuture<'a, Result<(), StepError>> {
-        Box::pin(ready(refused("record anything but its decision")))
+    fn record<'a>(
+        &'a self,
+        step: &'a StepPath,
+        fact: EventKind,
+    ) -> BoxFuture<'a, Result<(), StepError>> {
+        if !fact.is_of_executor() {
+            return Box::pin(ready(refused("record anything but its decision")));
+        }
+        Box::pin(self.recorder.record_of_decider(self.inner(step), fact))
     }
 
-    fn past(&self, _: &StepPath) -> Vec<Event> {
-        Vec::new()
+    fn past(&self, step: &StepPath) -> Vec<Event> {
+        StepHost::past(&*self.recorder, self.inner(step))
     }
 
     fn history(
@@ -41,7 +72,7 @@ impl StepHost for DeciderHost {
         runs: u32,
         completed_only: bool,
     ) -> BoxFuture<'_, Result<Arc<[Exchange]>, StepError>> {
-        StepHost::history(&*self.0, runs, completed_only)
+        StepHost::history(&*self.recorder, runs, completed_only)
     }
 
     fn ask<'a>(
@@ -56,8 +87,8 @@ impl StepHost for DeciderHost {
         None
     }
 
-    fn call(&self, step: &StepPath, _: &ToolCall) -> (StepPath, CallPast) {
-        (step.clone(), CallPast::New)
+    fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
+        StepHost::call(&*self.recorder, self.inner(step), tool)
     }
 
     // No person can be asked while a container decides.
@@ -82,18 +113,37 @@ impl StepHost for DeciderHost {
     }
 
     fn verdict(&self, at: &StepPath, effect: &Effect) -> Verdict {
-        StepHost::verdict(&*self.0, at, effect)
+        StepHost::verdict(&*self.recorder, self.inner(at), effect)
+    }
+
+    fn reserve<'a>(
+        self: Arc<Self>,
+        step: &'a StepPath,
+        demand: &'a Demand,
+    ) -> BoxFuture<'a, Result<Admission, StepError>> {
+        Box::pin(async move {
+            let step = if *step == self.seen { self.decision.clone() } else { step.clone() };
+            self.recorder.reserved(&step, demand, false).await
+        })
+    }
+
+    fn limit(&self, path: &StepPath, budget: &Budget) {
+        StepHost::limit(&*self.recorder, self.inner(path), budget);
+    }
+
+    fn cost(&self, model: &str, usage: &Usage) -> Cost {
+        StepHost::cost(&*self.recorder, model, usage)
     }
 
     fn run(&self) -> &RunInfo {
-        StepHost::run(&*self.0)
+        StepHost::run(&*self.recorder)
     }
 
     fn world(&self) -> &World {
-        StepHost::world(&*self.0)
+        StepHost::world(&*self.recorder)
     }
 
     fn cancelled(&self) -> &CancellationToken {
-        StepHost::cancelled(&*self.0)
+        StepHost::cancelled(&*self.recorder)
     }
 }

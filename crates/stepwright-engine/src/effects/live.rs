@@ -31,7 +31,7 @@ impl Live<'_> {
     }
 
     fn decider_context(&self, at: &StepPath) -> StepContext {
-        let host = DeciderHost(self.facts.recorder.clone());
+        let host = DeciderHost::new(self.facts.recorder.clone(), at);
         StepContext::new(at.clone(), 1, Arc::new(host)).with_state(self.values.clone())
     }
 }

@@ -225,6 +225,9 @@ impl Ledger {
             E::ToolCallStarted { .. } => {
                 self.spent.entry(path.clone()).or_default().tool_calls += 1;
             }
+            E::DeciderRecorded { fact: kind } => {
+                return self.apply(&EventRef { kind, ..*fact }, prices);
+            }
             E::BudgetWarning { of_session, limit, .. } => {
                 self.warned.insert((path.clone(), *of_session, *limit));
                 is_use = false;
@@ -387,7 +390,7 @@ impl Ledger {
         match demand {
             Demand::ToolCall => (amount.tool_calls, least.tool_calls) = (1, 1),
             Demand::Request { models, tokens: (input, output), before } => {
-                let costs = |usage: Usage| models.iter().map(move |m| prices.cost(m, &usage));
+                let costs = |usage: Usage| models.iter().map(move |m| prices.at_most(m, &usage));
                 let dearest = |usage: Usage| costs(usage).map(Cost::nano_usd).max().unwrap_or(0);
                 let cheapest = |usage: Usage| costs(usage).map(Cost::nano_usd).min().unwrap_or(0);
                 let most = Tokens(*input, *output);

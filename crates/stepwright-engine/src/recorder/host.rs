@@ -28,6 +28,24 @@ impl Release for Recorder {
     }
 }
 
+impl Recorder {
+    /// Records the work of an agent in a decider.
+    pub(crate) async fn record_of_decider(
+        &self,
+        at: &StepPath,
+        fact: EventKind,
+    ) -> Result<(), StepError> {
+        let stopped = |_| {
+            StepError::terminal("the journal of the run is lost").with_id(ErrorId::STEP_STOPPED)
+        };
+        self.time_passes();
+        let noted = Self::record(self, at, EventKind::DeciderRecorded { fact: Box::new(fact) });
+        self.time_passes();
+        noted.map_err(stopped)?;
+        self.settle().await.map_err(stopped)
+    }
+}
+
 impl StepHost for Recorder {
     fn emit(&self, step: &StepPath, delta: EventKind) {
         self.activity.sign(step, Duration::ZERO);
@@ -195,7 +213,7 @@ impl StepHost for Recorder {
         step: &'a StepPath,
         demand: &'a Demand,
     ) -> BoxFuture<'a, Result<Admission, StepError>> {
-        Box::pin(async move { self.reserved(step, demand).await })
+        Box::pin(async move { self.reserved(step, demand, true).await })
     }
 
     fn limit(&self, path: &StepPath, budget: &Budget) {

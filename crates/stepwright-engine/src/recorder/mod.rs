@@ -56,6 +56,8 @@ pub(crate) struct Recorder {
     cancelled: CancellationToken,
     /// Cancelled by the second request to cancel, which ends also the steps that run after others.
     cancelled_again: OnceLock<CancellationToken>,
+    /// Cancelled when the driver must leave the run.
+    leaving: OnceLock<CancellationToken>,
     state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
@@ -149,6 +151,13 @@ impl Recorder {
                         notes.retain(|step, _| !event.path.contains(step));
                     }
                 }
+                EventKind::DeciderRecorded { ref fact } => {
+                    if !is_of_call(fact, &event.path) {
+                        let notes = notes.get_or_insert_default();
+                        let note = Event { kind: (**fact).clone(), ..event.clone() };
+                        notes.entry(event.path.clone()).or_default().push(note);
+                    }
+                }
                 // Facts of a tool call are looked up by its path, in any order.
                 ref kind if is_of_call(kind, &event.path) => {}
                 ref kind if kind.is_of_executor() => {
@@ -158,7 +167,10 @@ impl Recorder {
                 ref kind => note_effect(&mut once, &event.path, kind),
             }
         }
-        let calls = counts.iter().any(|event| is_of_call(&event.kind, &event.path));
+        let calls = counts.iter().any(|event| match &event.kind {
+            EventKind::DeciderRecorded { fact } => is_of_call(fact, &event.path),
+            kind => is_of_call(kind, &event.path),
+        });
         let calls = calls.then(|| Box::new(Calls::of(&counts)));
         let state = RecorderState {
             durable: fold.next_sequence(),
@@ -192,12 +204,14 @@ impl Recorder {
         let pending = PendingRequests::of(&counts);
         let state = Mutex::new(state);
         let activity = Activity::default();
-        let (cancelled_again, was_lost) = (OnceLock::new(), AtomicBool::new(false));
+        let (cancelled_again, leaving) = (OnceLock::new(), OnceLock::new());
+        let was_lost = AtomicBool::new(false);
         Ok(Self {
             run,
             clock,
             cancelled,
             cancelled_again,
+            leaving,
             state,
             journal,
             pending,
@@ -283,6 +297,9 @@ impl Recorder {
     }
 
     fn warn(&self, warnings: Vec<(StepPath, EventKind)>) -> Result<(), Stop> {
+        // A container that decides may not have begun, and has no place for a warning.
+        let is_open = |path: &StepPath| path.is_root() || self.is_open(path);
+        let warnings = warnings.into_iter().filter(|(path, _)| is_open(path));
         warnings.into_iter().try_for_each(|(path, warning)| self.record(&path, warning))
     }
 
@@ -437,6 +454,11 @@ impl Recorder {
         self.state().fold.status()
     }
 
+    /// Returns `true` if the run waits for a slot, as its journal says.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.state().fold.is_queued()
+    }
+
     /// Ends a run as cancelled, because the future that drove it was dropped.
     pub(crate) async fn abandon(&self) {
         let reason = "its future was dropped".into();
@@ -454,6 +476,7 @@ impl Recorder {
         self.state().released = true;
         // The token wakes the driver, and stops what the steps have started.
         self.cancelled.cancel();
+        self.leaving_token().cancel();
     }
 
     /// Returns `true` if the driver was asked to leave the run.
@@ -539,6 +562,11 @@ impl Recorder {
         self.cancelled_again.get_or_init(CancellationToken::new)
     }
 
+    /// Returns the token of the request to leave the run.
+    pub(crate) fn leaving_token(&self) -> &CancellationToken {
+        self.leaving.get_or_init(CancellationToken::new)
+    }
+
     /// Returns `true` if the run was cancelled a second time.
     fn is_ended_early(&self) -> bool {
         self.cancelled_again.get().is_some_and(CancellationToken::is_cancelled)
@@ -556,7 +584,9 @@ impl Recorder {
 impl RecorderState {
     /// Counts a fact in the ledger. Returns the warnings that follow from it.
     fn note_use(&mut self, fact: &EventRef<'_>, prices: &Prices) -> Vec<(StepPath, EventKind)> {
-        if self.ledger.is_none() && !matches!(fact.kind, EventKind::RunStarted { .. }) {
+        let is_agent =
+            matches!(fact.kind, EventKind::RunStarted { .. } | EventKind::DeciderRecorded { .. });
+        if self.ledger.is_none() && !is_agent {
             return Vec::new();
         }
         self.ledger.get_or_insert_default().apply(fact, prices)

@@ -195,10 +195,13 @@ impl Recorder {
         guards.added().iter().map(|rule| Patch::append(ALLOWED_KEY, rule.to_string())).collect()
     }
 
-    pub(super) async fn reserved(
+    /// Reserves what an effect takes. Without `may_ask`, a budget that would ask a person for more
+    /// is spent.
+    pub(crate) async fn reserved(
         self: &Arc<Self>,
         step: &StepPath,
         demand: &Demand,
+        may_ask: bool,
     ) -> Result<Admission, StepError> {
         if !self.is_limited(step) {
             return Ok(Admission::Granted(Reservation::free()));
@@ -255,7 +258,7 @@ impl Recorder {
             let error = || spent(&exhausted);
             match exhausted.at_limit {
                 AtLimit::WrapUp => return Ok(Admission::Spent(error())),
-                AtLimit::Pause => self.ask_for_more(step, &exhausted).await?,
+                AtLimit::Pause if may_ask => self.ask_for_more(step, &exhausted).await?,
                 _ => return Err(error()),
             }
         }

@@ -378,7 +378,8 @@ impl Setup {
     ) -> Result<Prepared, Error> {
         self.workflow.runner().local().check_open()?;
         let named = self.options.session_id.is_some();
-        let store = self.workflow.runner().store_for(remembered || named);
+        let limits = &self.workflow.definition().limits;
+        let store = self.workflow.runner().store_for(remembered || named || !limits.is_empty());
         let session = match &store {
             // Boxed, because a run that waits no longer needs most of its locals.
             Some(store) => Box::pin(self.look_up(store)).await?,
@@ -394,7 +395,12 @@ impl Setup {
                 input.content = prepared;
             }
         }
-        self.assemble(outbox, store, session, remembered)
+        let mut prepared = self.assemble(outbox, store, session, remembered)?;
+        if !prepared.workflow.definition().limits.is_empty() {
+            // Boxed, because few workflows limit their runs.
+            Box::pin(prepared.admit()).await?;
+        }
+        Ok(prepared)
     }
 
     /// Checks that the run's id is free, and finds its session.
@@ -569,6 +575,19 @@ struct Prepared {
     run: RunId,
     workflow: Workflow,
     place: Place,
+}
+
+impl Prepared {
+    /// Checks that the limits of the workflow let the run begin.
+    async fn admit(&mut self) -> Result<(), Error> {
+        let Self { job, run, workflow, .. } = self;
+        let Some(store) = job.recorder.store().cloned() else { return Ok(()) };
+        let runner = workflow.runner();
+        // The process renews its lease, and passes requests to cancel, while the run waits.
+        runner.supervise();
+        job.slot = runner.admit(&store, run, &job.started).await?.map(Box::new);
+        Ok(())
+    }
 }
 
 /// Schedules a paused run to go on by itself when its deadline passes, and returns its output.

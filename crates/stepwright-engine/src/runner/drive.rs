@@ -2,7 +2,7 @@
 
 use super::supervise::{HEARTBEAT, LEASE};
 use super::{Runner, is_dead, shown};
-use crate::job::Job;
+use crate::job::{Job, queued};
 use crate::journal::{fold_all, load_after, load_all};
 use crate::local::{Hold, Outcome};
 use crate::outbox::Outbox;
@@ -206,6 +206,16 @@ impl Runner {
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;
             job.leaves = leaves;
+            if !ends {
+                let began = past.first().map_or(Timestamp::default(), |first| first.time);
+                job.slot = self.slot(&store, &job.started, began).await?.map(Box::new);
+            }
+            if let Some(slot) = job.slot.as_ref().filter(|_| leaves && job.recorder.is_queued()) {
+                // It waits as before, so that there is nothing new to record.
+                if !slot.is_free(&store, run, self.world.wall()).await? {
+                    return Err(still_queued(&job));
+                }
+            }
             job.add_values(self.local().values_of(run));
             job.unwinds &= fits;
             if job.is_stopping() && inbox.iter().any(|signal| *signal.id == *SECOND_CANCEL) {
@@ -266,14 +276,27 @@ impl Runner {
     }
 }
 
+/// Makes the error of a run that still waits for a slot.
+fn still_queued(job: &Job) -> Error {
+    match job.recorder.output() {
+        Some(output) => queued(output),
+        None => Error::new(ErrorKind::Store, "the run waits for a slot"),
+    }
+}
+
 /// The lease that another driver has on a run.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// The rest of it, unless the driver renews it.
     lease: Duration,
 }
 
 impl Held {
+    /// Creates the reason of a run that waits for a slot.
+    pub(crate) fn queued() -> Self {
+        Self { lease: Duration::ZERO }
+    }
+
     /// Returns the time to wait before the next claim, if this is the reason of an error.
     pub(super) fn retry_after(error: &Error) -> Option<Duration> {
         let held = std::error::Error::source(error)?.downcast_ref::<Self>()?;

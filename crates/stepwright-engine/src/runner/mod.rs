@@ -8,14 +8,16 @@ mod drive;
 mod driver;
 mod local_dispatcher;
 mod shutdown;
+mod slots;
 mod supervise;
 mod supervision;
 
 pub(crate) use dispatching::Dispatching;
-pub(crate) use drive::{TakeUp, driven_here};
+pub(crate) use drive::{Held, TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub use local_dispatcher::LocalDispatcher;
+pub(crate) use slots::{Admitted, Slot};
 pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 

@@ -27,6 +27,7 @@ mod ownership;
 mod people;
 mod purity;
 mod releasing;
+mod run_limits;
 mod running;
 mod runs;
 mod sessions;

@@ -3,6 +3,7 @@
 mod agents;
 mod given;
 mod references;
+mod run_limits;
 mod unused;
 mod with;
 
@@ -63,6 +64,7 @@ fn check_within(file: &File, around: Around<'_>, content: Shape, mistakes: &mut 
     let input = file.input.as_ref().map(Shape::of_schema);
     let budget = file.budget.is_some() || file.session_budget.is_some();
     let place = Place { content: input.unwrap_or(content), budget, ..Place::default() };
+    checker.run_limits(&place);
     let end = checker.items(&file.steps, &place);
     checker.after(&file.steps, &file.after, &end);
     checker.unused_agents();
@@ -260,6 +262,7 @@ impl<'a> Checker<'a, '_> {
                     self.input_of(path, file, &after.content);
                     after.content.clone()
                 };
+                self.no_run_limits(file);
                 let (forced, keys) = (self.forced, self.keys);
                 let around = Around { forced, models: &self.models, keys };
                 check_within(file, around, content, self.mistakes);

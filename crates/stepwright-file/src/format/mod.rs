@@ -10,11 +10,13 @@ mod permissions;
 mod read;
 pub(crate) mod reader;
 mod review;
+mod run_limits;
 mod tools;
 mod values;
 
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
+pub(crate) use run_limits::{OnceWithin, RunsAtOnce};
 pub(crate) use values::{Computed, Expr, Referring, Text};
 
 use crate::declared::Declared;
@@ -73,6 +75,10 @@ pub(crate) struct File {
     pub(crate) limits: Option<ModelLimits>,
     /// The budget of the session, and its place.
     pub(crate) session_budget: Option<(Budget, Span)>,
+    /// The number of its runs at once.
+    pub(crate) concurrency: Option<RunsAtOnce>,
+    /// The time within which the same run does not begin again.
+    pub(crate) dedupe: Option<OnceWithin>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
     /// The steps that run when the others have ended.

@@ -265,6 +265,9 @@ impl Reader<'_> {
             self.budget(node, "session_budget").map(|budget| (budget, key.span))
         });
         let limits = fields.take("limits").and_then(|(_, node)| self.model_limits(node));
+        let concurrency = fields.take("concurrency");
+        let concurrency = concurrency.and_then(|(key, node)| self.runs_at_once(node, key.span));
+        let dedupe = fields.take("dedupe").and_then(|(key, node)| self.dedupe(node, key.span));
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -285,6 +288,8 @@ impl Reader<'_> {
             budget,
             session_budget,
             limits,
+            concurrency,
+            dedupe,
             agents,
             steps: steps?,
             after,

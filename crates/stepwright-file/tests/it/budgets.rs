@@ -17,7 +17,9 @@ use stepwright_core::{
     Answer, ErrorId, Event, EventKind, Memory, RunOutput, RunStatus, StepContext, StepError,
     StepInput,
 };
-use stepwright_engine::{Loop, Parallel, Step, Steps, Workflow, real_world};
+use stepwright_engine::{
+    Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow, real_world,
+};
 use stepwright_file::{Definition, Options};
 use stepwright_models::Fallback;
 use stepwright_testing::grammar;
@@ -534,4 +536,118 @@ async fn the_limit_of_a_model_holds_across_nested_containers_and_runs() {
         assert_eq!(run.unwrap().unwrap().metrics.model_calls, 8);
     }
     assert_eq!(AT_ONCE[1].load(Ordering::SeqCst), 3);
+}
+
+/// A workflow whose decisions of this kind ask an agent, after a step that asks it once.
+fn deciding(kind: &str, agent: &Agent, calls: u64) -> stepwright_engine::WorkflowBuilder {
+    let asked = |agent: &Agent| {
+        let agent = agent.clone();
+        move |input: StepInput, cx: StepContext| {
+            let agent = agent.clone();
+            async move {
+                let answer = stepwright_core::Executor::execute(&agent, input, cx).await?;
+                Ok::<_, StepError>(!answer.content.is_empty())
+            }
+        }
+    };
+    let done = || Step::new("done", |_: String| async { "done" });
+    let holds = asked(agent);
+    let budget = Budget::default().model_calls(calls);
+    let workflow = Workflow::builder("W").budget(budget).step(Step::new("first", agent.clone()));
+    match kind {
+        "condition" => workflow.step(Condition::new_async("c", holds).then(done())),
+        "loop" => workflow.step(Loop::new("c").step(done()).at_most(3).until_async(holds)),
+        "router" => {
+            let route = move |input: StepInput, cx: StepContext| {
+                let decided = holds(input, cx);
+                async move { Ok::<_, StepError>(if decided.await? { "done" } else { "" }) }
+            };
+            workflow.step(Router::new_async("c", route).choice(done()))
+        }
+        _ => {
+            let items = move |input: StepInput, cx: StepContext| {
+                let decided = holds(input, cx);
+                async move { Ok::<_, StepError>(vec![decided.await?.to_string()]) }
+            };
+            workflow.step(Map::new("c").over_async(items).step(done()))
+        }
+    }
+}
+
+const DECIDING: [&str; 4] = ["condition", "loop", "router", "map"];
+
+#[tokio::test]
+async fn a_budget_holds_for_agents_in_deciders() {
+    for kind in DECIDING {
+        let model = quick();
+        let agent = agent(model.clone(), Some(OUTPUT));
+        let workflow = deciding(kind, &agent, 1).build().unwrap();
+        let (output, _) = failed(workflow.run("hi").await);
+        assert_eq!(model.requests().len(), 1, "{kind}");
+        assert_eq!(output.metrics.model_calls, 1, "{kind}");
+
+        let output = deciding(kind, &agent, 2).build().unwrap().run("hi").await.unwrap();
+        assert_eq!(model.requests().len(), 3, "{kind}");
+        assert_eq!(output.metrics.model_calls, 2, "{kind}: what a decider uses counts");
+        assert_eq!(output.metrics.usage.total_tokens(), 2 * (INPUT + OUTPUT), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_in_a_decider_is_not_asked_again_after_a_crash() {
+    for kind in DECIDING {
+        let store = Memory::default();
+        let agent = agent(quick(), Some(OUTPUT));
+        let workflow = deciding(kind, &agent, 2).store(store.clone()).build().unwrap();
+        workflow.run("hi").run_id("r").await.unwrap();
+        let facts = journal(&store, "r").await;
+        grammar::check(&facts);
+        for at in 1..facts.len() {
+            let store = Memory::default();
+            let (run, past) = (facts[0].run.clone(), facts[..at].to_vec());
+            let answered = |fact: &&Event| {
+                let inner = match &fact.kind {
+                    EventKind::DeciderRecorded { fact } => &**fact,
+                    kind => kind,
+                };
+                inner.name() == "ModelRequestCompleted"
+            };
+            let paid = past.iter().filter(answered).count();
+            let append = Append { run, facts: past, close: None, driver: None };
+            store.append(append).await.unwrap();
+            let model = quick();
+            let agent = self::agent(model.clone(), Some(OUTPUT));
+            // What was under way may have been answered, and counts.
+            let workflow = deciding(kind, &agent, 4).store(store.clone()).build().unwrap();
+            workflow.resume("r").await.unwrap();
+            assert_eq!(paid + model.requests().len(), 2, "{kind}, cut at {at}");
+            grammar::check(&journal(&store, "r").await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_budget_of_an_agent_in_a_decider_does_not_hold_for_the_steps_of_its_container() {
+    let model = quick();
+    let own = Budget::default().model_calls(1);
+    let small = Agent::builder("A").model(model.clone()).unwrap().budget(own).build().unwrap();
+    let decide = move |input: StepInput, cx: StepContext| {
+        let small = small.clone();
+        async move { stepwright_core::Executor::execute(&small, input, cx).await.map(|_| "b") }
+    };
+    let inside = Step::new("b", agent(model.clone(), Some(OUTPUT)));
+    let workflow = Workflow::builder("W").step(Router::new_async("r", decide).choice(inside));
+    workflow.build().unwrap().run("hi").await.unwrap();
+    assert_eq!(model.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_budget_that_asks_for_more_fails_a_decision() {
+    let agent = agent(quick(), Some(OUTPUT));
+    let store = Memory::default();
+    let budget = Budget::default().model_calls(1).at_limit(AtLimit::Pause);
+    let workflow = deciding("router", &agent, 1).budget(budget).store(store).build().unwrap();
+    let (output, error) = failed(workflow.run("hi").await);
+    assert!(error.contains("the budget of the run"), "{error}");
+    assert!(output.requirements.is_empty());
 }

@@ -23,6 +23,7 @@ mod parts;
 mod people;
 mod permissions;
 mod requests;
+mod run_limits;
 mod runs;
 mod schemas;
 mod tools;

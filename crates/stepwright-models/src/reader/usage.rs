@@ -45,6 +45,7 @@ pub(super) fn note(event: &Object, wire: Wire, usage: &mut Usage) {
             keep(&mut usage.output_tokens, count("output_tokens"));
             keep(&mut usage.cache_read_tokens, count("input_tokens_details/cached_tokens"));
             keep(&mut usage.reasoning_tokens, count("output_tokens_details/reasoning_tokens"));
+            keep(&mut usage.image_tokens, count("output_tokens_details/image_tokens"));
         }
         Wire::Anthropic => {
             for place in ["/message/usage", "/usage"] {
@@ -67,6 +68,11 @@ pub(super) fn note(event: &Object, wire: Wire, usage: &mut Usage) {
             keep(&mut usage.output_tokens, output.map(|output| output + thoughts.unwrap_or(0)));
             keep(&mut usage.cache_read_tokens, count("cachedContentTokenCount"));
             keep(&mut usage.reasoning_tokens, thoughts);
+            let details = at(event, "/usageMetadata/candidatesTokensDetails");
+            let images = details.and_then(Value::as_array).into_iter().flatten();
+            let images = images.filter(|part| part["modality"] == "IMAGE");
+            let images = images.filter_map(|part| part["tokenCount"].as_u64());
+            keep(&mut usage.image_tokens, images.reduce(|sum, more| sum + more));
         }
         Wire::Ollama => {
             keep(&mut usage.input_tokens, count("/prompt_eval_count"));
@@ -80,6 +86,8 @@ pub(super) fn note(event: &Object, wire: Wire, usage: &mut Usage) {
                 keep(&mut usage.cache_read_tokens, count("prompt_tokens_details/cached_tokens"));
                 let reasoning = count("completion_tokens_details/reasoning_tokens");
                 keep(&mut usage.reasoning_tokens, reasoning);
+                let images = count("completion_tokens_details/image_tokens");
+                keep(&mut usage.image_tokens, images);
             }
         }
     }

@@ -455,9 +455,11 @@ impl Answer {
                 cache_read_tokens: usage.cached_input_tokens,
                 cache_write_tokens: usage.cache_creation_input_tokens,
                 reasoning_tokens: usage.reasoning_tokens,
+                image_tokens: notes.usage.image_tokens,
             },
             response_id: response.response_id().map(|id| clean(id, secrets).into_owned()),
             request_id: self.heard.request_id(),
+            quota: self.heard.quota(),
             warning: notes.warning,
         }))
     }

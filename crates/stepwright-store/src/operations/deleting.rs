@@ -32,6 +32,11 @@ macro_rules! deletion {
                 $column,
                 " = $1)"
             ),
+            concat!(
+                "DELETE FROM slots WHERE holder IN (SELECT run_id FROM runs WHERE ",
+                $column,
+                " = $1)"
+            ),
             concat!("DELETE FROM runs WHERE ", $column, " = $1"),
         ]
     };
@@ -51,8 +56,8 @@ macro_rules! unuse_blobs {
     };
 }
 
-const ONE_RUN: [&str; 5] = deletion!("run_id");
-const RUNS_OF_SESSION: [&str; 5] = deletion!("session_id");
+const ONE_RUN: [&str; 6] = deletion!("run_id");
+const RUNS_OF_SESSION: [&str; 6] = deletion!("session_id");
 
 /// Selects deleted runs whose facts no fork shares any more.
 const UNUSED: &str = "SELECT id FROM kept

@@ -7,4 +7,5 @@ pub(crate) mod opening;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod signals;
+pub(crate) mod slots;
 pub(crate) mod verify;

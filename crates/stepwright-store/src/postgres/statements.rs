@@ -63,6 +63,8 @@ impl Connection for Link {
             "SELECT FROM sessions WHERE session_id = $1 FOR UPDATE",
             "SELECT FROM runs WHERE session_id = $1 FOR UPDATE",
         ],
+        lock_scope: &["SELECT pg_advisory_xact_lock(hashtextextended(
+            current_schema() || ':slots:' || $1, 0))"],
         forget_drivers: "DELETE FROM drivers WHERE driver IN (
             SELECT driver FROM drivers WHERE seen_at < $1
               AND NOT EXISTS (SELECT FROM runs WHERE runs.driver = drivers.driver)

@@ -74,6 +74,7 @@ impl Connection for Database {
             updated_at = $5, sum = $6 WHERE session_id = $7",
         json_names: false,
         lock_session: &[],
+        lock_scope: &[],
         forget_drivers: "DELETE FROM drivers WHERE seen_at < $1
             AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.driver = drivers.driver)",
         insert_fact: "INSERT INTO journal (run, seq, path, at, body, blob, sum, chain)

@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use futures_util::StreamExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use stepwright_core::{Error, ErrorKind, RunId, RunOutput};
-use stepwright_engine::{Run, Workflow};
+use stepwright_engine::{Fork, Run, Workflow};
 use tokio::sync::Notify;
 
 /// The result of an answer.
@@ -30,6 +30,7 @@ struct SignalState {
 /// The work to start with.
 pub(super) enum Start {
     Run(Box<Run>),
+    Fork(Box<Fork>),
     /// A paused run whose questions are asked now.
     Paused(Box<RunOutput>),
 }
@@ -76,6 +77,7 @@ pub(super) async fn answer(
     let workflow = continuation.workflow().clone();
     let (mut events, mut answer) = match start {
         Start::Run(run) => (Some(run.stream_events(true).stream().in_task()), None),
+        Start::Fork(fork) => (Some(fork.stream_events(true).stream().in_task()), None),
         Start::Paused(output) => (None, Some(Ok(*output))),
     };
     let mut ticks = display.ticks();

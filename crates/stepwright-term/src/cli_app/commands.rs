@@ -17,6 +17,9 @@ pub(super) enum PromptCommand {
     History,
     Last,
     Metrics,
+    Cost,
+    /// Begins the last run again at this step, or from its beginning.
+    Fork(Option<String>),
     Details(bool),
     Events(bool),
     /// Uses this model for all agents.
@@ -26,7 +29,7 @@ pub(super) enum PromptCommand {
 }
 
 /// The name, the argument and the description of each command.
-const COMMANDS: [(&str, &str, &str); 13] = [
+const COMMANDS: [(&str, &str, &str); 15] = [
     ("help", "", "list the commands"),
     ("exit", "", "quit, like Ctrl-D and `exit`"),
     ("session", "[ID]", "show the session, or switch to another one"),
@@ -34,8 +37,10 @@ const COMMANDS: [(&str, &str, &str); 13] = [
     ("history", "", "show the questions and answers of this session"),
     ("state", "", "show the session state as JSON"),
     ("metrics", "", "show the usage of the session"),
+    ("cost", "", "show what the last answer and the session cost"),
     ("last", "", "show the last answer again"),
     ("retry", "", "ask the last question again"),
+    ("fork", "[STEP]", "a new run that goes on from the last one at a step"),
     ("answer", "", "answer the pending requests of the last run"),
     ("model", "MODEL", "use another model for all agents"),
     ("details", "on|off", "show every step, or only answers"),
@@ -89,6 +94,8 @@ fn known(name: &str, argument: Option<&str>) -> Result<PromptCommand, String> {
         "history" => PromptCommand::History,
         "last" => PromptCommand::Last,
         "metrics" => PromptCommand::Metrics,
+        "cost" => PromptCommand::Cost,
+        "fork" => return Ok(PromptCommand::Fork(argument.map(str::to_owned))),
         "retry" => PromptCommand::Retry,
         "answer" => PromptCommand::Answer,
         "model" => {
@@ -137,6 +144,8 @@ mod tests {
         );
         assert_eq!(parse(" /help "), Some(Ok(PromptCommand::Help)));
         assert_eq!(parse("/session a b"), Some(Ok(PromptCommand::Session(Some("a b".into())))));
+        assert_eq!(parse("/fork"), Some(Ok(PromptCommand::Fork(None))));
+        assert_eq!(parse("/fork a/b"), Some(Ok(PromptCommand::Fork(Some("a/b".into())))));
         assert_eq!(parse("/details off"), Some(Ok(PromptCommand::Details(false))));
         let wrong = |line| parse(line).unwrap().unwrap_err();
         assert_eq!(wrong("/hlep"), "there is no command `/hlep`; did you mean `/help`?");

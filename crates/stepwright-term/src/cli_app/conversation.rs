@@ -200,6 +200,7 @@ impl ChatSession {
                 LoopControl::Continue
             }
             Some(Ok(PromptCommand::Answer)) => self.answer().await,
+            Some(Ok(PromptCommand::Fork(step))) => self.fork(step).await,
             Some(Ok(command)) => {
                 if let Err(error) = self.obey(command).await {
                     self.error(&error);
@@ -239,6 +240,47 @@ impl ChatSession {
         let next = self.carry_out(Start::Run(Box::new(run))).await;
         self.conversation.answers += 1;
         next
+    }
+
+    /// Begins a run that shares the first facts of the last one, and goes on from there.
+    async fn fork(&mut self, step: Option<String>) -> LoopControl {
+        let run = match &self.conversation.last {
+            Some(Ok(output)) => Some(output.run_id.clone()),
+            Some(Err(error)) => error.output().map(|output| output.run_id.clone()),
+            None => None,
+        };
+        let Some(run) = run else {
+            self.say("there is no run to go on from yet");
+            return LoopControl::Continue;
+        };
+        let mut fork = self.workflow.fork(&run).session_id(&self.conversation.session_id);
+        if let Some(step) = step {
+            fork = fork.at(step);
+        }
+        self.display.begin(self.options);
+        if self.attended {
+            self.display.lines("\n");
+        }
+        let next = self.carry_out(Start::Fork(Box::new(fork))).await;
+        self.conversation.answers += 1;
+        next
+    }
+
+    /// Shows what the last answer and the session have cost.
+    async fn cost(&mut self) -> Result<(), Error> {
+        let last = match &self.conversation.last {
+            Some(Ok(output)) => Some(output.metrics),
+            Some(Err(error)) => error.output().map(|output| output.metrics),
+            None => None,
+        };
+        let session = self.session().await?.map(|session| session.metrics).unwrap_or_default();
+        let mut parts = Vec::new();
+        if let Some(last) = last {
+            parts.push(format!("last answer {}", last.cost));
+        }
+        parts.push(format!("session {}", session.cost));
+        self.say(&parts.join(" · "));
+        Ok(())
     }
 
     /// Asks the pending requests of the last run again.
@@ -308,6 +350,7 @@ impl ChatSession {
                 self.display.lines(&clean(&format!("{state:#}")));
             }
             PromptCommand::Metrics => self.metrics().await?,
+            PromptCommand::Cost => self.cost().await?,
             PromptCommand::History => self.history().await?,
             PromptCommand::Last => match &self.conversation.last {
                 Some(Ok(output)) => self.display.output(output),
@@ -331,7 +374,10 @@ impl ChatSession {
                 self.say(if on { "every event is shown" } else { "events are not shown" });
             }
             // These commands were handled before.
-            PromptCommand::Exit | PromptCommand::Retry | PromptCommand::Answer => {}
+            PromptCommand::Exit
+            | PromptCommand::Retry
+            | PromptCommand::Answer
+            | PromptCommand::Fork(_) => {}
         }
         Ok(())
     }

@@ -152,7 +152,10 @@ impl View {
             }
             E::WorkflowPaused { .. } => self.rests(event, screen),
             E::WorkflowContinued { .. } => self.goes_on(event, screen),
-            E::WorkflowRetried { .. } | E::WorkflowForked(_) => {
+            E::WorkflowRetried { .. }
+            | E::WorkflowForked(_)
+            | E::WorkflowQueued { .. }
+            | E::WorkflowAdmitted => {
                 self.note(&crate::lines::line(event).unwrap_or_default(), screen);
             }
             E::StepPaused { requirement }

@@ -227,6 +227,11 @@ pub(super) fn middle() -> Vec<EventKind> {
             rule: Some(TEXT.into()),
             by: "the user".into(),
         },
+        E::WorkflowQueued { key: TEXT.into(), max: u32::MAX, ahead: 3 },
+        E::WorkflowAdmitted,
+        E::DeciderRecorded {
+            fact: Box::new(E::RunCompleted { content: TEXT.into(), usage: usage() }),
+        },
         E::BudgetWarning { of_session: true, limit: Limit::Tokens, used: 8, of: u64::MAX },
         begins(ContainerKind::Steps, Decision::Count(3)),
         ends(ContainerKind::Steps, Turns::default(), status.into()),
