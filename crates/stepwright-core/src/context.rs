@@ -14,8 +14,10 @@ use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
 use crate::message::{ToolCall, Usage};
 use crate::path::{StepPath, is_call};
 use crate::permission::{Effect, Verdict};
+use crate::playback::Player;
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
-use crate::session::Exchange;
+use crate::session::{Exchange, HISTORY_RUNS_MAX};
+use crate::status::RunStatus;
 use crate::values::HostValues;
 use crate::world::{ImpatientClock, Timestamp, World};
 use serde::de::DeserializeOwned;
@@ -364,7 +366,10 @@ impl StepContext {
     /// Fails if the store cannot be read.
     #[doc(alias = "get_workflow_history")]
     pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
-        self.host.history(runs, false).await
+        match self.played_history(runs, false) {
+            Some(played) => Ok(played),
+            None => self.host.history(runs, false).await,
+        }
     }
 
     /// Like [`StepContext::history`], without the runs that failed or were cancelled.
@@ -372,11 +377,25 @@ impl StepContext {
     /// # Errors
     /// Fails if the store cannot be read.
     pub async fn completed_history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
-        self.host.history(runs, true).await
+        match self.played_history(runs, true) {
+            Some(played) => Ok(played),
+            None => self.host.history(runs, true).await,
+        }
+    }
+
+    /// Returns the history of a run that is played back.
+    fn played_history(&self, runs: u32, completed_only: bool) -> Option<Arc<[Exchange]>> {
+        let mut all = self.state::<Player>()?.recording().history();
+        all.retain(|run| !completed_only || run.status == RunStatus::Completed);
+        let runs = runs.min(HISTORY_RUNS_MAX) as usize;
+        Some(all.split_off(all.len().saturating_sub(runs)).into())
     }
 
     pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
-        self.host.recorded(&self.path, key)
+        match self.state::<Player>() {
+            Some(player) => player.recording().recorded(&self.path, key),
+            None => self.host.recorded(&self.path, key),
+        }
     }
 
     pub(crate) fn effect_interrupted(&self, key: &str) -> Option<u32> {

@@ -25,7 +25,7 @@ use stepwright_core::{
     StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::{AnyStep, IntoStep, Step, Workflow, WorkflowBuilder};
-use stepwright_models::limit;
+use stepwright_models::{limit, silent};
 
 impl Definition {
     /// Builds the workflow.
@@ -59,8 +59,9 @@ impl Definition {
         let pass_env = self.options.pass_env.iter().filter(|name| !is_secret(name));
         let pass_env = pass_env.cloned().collect();
         let granted = Arc::new(Granted { folder, pass_env, secrets });
+        let is_played = self.options.playback;
         let mut builder =
-            Builder { file: &self.file, granted, forced, inherited: None }.workflow()?;
+            Builder { file: &self.file, granted, forced, inherited: None, is_played }.workflow()?;
         if let Some(mut permissions) = self.options.permissions.clone() {
             if self.options.allow_shell {
                 let all = Rule::new(SHELL[0], None);
@@ -76,7 +77,7 @@ impl Definition {
 }
 
 /// Collects what a file and the files within it declare.
-fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
+pub(crate) fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
     fn of_items(items: &[Item], all: &mut Vec<Arc<Declared>>) {
         for item in items {
             if let Kind::Workflow { file, .. } = &item.kind {
@@ -113,6 +114,8 @@ struct Builder<'a> {
     forced: Option<&'a str>,
     /// The model of the file that contains this one.
     inherited: Option<&'a [Word]>,
+    /// `true` if a recording answers for the models.
+    is_played: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -231,6 +234,7 @@ impl<'a> Builder<'a> {
                     granted: self.granted.clone(),
                     forced: self.forced,
                     inherited: inherited.or(self.inherited),
+                    is_played: self.is_played,
                 };
                 let workflow = inner.workflow()?.build()?;
                 let step = Step::workflow(name, workflow);
@@ -267,6 +271,10 @@ impl<'a> Builder<'a> {
             .options(agent.settings.options.clone())
             .tool_choice(agent.settings.tool_choice.clone());
         builder = match (self.forced, own.or(self.inherited)) {
+            (Some(model), _) if self.is_played => builder.model(silent([model]))?,
+            (None, Some(models)) if self.is_played => {
+                builder.model(silent(models.iter().map(|model| model.text.as_str())))?
+            }
             (Some(model), _) => builder.model(model)?,
             (None, Some([model])) => builder.model(&model.text)?,
             (None, Some(models)) => {
@@ -405,6 +413,10 @@ impl<W: Executor> Executor for Discreet<W> {
         self.work.asks()
     }
 
+    fn asks_player(&self) -> bool {
+        self.work.asks_player()
+    }
+
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         match self.work.execute(input, self.secrets.within(&cx)).await {
             Ok(output) => Ok(self.secrets.redact_output(output)),
@@ -434,6 +446,10 @@ impl Executor for Prompted {
 
     fn asks(&self) -> bool {
         self.agent.asks()
+    }
+
+    fn asks_player(&self) -> bool {
+        true
     }
 
     async fn execute(

@@ -62,6 +62,7 @@ mod shape;
 mod think;
 #[cfg(feature = "providers")]
 mod transport;
+mod silent;
 mod unknown;
 
 pub use fallback::{Fallback, MODELS_MAX};
@@ -72,4 +73,5 @@ pub use offline::Offline;
 pub use provider::Provider;
 pub use registry::{Models, model, register};
 pub use retry::{RetryPolicy, Retrying, retrying, retrying_stream};
+pub use silent::silent;
 pub use unknown::UnknownModel;
