@@ -44,7 +44,8 @@ impl PlaybackClock {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a recorded moment. `order` is the number of the recorded fact.
+    /// Waits until a recorded moment. `order` is the number of the recorded fact. Even a moment that
+    /// has come waits for its turn: until everything else waits.
     pub(crate) fn until(&self, at: Timestamp, order: u64) -> BoxFuture<'static, ()> {
         self.alarm(at, order, false)
     }
@@ -75,7 +76,7 @@ impl PlaybackClock {
         alarms.next += 1;
         alarms.asked += 1;
         let key = Key { at, order, number: alarms.next, is_look };
-        Box::pin(Alarm { clock: self.clone(), key })
+        Box::pin(Alarm { clock: self.clone(), key, is_set: false })
     }
 }
 
@@ -92,17 +93,25 @@ impl Clock for PlaybackClock {
 struct Alarm {
     clock: PlaybackClock,
     key: Key,
+    is_set: bool,
 }
 
 impl Future for Alarm {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut alarms = self.clock.alarms();
-        if alarms.now >= self.key.at {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let mut alarms = this.clock.alarms();
+        let is_over = match this.key.order {
+            SLEEPS => alarms.now >= this.key.at,
+            // A jump takes it out.
+            _ => this.is_set && !alarms.waiting.contains_key(&this.key),
+        };
+        if is_over {
             return Poll::Ready(());
         }
-        alarms.waiting.insert(self.key, cx.waker().clone());
+        this.is_set = true;
+        alarms.waiting.insert(this.key, cx.waker().clone());
         Poll::Pending
     }
 }

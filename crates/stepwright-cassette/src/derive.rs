@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use stepwright_core::event::{EventClass, WorkflowStarted};
 use stepwright_core::rewind::effective;
-use stepwright_core::{ErrorCode, ErrorData, ErrorId, Event, EventKind, RunStatus, StepPath, Timestamp};
+use stepwright_core::{
+    ErrorCode, ErrorData, ErrorId, Event, EventKind, RunStatus, StepPath, Timestamp,
+};
 
 /// The kinds of effects with places of their own in a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +43,12 @@ pub(crate) struct Derived {
 
 /// Derives the answers from the facts of a run. `None` if the run has not ended.
 pub(crate) fn derive(facts: &[Event]) -> Option<Derived> {
-    let facts: Vec<Event> = effective(facts).iter().map(without_secrets).collect();
+    let mut facts: Vec<Event> = effective(facts).iter().map(without_secrets).collect();
+    // A run that was taken up again has ended before.
+    let last = facts.last().filter(|event| event.kind.is_terminal())?.sequence;
+    facts.retain(|event| event.sequence == last || !event.kind.is_terminal());
+    let is_cancelled =
+        matches!(facts.last().map(|event| &event.kind), Some(EventKind::WorkflowCancelled { .. }));
     let mut started = None;
     for event in &facts {
         match &event.kind {
@@ -53,12 +60,12 @@ pub(crate) fn derive(facts: &[Event]) -> Option<Derived> {
         }
     }
     let (started, begun) = started?;
-    facts.last().filter(|event| event.kind.is_terminal())?;
     let mut deriving = Deriving { begun, ..Deriving::default() };
     for event in &facts {
         deriving.fact(event);
     }
     let Deriving { effects, values, people, cancelled_after_ms, .. } = deriving;
+    let cancelled_after_ms = cancelled_after_ms.filter(|_| is_cancelled);
     // In the order of the answers.
     let mut people: Vec<Said> = people.into_values().collect();
     people.sort_by_key(|said| said.after_ms);
@@ -200,15 +207,15 @@ impl Deriving {
         };
         let (kind, request) = (String::new(), Value::Null);
         let after_ms = self.after(event);
-        self.effects.push((class, Entry { at, kind, after_ms, request, answer, error, unanswered }));
+        self.effects
+            .push((class, Entry { at, kind, after_ms, request, answer, error, unanswered }));
     }
 }
 
 /// Returns `true` for the failure of an attempt that took too long: the engine makes it, and not
 /// the effect.
 fn is_by_clock(error: &ErrorData) -> bool {
-    error.code == ErrorCode::TimedOut
-        && matches!(error.id, None | Some(ErrorId::STEP_IDLE))
+    error.code == ErrorCode::TimedOut && matches!(error.id, None | Some(ErrorId::STEP_IDLE))
 }
 
 fn without_nulls(value: Value) -> Value {

@@ -6,13 +6,13 @@ use crate::format::{Cassette, Said};
 use crate::tape::Tape;
 use futures_util::StreamExt as _;
 use futures_util::future::FutureExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use stepwright_core::executor::RunInput;
 use stepwright_core::playback::{Busy, Player};
 use stepwright_core::requirement::Requirement;
 use stepwright_core::{Error, ErrorId, Event, Memory, RunId, World};
 use stepwright_engine::{IntoInput, Workflow, WorkflowBuilder};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// The turns that all tasks get before the clock may jump.
 const TURNS: usize = 64;
@@ -119,9 +119,16 @@ async fn driven(
         Ok::<_, Error>(())
     };
     let count = || facts.lock().unwrap_or_else(PoisonError::into_inner).len();
+    let differed = async {
+        tape.differed().await;
+        // What happened before is still to be read.
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+    };
     let has_ended = tokio::select! {
         biased;
-        () = tape.differed() => false,
+        () = differed => false,
         ended = following => {
             ended?;
             true

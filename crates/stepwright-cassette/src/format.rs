@@ -126,7 +126,8 @@ impl Cassette {
 
     /// Writes the cassette.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
-        let value = serde_json::to_value(self).map_err(|error| invalid(path, &error.to_string()))?;
+        let value =
+            serde_json::to_value(self).map_err(|error| invalid(path, &error.to_string()))?;
         write_value(path, &value, ABOUT)
     }
 }
@@ -238,4 +239,3 @@ fn mapped(value: Value, text: &dyn Fn(String) -> String) -> Value {
         other => other,
     }
 }
-

@@ -8,6 +8,7 @@ use crate::golden::Golden;
 use crate::replay::{ABOUT_GOLDEN, compare, whole};
 use crate::source::FileSource;
 use crate::tape::{Mode, Played, Tape};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use stepwright_core::session::HISTORY_RUNS_MAX;
@@ -15,7 +16,6 @@ use stepwright_core::store::RunFilter;
 use stepwright_core::{Error, ErrorId, Event, Exchange, RunId};
 use stepwright_engine::{Runs, WorkflowBuilder};
 use stepwright_file::Options;
-use futures_util::StreamExt as _;
 
 /// The largest recorded answer, in bytes. A test with a larger one is too large to read.
 pub const RECORDED_ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;

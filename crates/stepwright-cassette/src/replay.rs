@@ -101,7 +101,7 @@ impl Replay {
         } else if driven.has_ended {
             let now = Golden::of(&driven.facts, &whole);
             let Played { effects, values, history } = tape.played();
-            let changed = now != golden || is_changed(&cassette, &effects);
+            let changed = now.to_value() != golden.to_value() || is_changed(&cassette, &effects);
             (cassette.effects, cassette.values, cassette.history) = (effects, values, history);
             if changed {
                 cassette.write(&report.file)?;

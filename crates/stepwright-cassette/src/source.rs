@@ -57,7 +57,10 @@ impl FileSource {
         Ok(Self {
             path: relative(path, &folder)?,
             model: options.model.clone(),
-            prompt: options.prompt.clone().map(|ChangedPrompt { step, text }| Prompt { step, text }),
+            prompt: options
+                .prompt
+                .clone()
+                .map(|ChangedPrompt { step, text }| Prompt { step, text }),
             allow_shell: options.allow_shell,
             allow_path: allow_path.collect::<Result<_, _>>()?,
             permissions: options.permissions.clone(),

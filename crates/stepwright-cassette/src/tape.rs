@@ -192,9 +192,10 @@ impl State {
 
     /// Returns the difference of a request that has no answer at its path.
     fn unknown(&self, at: &StepPath, kind: &str, class: Class, came: &Value) -> Difference {
-        let of_kind = self.effects.iter().filter(|entry| {
-            entry.kind == kind || (entry.kind.is_empty() && class == Class::Step)
-        });
+        let of_kind = self
+            .effects
+            .iter()
+            .filter(|entry| entry.kind == kind || (entry.kind.is_empty() && class == Class::Step));
         let nearest = of_kind.max_by(|one, other| {
             let near = |entry: &Entry| (entry.at == *at, likeness(&entry.request, came));
             let (one, other) = (near(one), near(other));

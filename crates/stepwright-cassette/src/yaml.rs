@@ -94,7 +94,7 @@ fn is_block(text: &str) -> bool {
         !line.ends_with([' ', '\t']) && line.chars().all(|c| c == '\t' || !is_special(c))
     };
     body.contains('\n')
-        && !body.starts_with([' ', '\t', '\n', '#'])
+        && !body.starts_with([' ', '\t', '\n'])
         && !body.ends_with('\n')
         && body.split('\n').all(is_safe)
 }
@@ -137,10 +137,52 @@ mod tests {
     #[test]
     fn every_value_is_read_as_it_was_written() {
         let texts = [
-            "", " ", "a", "yes", "null", "1", "1e3", "a: b", "- a", "# no", "a #b", "a\nb", "a\nb\n",
-            "a\n\nb\n\n", "\na", " a\nb", "a \nb", "a\tb\nc", "a\r\nb", "\u{1}", "\u{2028}", "\u{85}",
-            "🙂", "\"", "\\", "{{ x }}", "*a", "&a", "!a", "|", ">", "%", "@", "`", "2026-11-29", "~",
-            "a\n  b\n c", "---\na", "a\n---\nb", "\u{feff}a", "0x1", "0o7", "1_000", ".inf", "é\nü",
+            "",
+            " ",
+            "a",
+            "yes",
+            "null",
+            "1",
+            "1e3",
+            "a: b",
+            "- a",
+            "# no",
+            "a #b",
+            "a\nb",
+            "a\nb\n",
+            "a\n\nb\n\n",
+            "\na",
+            " a\nb",
+            "a \nb",
+            "a\tb\nc",
+            "a\r\nb",
+            "\u{1}",
+            "\u{2028}",
+            "\u{85}",
+            "🙂",
+            "\"",
+            "\\",
+            "{{ x }}",
+            "*a",
+            "&a",
+            "!a",
+            "|",
+            ">",
+            "%",
+            "@",
+            "`",
+            "2026-11-29",
+            "~",
+            "a\n  b\n c",
+            "# a\n\n- b\n",
+            "---\na",
+            "a\n---\nb",
+            "\u{feff}a",
+            "0x1",
+            "0o7",
+            "1_000",
+            ".inf",
+            "é\nü",
         ];
         for text in texts {
             for value in [json!(text), json!({"a": text}), json!([text, [text], {"b": text}])] {

@@ -58,11 +58,11 @@ pub mod retry;
 mod rig;
 #[cfg(feature = "providers")]
 mod shape;
+mod silent;
 #[cfg(feature = "providers")]
 mod think;
 #[cfg(feature = "providers")]
 mod transport;
-mod silent;
 mod unknown;
 
 pub use fallback::{Fallback, MODELS_MAX};

@@ -96,31 +96,6 @@ async fn every_function_is_answered_from_the_cassette() {
 }
 
 #[tokio::test]
-async fn a_model_without_a_key_is_replayed() {
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path();
-    let text = "
-format: 1
-name: News
-agents: {writer: {model: offline}}
-steps: [{name: write, agent: writer, prompt: 'Ants carry leaves.'}]
-";
-    recorded(dir, text, "", Options::default()).await.unwrap();
-    let cassette = dir.join("run.cassette.yaml");
-    // As if another provider had answered, whose key is not here.
-    let text = std::fs::read_to_string(&cassette).unwrap();
-    std::fs::write(&cassette, text.replace("offline:extract", "anthropic:none")).unwrap();
-    let golden = dir.join("run.golden.yaml");
-    let text = std::fs::read_to_string(&golden).unwrap();
-    std::fs::write(&golden, text.replace("offline:extract", "anthropic:none")).unwrap();
-    let flow = std::fs::read_to_string(dir.join("flow.yaml")).unwrap();
-    std::fs::write(dir.join("flow.yaml"), flow.replace("offline", "'anthropic:none'")).unwrap();
-    assert!(Definition::read(dir.join("flow.yaml"), &Options::default()).is_err());
-    let report = replay(dir);
-    assert!(report.differences.is_empty(), "{report}");
-}
-
-#[tokio::test]
 async fn permissions_of_the_run_hold_in_the_replay() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
@@ -130,9 +105,10 @@ steps:
   - {name: fine, shell: 'echo fine'}
   - {name: denied, shell: 'touch denied', on_error: skip}
 ";
-    let permissions: Permissions =
-        serde_json::from_value(serde_json::json!({"allow": ["shell: echo *"], "deny": ["shell: touch *"]}))
-            .unwrap();
+    let permissions: Permissions = serde_json::from_value(
+        serde_json::json!({"allow": ["shell: echo *"], "deny": ["shell: touch *"]}),
+    )
+    .unwrap();
     let options = Options { permissions: Some(permissions), ..Options::default() };
     let made = recorded(folder.path(), text, "", options).await.unwrap();
     assert_eq!(made.effects, 1);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use stepwright_agent::{Agent, tool};
 use stepwright_core::model::{AnyModel, ModelError, ModelErrorKind};
-use stepwright_core::plan::OnError;
+use stepwright_core::plan::{Join, OnError};
 use stepwright_core::{HumanReview, Memory, Patch, StepContext, StepError, StepInput, StepOutput};
 use stepwright_engine::{
     AnyStep, Condition, IntoStep, Loop, Map, Parallel, Router, Step, Steps, Workflow,
@@ -183,7 +183,9 @@ const CONTAINERS: &[(&str, Around)] = &[
     }),
     ("router", |make, live| {
         let choose = |_: &StepInput| "second".to_owned();
-        flow().step(Router::new("Which", choose).choice(make("first", live)).choice(make("second", live)))
+        flow().step(
+            Router::new("Which", choose).choice(make("first", live)).choice(make("second", live)),
+        )
     }),
     ("map", |make, live| {
         let items = |_: &StepInput| vec!["ants".to_owned(), "bees".to_owned(), "owls".to_owned()];
@@ -238,7 +240,9 @@ async fn a_failing_branch_stops_the_same_branches_again() {
                 })
             };
             let long = Steps::new("Long").step(step("a", 1, false)).step(step("b", 60_000, false));
-            flow().step(Parallel::new("Both").branch(long).branch(step("c", 30, true)))
+            flow().step(
+                Parallel::new("Both").join(Join::FailFast).branch(long).branch(step("c", 30, true)),
+            )
         },
         "ants",
     )

@@ -10,7 +10,6 @@ use crate::ui::terminal::Stderr;
 use crate::verbs::resume::of_program;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use stepwright::term::harmless;
 use stepwright::{Error, ErrorId};
 use stepwright_cassette::{CASSETTE, Journal, Replay, Report, Source, record};
 
@@ -129,7 +128,7 @@ fn replay(arguments: &Test, stderr: Stderr) -> Result<Exit, Error> {
                 if arguments.json {
                     results.push(result(&report));
                 } else {
-                    stdout.write(&stdout.readable(format!("{}\n", harmless(&report.to_string()))));
+                    stdout.write(&stdout.readable(format!("{report}\n")));
                 }
             }
             // The other tests are still worth their result.

@@ -36,5 +36,6 @@ mod stopping;
 mod support;
 mod takingup;
 mod terminals;
+mod testing;
 #[cfg(unix)]
 mod watching;
