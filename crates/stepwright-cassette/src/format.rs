@@ -222,13 +222,10 @@ fn mapped(value: Value, text: &dyn Fn(String) -> String) -> Value {
         Value::String(one) => text(one).into(),
         Value::Array(items) => items.into_iter().map(|item| mapped(item, text)).collect(),
         Value::Object(members) => {
-            // As a line of its own, a member with a telling name shows its secret.
             let member = |(name, one): (String, Value)| {
                 let one = match one {
-                    Value::String(said) => {
-                        let line = format!("{name}: {said}");
-                        let said = if redact(&line) == line { said } else { REDACTED.into() };
-                        text(said).into()
+                    Value::String(said) if !said.is_empty() && tells_secret(&name) => {
+                        REDACTED.into()
                     }
                     other => mapped(other, text),
                 };
@@ -238,4 +235,9 @@ fn mapped(value: Value, text: &dyn Fn(String) -> String) -> Value {
         }
         other => other,
     }
+}
+
+/// Returns `true` if a member with this name holds a secret, such as `api_key`.
+fn tells_secret(name: &str) -> bool {
+    redact(&format!("{name}: value")).contains(REDACTED)
 }

@@ -37,7 +37,9 @@ fn workflow() -> WorkflowBuilder {
         .step(
             Map::new("things")
                 .over(|_: &StepInput| vec!["a hammer".to_owned(), "a nail".to_owned()])
-                .step(Step::new("price", buyer)),
+                .step(Step::new("price", buyer))
+                // One at a time, so that the order of the answers is always the same.
+                .concurrency(1),
         )
         .step(buy.human_review(review))
 }
@@ -75,5 +77,6 @@ async fn a_new_recording_is_written_as_the_fixture() {
             "{name}: `FIXTURES=overwrite` writes it anew"
         );
         assert!(!text.contains("abcdefghijkl"), "{text}");
+        assert!(text.contains("I found out") && text.contains("token=[redacted]"), "{text}");
     }
 }
