@@ -44,8 +44,8 @@ impl PlaybackClock {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a recorded moment. `order` is the number of the recorded fact. Even a moment that
-    /// has come waits for its turn: until everything else waits.
+    /// Waits until a recorded moment. `order` is the number of the recorded fact. Even a moment
+    /// that has come waits for its turn: until everything else waits.
     pub(crate) fn until(&self, at: Timestamp, order: u64) -> BoxFuture<'static, ()> {
         self.alarm(at, order, false)
     }

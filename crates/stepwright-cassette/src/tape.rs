@@ -12,7 +12,7 @@ use stepwright_core::playback::{Answered, Asked, Playback};
 use stepwright_core::{BoxFuture, Exchange, StepError, StepPath, Timestamp};
 use tokio::sync::Notify;
 
-/// What a player does with requests.
+/// The treatment of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Notes the requests beside the answers of a journal.

@@ -14,10 +14,8 @@ use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
 use crate::message::{ToolCall, Usage};
 use crate::path::{StepPath, is_call};
 use crate::permission::{Effect, Verdict};
-use crate::playback::Player;
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
-use crate::session::{Exchange, HISTORY_RUNS_MAX};
-use crate::status::RunStatus;
+use crate::session::Exchange;
 use crate::values::HostValues;
 use crate::world::{ImpatientClock, Timestamp, World};
 use serde::de::DeserializeOwned;
@@ -383,17 +381,9 @@ impl StepContext {
         }
     }
 
-    /// Returns the history of a run that is played back.
-    fn played_history(&self, runs: u32, completed_only: bool) -> Option<Arc<[Exchange]>> {
-        let mut all = self.state::<Player>()?.recording().history();
-        all.retain(|run| !completed_only || run.status == RunStatus::Completed);
-        let runs = runs.min(HISTORY_RUNS_MAX) as usize;
-        Some(all.split_off(all.len().saturating_sub(runs)).into())
-    }
-
     pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
-        match self.state::<Player>() {
-            Some(player) => player.recording().recorded(&self.path, key),
+        match self.played_value(key) {
+            Some(played) => played,
             None => self.host.recorded(&self.path, key),
         }
     }

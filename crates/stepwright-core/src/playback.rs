@@ -8,7 +8,8 @@ use crate::BoxFuture;
 use crate::context::StepContext;
 use crate::failure::StepError;
 use crate::path::StepPath;
-use crate::session::Exchange;
+use crate::session::{Exchange, HISTORY_RUNS_MAX};
+use crate::status::RunStatus;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -94,7 +95,7 @@ impl Player {
         Self(Arc::new(recording))
     }
 
-    pub(crate) fn recording(&self) -> &dyn Playback {
+    fn recording(&self) -> &dyn Playback {
         &*self.0
     }
 }
@@ -112,6 +113,23 @@ impl StepContext {
         let player = self.state::<Player>()?;
         let asked = Asked { kind, request: request() };
         player.recording().answer(self.path(), asked).await
+    }
+
+    /// Returns the history of a run that is played back.
+    pub(crate) fn played_history(
+        &self,
+        runs: u32,
+        completed_only: bool,
+    ) -> Option<Arc<[Exchange]>> {
+        let mut all = self.state::<Player>()?.recording().history();
+        all.retain(|run| !completed_only || run.status == RunStatus::Completed);
+        let runs = runs.min(HISTORY_RUNS_MAX) as usize;
+        Some(all.split_off(all.len().saturating_sub(runs)).into())
+    }
+
+    /// Returns the recorded result of a `once` of a run that is played back, if there is one.
+    pub(crate) fn played_value(&self, key: &str) -> Option<Option<Value>> {
+        Some(self.state::<Player>()?.recording().recorded(self.path(), key))
     }
 
     /// Returns `true` if the effects of this run are answered from a recording.

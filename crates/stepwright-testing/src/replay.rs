@@ -8,8 +8,8 @@ use stepwright_engine::WorkflowBuilder;
 /// The environment variable with which tests write their golden trees anew, if it is `1`.
 pub const UPDATE: &str = "UPDATE_CASSETTES";
 
-/// Replays the cassette of a workflow file, without network. `stepwright test from-run` makes one of
-/// a run.
+/// Replays the cassette of a workflow file, without network. `stepwright test from-run` makes one
+/// of a run.
 ///
 /// ```no_run
 /// #[test]
@@ -27,8 +27,8 @@ pub fn replay(cassette: impl AsRef<Path>) {
     judge(begin(cassette.as_ref()).run());
 }
 
-/// Replays the cassette of a workflow in Rust, without network. Its store and its world are those of
-/// the replay. [`record`](crate::record) makes a cassette of a run.
+/// Replays the cassette of a workflow in Rust, without network. Its store and its world are those
+/// of the replay. [`record`](crate::record) makes a cassette of a run.
 ///
 /// ```no_run
 /// use stepwright_engine::{Workflow, WorkflowBuilder};

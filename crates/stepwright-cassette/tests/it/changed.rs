@@ -1,4 +1,4 @@
-//! What has changed is named.
+//! Changes of a definition are named.
 
 use crate::support::{approve, recorded};
 use stepwright_agent::Agent;
@@ -54,9 +54,12 @@ async fn a_changed_prompt_is_named_with_both_texts() {
     let told = report(&Given { prompt: "Of", ..AS_IT_WAS }).await;
     assert_eq!(
         told,
-        "  at `write`: `RunStarted`, `message` differs\n    recorded: \"About ants\"\n    came:     \
-         \"Of ants\"\n  at `write`: the request to the model, `messages.0` differs\n    recorded: \
-         \"About ants\"\n    came:     \"Of ants\""
+        "  at `write`: `RunStarted`, `message` differs
+    recorded: \"About ants\"
+    came:     \"Of ants\"
+  at `write`: the request to the model, `messages.0` differs
+    recorded: \"About ants\"
+    came:     \"Of ants\""
     );
 }
 

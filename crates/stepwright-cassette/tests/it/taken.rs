@@ -68,7 +68,8 @@ async fn the_state_and_the_history_of_the_session_come_from_the_cassette() {
         let count = Step::new("count", move |input: StepInput| {
             assert!(live, "a function was called in a replay");
             let runs = input.state.get("runs").and_then(serde_json::Value::as_i64).unwrap_or(0);
-            async move { StepOutput::from(format!("run {runs}")).patch(Patch::increment("runs", 1)) }
+            let output = StepOutput::from(format!("run {runs}"));
+            async move { output.patch(Patch::increment("runs", 1)) }
         });
         Workflow::builder("Flow")
             .add_workflow_history_to_steps(true)

@@ -56,8 +56,8 @@ pub(crate) struct FromRun {
     /// The workflow file, if it has moved since the run began
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The cassette to write; its name ends in `.cassette.yaml`. The default is the run's id, in the
-    /// current directory
+    /// The cassette to write; its name ends in `.cassette.yaml`. The default is the run's id, in
+    /// the current directory
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Write the names of the files as JSON

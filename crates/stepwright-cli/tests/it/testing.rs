@@ -49,10 +49,15 @@ fn a_difference_has_its_place_and_exit_code_1() {
     let ran = place.ran(["test", "hello.cassette.yaml"]).ended(1);
     assert_eq!(
         ran.stdout,
-        "differs  hello.cassette.yaml\n  at `text`: `RunStarted`, `message` differs\n    recorded: \
-         \"Hello Ada. Be welcome.\"\n    came:     \"Good morning Ada. Be welcome.\"\n  at `text`: \
-         the request to the model, `messages.0` differs\n    recorded: \"Hello Ada. Be welcome.\"\n    \
-         came:     \"Good morning Ada. Be welcome.\"\n"
+        "\
+differs  hello.cassette.yaml
+  at `text`: `RunStarted`, `message` differs
+    recorded: \"Hello Ada. Be welcome.\"
+    came:     \"Good morning Ada. Be welcome.\"
+  at `text`: the request to the model, `messages.0` differs
+    recorded: \"Hello Ada. Be welcome.\"
+    came:     \"Good morning Ada. Be welcome.\"
+"
     );
     assert!(ran.stderr.contains("take it over with `--update`"), "{ran:#?}");
     let ran = place.ran(["test", "hello.cassette.yaml", "--json"]).ended(1);
