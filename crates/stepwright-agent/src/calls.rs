@@ -225,16 +225,12 @@ async fn carry_out(
         && let Some(played) = played::call(&made, &arguments, call.context()).await
     {
         let (told, failure) = played?;
-        return match failure {
-            Some(error) => {
-                begun.fail(told, &error).await.map_err(TurnError::Recorded)?;
-                Err(TurnError::Failed(error))
-            }
-            None => {
-                begun.end(&told).await.map_err(TurnError::Recorded)?;
-                Ok(told)
-            }
-        };
+        if let Some(error) = failure {
+            begun.fail(told, &error).await.map_err(TurnError::Recorded)?;
+            return Err(TurnError::Failed(error));
+        }
+        begun.end(&told).await.map_err(TurnError::Recorded)?;
+        return Ok(told);
     }
     let told = match answer(agent, nth, &made, call.context()).await {
         Ok(text) => outcome(&made, text, false),

@@ -382,10 +382,10 @@ impl StepContext {
     }
 
     pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
-        match self.played_value(key) {
-            Some(played) => played,
-            None => self.host.recorded(&self.path, key),
+        if self.is_played() {
+            return self.played_value(key);
         }
+        self.host.recorded(&self.path, key)
     }
 
     pub(crate) fn effect_interrupted(&self, key: &str) -> Option<u32> {

@@ -128,8 +128,8 @@ impl StepContext {
     }
 
     /// Returns the recorded result of a `once` of a run that is played back, if there is one.
-    pub(crate) fn played_value(&self, key: &str) -> Option<Option<Value>> {
-        Some(self.state::<Player>()?.recording().recorded(self.path(), key))
+    pub(crate) fn played_value(&self, key: &str) -> Option<Value> {
+        self.state::<Player>()?.recording().recorded(self.path(), key)
     }
 
     /// Returns `true` if the effects of this run are answered from a recording.
