@@ -165,6 +165,10 @@ impl Executor for Agent {
             || self.definition.budget.as_ref().is_some_and(pauses)
     }
 
+    fn asks_player(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         turn::run(&self.definition, &input, &cx).await
     }

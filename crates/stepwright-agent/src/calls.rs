@@ -1,6 +1,7 @@
 //! Executes the tool calls of one model turn.
 
 use crate::definition::AgentDefinition;
+use crate::played;
 use crate::replay::TurnError;
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
@@ -218,6 +219,19 @@ async fn carry_out(
             return Ok(told);
         }
     };
+    if nth < TOOL_CALLS_MAX
+        && agent.tool(&made.name).is_some()
+        && let Ok(arguments) = arguments(&made.arguments)
+        && let Some(played) = played::call(&made, &arguments, call.context()).await
+    {
+        let (told, failure) = played?;
+        if let Some(error) = failure {
+            begun.fail(told, &error).await.map_err(TurnError::Recorded)?;
+            return Err(TurnError::Failed(error));
+        }
+        begun.end(&told).await.map_err(TurnError::Recorded)?;
+        return Ok(told);
+    }
     let told = match answer(agent, nth, &made, call.context()).await {
         Ok(text) => outcome(&made, text, false),
         Err(CallError::Tool(ToolError::Fatal(mut error))) => {

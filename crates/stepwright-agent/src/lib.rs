@@ -38,6 +38,7 @@ mod calls;
 mod definition;
 mod fingerprint;
 mod function;
+mod played;
 mod replay;
 mod shape;
 mod toolkit;

@@ -2,6 +2,7 @@
 
 use crate::calls::call_tools;
 use crate::definition::AgentDefinition;
+use crate::played;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
@@ -319,6 +320,9 @@ async fn ask(
     cx: &StepContext,
     lost: &mut Usage,
 ) -> Result<EventKind, StepError> {
+    if let Some(played) = played::turn(agent, turn, &request, cx, lost).await {
+        return played;
+    }
     if cx.run().debug {
         let text = request.messages.last().map(Message::text).unwrap_or_default();
         let instructions = agent.instructions.as_deref().unwrap_or_default();

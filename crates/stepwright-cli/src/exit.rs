@@ -10,7 +10,7 @@ use stepwright_core::requirement::RequirementKind;
 pub(crate) enum Exit {
     /// The run completed, or the command succeeded.
     Completed = 0,
-    /// The run failed, or its output could not be written.
+    /// The run failed, a test differs, or the output could not be written.
     Failed = 1,
     /// The usage, the definition, the input or an answer was invalid.
     Usage = 2,

@@ -33,7 +33,7 @@ use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
     attach, cancel, capabilities, chat, check, compare, docs, events, explain, fork, init, keeping,
-    man, resume, run, runs, sessions, show, top, verify,
+    man, resume, run, runs, sessions, show, test, top, verify,
 };
 
 fn main() -> ExitCode {
@@ -79,6 +79,7 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Rerun(wanted) => fork::rerun(wanted, stderr),
         Command::Fork(wanted) => fork::fork(wanted, stderr),
         Command::Upgrade(wanted) => fork::upgrade(wanted, stderr),
+        Command::Test(wanted) => test::test(wanted, stderr),
         Command::Compare(wanted) => finish(stderr, compare::compare(wanted, stderr)),
         Command::Continue(wanted) => resume::continue_run(wanted, stderr),
         Command::Attach(wanted) => finish(stderr, attach::attach(wanted, stderr)),

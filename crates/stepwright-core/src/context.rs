@@ -357,7 +357,10 @@ impl StepContext {
     /// Fails if the store cannot be read.
     #[doc(alias = "get_workflow_history")]
     pub async fn history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
-        self.host.history(runs, false).await
+        match self.played_history(runs, false) {
+            Some(played) => Ok(played),
+            None => self.host.history(runs, false).await,
+        }
     }
 
     /// Like [`StepContext::history`], without the runs that failed or were cancelled.
@@ -365,10 +368,16 @@ impl StepContext {
     /// # Errors
     /// Fails if the store cannot be read.
     pub async fn completed_history(&self, runs: u32) -> Result<Arc<[Exchange]>, StepError> {
-        self.host.history(runs, true).await
+        match self.played_history(runs, true) {
+            Some(played) => Ok(played),
+            None => self.host.history(runs, true).await,
+        }
     }
 
     pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
+        if self.is_played() {
+            return self.played_value(key);
+        }
         self.host.recorded(&self.path, key)
     }
 

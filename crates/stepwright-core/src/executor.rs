@@ -71,6 +71,13 @@ pub trait Executor: Send + Sync + 'static {
         false
     }
 
+    /// Returns `true` if the executor asks for recorded answers itself, with
+    /// [`StepContext::played`], wherever it has an effect. In a playback it is then executed, and
+    /// any other executor is not: its whole result comes from the recording.
+    fn asks_player(&self) -> bool {
+        false
+    }
+
     /// Carries out one attempt. Dropping the future cancels it. The engine calls this again after a
     /// crash or a retryable error. [`StepContext::idempotency_key`] is the same for all attempts;
     /// [`StepContext::attempt_key`] is different for each.
@@ -87,6 +94,7 @@ trait Erased: Send + Sync {
     fn fingerprint(&self) -> Fingerprint;
     fn on_interrupted(&self) -> OnInterrupted;
     fn asks(&self) -> bool;
+    fn asks_player(&self) -> bool;
     fn execute(
         &self,
         input: StepInput,
@@ -109,6 +117,9 @@ impl<E: Executor> Erased for E {
     }
     fn asks(&self) -> bool {
         Executor::asks(self)
+    }
+    fn asks_player(&self) -> bool {
+        Executor::asks_player(self)
     }
     fn execute(
         &self,
@@ -179,6 +190,11 @@ impl AnyExecutor {
     /// Returns `true` if the executor may ask a person. See [`Executor::asks`].
     pub fn asks(&self) -> bool {
         self.0.asks()
+    }
+
+    /// Returns `true` if it asks for recorded answers itself. See [`Executor::asks_player`].
+    pub fn asks_player(&self) -> bool {
+        self.0.asks_player()
     }
 
     /// Carries out one attempt. See [`Executor::execute`].

@@ -35,6 +35,7 @@ mod passage;
 pub mod path;
 pub mod permission;
 pub mod plan;
+pub mod playback;
 pub mod provided;
 pub mod redact;
 mod redacting;

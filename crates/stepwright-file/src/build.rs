@@ -28,7 +28,7 @@ use stepwright_core::{
     StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::{AnyStep, Concurrency, Dedupe, IntoStep, Step, Workflow, WorkflowBuilder};
-use stepwright_models::limit;
+use stepwright_models::{limit, silent};
 
 impl Definition {
     /// Builds the workflow.
@@ -62,8 +62,9 @@ impl Definition {
         let pass_env = self.options.pass_env.iter().filter(|name| !is_secret(name));
         let pass_env = pass_env.cloned().collect();
         let granted = Arc::new(Granted { folder, pass_env, secrets });
+        let is_played = self.options.playback;
         let mut builder =
-            Builder { file: &self.file, granted, forced, inherited: None }.workflow()?;
+            Builder { file: &self.file, granted, forced, inherited: None, is_played }.workflow()?;
         let project = self.options.project_permissions.clone();
         // Where the caller says nothing, the caller is asked: a project allows nothing by itself.
         let own = self.options.permissions.clone();
@@ -85,7 +86,7 @@ impl Definition {
 }
 
 /// Collects what a file and the files within it declare.
-fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
+pub(crate) fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
     fn of_items(items: &[Item], all: &mut Vec<Arc<Declared>>) {
         for item in items {
             if let Kind::Workflow { file, .. } = &item.kind {
@@ -122,6 +123,8 @@ struct Builder<'a> {
     forced: Option<&'a str>,
     /// The model of the file that contains this one.
     inherited: Option<&'a [Word]>,
+    /// `true` if a recording answers for the models.
+    is_played: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -254,6 +257,7 @@ impl<'a> Builder<'a> {
                     granted: self.granted.clone(),
                     forced: self.forced,
                     inherited: inherited.or(self.inherited),
+                    is_played: self.is_played,
                 };
                 let workflow = inner.workflow()?.build()?;
                 let step = Step::workflow(name, workflow);
@@ -290,6 +294,10 @@ impl<'a> Builder<'a> {
             .options(agent.settings.options.clone())
             .tool_choice(agent.settings.tool_choice.clone());
         builder = match (self.forced, own.or(self.inherited)) {
+            (Some(model), _) if self.is_played => builder.model(silent([model]))?,
+            (None, Some(models)) if self.is_played => {
+                builder.model(silent(models.iter().map(|model| model.text.as_str())))?
+            }
             (Some(model), _) => builder.model(model)?,
             (None, Some([model])) => builder.model(&model.text)?,
             (None, Some(models)) => {
@@ -436,6 +444,10 @@ impl<W: Executor> Executor for Discreet<W> {
         self.work.asks()
     }
 
+    fn asks_player(&self) -> bool {
+        self.work.asks_player()
+    }
+
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         match self.work.execute(input, self.secrets.within(&cx)).await {
             Ok(output) => Ok(self.secrets.redact_output(output)),
@@ -465,6 +477,10 @@ impl Executor for Prompted {
 
     fn asks(&self) -> bool {
         self.agent.asks()
+    }
+
+    fn asks_player(&self) -> bool {
+        true
     }
 
     async fn execute(

@@ -56,6 +56,7 @@ mod suggest;
 mod tree;
 
 mod expression;
+mod playback;
 mod reference;
 mod system;
 mod template;

@@ -48,6 +48,10 @@ pub struct Options {
     /// `true` if the file is checked and not run. A check accepts steps that run commands, and
     /// models whose key is missing. The definition then shows its steps, and cannot be built.
     pub only_checks: bool,
+    /// `true` if a recording answers for all models and effects: see
+    /// [`Player`](stepwright_core::playback::Player). No key is needed then, and no request can
+    /// reach a provider.
+    pub playback: bool,
     /// The permissions of the caller. A file can only narrow them with its own. With them, commands
     /// are judged one by one, and [`Options::allow_shell`] allows all of them.
     pub permissions: Option<Permissions>,

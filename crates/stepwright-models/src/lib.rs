@@ -60,6 +60,7 @@ pub mod retry;
 mod rig;
 #[cfg(feature = "providers")]
 mod shape;
+mod silent;
 #[cfg(feature = "providers")]
 mod think;
 #[cfg(feature = "providers")]
@@ -74,4 +75,5 @@ pub use offline::Offline;
 pub use provider::Provider;
 pub use registry::{Models, model, register};
 pub use retry::{RetryPolicy, Retrying, retrying, retrying_stream};
+pub use silent::silent;
 pub use unknown::UnknownModel;

@@ -5,3 +5,10 @@ pub mod grammar;
 pub mod model;
 #[cfg(all(unix, feature = "postgres-server"))]
 pub mod postgres;
+#[cfg(feature = "replay")]
+mod replay;
+
+#[cfg(feature = "replay")]
+pub use replay::{UPDATE, replay, replay_workflow};
+#[cfg(feature = "replay")]
+pub use stepwright_cassette::{Difference, Journal, Made, Replay, Report, Source, record};

@@ -5,6 +5,7 @@ mod docs;
 mod keeping;
 mod runs;
 mod sessions;
+mod testing;
 mod tools;
 
 pub(crate) use tools::{
@@ -16,6 +17,8 @@ pub(crate) use runs::{
     Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs, Show,
     Upgrade, Verify,
 };
+pub(crate) use testing::{FromRun, Test, TestFrom};
+
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 
 use crate::completion;
@@ -39,7 +42,7 @@ use stepwright::{Error, ErrorId, RunId, UserId};
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  the run completed, or the command succeeded
-  1  the run failed, or its output could not be written
+  1  the run failed, a test differs, or the output could not be written
   2  bad usage, a bad definition, a bad input or a bad answer: nothing ran
   3  the run is paused: it waits for an answer or a moment
   4  the run was cancelled, by Ctrl-C or by another process
@@ -133,6 +136,9 @@ pub(crate) enum Command {
     /// Compare two runs: outputs, tokens, time, and the first difference
     #[command(after_help = runs::COMPARE)]
     Compare(Compare),
+    /// Replay runs as tests, without network; `from-run` makes a test of a run
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", testing::TEST))]
+    Test(Test),
     /// Answer the pending requests of a run, and continue it
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::CONTINUE))]
     Continue(Box<Continue>),
@@ -513,6 +519,7 @@ impl Definition {
             model: self.model.clone(),
             prompt: self.prompt.clone(),
             only_checks: false,
+            playback: false,
         })
     }
 }

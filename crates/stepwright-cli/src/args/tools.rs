@@ -89,6 +89,7 @@ impl Check {
             prices,
             allow_shell: false,
             only_checks: true,
+            playback: false,
             allow_path: self.doors.allow_path.clone(),
             pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),

@@ -20,5 +20,6 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod show;
+pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod verify;

@@ -37,5 +37,6 @@ mod stopping;
 mod support;
 mod takingup;
 mod terminals;
+mod testing;
 #[cfg(unix)]
 mod watching;

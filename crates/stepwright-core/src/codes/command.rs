@@ -136,4 +136,13 @@ super::entry::catalogue! {
     /// `stepwright init` or `stepwright skill install` does not overwrite files. Move the file
     /// away, or choose another directory.
     FILE_EXISTS = 124, "the file exists already";
+
+    /// A cassette or a golden tree cannot be read or written: it is missing, damaged, too large, or
+    /// of another version of the format. `stepwright test from-run` writes such files.
+    CASSETTE_INVALID = 125, "a recording of a run cannot be used";
+
+    /// A run cannot become a test, or a test belongs to another definition: the run has not ended,
+    /// a replay of it differs from what happened, or the workflow file is missing or has mistakes.
+    /// The message says which.
+    CASSETTE_UNFIT = 126, "a run and a test do not fit";
 }

@@ -92,6 +92,10 @@ impl Executor for Prompted {
         self.executor.executor_type()
     }
 
+    fn asks_player(&self) -> bool {
+        self.executor.asks_player()
+    }
+
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         let input = told(&self.prompt, input)?;
         // An agent with an empty message would get the run's input instead.

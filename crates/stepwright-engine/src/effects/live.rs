@@ -30,6 +30,11 @@ impl Live<'_> {
         &self.table[node.index as usize]
     }
 
+    /// Returns `true` if the executor of the step asks for recorded answers itself.
+    fn asks_player(&self, node: &Node) -> bool {
+        matches!(self.entry(node), Entry::Executor(executor) if executor.asks_player())
+    }
+
     fn decider_context(&self, at: &StepPath) -> StepContext {
         let host = DeciderHost::new(self.facts.recorder.clone(), at);
         StepContext::new(at.clone(), 1, Arc::new(host)).with_state(self.values.clone())
@@ -72,6 +77,10 @@ impl Effects for Live<'_> {
         }
         // Made after that, so that the future has no place for it.
         let input = StepInput { history, now: cx.world().now(), ..input() };
+        if cx.is_played() && !self.asks_player(node) {
+            let played = Box::pin(played(&input, &cx)).await;
+            return played.map(Arc::new).map_err(|error| Stop::failed(step, error, number));
+        }
         let answer = match self.entry(node) {
             // The call itself can panic before it returns a future.
             Entry::Executor(executor) => {
@@ -145,6 +154,26 @@ impl Effects for Live<'_> {
             Stop::failed(path, error, 1)
         })
     }
+}
+
+/// Returns the recorded result of a function of the host program.
+async fn played(input: &StepInput, cx: &StepContext) -> Result<StepOutput, StepError> {
+    let request = || {
+        let mut request = serde_json::Map::new();
+        request.insert("input".into(), input.message().to_value());
+        let more = [
+            ("item", input.item.as_ref().map(Content::to_value)),
+            ("user_input", input.user_input.as_deref().cloned()),
+            ("feedback", input.feedback.as_ref().map(|said| said.feedback.as_ref().into())),
+        ];
+        request.extend(more.into_iter().filter_map(|(name, value)| Some((name.into(), value?))));
+        request.into()
+    };
+    let unfit = |why: String| StepError::terminal(why).with_id(ErrorId::RECORD_UNFIT);
+    let answer = cx.played("function", request).await;
+    let answer = answer.ok_or_else(|| unfit("the recording has no result of it".into()))??;
+    serde_json::from_value(answer)
+        .map_err(|error| unfit(format!("its recorded result cannot be read: {error}")))
 }
 
 /// Puts the items of a map together that it works on as one.

@@ -230,3 +230,56 @@ async fn a_run_that_is_another_one_there_is_not_overwritten() {
     let error = Runs::of(AnyStore::new(store)).import(&lines, true).await.unwrap_err();
     assert!(error.to_string().contains("belongs to another user"), "{error}");
 }
+
+/// A run, a fork of it, and a fork of the fork, each with two marks.
+async fn forks(store: &Memory) -> Workflow {
+    let steps = Workflow::builder("w").step(mark("a")).step(mark("b")).step(mark("c"));
+    let workflow = steps.store(store.clone()).build().unwrap();
+    workflow.run("x").run_id("r-1").session_id("s-1").await.unwrap();
+    workflow.fork("r-1").at("b").run_id("f-1").await.unwrap();
+    workflow.fork("f-1").at("c").run_id("f-2").await.unwrap();
+    workflow
+}
+
+#[tokio::test]
+async fn forked_runs_are_exported_whole_and_imported_without_their_origins() {
+    let store = Memory::default();
+    let workflow = forks(&store).await;
+    let runs = Runs::of(AnyStore::new(store.clone()));
+    let facts_of = async |runs: &Runs, run: &str| -> Vec<_> {
+        let mut events = runs.recorded(&id(run), 0).await.unwrap();
+        let mut facts = Vec::new();
+        while let Some(event) = futures_util::StreamExt::next(&mut events).await {
+            facts.push(event.unwrap());
+        }
+        facts
+    };
+    // All of them, the forks alone, and the last fork alone.
+    let chosen: [&[&str]; 3] = [&["r-1", "f-1", "f-2"], &["f-2", "f-1"], &["f-2"]];
+    for names in chosen {
+        let which = Export { runs: names.iter().copied().map(id).collect(), ..Export::default() };
+        let lines = exported(&runs, &which).await;
+        let there = Memory::default();
+        let imported = Runs::of(AnyStore::new(there.clone()));
+        imported.import(&lines, false).await.unwrap();
+        for name in names {
+            let (before, after) = (facts_of(&runs, name).await, facts_of(&imported, name).await);
+            assert_eq!(before, after, "{name} of {names:?}");
+            assert!(imported.verify(&id(name)).await.is_ok());
+            let output = imported.get(&id(name)).await.unwrap();
+            assert_eq!(output.content, workflow.get_run(name).await.unwrap().content);
+            assert_eq!(output.origin, workflow.get_run(name).await.unwrap().origin);
+        }
+        assert_eq!(exported(&imported, &which).await, lines, "{names:?}");
+        // A fork goes on there, and so does a fork of it.
+        let steps = Workflow::builder("w").step(mark("a")).step(mark("b")).step(mark("c"));
+        let elsewhere = steps.store(there.clone()).build().unwrap();
+        let again = elsewhere.fork("f-2").at("b").run_id("f-3").await.unwrap();
+        assert_eq!(again.content, workflow.get_run("f-2").await.unwrap().content);
+        // To erase a run is to erase what others share of it.
+        let erased = imported.erase(&Erase::Run(id("f-2")), false).await.unwrap();
+        let mut erased = ids(&erased.runs);
+        erased.sort_unstable();
+        assert_eq!(erased, ["f-2", "f-3"], "{names:?}");
+    }
+}

@@ -18,10 +18,11 @@ use crate::source::Span;
 use crate::system::{Folder, Granted};
 use crate::tree::Node;
 use crate::work::evaluate;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{
-    ErrorId, Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    Content, ErrorId, Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
 /// The kinds of built-in functions.
@@ -66,6 +67,10 @@ impl Executor for BuiltinStep {
         self.work.on_interrupted()
     }
 
+    fn asks_player(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         // Not held across an await.
         let is_timed = {
@@ -108,6 +113,16 @@ pub(crate) async fn at_recorded_time(
 ) -> Result<StepInput, StepError> {
     let now = async { Ok::<_, StepError>(cx.world().now()) };
     Ok(StepInput { now: cx.once("now", now).await?, ..input })
+}
+
+/// Returns the recorded result of an effect, in a playback.
+async fn played(
+    cx: &StepContext,
+    kind: &'static str,
+    request: impl FnOnce() -> Value,
+) -> Option<Result<StepOutput, StepError>> {
+    let answer = cx.played(kind, request).await?;
+    Some(answer.map(|value| Content::from(value).into()))
 }
 
 /// Renders a template.

@@ -1,6 +1,6 @@
 //! `read_files`: the files that match a pattern.
 
-use super::{BYTES_DEFAULT, BYTES_MAX, all_rendered, as_written, rendered};
+use super::{BYTES_DEFAULT, BYTES_MAX, all_rendered, as_written, played, rendered};
 use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Expr, Referring, Text};
@@ -9,6 +9,7 @@ use crate::shape::Shape;
 use crate::system::{Except, Folder, Granted, Limits, acts, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
+use serde_json::json;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::permission::Verdict;
@@ -99,6 +100,13 @@ impl Builtin for ReadFiles {
             let (folder, limits) = (granted.folder.clone(), self.limits);
             let effect = acts::file(effects::READ, &folder, &pattern, true)?;
             let _running = cx.begin_effect(&effect).await?;
+            let request = || match &*except.patterns {
+                [] => json!({"glob": pattern}),
+                exclude => json!({"glob": pattern, "exclude": exclude}),
+            };
+            if let Some(played) = played(&cx, KIND.key, request).await {
+                return played;
+            }
             let context = cx.clone();
             let read = blocking(move || {
                 let permit = |path: &str| permitted(&folder, path, &context);

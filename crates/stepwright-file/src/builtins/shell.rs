@@ -1,6 +1,6 @@
 //! `shell`: a command.
 
-use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, all_rendered, rendered};
+use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, all_rendered, played, rendered};
 use crate::command;
 use crate::effects;
 use crate::expression::Mistake;
@@ -11,7 +11,7 @@ use crate::source::Span;
 use crate::system::{Granted, acts, is_setting, is_variable, shell};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{
@@ -130,6 +130,9 @@ impl Builtin for Shell {
             };
             let effect = acts::command(&program, &env, &stdin);
             let _running = cx.begin_effect(&effect).await?;
+            if let Some(played) = played(&cx, "shell", || shown(&program, &env, &stdin)).await {
+                return played;
+            }
             let command = shell::Command {
                 program,
                 env,
@@ -149,6 +152,22 @@ impl Builtin for Shell {
             Ok(Content::from(full).into())
         })
     }
+}
+
+/// Returns a command as recordings have it.
+fn shown(program: &shell::Program, env: &[(String, String)], stdin: &str) -> Value {
+    let mut request = match program {
+        shell::Program::Line(line, args) if args.is_empty() => json!({"command": line}),
+        shell::Program::Line(line, args) => json!({"command": line, "args": args}),
+        shell::Program::Argv(words) => json!({"argv": words}),
+    };
+    if !env.is_empty() {
+        request["env"] = env.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    }
+    if !stdin.is_empty() {
+        request["stdin"] = json!(stdin);
+    }
+    request
 }
 
 impl Reader<'_> {

@@ -1,6 +1,6 @@
 //! `write_file` and `append_file`: a text as a file, or at its end.
 
-use super::{as_written, rendered};
+use super::{as_written, played, rendered};
 use crate::command;
 use crate::effects;
 use crate::format::reader::{BuiltinKind, Fields, Reader};
@@ -10,6 +10,7 @@ use crate::shape::Shape;
 use crate::system::{Granted, acts, blocking};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
+use serde_json::json;
 use std::sync::Arc;
 use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
@@ -110,6 +111,10 @@ impl Builtin for WriteFile {
             let names = if append { effects::APPEND } else { effects::WRITE };
             let effect = acts::file(names, &folder, &path, false)?;
             let _running = cx.begin_effect(&effect).await?;
+            let request = || json!({"path": path, "text": text});
+            if let Some(played) = played(&cx, names[0], request).await {
+                return played;
+            }
             let written = blocking(move || {
                 if append { folder.append(&path, &text) } else { folder.write(&path, &text) }
             });

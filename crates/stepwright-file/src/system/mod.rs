@@ -17,6 +17,7 @@ pub(crate) use http::{Page, Request, address, check_address, fetch};
 
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::playback::Busy;
 use stepwright_core::redact::Secrets;
 use stepwright_core::{ErrorId, StepError};
 
@@ -34,6 +35,8 @@ pub(crate) struct Granted {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StepError> + Send + 'static,
 ) -> Result<T, StepError> {
+    // The clock of a playback stands still meanwhile.
+    let _busy = Busy::begin();
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(StepError::terminal(error.to_string()).with_code(ErrorCode::Panicked)),

@@ -31,6 +31,8 @@ async fn gives(workflow: &Workflow, input: Value) -> String {
 fn each_workflow_has_a_test() {
     let mut names: Vec<PathBuf> =
         Path::new(FOLDER).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Beside them is the folder of the recorded tests.
+    names.retain(|path| path.is_file());
     names.sort();
     let names: Vec<_> = names.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     let tested = ["blog.yaml", "code-review.yaml", "invoices.yaml", "nightly.yaml", "triage.yaml"];

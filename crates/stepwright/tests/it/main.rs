@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
 mod calls;
+mod cassettes;
 mod complete;
 #[cfg(feature = "sqlite")]
 mod damage;

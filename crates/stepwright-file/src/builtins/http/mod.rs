@@ -2,7 +2,7 @@
 
 mod read;
 
-use super::{as_written, rendered};
+use super::{as_written, played, rendered};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::effects;
 use crate::format::reader::BuiltinKind;
@@ -152,6 +152,9 @@ impl Builtin for Http {
             let address = request.address()?;
             let effect = effects::request(effects::HTTP, request.method.as_str(), &address);
             let _running = cx.begin_effect(&effect).await?;
+            if let Some(played) = played(&cx, KIND.key, || request.shown(&address)).await {
+                return played;
+            }
             let mut page = fetch(request, &cx).await?;
             if let Some(note) = page.note.take() {
                 cx.note(note);

@@ -7,14 +7,16 @@ use super::{over, refused};
 use crate::effects;
 use charset::decoded;
 use redirect::Redirect;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::json::{self, JsonError};
 use stepwright_core::permission::Verdict;
+use stepwright_core::redact::{REDACTED, redact};
 use stepwright_core::{Content, ErrorId, StepContext, StepError};
-use stepwright_http::reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use stepwright_http::reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, RETRY_AFTER};
 use stepwright_http::reqwest::{self, Client, Method, Response, Url};
 use stepwright_http::{builder, causes};
 
@@ -61,6 +63,30 @@ impl Request {
             max_bytes,
             any_status: false,
         }
+    }
+
+    /// Returns the request as recordings have it. Headers that carry credentials have no value.
+    pub(crate) fn shown(&self, address: &Url) -> Value {
+        let mut request = json!({"method": self.method.as_str(), "url": address.as_str()});
+        let headers = self.headers.keys().map(|name| {
+            let values = self.headers.get_all(name).iter();
+            let values: Vec<_> =
+                values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+            // Judged as in a log: by the name of the header and the form of its value.
+            let line = format!("{name}: {}", values.join(", "));
+            let clean = redact(&line);
+            let value = clean.split_once(": ").map_or("", |(_, value)| value);
+            let value = if *name == COOKIE { REDACTED } else { value };
+            (name.to_string(), value.into())
+        });
+        let headers: serde_json::Map<String, Value> = headers.collect();
+        if !headers.is_empty() {
+            request["headers"] = headers.into();
+        }
+        if let Some(body) = &self.body {
+            request["body"] = String::from_utf8_lossy(body).into();
+        }
+        request
     }
 
     /// Returns the whole address.
