@@ -30,7 +30,7 @@ pub fn effects() -> impl Iterator<Item = (&'static str, &'static [&'static str])
     functions.chain(TOOLS.iter().map(|kind| (kind.name, kind.effects)))
 }
 
-const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
+pub(crate) const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
 
 /// A valid workflow file. Cheap to clone.
 ///

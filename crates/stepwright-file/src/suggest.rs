@@ -46,6 +46,11 @@ pub(crate) fn did_you_mean(word: &str, candidates: &[&str], there_is: &str) -> O
     }
 }
 
+/// Returns the word that a hint says was meant.
+pub(crate) fn meant(hint: &str) -> Option<&str> {
+    hint.strip_prefix("did you mean `")?.strip_suffix("`?")
+}
+
 /// Joins words as `a`, `b` and `c`, each in backticks.
 pub(crate) fn listed(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();

@@ -1,6 +1,7 @@
 //! The built-in functions of a file: steps that need no model. A kind is a file, with its reading,
 //! its references and its execution, and a line in [`BUILTINS`].
 
+mod function;
 mod http;
 mod read_files;
 mod shell;
@@ -21,7 +22,7 @@ use crate::work::evaluate;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{
-    ErrorId, Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    ErrorId, Executor, Fingerprint, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
 /// The kinds of built-in functions.
@@ -40,6 +41,7 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
     shell::KIND,
     sleep::KIND,
     stop::KIND,
+    function::KIND,
 ];
 
 /// The default number of bytes that a function reads.
@@ -62,8 +64,16 @@ impl Executor for BuiltinStep {
         self.word
     }
 
+    fn fingerprint(&self) -> Fingerprint {
+        self.work.fingerprint()
+    }
+
     fn on_interrupted(&self) -> OnInterrupted {
         self.work.on_interrupted()
+    }
+
+    fn asks(&self) -> bool {
+        self.work.asks()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

@@ -2,6 +2,7 @@
 
 use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Kinds, Reader, State};
+use super::used::{self, USE};
 use super::{AfterItems, Agent, File, Item, Word};
 use super::{changed_prompt, content, literals};
 use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
@@ -21,9 +22,11 @@ use stepwright_core::permission::Permissions;
 use stepwright_core::plan::After;
 
 /// The supported version of the format.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 /// The maximum number of files of a workflow.
-const FILES_MAX: usize = 256;
+pub(super) const FILES_MAX: usize = 256;
+/// The maximum number of requests of an agent to its model in one execution.
+pub(super) const TURNS_MAX: u64 = 1000;
 /// The maximum number of agents in a file.
 const AGENTS_MAX: usize = 1000;
 /// The maximum number of steps of a workflow, in all of its files. A `map` helps with more.
@@ -191,13 +194,14 @@ fn read_opened(
     state: &mut State,
 ) -> Option<File> {
     let Opened { source, home, dir } = opened;
-    let root = match root {
+    let mut root = match root {
         Ok(root) => root,
         Err(mistake) => {
             state.mistakes.push(*mistake);
             return None;
         }
     };
+    let source = used::splice(&source, (&home, &dir), &mut root, options, state);
     let declared = Arc::default();
     Reader { source, home, dir, options, declared, state }.file(&root)
 }
@@ -226,7 +230,7 @@ fn is_workflow(root: &Node) -> bool {
     format.as_u64() == Some(FORMAT) && matches!(value("steps"), Some(Yaml::List(_)))
 }
 
-fn folder_of(path: &Path) -> PathBuf {
+pub(super) fn folder_of(path: &Path) -> PathBuf {
     path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
@@ -250,12 +254,15 @@ impl Reader<'_> {
             let mistake = self.mistake(name.span, "the workflow needs a name");
             self.push(mistake);
         }
+        let id = self.id(&mut fields);
         let description = fields.word(self, "description").map(|word| word.text);
         let model = self.models(&mut fields);
         let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
         self.declare(&mut fields);
+        let session_state = self.session_state(&mut fields);
+        let reducers = self.reducers(&mut fields);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let names = self.effects();
         let permissions = fields.take("permissions");
@@ -265,6 +272,9 @@ impl Reader<'_> {
             self.budget(node, "session_budget").map(|budget| (budget, key.span))
         });
         let limits = fields.take("limits").and_then(|(_, node)| self.model_limits(node));
+        if let Some((_, node)) = fields.take("prompts") {
+            self.prompts(node);
+        }
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -274,12 +284,15 @@ impl Reader<'_> {
         Some(File {
             source: self.source.clone(),
             name: name?,
+            id,
             description,
             model,
             timeout,
             history,
             on_interrupted,
             input,
+            session_state,
+            reducers,
             declared: self.declared.clone(),
             permissions,
             budget,
@@ -334,6 +347,18 @@ impl Reader<'_> {
         Some(schema)
     }
 
+    /// Checks the prompts for other files. Those that are used stand where they are used.
+    fn prompts(&mut self, node: &Node) {
+        let Yaml::Map(map) = &node.value else {
+            return self.wrong_type(node, "`prompts` maps names to texts");
+        };
+        let around = std::mem::take(&mut self.state.texts);
+        for (key, node) in map {
+            self.text_or_file(node, &key.name);
+        }
+        self.state.texts = around;
+    }
+
     fn agents(&mut self, node: &Node) -> Vec<Agent> {
         let Yaml::Map(map) = &node.value else {
             self.wrong_type(node, "`agents` maps names to agents");
@@ -361,6 +386,8 @@ impl Reader<'_> {
 
     fn agent(&mut self, name: Word, node: &Node) -> Option<Agent> {
         let mut fields = Fields::of(self, node, "an agent")?;
+        // What it stands for could not be found, which has been reported.
+        fields.take(USE);
         let instructions = match fields.take("instructions") {
             Some((_, node)) => {
                 self.check_instructions(node);
@@ -373,7 +400,8 @@ impl Reader<'_> {
         let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
         let confirmed = fields.take("requires_confirmation");
         let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools)).unwrap_or_default();
-        let max_turns = fields.number(self, "max_turns", (1, 1000));
+        let max_turns = fields.number(self, "max_turns", (1, TURNS_MAX));
+        let limits = self.limits_of_agent(&mut fields);
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
@@ -386,6 +414,7 @@ impl Reader<'_> {
             settings,
             tools,
             max_turns,
+            limits,
             confirmed,
             budget,
             output,
@@ -414,6 +443,10 @@ impl Reader<'_> {
             return self.word(node, name).map(|word| (word, self.source.clone()));
         };
         let mut fields = Fields::of(self, node, "a text from a file")?;
+        // What it stands for could not be found, which has been reported.
+        if fields.take(USE).is_some() {
+            return None;
+        }
         let file = fields.need(self, "file", "write `{file: prompts/write.md}`");
         let file = file.and_then(|(_, node)| self.word(node, "file"));
         fields.finish(self);
