@@ -156,6 +156,31 @@ impl Definition {
         self.file.input.as_ref()
     }
 
+    /// Returns the file as a JSON document, in which parts of other files stand where they are used.
+    /// It reads as the same workflow, from the same folder.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Greeting
+    /// prompts: {short: 'Greet {{ input }}'}
+    /// model: offline
+    /// agents: {host: {}}
+    /// steps:
+    ///   - {name: greet, agent: host, prompt: {use: '#short'}}
+    /// ";
+    /// let definition = Definition::parse(text, "greeting.yaml", &Options::default())?;
+    /// let document = definition.document();
+    /// assert_eq!(document["steps"][0]["prompt"], "Greet {{ input }}");
+    /// let again = Definition::parse(&document.to_string(), "greeting.json", &Options::default())?;
+    /// assert_eq!(again.explain(), definition.explain());
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn document(&self) -> serde_json::Value {
+        self.file.root.value.to_json()
+    }
+
     /// Returns the steps as a tree for people.
     pub fn explain(&self) -> Outline {
         Outline::of(&self.file)

@@ -3,6 +3,7 @@
 use crate::definition::Definition;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::options::Options;
+use std::ops::Range;
 
 /// The maximum number of corrections in a file.
 const FIXES_MAX: usize = 1_000;
@@ -38,32 +39,46 @@ pub struct Fixed {
 /// of each other, words that older versions of YAML read as booleans, misspelled keys, and durations
 /// in words. Each correction must remove a mistake and bring no other.
 pub fn fix(text: &str, file_name: &str, options: &Options) -> Fixed {
-    let mut fixed = Fixed { text: text.to_owned(), count: 0, left: None };
     let read = |text: &str| Definition::parse(text, file_name, options).err();
-    let mut left = read(&fixed.text);
-    // The corrections that did not help.
-    let mut tried: Vec<(usize, String)> = Vec::new();
-    while let Some(mistakes) = &left {
-        let mut edits = mistakes.iter().filter_map(|mistake| mistake.edit(file_name));
-        let Some((span, new)) = edits.find(|(span, new)| {
-            let is_new = !tried.iter().any(|(at, text)| *at == span.start && text == new);
-            is_new && fixed.text.get(span.start..span.end()).is_some()
-        }) else {
-            break;
-        };
-        let mut changed = fixed.text.clone();
-        changed.replace_range(span.start..span.end(), &new);
-        let after = read(&changed);
-        if errors(after.as_ref()) < errors(Some(mistakes)) && fixed.count < FIXES_MAX {
-            (fixed.text, left) = (changed, after);
-            fixed.count += 1;
-            tried.clear();
-        } else {
-            tried.push((span.start, new));
-        }
+    let mut fixed = Fixed { text: text.to_owned(), count: 0, left: read(text) };
+    while fixed.count < FIXES_MAX {
+        let Some(better) = better(&fixed, file_name, &read, None) else { break };
+        fixed = better;
     }
-    fixed.left = left;
     fixed
+}
+
+/// Returns the text with fewer mistakes. A correction may uncover a mistake that it hid, such as a
+/// bad value of a misspelled key: then another correction in that line has to remove it. `line` is
+/// the place of that line.
+fn better(
+    fixed: &Fixed,
+    file_name: &str,
+    read: &impl Fn(&str) -> Option<Diagnostics>,
+    line: Option<&Range<usize>>,
+) -> Option<Fixed> {
+    let before = errors(fixed.left.as_ref());
+    let mistakes = fixed.left.iter().flatten();
+    mistakes.filter_map(|mistake| mistake.edit(file_name)).find_map(|(span, new)| {
+        fixed.text.get(span.start..span.end())?;
+        if line.is_some_and(|line| !line.contains(&span.start)) {
+            return None;
+        }
+        let mut text = fixed.text.clone();
+        text.replace_range(span.start..span.end(), &new);
+        let left = read(&text);
+        let after = errors(left.as_ref());
+        let changed = Fixed { text, count: fixed.count + 1, left };
+        if after < before {
+            return Some(changed);
+        }
+        if after > before || line.is_some() {
+            return None;
+        }
+        let start = changed.text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+        let len = changed.text[start..].find('\n').unwrap_or(changed.text.len() - start);
+        better(&changed, file_name, read, Some(&(start..start + len)))
+    })
 }
 
 fn errors(mistakes: Option<&Diagnostics>) -> usize {

@@ -3,7 +3,7 @@
 /// The maximum number of candidates that are compared, because comparisons take time.
 const COMPARED_MAX: usize = 500;
 /// The maximum number of candidates that are listed.
-const LISTED_MAX: usize = 20;
+const LISTED_MAX: usize = 30;
 
 /// Returns the candidate most similar to `word`, if one is similar enough.
 pub(crate) fn closest<'a>(

@@ -503,6 +503,7 @@ impl Definition {
             model: self.model.clone(),
             prompt: self.prompt.clone(),
             only_checks: false,
+            ..Options::default()
         })
     }
 }

@@ -25,6 +25,7 @@ use crate::diagnostic::Diagnostics;
 use crate::shape::Shape;
 use crate::source::{Source, Span};
 use crate::system::Granted;
+use crate::tree::Node;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub(crate) struct Word {
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) source: Arc<Source>,
+    /// The whole file, with its parts of other files.
+    pub(crate) root: Node,
     pub(crate) name: Word,
     pub(crate) id: Option<Word>,
     pub(crate) description: Option<String>,

@@ -203,7 +203,8 @@ fn read_opened(
     };
     let source = used::splice(&source, (&home, &dir), &mut root, options, state);
     let declared = Arc::default();
-    Reader { source, home, dir, options, declared, state }.file(&root)
+    let file = Reader { source, home, dir, options, declared, state }.file(&root);
+    file.map(|file| File { root, ..file })
 }
 
 /// Checks that a file that another one refers to is a workflow file. Messages never show the text
@@ -283,6 +284,8 @@ impl Reader<'_> {
         fields.finish(self);
         Some(File {
             source: self.source.clone(),
+            // The caller puts the tree here, which is borrowed until then.
+            root: Node { span: Span::default(), value: Yaml::Null },
             name: name?,
             id,
             description,

@@ -346,6 +346,8 @@ impl Splicer<'_> {
     /// Replaces a node by a part. The other keys of the node replace those of the part.
     fn replace(&mut self, part: Part, name: &str, node: &mut Node, at: &Node, of: &str) {
         match self.part(part, name, at, of) {
+            // A text is told about at its own place.
+            Ok(found) if part == Part::Prompt => *node = found,
             Ok(found) => {
                 let Yaml::Map(own) = std::mem::replace(&mut node.value, found.value) else {
                     return;

@@ -12,6 +12,7 @@ mod described;
 mod docs;
 mod files;
 mod functions;
+mod generated;
 mod hostile;
 mod http;
 mod limits;

@@ -1,6 +1,7 @@
 //! `use`: agents, steps and prompts of other files.
 
 use serde_json::json;
+use std::fmt::Write as _;
 use std::path::Path;
 use stepwright_file::{Definition, Diagnostics, Options};
 use tempfile::TempDir;
@@ -36,9 +37,10 @@ model: offline
 vars: {greeting: Dear}
 prompts:
   plain: 'In plain words: {{ input }}'
+  role: Be plain.
   kept: {file: kept.md}
 agents:
-  writer: {instructions: {use: '#plain'}, max_turns: 3}
+  writer: {instructions: {use: '#role'}, max_turns: 3}
   editor: {instructions: Edit.}
 steps:
   - {name: greet, template: '{{ vars.greeting }} {{ input }}'}
@@ -95,6 +97,7 @@ fn the_digest_covers_what_is_used() {
         ("Dear", "Hello"),
         ("Edit.", "Edit well."),
         ("In plain words", "In short"),
+        ("Be plain.", "Be plain!"),
     ] {
         assert_ne!(before, digest(&LIBRARY.replace(old, new), KEPT.1), "{old}");
     }
@@ -114,11 +117,14 @@ fn an_agent_of_the_file_itself_stands_in_for_one_that_a_used_step_needs() {
 fn a_mistake_in_a_used_part_is_told_in_its_own_file() {
     let library = LIBRARY.replace("{{ vars.greeting }} {{ input }}", "{{ vars.greetin }}");
     let told = mistake(&[("flow.yaml", FLOW), ("shared/library.yaml", &library), KEPT]);
-    assert!(told.starts_with("shared/library.yaml:12:33: "), "{told}");
+    assert!(told.starts_with("shared/library.yaml:13:33: "), "{told}");
     assert!(told.ends_with("| did you mean `vars.greeting`?"), "{told}");
     let library = LIBRARY.replace("max_turns: 3", "max_turn: 3");
     let told = mistake(&[("flow.yaml", FLOW), ("shared/library.yaml", &library), KEPT]);
-    assert!(told.starts_with("shared/library.yaml:9:50: an agent has no key `max_turn`"), "{told}");
+    assert!(
+        told.starts_with("shared/library.yaml:10:42: an agent has no key `max_turn`"),
+        "{told}"
+    );
     // What the file itself adds is told in the file itself.
     let flow = FLOW.replace("name: hello", "name: hello, retry: often");
     let told = mistake(&[("flow.yaml", &flow), ("shared/library.yaml", LIBRARY), KEPT]);
@@ -134,7 +140,7 @@ fn wrong_uses_are_told_with_help() {
         ("library.yaml", "`library.yaml` has no step `a` | it has: `greet`, `edit` and `both`"),
         ("'#a'", "the step `a` of this file uses itself | write it out in one of the files"),
         ("7", "`use` is a text | write `use: team.yaml#step`"),
-        ("nowhere.yaml#a", "cannot use `nowhere.yaml`: it does not exist"),
+        ("nowhere.yaml#a", "cannot use `nowhere.yaml`: there is no such file"),
         ("../out.yaml#a", "cannot use `../out.yaml`: it leads out of the folder"),
         ("/etc/passwd#a", "cannot use `/etc/passwd`: it is an absolute path"),
         ("secret.yaml#a", "cannot use `secret.yaml`: it is not a workflow file"),
@@ -171,9 +177,10 @@ fn parts_that_grow_without_end_are_refused_at_once() {
     let mut text = "format: 1\nname: F\nsteps:\n".to_owned();
     for nth in 0..30 {
         let next = nth + 1;
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  - {{name: s{nth}, steps: [{{use: '#s{next}', name: a}}, {{use: '#s{next}', name: b}}]}}\n"
-        ));
+        );
     }
     text.push_str("  - {name: s30, template: x}\n");
     let begun = std::time::Instant::now();
