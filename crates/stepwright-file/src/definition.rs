@@ -156,8 +156,8 @@ impl Definition {
         self.file.input.as_ref()
     }
 
-    /// Returns the file as a JSON document, in which parts of other files stand where they are used.
-    /// It reads as the same workflow, from the same folder.
+    /// Returns the file as a JSON document, in which parts of other files stand where they are
+    /// used. It reads as the same workflow, from the same folder.
     ///
     /// ```
     /// use stepwright_file::{Definition, Options};

@@ -36,8 +36,15 @@ pub struct Fixed {
 }
 
 /// Corrects the mistakes in a text whose correction is certain: expressions and templates in place
-/// of each other, words that older versions of YAML read as booleans, misspelled keys, and durations
-/// in words. Each correction must remove a mistake and bring no other.
+/// of each other, words that older versions of YAML read as booleans, misspelled keys, and
+/// durations in words. Each correction must remove a mistake and bring no other.
+///
+/// ```
+/// use stepwright_file::{Options, fix};
+/// let text = "format: 1\nname: Wait\nsteps:\n  - {name: nap, sleep: 5 minutes}\n";
+/// let fixed = fix(text, "wait.yaml", &Options::default());
+/// assert!(fixed.text.ends_with("sleep: 5m}\n"));
+/// ```
 pub fn fix(text: &str, file_name: &str, options: &Options) -> Fixed {
     let read = |text: &str| Definition::parse(text, file_name, options).err();
     let mut fixed = Fixed { text: text.to_owned(), count: 0, left: read(text) };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use stepwright_core::AnyExecutor;
 use stepwright_engine::IntoExecutor;
 
-/// Functions of the program that steps of files call by name, with the key `function`. A function is
-/// anything that a step of Rust can be made of.
+/// Functions of the program that steps of files call by name, with the key `function`. A function
+/// is anything that a step of Rust can be made of.
 ///
 /// ```
 /// use stepwright_file::{Definition, Functions, Options};

@@ -1,3 +1,5 @@
+//! Tests of the table of keys.
+
 use super::kinds;
 use crate::definition::KINDS;
 use crate::format::form::{Form, Mapping};

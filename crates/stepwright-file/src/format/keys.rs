@@ -1,6 +1,7 @@
 //! The keys of the format, with their forms. The keys of containers, built-in functions and tools
 //! stand in the files that read them.
 
+use super::FORMAT;
 use super::declare::REDUCERS;
 use super::form::{Form, Mapping, Member, STEPS, key, words};
 use super::kinds::{CODES, FACTOR_MAX, ON_ERROR, ON_INTERRUPTED};
@@ -9,7 +10,7 @@ use super::model::{
     TOOL_CALLS_MAX,
 };
 use super::permissions::{AMOUNT_MAX, AT_LIMIT};
-use super::read::{FORMAT, TURNS_MAX};
+use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::used::USE;
 use serde_json::json;

@@ -45,6 +45,9 @@ use stepwright_core::{
 use stepwright_engine::AnyStep;
 use stepwright_models::{ModelLimits, RetryPolicy};
 
+/// The supported version of the format.
+const FORMAT: u64 = 1;
+
 /// The key of a step with an agent.
 const AGENT: &str = "agent";
 

@@ -3,9 +3,9 @@
 use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Kinds, Reader, State};
 use super::used::{self, USE};
-use super::{AfterItems, Agent, File, Item, Word};
+use super::{AfterItems, Agent, FORMAT, File, Item, Word};
 use super::{changed_prompt, content, literals};
-use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
+use crate::access::{self, ALL_BYTES_MAX, FILES_MAX, Home, Referred, Refused, folder_of};
 use crate::beneath::open_regular;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::options::Options;
@@ -21,10 +21,6 @@ use stepwright_core::cost::Prices;
 use stepwright_core::permission::Permissions;
 use stepwright_core::plan::After;
 
-/// The supported version of the format.
-pub(super) const FORMAT: u64 = 1;
-/// The maximum number of files of a workflow.
-pub(super) const FILES_MAX: usize = 256;
 /// The maximum number of requests of an agent to its model in one execution.
 pub(super) const TURNS_MAX: u64 = 1000;
 /// The maximum number of agents in a file.
@@ -229,10 +225,6 @@ fn is_workflow(root: &Node) -> bool {
     let value = |name| map.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value);
     let Some(Yaml::Number(format)) = value("format") else { return false };
     format.as_u64() == Some(FORMAT) && matches!(value("steps"), Some(Yaml::List(_)))
-}
-
-pub(super) fn folder_of(path: &Path) -> PathBuf {
-    path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
 fn file_name(path: &Path) -> String {

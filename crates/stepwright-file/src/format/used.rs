@@ -3,9 +3,9 @@
 //! Before a file is read, each `use` in its tree is replaced by what it stands for. The places of
 //! such a part lie behind the end of the text: see [`Source::with_parts`].
 
-use super::read::{FILES_MAX, FORMAT, folder_of};
+use super::FORMAT;
 use super::reader::State;
-use crate::access::{ALL_BYTES_MAX, Home, Refused};
+use crate::access::{ALL_BYTES_MAX, FILES_MAX, Home, Refused, folder_of};
 use crate::diagnostic::Diagnostic;
 use crate::options::Options;
 use crate::source::{Source, Span};

@@ -101,10 +101,12 @@ async fn a_file_calls_functions_of_the_program_by_name() {
     let double = |Json(number): Json<f64>| async move { Json(number * 2.0) };
     let functions = Functions::new().with("double", double);
     let options = Options { functions, ..Options::default() };
-    let text = "format: 1\nname: F\nsteps:\n  - {name: once, function: {name: double, with: = input.n}}\n  \
+    let text = "format: 1\nname: F\nsteps:\n  \
+                - {name: once, function: {name: double, with: = input.n}}\n  \
                 - {name: twice, function: double, retry: 1}\n";
     let definition = Definition::parse(text, "f.yaml", &options).unwrap();
-    assert!(definition.explain().to_string().contains("once   function  double"));
+    let outline = definition.explain();
+    assert_eq!((&*outline.steps[0].kind, &*outline.steps[0].detail), ("function", "double"));
     let output = definition.build().unwrap().run(json!({"n": 4})).await.unwrap();
     assert_eq!(output.content.to_value(), json!(16.0));
     let wrong = text.replace("function: double", "function: duoble");

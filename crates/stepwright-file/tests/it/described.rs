@@ -1,7 +1,7 @@
 //! The JSON Schema of the format and the reader agree.
 //!
-//! What the schema refuses, the reader refuses. What the reader refuses because of a key or the type
-//! of a value, the schema refuses too.
+//! What the schema refuses, the reader refuses. What the reader refuses because of a key or the
+//! type of a value, the schema refuses too.
 
 use serde_json::{Value, json};
 use serde_saphyr::DuplicateKeyPolicy;

@@ -128,7 +128,7 @@ fn a_mistake_in_a_used_part_is_told_in_its_own_file() {
     // What the file itself adds is told in the file itself.
     let flow = FLOW.replace("name: hello", "name: hello, retry: often");
     let told = mistake(&[("flow.yaml", &flow), ("shared/library.yaml", LIBRARY), KEPT]);
-    assert!(told.starts_with("flow.yaml:7:57: "), "{told}");
+    assert!(told.starts_with("flow.yaml:7:58: "), "{told}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 const PAGE: &str = "docs/parity-files.md";
 
-/// What a file has for an item of a builder.
+/// The counterpart in a file of an item of a builder.
 pub(crate) enum Cell {
     /// The keys, each as `mapping.key`.
     Keys(&'static [&'static str]),

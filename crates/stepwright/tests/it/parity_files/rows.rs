@@ -34,7 +34,7 @@ const PROGRAM: &str = "A setting of the program that runs the file, not of the w
     on the builder \
                        that `Definition::builder()` returns.";
 
-/// What files have for each public item of a builder.
+/// The counterparts in files of each public item of a builder.
 pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("WorkflowBuilder", "step", Keys(&["file.steps"])),
     ("WorkflowBuilder", "finally", Keys(&["file.finally"])),
@@ -282,6 +282,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("RetryPolicy", "delay", Keys(&["model_retry.backoff"])),
     ("RetryPolicy", "delay_max", Keys(&["model_retry.max_backoff"])),
     ("RetryPolicy", "retry_after_max", Keys(&["model_retry.max_retry_after"])),
+    ("RetryPolicy", "after", Instead(READS)),
     ("RetryPolicy", "never", Keys(&["agent.model_retry"])),
     ("ModelLimits", "concurrency", Keys(&["file.limits", "model_limits.concurrency"])),
     ("ModelLimits", "per_minute", Keys(&["model_limits.per_minute"])),
@@ -303,7 +304,7 @@ const CLASSES: &[&str] = &[
     "error_policy.outcome_unknown",
 ];
 
-/// What Rust has for the keys that stand for no item of a builder.
+/// The counterparts in Rust of the keys that stand for no item of a builder.
 pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["file.format"], "Nothing: the compiler checks the version."),
     (&["file.name"], "`Workflow::builder(name)`."),
