@@ -181,10 +181,14 @@ impl Splicer<'_> {
         for (key, node) in &mut *members {
             match (key.name.as_str(), &mut node.value) {
                 ("agents", Yaml::Map(agents)) => {
-                    agents.iter_mut().for_each(|(key, agent)| self.agent(&key.name, agent, ""));
+                    for (key, agent) in agents {
+                        self.agent(&key.name, agent, "");
+                    }
                 }
                 ("steps" | "finally" | "on_failure", Yaml::List(steps)) => {
-                    steps.iter_mut().for_each(|step| self.step(step, ""));
+                    for step in steps {
+                        self.step(step, "");
+                    }
                 }
                 _ => {}
             }
@@ -278,7 +282,9 @@ impl Splicer<'_> {
             let is_after = AFTER.iter().any(|after| after.key() == key.name);
             match &mut node.value {
                 Yaml::List(steps) if is_body || is_after => {
-                    steps.iter_mut().for_each(|step| self.step(step, of));
+                    for step in steps {
+                        self.step(step, of);
+                    }
                 }
                 Yaml::Map(_) if is_after => self.step(node, of),
                 Yaml::Map(_) if key.name == "prompt" => self.text(node, of),
@@ -393,9 +399,10 @@ impl Splicer<'_> {
         }
         let whole = format!("{} `{path}#{named}`", part.key());
         if self.around.contains(&whole) || self.around.len() >= DEPTH_MAX {
-            let message = match self.around.contains(&whole) {
-                true => format!("the {word} `{named}` of {} uses itself", shown(path)),
-                false => format!("more than {DEPTH_MAX} parts use each other"),
+            let message = if self.around.contains(&whole) {
+                format!("the {word} `{named}` of {} uses itself", shown(path))
+            } else {
+                format!("more than {DEPTH_MAX} parts use each other")
             };
             let mistake = self.mistake(at.span, message);
             return Err(Box::new(mistake.help("write it out in one of the files")));

@@ -177,9 +177,9 @@ fn parts_that_grow_without_end_are_refused_at_once() {
     let mut text = "format: 1\nname: F\nsteps:\n".to_owned();
     for nth in 0..30 {
         let next = nth + 1;
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "  - {{name: s{nth}, steps: [{{use: '#s{next}', name: a}}, {{use: '#s{next}', name: b}}]}}\n"
+            "  - {{name: s{nth}, steps: [{{use: '#s{next}', name: a}}, {{use: '#s{next}', name: b}}]}}"
         );
     }
     text.push_str("  - {name: s30, template: x}\n");
