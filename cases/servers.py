@@ -1,4 +1,4 @@
-"""Two model servers for the cases. The name of the model selects the answer; neither is a language model.
+"""Two model servers and one for pages. The name of the model selects the answer; none is a language model.
 
 `chat` speaks OpenAI's chat completions, `wires` those of Gemini, Anthropic and Ollama. A name has two parts,
 `NAME--ARGUMENT`: `finish--abort` ends half an answer with the finish reason `abort`.
@@ -7,6 +7,9 @@ import json, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HALF = "The first half of the ans"
+# How many requests to `slow` are answered at once, and the most so far.
+AT_ONCE = {"now": 0, "most": 0}
+LOCK = threading.Lock()
 
 
 def piece(delta, finish=None):
@@ -116,6 +119,26 @@ class Chat(Quiet):
                 self.send(piece({"content": f"w{word} "}))
                 time.sleep(0.2)
             self.send(piece({}, "stop"), "[DONE]")
+        elif name == "settings":
+            names = {"max_tokens": "tokens", "max_completion_tokens": "tokens"}
+            known = [f"{names.get(key, key)} is {body[key]:g}" if isinstance(body[key], float)
+                     else f"{names.get(key, key)} is {body[key]}" for key in body if key not in ("messages", "tools")]
+            self.whole(", ".join(known))
+        elif name == "slow":
+            with LOCK:
+                AT_ONCE["now"] += 1
+                AT_ONCE["most"] = max(AT_ONCE["most"], AT_ONCE["now"])
+            time.sleep(0.3)
+            with LOCK:
+                AT_ONCE["now"] -= 1
+            self.whole(f"at most {AT_ONCE['most']} at once")
+        elif name == "calltell":
+            told = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+            if told:
+                return self.whole(told[0][:200] if isinstance(told[0], str) else json.dumps(told[0])[:200])
+            call = {"name": argument, "arguments": '{"path":"notes.txt"}'}
+            self.send(piece({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]}),
+                      piece({}, "tool_calls"), "[DONE]")
         elif name == "key":
             self.whole("Your key is " + self.headers.get("authorization", "missing").removeprefix("Bearer "))
 
@@ -162,10 +185,22 @@ class Wires(Quiet):
                                       "done_reason": reason, "prompt_eval_count": 10, "eval_count": 5}) + "\n")
 
 
+class Pages(Quiet):
+    def do_GET(self):
+        self.begin("text/plain; charset=iso-8859-1")
+        self.wfile.write("caf\u00e9".encode("latin-1"))
+
+    def answer(self, body):
+        self.begin("text/plain")
+        given = self.headers.get("authorization") == "Bearer hunter2hunter2"
+        kind = "authorized" if given else "not authorized"
+        self.write(f"POST, {kind}, {json.dumps(body, separators=(',', ':'))}")
+
+
 def start():
-    """Starts both on free ports; gives their addresses by name."""
+    """Starts all on free ports; gives their addresses by name."""
     addresses = {}
-    for name, handler, path in (("chat", Chat, "/v1"), ("wires", Wires, "")):
+    for name, handler, path in (("chat", Chat, "/v1"), ("wires", Wires, ""), ("pages", Pages, "")):
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()

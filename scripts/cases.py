@@ -5,8 +5,8 @@
     scripts/cases.py --stepwright target/debug/stepwright numbers    runs those whose name contains a word
 
 A case is a folder with a `case.toml` and the files that its commands name. Each command runs in `bash`, in a fresh
-copy of the folder, with an environment of its own. In commands and files `{chat}` and `{wires}` stand for the
-addresses of two model servers that this script starts (`cases/servers.py`). Needs Python 3.11 and nothing else.
+copy of the folder, with an environment of its own. In commands and files `{chat}`, `{wires}` and `{pages}` stand for the
+addresses of servers that this script starts (`cases/servers.py`). Needs Python 3.11 and nothing else.
 """
 import argparse, concurrent.futures, os, pathlib, resource, shutil, signal, subprocess, sys, tempfile, threading, tomllib
 

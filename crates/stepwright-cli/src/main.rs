@@ -32,8 +32,8 @@ use ui::print::Stdout;
 use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
-    attach, cancel, capabilities, chat, check, compare, docs, events, explain, fork, init, keeping,
-    man, resume, run, runs, sessions, show, test, top, verify,
+    attach, cancel, capabilities, chat, check, compare, docs, events, explain, fix, fork, init,
+    keeping, man, resume, run, runs, schema, sessions, show, test, top, verify,
 };
 
 fn main() -> ExitCode {
@@ -96,6 +96,8 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Docs(wanted) => docs::docs(wanted, stderr),
         Command::Config(wanted) => verbs::config::config(wanted, found, stderr),
         Command::Init(wanted) => init::init(wanted, stderr),
+        Command::Fix(wanted) => fix::fix(wanted, stderr),
+        Command::Schema(wanted) => schema::schema(wanted, stderr),
         Command::Skill(wanted) => init::skill(wanted, stderr),
         Command::Capabilities(wanted) => capabilities::capabilities(wanted, stderr),
         Command::Man(wanted) => man::man(wanted, stderr),

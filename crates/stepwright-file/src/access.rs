@@ -10,6 +10,9 @@ use std::path::{Component, Path, PathBuf};
 /// The maximum size of a file, in bytes. A workflow that needs more should use several files.
 pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// The maximum number of files of a workflow.
+pub(crate) const FILES_MAX: usize = 256;
+
 /// The maximum size of all files of a workflow, in bytes. Many agents may name one large file.
 pub(crate) const ALL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -44,6 +47,11 @@ impl Refused {
     pub(crate) fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), help: None }
     }
+}
+
+/// Returns the folder of a file.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
 impl Home {

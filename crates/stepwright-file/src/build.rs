@@ -14,7 +14,7 @@ use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
 use crate::stack::with_stack;
 use crate::system::{Folder, Granted};
-use crate::work::{compute, evaluate};
+use crate::work::{compute, evaluate, value_of};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
@@ -92,13 +92,14 @@ pub(crate) fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
             if let Kind::Workflow { file, .. } = &item.kind {
                 all_declared(file, all);
             }
-            for body in item.kind.bodies() {
+            for body in item.inside() {
                 of_items(body, all);
             }
         }
     }
     all.push(file.declared.clone());
     of_items(&file.steps, all);
+    file.after.iter().for_each(|after| of_items(&after.items, all));
 }
 
 /// Checks that all variables and secrets have values.
@@ -130,6 +131,16 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn workflow(&self) -> Result<WorkflowBuilder, Error> {
         let mut builder = Workflow::builder(&self.file.name.text);
+        if let Some(id) = &self.file.id {
+            builder = builder.id(&id.text);
+        }
+        if let Some((state, _)) = &self.file.session_state {
+            let text = Value::Object(state.clone()).to_string();
+            builder = builder.source("session_state", text).session_state(state.clone());
+        }
+        for (key, reducer) in &self.file.reducers {
+            builder = builder.reducer(key.as_str(), *reducer);
+        }
         if let Some(description) = &self.file.description {
             builder = builder.description(description);
         }
@@ -261,15 +272,16 @@ impl<'a> Builder<'a> {
                 };
                 let workflow = inner.workflow()?.build()?;
                 let step = Step::workflow(name, workflow);
-                let step = match with.clone() {
-                    Some((with, _)) => step.input_async(move |input| {
-                        let with = with.clone();
-                        evaluate(OwnedValues::of(input), move |values, budget| {
-                            with.value(values, budget).map(Content::from)
-                        })
-                    }),
-                    None => step,
-                };
+                let step =
+                    match with.clone() {
+                        Some((with, _)) => step.input_async(move |input| {
+                            let with = with.clone();
+                            async move {
+                                value_of(&with, OwnedValues::of(input)).await.map(Content::from)
+                            }
+                        }),
+                        None => step,
+                    };
                 with_common!(step, item).into_step()
             }
             Kind::Unreadable => {
@@ -311,6 +323,18 @@ impl<'a> Builder<'a> {
         }
         if let Some(budget) = agent.budget.clone() {
             builder = builder.budget(budget);
+        }
+        if let Some(timeout) = agent.limits.tool_timeout {
+            builder = builder.tool_timeout(timeout);
+        }
+        if let Some(calls) = agent.limits.tool_concurrency {
+            builder = builder.tool_concurrency(calls);
+        }
+        if let Some(timeout) = agent.limits.idle_timeout {
+            builder = builder.idle_timeout(timeout);
+        }
+        if let Some(policy) = agent.limits.model_retry.clone() {
+            builder = builder.model_retry(policy);
         }
         if let Some(turns) = agent.max_turns {
             builder = builder.max_turns(turns);
@@ -473,6 +497,10 @@ impl Executor for Prompted {
 
     fn fingerprint(&self) -> Fingerprint {
         self.agent.fingerprint()
+    }
+
+    fn on_interrupted(&self) -> OnInterrupted {
+        self.agent.on_interrupted()
     }
 
     fn asks(&self) -> bool {

@@ -30,7 +30,7 @@ pub fn effects() -> impl Iterator<Item = (&'static str, &'static [&'static str])
     functions.chain(TOOLS.iter().map(|kind| (kind.name, kind.effects)))
 }
 
-const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
+pub(crate) const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };
 
 /// A valid workflow file. Cheap to clone.
 ///
@@ -154,6 +154,31 @@ impl Definition {
     /// Returns the JSON Schema of the input, if the file declares one.
     pub fn input_schema(&self) -> Option<&serde_json::Value> {
         self.file.input.as_ref()
+    }
+
+    /// Returns the file as a JSON document, in which parts of other files stand where they are
+    /// used. It reads as the same workflow, from the same folder.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Greeting
+    /// prompts: {short: 'Greet {{ input }}'}
+    /// model: offline
+    /// agents: {host: {}}
+    /// steps:
+    ///   - {name: greet, agent: host, prompt: {use: '#short'}}
+    /// ";
+    /// let definition = Definition::parse(text, "greeting.yaml", &Options::default())?;
+    /// let document = definition.document();
+    /// assert_eq!(document["steps"][0]["prompt"], "Greet {{ input }}");
+    /// let again = Definition::parse(&document.to_string(), "greeting.json", &Options::default())?;
+    /// assert_eq!(again.explain(), definition.explain());
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn document(&self) -> serde_json::Value {
+        self.file.root.value.to_json()
     }
 
     /// Returns the steps as a tree for people.

@@ -59,6 +59,12 @@ pub struct Diagnostic {
     place: Option<(Arc<Source>, Span)>,
     #[serde(skip)]
     places: Vec<Span>,
+    /// The start and the length of its text among the parts of a file.
+    #[serde(skip)]
+    part: (usize, usize),
+    /// The text that corrects the mistake in place of its own, if that is certain.
+    #[serde(skip)]
+    correction: Option<String>,
 }
 
 /// The weight of a mistake.
@@ -117,8 +123,11 @@ impl Diagnostic {
         span: Span,
         message: impl Into<String>,
     ) -> Self {
+        let (start, source) = source.part(span).unwrap_or((0, source));
+        let span = Span::new(span.start - start, span.len);
         let place = Some((source.clone(), span));
-        Self { place, ..Self::of_file(code, source.name.as_str(), message) }
+        let part = (start, source.text.len());
+        Self { place, part, ..Self::of_file(code, source.name.as_str(), message) }
     }
 
     /// Creates a mistake without a place in a text.
@@ -140,6 +149,8 @@ impl Diagnostic {
             related: Vec::new(),
             place: None,
             places: Vec::new(),
+            part: (0, usize::MAX),
+            correction: None,
         }
     }
 
@@ -190,6 +201,20 @@ impl Diagnostic {
         Some(text)
     }
 
+    /// Notes the text that corrects the mistake at its place.
+    pub(crate) fn corrected(mut self, text: Option<String>) -> Self {
+        self.correction = text;
+        self
+    }
+
+    /// Returns the place of a correction in a file, and its text. Texts of several lines stay as
+    /// they are.
+    pub(crate) fn edit(&self, file: &str) -> Option<(Span, String)> {
+        let (source, span) = self.place.as_ref().filter(|_| self.file == file)?;
+        let is_plain = span.len > 0 && !source.slice(*span).contains('\n');
+        self.correction.clone().filter(|_| is_plain).map(|text| (*span, text))
+    }
+
     /// Replaces the id by a more exact one.
     pub(crate) fn coded(mut self, code: ErrorId) -> Self {
         self.code = code;
@@ -212,6 +237,10 @@ impl Diagnostic {
     }
 
     pub(crate) fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        // A place in another file cannot stand in this excerpt.
+        let (start, len) = self.part;
+        let at = span.start.checked_sub(start).filter(|at| *at <= len);
+        let Some(span) = at.map(|at| Span::new(at, span.len)) else { return self };
         self.related.push(Related { line: 0, column: 0, label: label.into() });
         self.places.push(span);
         self

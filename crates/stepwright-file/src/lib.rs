@@ -36,11 +36,14 @@ mod containers;
 mod corpus;
 mod declared;
 mod definition;
+mod described;
 mod diagnostic;
 mod effects;
 mod excerpt;
+mod fix;
 mod format;
 mod functions;
+mod host;
 mod options;
 mod outline;
 
@@ -64,8 +67,11 @@ mod tools;
 mod work;
 
 pub use definition::{Definition, effects};
+pub use described::json_schema;
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle, Severity};
 pub use duration::parse as parse_duration;
+pub use fix::{Fixed, fix};
 pub use format::{read_permissions, read_prices};
+pub use host::Functions;
 pub use options::{ChangedPrompt, Options, Variables};
 pub use outline::Outline;

@@ -1,5 +1,6 @@
 //! Options for reading files.
 
+use crate::host::Functions;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ pub struct Options {
     pub project_permissions: Option<Permissions>,
     /// `true` if no person can be asked: an effect that needs a permission is refused then.
     pub unattended: bool,
+    /// The functions of this program that steps can call by name.
+    pub functions: Functions,
     /// The prices of models. They override the built-in ones.
     pub prices: Option<Prices>,
 }

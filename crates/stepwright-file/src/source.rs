@@ -1,5 +1,7 @@
 //! The text of a file, and places in it.
 
+use std::sync::Arc;
+
 /// A range of a source, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -28,11 +30,26 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// `true` if messages may show the text. `false` for files that are not workflow files.
     pub(crate) is_shown: bool,
+    /// The texts of parts of other files, with the places where they begin. All are behind the end
+    /// of the text.
+    parts: Vec<(usize, Arc<Self>)>,
 }
 
 impl Source {
     pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), is_shown: true }
+        Self { name: name.into(), text: text.into(), is_shown: true, parts: Vec::new() }
+    }
+
+    /// Returns this source with parts of other files, whose places begin behind its end.
+    pub(crate) fn with_parts(&self, parts: Vec<(usize, Arc<Self>)>) -> Self {
+        let (name, text, is_shown) = (self.name.clone(), self.text.clone(), self.is_shown);
+        Self { name, text, is_shown, parts }
+    }
+
+    /// Returns the part that a place is in, and its start. `None` for this text itself.
+    pub(crate) fn part(&self, span: Span) -> Option<(usize, &Arc<Self>)> {
+        let part = self.parts.iter().rev().find(|(start, _)| span.start >= *start);
+        part.map(|(start, part)| (*start, part))
     }
 
     /// Creates a source for another file with any content.
@@ -75,6 +92,9 @@ impl Source {
     }
 
     pub(crate) fn slice(&self, span: Span) -> &str {
+        if let Some((start, part)) = self.part(span) {
+            return part.slice(Span::new(span.start - start, span.len));
+        }
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end());
         &self.text[start..end.max(start)]

@@ -3,7 +3,7 @@
 /// The maximum number of candidates that are compared, because comparisons take time.
 const COMPARED_MAX: usize = 500;
 /// The maximum number of candidates that are listed.
-const LISTED_MAX: usize = 20;
+const LISTED_MAX: usize = 30;
 
 /// Returns the candidate most similar to `word`, if one is similar enough.
 pub(crate) fn closest<'a>(
@@ -44,6 +44,11 @@ pub(crate) fn did_you_mean(word: &str, candidates: &[&str], there_is: &str) -> O
         }
         None => Some(format!("{there_is}: {}", listed(candidates))),
     }
+}
+
+/// Returns the word that a hint says was meant.
+pub(crate) fn meant(hint: &str) -> Option<&str> {
+    hint.strip_prefix("did you mean `")?.strip_suffix("`?")
 }
 
 /// Joins words as `a`, `b` and `c`, each in backticks.

@@ -2,8 +2,10 @@
 //! work, so that they do not block the runtime.
 
 use crate::budget::{Budget, Unfinished};
+use crate::format::Computed;
 use crate::reference::{OwnedValues, Values};
 use crate::system::blocking;
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepwright_core::error::ErrorCode;
@@ -23,6 +25,12 @@ pub(crate) async fn evaluate<T: Send + 'static>(
     work: impl Fn(&Values<'_>, &Budget<'_>) -> Result<T, Unfinished> + Send + 'static,
 ) -> Result<T, StepError> {
     compute(move |budget| work(&values.values(), budget)).await
+}
+
+/// Evaluates the expressions in a value.
+pub(crate) async fn value_of(value: &Computed, values: OwnedValues) -> Result<Value, StepError> {
+    let value = value.clone();
+    evaluate(values, move |values, budget| value.value(values, budget)).await
 }
 
 /// Does `work` within a budget. It may be called twice. Dropping the future ends it.

@@ -140,8 +140,9 @@ pub mod dispatch {
 #[cfg(feature = "file")]
 pub mod file {
     pub use stepwright_file::{
-        ChangedPrompt, Definition, Diagnostic, Diagnostics, Options, Outline, ReportStyle,
-        Severity, Variables, effects, parse_duration, read_permissions, read_prices,
+        ChangedPrompt, Definition, Diagnostic, Diagnostics, Fixed, Functions, Options, Outline,
+        ReportStyle, Severity, Variables, effects, fix, json_schema, parse_duration,
+        read_permissions, read_prices,
     };
 }
 

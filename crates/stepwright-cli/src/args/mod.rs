@@ -9,7 +9,7 @@ mod testing;
 mod tools;
 
 pub(crate) use tools::{
-    Attach, Capabilities, Check, Docs, Init, Man, ShowConfig, Skill, SkillInstall, Top,
+    Attach, Capabilities, Check, Docs, Fix, Init, Man, Schema, ShowConfig, Skill, SkillInstall, Top,
 };
 
 pub(crate) use keeping::{Erase, Export, Import, Prune, Told, Vacuum};
@@ -182,6 +182,12 @@ pub(crate) enum Command {
     Config(ShowConfig),
     /// Write a first workflow, and instructions for coding assistants
     Init(Init),
+    /// Correct mistakes in workflow files whose correction is certain
+    #[command(after_help = tools::FIX)]
+    Fix(Fix),
+    /// Write the JSON Schema of workflow files, for editors and other programs
+    #[command(after_help = tools::SCHEMA)]
+    Schema(Schema),
     /// Teach a coding assistant to write workflow files
     #[command(subcommand, after_help = tools::SKILL)]
     Skill(Skill),
@@ -519,7 +525,7 @@ impl Definition {
             model: self.model.clone(),
             prompt: self.prompt.clone(),
             only_checks: false,
-            playback: false,
+            ..Options::default()
         })
     }
 }

@@ -40,6 +40,22 @@ Examples:
   stepwright attach last
   stepwright attach r-7 --db runs.db";
 
+pub(super) const FIX: &str = "\
+What changes is shown as a difference; comments and everything else stay as they are. With `--check`
+nothing is written, and the exit code is 1 if something would change.
+
+Examples:
+  stepwright fix digest.yaml
+  stepwright fix --check flows/digest.yaml";
+
+pub(super) const SCHEMA: &str = "\
+Editors with a YAML language server complete and check a file that names the schema in its first
+line: `# yaml-language-server: $schema=stepwright.schema.json`.
+
+Examples:
+  stepwright schema > stepwright.schema.json
+  stepwright schema --file flows/stepwright.schema.json";
+
 pub(super) const SKILL: &str = "\
 Examples:
   stepwright skill install
@@ -155,6 +171,27 @@ pub(crate) struct Init {
     /// The directory, which is created if it does not exist; by default the current one
     #[arg(value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fix {
+    /// The files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Show what would change, and write nothing
+    #[arg(long, alias = "diff")]
+    pub(crate) check: bool,
+    /// Let the file include prompts and other workflows from this directory too. Can be given
+    /// several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_path: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Write it to this file, in place of an earlier version, and not to stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

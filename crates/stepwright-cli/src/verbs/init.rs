@@ -10,8 +10,12 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use stepwright::{Error, ErrorId};
 
+/// The file with the JSON Schema of the format. The starter names it in its first line.
+const SCHEMA: &str = "stepwright.schema.json";
+
 /// The starter: a workflow, instructions for coding assistants, and the folder of the runs, which
-/// is not put under version control.
+/// is not put under version control. The schema of this version is written beside them, so that an
+/// editor finds it without a network.
 const STARTER: [(&str, &str); 3] = [
     ("workflow.yaml", include_str!("../../templates/workflow.yaml")),
     ("AGENTS.md", include_str!("../../templates/AGENTS.md")),
@@ -27,7 +31,9 @@ const SKILLS: &str = ".claude/skills";
 /// Writes the starter into a directory.
 pub(crate) fn init(arguments: &Init, stderr: Stderr) -> Exit {
     let dir = arguments.dir.clone().unwrap_or_default();
-    finish(stderr, make(&dir, &STARTER), |_| {
+    let schema = super::schema::text();
+    let files = [&STARTER[..], &[(SCHEMA, &schema)]].concat();
+    finish(stderr, make(&dir, &files), |_| {
         let file = quoted(&dir.join("workflow.yaml").display().to_string());
         write(&format!("to go on: stepwright check {file}"));
         write(&format!("          stepwright run {file} 'A town builds a bridge.'"));

@@ -161,3 +161,87 @@ fn a_shell_completes_the_ids_of_runs_and_the_requests_of_a_run() {
     assert_eq!(none.trim(), "");
     assert!(!place.path("none.db").exists());
 }
+
+#[test]
+fn the_first_workflow_names_the_schema_beside_it() {
+    let place = Place::with(GREETING);
+    place.ran(["init", "first"]).ended(0);
+    let flow = fs::read_to_string(place.path("first/workflow.yaml")).unwrap();
+    let named = flow.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=");
+    let beside = fs::read_to_string(place.path("first").join(named.unwrap())).unwrap();
+    let written = place.ran(["schema"]).ended(0).stdout;
+    assert_eq!(beside, written);
+    let schema: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(schema["properties"]["format"]["const"], 1);
+    assert!(schema["definitions"]["step"]["properties"]["agent"]["description"].is_string());
+    // Nothing that it refers to is elsewhere.
+    assert!(!written.contains("\"$ref\": \"http"), "{written}");
+    place.write("first/stepwright.schema.json", "old");
+    place.ran(["schema", "--file", "first/stepwright.schema.json"]).ended(0);
+    let again = fs::read_to_string(place.path("first/stepwright.schema.json")).unwrap();
+    assert_eq!(again, written);
+    place.ran(["schema", "--file", "nowhere/s.json"]).ended(2);
+}
+
+const OLD: &str = "\
+# An old file.
+format: 1
+name: Old   # with a comment
+steps:
+  - {name: a, value: '{{ input }}'}   # a template
+  - {name: b, template: \"= size(input)\"}
+  - name: c
+    if: yes
+    then: [{name: d, value: no}]
+  - name: e
+    loop: {at_most: 2, until: \"size(content) > 2\"}
+    do: [{name: f, template: x, timout: 30 seconds}]
+";
+
+const NEW: &str = "\
+# An old file.
+format: 1
+name: Old   # with a comment
+steps:
+  - {name: a, value: '= input'}   # a template
+  - {name: b, template: '{{ input | length }}'}
+  - name: c
+    if: true
+    then: [{name: d, value: false}]
+  - name: e
+    loop: {at_most: 2, until: '= size(content) > 2'}
+    do: [{name: f, template: x, timeout: 30s}]
+";
+
+#[test]
+fn an_old_file_is_corrected_and_keeps_its_comments() {
+    let place = Place::with(GREETING);
+    place.write("old.yaml", OLD);
+    let shown = place.ran(["fix", "--check", "old.yaml"]).ended(1);
+    assert!(
+        shown
+            .stdout
+            .contains("@@ -5 +5 @@\n-  - {name: a, value: '{{ input }}'}   # a template\n+"),
+        "{shown:#?}"
+    );
+    assert!(shown.stderr.contains("old.yaml: would change 7 places"), "{shown:#?}");
+    assert_eq!(fs::read_to_string(place.path("old.yaml")).unwrap(), OLD);
+    let fixed = place.ran(["fix", "old.yaml"]).ended(0);
+    assert!(fixed.stderr.contains("old.yaml: changed 7 places"), "{fixed:#?}");
+    assert_eq!(fs::read_to_string(place.path("old.yaml")).unwrap(), NEW);
+    place.ran(["check", "old.yaml"]).ended(0);
+    // A file without such mistakes stays as it is.
+    assert_eq!(place.ran(["fix", "--check", "old.yaml"]).ended(0).stdout, "");
+}
+
+#[test]
+fn what_is_not_certain_is_told_and_stays() {
+    let place = Place::with(GREETING);
+    let text = "format: 1\nname: T\nsteps:\n  - {name: a, value: '{{ a }}-{{ b }}'}\n  \
+                - {name: b, value: '{{ input | upper }}'}\n  - {name: c, qqqq: 1}\n";
+    place.write("t.yaml", text);
+    let left = place.ran(["fix", "t.yaml"]).ended(2);
+    assert!(left.stderr.contains("there is no kind of step `qqqq`"), "{left:#?}");
+    assert_eq!(fs::read_to_string(place.path("t.yaml")).unwrap(), text);
+    place.ran(["fix", "nowhere.yaml"]).ended(2);
+}

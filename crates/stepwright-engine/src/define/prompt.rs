@@ -5,8 +5,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    AnyExecutor, BoxError, Content, ErrorCode, Executor, Json, StepContext, StepError, StepInput,
-    StepOutput,
+    AnyExecutor, BoxError, Content, ErrorCode, Executor, Fingerprint, Json, OnInterrupted,
+    StepContext, StepError, StepInput, StepOutput,
 };
 
 /// Makes the message of a step.
@@ -94,6 +94,18 @@ impl Executor for Prompted {
 
     fn asks_player(&self) -> bool {
         self.executor.asks_player()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.executor.fingerprint()
+    }
+
+    fn on_interrupted(&self) -> OnInterrupted {
+        self.executor.on_interrupted()
+    }
+
+    fn asks(&self) -> bool {
+        self.executor.asks()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

@@ -12,8 +12,8 @@ use stepwright_core::store::Signal;
 use stepwright_core::store::{Inbox as _, RunStore as _};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
-    Answer, ErrorCode, ErrorKind, Event, Executor, HumanReview, Memory, OnInterrupted, OnTimeout,
-    RunId, RunOutput, RunStatus, StepContext, StepError, StepInput, StepOutput, World,
+    Answer, ErrorCode, ErrorKind, Event, Executor, Fingerprint, HumanReview, Memory, OnInterrupted,
+    OnTimeout, RunId, RunOutput, RunStatus, StepContext, StepError, StepInput, StepOutput, World,
 };
 use stepwright_engine::{Parallel, Step, Steps, Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;
@@ -263,6 +263,48 @@ fn the_nearest_policy_counts_and_the_executors_own_comes_last() {
     let loud = builder().on_interrupted(Retry).build().unwrap();
     assert_eq!(of(&loud), [Retry, Retry, Fail, Fail, Ask, Retry, Retry, Ask, Ask, Fail, Fail]);
     assert_ne!(silent.digest(), loud.digest());
+}
+
+/// An executor with everything that a wrapper has to pass on.
+struct Whole(&'static str);
+
+impl Executor for Whole {
+    fn name(&self) -> &'static str {
+        "whole"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::default().with("instructions", self.0)
+    }
+
+    fn on_interrupted(&self) -> OnInterrupted {
+        OnInterrupted::Ask
+    }
+
+    fn asks(&self) -> bool {
+        true
+    }
+
+    async fn execute(&self, _: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        let said: String = cx.wait("price").await?;
+        Ok(said.into())
+    }
+}
+
+#[tokio::test]
+async fn a_step_with_a_prompt_keeps_what_its_executor_tells() {
+    let build = |text| {
+        let step = Step::new("a", Whole(text)).prompt(|input: &StepInput| input.text());
+        of(step).build().unwrap()
+    };
+    let workflow = build("one");
+    assert_ne!(workflow.digest(), build("two").digest(), "its content is part of the digest");
+    assert_eq!(policies(workflow.plan())[0].1, OnInterrupted::Ask);
+    // A run that asks a person is kept in memory if there is no store, so that it can be answered.
+    let paused = workflow.run("-").run_id("r").await.unwrap();
+    let asked = paused.requirements[0].id.to_string();
+    let done = workflow.continue_run("r", [(asked, Answer::submit("5 EUR"))]).await.unwrap();
+    assert_eq!(text(&done), "5 EUR");
 }
 
 #[test]

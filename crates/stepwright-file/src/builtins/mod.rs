@@ -1,6 +1,7 @@
 //! The built-in functions of a file: steps that need no model. A kind is a file, with its reading,
 //! its references and its execution, and a line in [`BUILTINS`].
 
+mod function;
 mod http;
 mod read_files;
 mod shell;
@@ -22,7 +23,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{
-    Content, ErrorId, Executor, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    Content, ErrorId, Executor, Fingerprint, OnInterrupted, StepContext, StepError, StepInput,
+    StepOutput,
 };
 
 /// The kinds of built-in functions.
@@ -41,6 +43,7 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
     shell::KIND,
     sleep::KIND,
     stop::KIND,
+    function::KIND,
 ];
 
 /// The default number of bytes that a function reads.
@@ -63,12 +66,20 @@ impl Executor for BuiltinStep {
         self.word
     }
 
+    fn fingerprint(&self) -> Fingerprint {
+        self.work.fingerprint()
+    }
+
     fn on_interrupted(&self) -> OnInterrupted {
         self.work.on_interrupted()
     }
 
     fn asks_player(&self) -> bool {
         true
+    }
+
+    fn asks(&self) -> bool {
+        self.work.asks()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

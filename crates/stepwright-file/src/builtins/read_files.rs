@@ -2,6 +2,7 @@
 
 use super::{BYTES_DEFAULT, BYTES_MAX, all_rendered, as_written, played, rendered};
 use crate::effects;
+use crate::format::form::{Form, Mapping, key, words};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
@@ -17,11 +18,40 @@ use stepwright_core::{
     BoxFuture, Content, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind =
-    BuiltinKind { key: "read_files", read, effects: effects::READ, without: &[] };
+pub(super) const KIND: BuiltinKind = BuiltinKind {
+    key: "read_files",
+    read,
+    effects: effects::READ,
+    without: &[],
+    form: &Form::Either(&[Form::Text, Form::Mapping(&SETTINGS)]),
+    about: "The files that match a pattern.",
+};
+
+static SETTINGS: Mapping = Mapping {
+    name: "read_files",
+    what: "`read_files`",
+    required: &[&["glob"]],
+    members: &[
+        key("glob", &Form::Text, "The pattern, such as `docs/**/*.md`."),
+        key(
+            "exclude",
+            &Form::Either(&[Form::Text, Form::List(&Form::Text, 0, usize::MAX)]),
+            "Patterns of files to leave out.",
+        ),
+        key(
+            "on_unreadable",
+            &Form::Words(|| words(&ON_UNREADABLE)),
+            "What happens with a file that cannot be read.",
+        ),
+        key("max_files", &Form::Whole(1, FILES_MAX), "The maximum number of files."),
+        key("max_bytes", &Form::Whole(1, BYTES_MAX), "The maximum number of bytes of all files."),
+    ],
+};
 
 /// The default number of files that `read_files` reads.
 const FILES_DEFAULT: u64 = 1000;
+/// The maximum number of files that a file may set.
+const FILES_MAX: u64 = 100_000;
 
 #[derive(Debug)]
 struct ReadFiles {
@@ -56,7 +86,7 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
         }
         skip_unreadable =
             fields.choice(reader, "on_unreadable", &ON_UNREADABLE).unwrap_or_default();
-        let max_files = fields.number(reader, "max_files", (1, 100_000));
+        let max_files = fields.number(reader, "max_files", (1, FILES_MAX));
         let max_bytes = fields.number(reader, "max_bytes", (1, BYTES_MAX));
         fields.finish(reader);
         (glob, max_files, max_bytes)

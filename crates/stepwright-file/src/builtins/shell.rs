@@ -4,6 +4,7 @@ use super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT, all_rendered, played, ren
 use crate::command;
 use crate::effects;
 use crate::expression::Mistake;
+use crate::format::form::{Form, Mapping, key, words};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Referring, Text};
 use crate::reference::OwnedValues;
@@ -18,8 +19,37 @@ use stepwright_core::{
     BoxFuture, Content, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind =
-    BuiltinKind { key: "shell", read, effects: effects::SHELL, without: &[] };
+pub(super) const KIND: BuiltinKind = BuiltinKind {
+    key: "shell",
+    read,
+    effects: effects::SHELL,
+    without: &[],
+    form: &Form::Either(&[Form::Text, Form::Mapping(&SETTINGS)]),
+    about: "A command. Gives what it writes to stdout.",
+};
+
+static SETTINGS: Mapping = Mapping {
+    name: "shell",
+    what: "`shell`",
+    required: &[&["command"], &["argv"]],
+    members: &[
+        key("command", &Form::Text, "The command line."),
+        key("args", &TEXTS, "The arguments of the command line: `$1` and so on."),
+        key("argv", &TEXTS, "A program with its arguments, without a shell."),
+        key("env", &Form::Names(&Form::Text), "The environment variables."),
+        key("stdin", &Form::Text, "The text that it reads."),
+        key("timeout", &Form::Duration, "The maximum time. Default: 30s."),
+        key("max_bytes", &Form::Whole(1, BYTES_MAX), "The maximum size of its output."),
+        key(
+            "result",
+            &Form::Words(|| words(&RESULTS)),
+            "What it writes to stdout, or stdout, \
+            stderr and the exit code, whatever that is.",
+        ),
+    ],
+};
+
+const TEXTS: Form = Form::List(&Form::Text, 0, usize::MAX);
 
 #[derive(Debug)]
 struct Shell {

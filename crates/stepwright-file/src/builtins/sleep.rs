@@ -3,6 +3,7 @@
 use super::passed_on;
 use crate::duration::{self, display};
 use crate::effects;
+use crate::format::form::{Form, Mapping, key};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Expr, Referring};
 use crate::functions::{moment, zone};
@@ -28,6 +29,22 @@ pub(super) const KIND: BuiltinKind = BuiltinKind {
         ("retry", WAITS),
         ("timeout", WAITS),
         ("history", WAITS),
+    ],
+    form: &Form::Either(&[FOR, Form::Mapping(&SETTINGS)]),
+    about: "Waits for a time, or until a moment.",
+};
+
+/// A duration, or an expression for one.
+const FOR: Form = Form::Either(&[Form::Duration, Form::Expression]);
+
+static SETTINGS: Mapping = Mapping {
+    name: "sleep",
+    what: "`sleep`",
+    required: &[&["duration"], &["until"]],
+    members: &[
+        key("duration", &FOR, "How long it waits."),
+        key("until", &Form::Text, "The moment, or an expression for it."),
+        key("zone", &Form::Text, "The time zone of a moment without one, such as `Europe/Berlin`."),
     ],
 };
 

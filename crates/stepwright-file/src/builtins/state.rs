@@ -4,6 +4,7 @@ use super::passed_on;
 use crate::budget::Unfinished;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::effects;
+use crate::format::form::Form;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Computed, Expr, Referring, Word};
 use crate::reference::OwnedValues;
@@ -11,7 +12,7 @@ use crate::suggest::listed;
 use crate::system::Granted;
 use crate::tree::{Node, Yaml};
 use crate::work::evaluate;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::{
@@ -23,25 +24,46 @@ pub(super) const SET: BuiltinKind = BuiltinKind {
     read: |reader, _, value| read(reader, Operation::Set, SET.key, value),
     effects: effects::NONE,
     without: &[],
+    form: &CHANGES,
+    about: "Sets keys of the session state.",
 };
 pub(super) const INCREMENT: BuiltinKind = BuiltinKind {
     key: "increment_state",
     read: |reader, _, value| read(reader, Operation::Increment, INCREMENT.key, value),
     effects: effects::NONE,
     without: &[],
+    form: &INCREMENTS,
+    about: "Adds numbers to keys of the session state.",
 };
 pub(super) const APPEND: BuiltinKind = BuiltinKind {
     key: "append_state",
     read: |reader, _, value| read(reader, Operation::Append, APPEND.key, value),
     effects: effects::NONE,
     without: &[],
+    form: &CHANGES,
+    about: "Appends values to lists in the session state.",
 };
 pub(super) const MERGE: BuiltinKind = BuiltinKind {
     key: "merge_state",
     read: |reader, _, value| read(reader, Operation::Merge, MERGE.key, value),
     effects: effects::NONE,
     without: &[],
+    form: &MERGES,
+    about: "Adds members to objects in the session state.",
 };
+
+const CHANGES: Form = Form::Schema(|| operands(&json!({})));
+const INCREMENTS: Form = Form::Schema(|| operands(&computed("number")));
+const MERGES: Form = Form::Schema(|| operands(&computed("object")));
+
+/// Returns the schema of the keys that are changed, with their operands.
+fn operands(operand: &Value) -> Value {
+    json!({"type": "object", "minProperties": 1, "additionalProperties": operand})
+}
+
+fn computed(kind: &str) -> Value {
+    json!({"anyOf": [{"type": kind}, {"type": "string", "pattern": "^\\s*="}]})
+}
 
 #[derive(Debug)]
 struct ChangeState {

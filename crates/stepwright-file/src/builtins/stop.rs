@@ -1,12 +1,13 @@
 //! `stop`: ends the run early, with a value as its output.
 
 use crate::effects;
+use crate::format::form::Form;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Computed, Referring};
 use crate::reference::OwnedValues;
 use crate::system::Granted;
 use crate::tree::{Key, Node};
-use crate::work::evaluate;
+use crate::work::value_of;
 use std::sync::Arc;
 use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
@@ -17,6 +18,8 @@ pub(super) const KIND: BuiltinKind = BuiltinKind {
     read,
     effects: effects::NONE,
     without: &[("undo", "it ends a run that completes, so there is nothing to undo")],
+    form: &Form::Any,
+    about: "Ends the run early, with this value as its output.",
 };
 
 #[derive(Debug)]
@@ -52,11 +55,9 @@ impl Builtin for Stop {
         _: StepContext,
         _: &'a Granted,
     ) -> BoxFuture<'a, Result<StepOutput, StepError>> {
-        let value = self.value.clone();
         Box::pin(async move {
-            let values = OwnedValues::of(input);
-            let value = evaluate(values, move |values, budget| value.value(values, budget));
-            Ok(StepOutput::from(Content::from(value.await?)).stop())
+            let value = value_of(&self.value, OwnedValues::of(input)).await?;
+            Ok(StepOutput::from(Content::from(value)).stop())
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::rendered;
 use crate::effects;
+use crate::format::form::Form;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
@@ -12,8 +13,14 @@ use crate::tree::{Key, Node};
 use std::sync::Arc;
 use stepwright_core::{BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
 
-pub(super) const KIND: BuiltinKind =
-    BuiltinKind { key: "template", read, effects: effects::NONE, without: &[] };
+pub(super) const KIND: BuiltinKind = BuiltinKind {
+    key: "template",
+    read,
+    effects: effects::NONE,
+    without: &[],
+    form: &Form::Text,
+    about: "A text from values.",
+};
 
 #[derive(Debug)]
 struct RenderText {

@@ -1,20 +1,27 @@
 //! `value`: a JSON value, in which texts that begin with `=` are expressions.
 
 use crate::effects;
+use crate::format::form::Form;
 use crate::format::reader::{BuiltinKind, Reader};
 use crate::format::{Builtin, Computed, Expr, Referring};
 use crate::reference::OwnedValues;
 use crate::shape::Shape;
 use crate::system::Granted;
 use crate::tree::{Key, Node};
-use crate::work::evaluate;
+use crate::work::value_of;
 use std::sync::Arc;
 use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind =
-    BuiltinKind { key: "value", read, effects: effects::NONE, without: &[] };
+pub(super) const KIND: BuiltinKind = BuiltinKind {
+    key: "value",
+    read,
+    effects: effects::NONE,
+    without: &[],
+    form: &Form::Any,
+    about: "A value, in which texts that begin with `=` are expressions.",
+};
 
 #[derive(Debug)]
 struct ComputeValue {
@@ -49,11 +56,9 @@ impl Builtin for ComputeValue {
         _: StepContext,
         _: &'a Granted,
     ) -> BoxFuture<'a, Result<StepOutput, StepError>> {
-        let value = self.value.clone();
         Box::pin(async move {
-            let values = OwnedValues::of(input);
-            let value = evaluate(values, move |values, budget| value.value(values, budget));
-            Ok(Content::from(value.await?).into())
+            let value = value_of(&self.value, OwnedValues::of(input)).await?;
+            Ok(Content::from(value).into())
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::{as_written, played, rendered};
 use crate::command;
 use crate::effects;
+use crate::format::form::{Form, Mapping, Member, key};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
 use crate::format::{Builtin, Expr, Referring, Text};
 use crate::reference::OwnedValues;
@@ -16,10 +17,33 @@ use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
-pub(super) const KIND: BuiltinKind =
-    BuiltinKind { key: "write_file", read: write, effects: effects::WRITE, without: &[] };
-pub(super) const APPEND: BuiltinKind =
-    BuiltinKind { key: "append_file", read: append, effects: effects::APPEND, without: &[] };
+pub(super) const KIND: BuiltinKind = BuiltinKind {
+    key: "write_file",
+    read: write,
+    effects: effects::WRITE,
+    without: &[],
+    form: &Form::Either(&[Form::Text, Form::Mapping(&WRITE_SETTINGS)]),
+    about: "A text as a file. Gives its path and its size.",
+};
+pub(super) const APPEND: BuiltinKind = BuiltinKind {
+    key: "append_file",
+    read: append,
+    effects: effects::APPEND,
+    without: &[],
+    form: &Form::Either(&[Form::Text, Form::Mapping(&APPEND_SETTINGS)]),
+    about: "A text at the end of a file.",
+};
+
+static WRITE_SETTINGS: Mapping =
+    Mapping { name: "write_file", what: "`write_file`", required: &[&["path"]], members: MEMBERS };
+
+static APPEND_SETTINGS: Mapping =
+    Mapping { name: "append_file", what: "`append_file`", ..WRITE_SETTINGS };
+
+const MEMBERS: &[Member] = &[
+    key("path", &Form::Text, "The path, within the base directory."),
+    key("text", &Form::Text, "The text. By default, the output of the step before."),
+];
 
 #[derive(Debug)]
 struct WriteFile {

@@ -263,6 +263,13 @@ impl<'a> Checker<'a, '_> {
                     after.content.clone()
                 };
                 self.no_run_limits(file);
+                if let Some((_, span)) = file.session_state {
+                    let message = "a file that another one uses has no session state of its own";
+                    let mistake =
+                        Diagnostic::new(ErrorId::KEY_INVALID, &file.source, span, message);
+                    let help = format!("give it to the outer file, `{}`", self.file.source.name);
+                    self.mistakes.push(mistake.help(help));
+                }
                 let (forced, keys) = (self.forced, self.keys);
                 let around = Around { forced, models: &self.models, keys };
                 check_within(file, around, content, self.mistakes);

@@ -1,7 +1,8 @@
 //! `if`: one of two branches.
 
 use super::with_common;
-use crate::format::reader::{Reader, WrittenContainer};
+use crate::format::form::{Form, STEPS, key};
+use crate::format::reader::{ContainerKind, Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::OwnedValues;
 use crate::tree::Yaml;
@@ -24,8 +25,20 @@ enum Test {
     Unreadable,
 }
 
+pub(super) const KIND: ContainerKind = ContainerKind {
+    key: "if",
+    read,
+    form: &Form::Either(&[Form::Bool, Form::Expression]),
+    beside: &[
+        key("then", &STEPS, "The steps if the condition holds."),
+        key("else", &STEPS, "The steps if it does not."),
+    ],
+    needs: &["then", "else"],
+    about: "One of two branches: a condition such as `= size(previous) > 2`.",
+};
+
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read containers have one type")]
-pub(super) fn read(
+fn read(
     reader: &mut Reader<'_>,
     written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {

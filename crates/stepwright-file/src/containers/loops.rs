@@ -1,7 +1,8 @@
 //! `loop`: steps again and again.
 
 use super::with_common;
-use crate::format::reader::{Reader, WrittenContainer};
+use crate::format::form::{Form, Mapping, STEPS, key, words};
+use crate::format::reader::{ContainerKind, Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::OwnedValues;
 use crate::work::evaluate;
@@ -20,7 +21,32 @@ struct Loop {
     body: Vec<Item>,
 }
 
-pub(super) fn read(
+pub(super) const KIND: ContainerKind = ContainerKind {
+    key: "loop",
+    read,
+    form: &Form::Mapping(&SETTINGS),
+    beside: &[key("do", &STEPS, "The steps of a turn.")],
+    needs: &["do"],
+    about: "Steps again and again.",
+};
+
+static SETTINGS: Mapping = Mapping {
+    name: "loop",
+    what: "`loop`",
+    required: &[&["at_most"]],
+    members: &[
+        key("at_most", &Form::Whole(1, ITERATIONS_MAX as u64), "The maximum number of turns."),
+        key("until", &Form::Expression, "The condition that ends the loop, after each turn."),
+        key("forward", &Form::Bool, "Each turn begins with the output of the one before."),
+        key(
+            "on_exhausted",
+            &Form::Words(|| words(&ON_EXHAUSTED)),
+            "What happens when all turns were made and `until` does not hold.",
+        ),
+    ],
+};
+
+fn read(
     reader: &mut Reader<'_>,
     written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {

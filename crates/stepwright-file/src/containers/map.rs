@@ -1,9 +1,10 @@
 //! `map`: steps for each item of a list.
 
-use super::{of_join, with_common};
+use super::{CONCURRENCY, JOIN, of_join, with_common};
 use crate::budget::Budget;
 use crate::duration::{self, display};
-use crate::format::reader::{Reader, WrittenContainer};
+use crate::format::form::{Form, Mapping, STEPS, key};
+use crate::format::reader::{ContainerKind, Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item};
 use crate::reference::{OwnedValues, Values};
 use crate::tree::Node;
@@ -23,7 +24,32 @@ struct Map {
     body: Vec<Item>,
 }
 
-pub(super) fn read(
+pub(super) const KIND: ContainerKind = ContainerKind {
+    key: "map",
+    read,
+    form: &Form::Either(&[Form::Nothing, Form::Mapping(&SETTINGS)]),
+    beside: &[key("do", &STEPS, "The steps for each item.")],
+    needs: &["do"],
+    about: "Steps for each item of a list.",
+};
+
+/// The maximum number of items in a batch.
+const BATCH_MAX: u64 = 100_000;
+
+static SETTINGS: Mapping = Mapping {
+    name: "map",
+    what: "`map`",
+    required: &[],
+    members: &[
+        key("over", &Form::Expression, "The list. By default, the output of the step before."),
+        key("concurrency", &CONCURRENCY, "The maximum number of items at once."),
+        key("join", &JOIN, "The items that must have an output."),
+        key("batch", &Form::Whole(1, BATCH_MAX), "The number of items that are one `item`."),
+        key("rate", &Form::Text, "How many items begin in which time, such as `5/s`."),
+    ],
+};
+
+fn read(
     reader: &mut Reader<'_>,
     written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {
@@ -32,7 +58,7 @@ pub(super) fn read(
     let over = over.and_then(|(_, node)| reader.expression(node, "over"));
     let concurrency = reader.concurrency(&mut settings);
     let join = reader.join(&mut settings);
-    let batch = settings.number(reader, "batch", (1, 100_000));
+    let batch = settings.number(reader, "batch", (1, BATCH_MAX));
     let batch = batch.and_then(|size| u32::try_from(size).ok());
     let rate = settings.take("rate").and_then(|(_, node)| rate(reader, node));
     settings.finish(reader);

@@ -9,20 +9,18 @@ mod router;
 mod steps;
 
 use crate::format::Item;
-use crate::format::reader::{Fields, ReadContainer, Reader};
+use crate::format::form::{Form, Mapping, key, words};
+use crate::format::reader::{ContainerKind, Fields, Reader};
 use crate::source::Span;
 use crate::tree::{Key, Node, Yaml};
 use stepwright_core::plan::Join;
 
-/// The kinds of containers: the key of each, and the function that reads its value.
-pub(crate) const CONTAINERS: &[(&str, ReadContainer)] = &[
-    ("steps", steps::read),
-    ("parallel", parallel::read),
-    ("loop", loops::read),
-    ("if", condition::read),
-    ("router", router::read),
-    ("map", map::read),
-];
+/// The kinds of containers.
+pub(crate) const CONTAINERS: &[ContainerKind] =
+    &[steps::KIND, parallel::KIND, loops::KIND, condition::KIND, router::KIND, map::KIND];
+
+/// The maximum number of branches, or items, at once.
+const CONCURRENCY_MAX: u64 = 10_000;
 
 /// Sets the common options of a step or a container.
 macro_rules! with_common {
@@ -54,6 +52,18 @@ const JOINS: [(&str, Join); 4] = [
     ("best_effort", Join::BestEffort),
     ("first", Join::First),
 ];
+
+static QUORUM: Mapping = Mapping {
+    name: "join",
+    what: "`join`",
+    required: &[&["quorum"]],
+    members: &[key("quorum", &CONCURRENCY, "How many branches must have an output.")],
+};
+
+const CONCURRENCY: Form = Form::Whole(1, CONCURRENCY_MAX);
+
+/// The form of `join`.
+const JOIN: Form = Form::Either(&[Form::Words(|| words(&JOINS)), Form::Mapping(&QUORUM)]);
 
 impl Reader<'_> {
     /// Takes the settings of a container: a mapping, or nothing for the defaults.
@@ -93,14 +103,14 @@ impl Reader<'_> {
         if !fields.has("quorum") {
             self.push(self.mistake(node.span, "`join` needs `quorum`").help(help));
         }
-        let quorum = fields.number(self, "quorum", (1, 10_000));
+        let quorum = fields.number(self, "quorum", (1, CONCURRENCY_MAX));
         fields.finish(self);
         let quorum = quorum.and_then(|needed| u32::try_from(needed).ok());
         quorum.map_or_else(Join::default, Join::Quorum)
     }
 
     fn concurrency(&mut self, settings: &mut Fields<'_>) -> Option<u32> {
-        let concurrency = settings.number(self, "concurrency", (1, 10_000));
+        let concurrency = settings.number(self, "concurrency", (1, CONCURRENCY_MAX));
         concurrency.and_then(|number| u32::try_from(number).ok())
     }
 }

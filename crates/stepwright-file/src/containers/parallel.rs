@@ -1,7 +1,8 @@
 //! `parallel`: branches at once.
 
-use super::{of_join, with_common};
-use crate::format::reader::{Reader, WrittenContainer};
+use super::{CONCURRENCY, JOIN, of_join, with_common};
+use crate::format::form::{Form, Mapping, STEPS, key};
+use crate::format::reader::{ContainerKind, Reader, WrittenContainer};
 use crate::format::{Container, Inside, Item};
 use stepwright_core::plan::Join;
 use stepwright_engine::{AnyStep, IntoStep as _};
@@ -13,7 +14,26 @@ struct Parallel {
     branches: Vec<Item>,
 }
 
-pub(super) fn read(
+pub(super) const KIND: ContainerKind = ContainerKind {
+    key: "parallel",
+    read,
+    form: &Form::Either(&[Form::Nothing, Form::Mapping(&SETTINGS)]),
+    beside: &[key("branches", &STEPS, "The steps that run at once.")],
+    needs: &["branches"],
+    about: "Branches at once.",
+};
+
+static SETTINGS: Mapping = Mapping {
+    name: "parallel",
+    what: "`parallel`",
+    required: &[],
+    members: &[
+        key("join", &JOIN, "The branches that must have an output."),
+        key("concurrency", &CONCURRENCY, "The maximum number of branches at once."),
+    ],
+};
+
+fn read(
     reader: &mut Reader<'_>,
     written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {

@@ -1,7 +1,8 @@
 //! `router`: chosen steps.
 
 use super::with_common;
-use crate::format::reader::{Reader, WrittenContainer};
+use crate::format::form::{Form, STEPS, key};
+use crate::format::reader::{ContainerKind, Reader, WrittenContainer};
 use crate::format::{Container, Expr, Inside, Item, Word};
 use crate::reference::OwnedValues;
 use crate::suggest::listed;
@@ -24,7 +25,16 @@ enum Choice {
     Person,
 }
 
-pub(super) fn read(
+pub(super) const KIND: ContainerKind = ContainerKind {
+    key: "router",
+    read,
+    form: &Form::Either(&[Form::Nothing, Form::Text, Form::List(&Form::Text, 0, usize::MAX)]),
+    beside: &[key("choices", &STEPS, "The steps that can be chosen.")],
+    needs: &["choices"],
+    about: "Chosen steps: an expression for a name, or for a list of names.",
+};
+
+fn read(
     reader: &mut Reader<'_>,
     written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {

@@ -1,7 +1,8 @@
 //! `steps`: steps one after the other.
 
 use super::with_common;
-use crate::format::reader::{Reader, WrittenContainer};
+use crate::format::form::STEPS;
+use crate::format::reader::{ContainerKind, Reader, WrittenContainer};
 use crate::format::{Container, Inside, Item};
 use stepwright_engine::{AnyStep, IntoStep as _};
 
@@ -10,8 +11,17 @@ struct Steps {
     body: Vec<Item>,
 }
 
+pub(super) const KIND: ContainerKind = ContainerKind {
+    key: "steps",
+    read,
+    form: &STEPS,
+    beside: &[],
+    needs: &[],
+    about: "Steps, one after the other.",
+};
+
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read containers have one type")]
-pub(super) fn read(
+fn read(
     reader: &mut Reader<'_>,
     written: &mut WrittenContainer<'_, '_>,
 ) -> Option<Box<dyn Container>> {

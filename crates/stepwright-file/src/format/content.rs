@@ -34,7 +34,7 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
     ["join", "concurrency", "at_most", "forward", "batch", "rate"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 15] = [
+const OF_THE_AGENT: [&str; 21] = [
     "instructions",
     "model",
     "output",
@@ -50,6 +50,12 @@ const OF_THE_AGENT: [&str; 15] = [
     "extra",
     "headers",
     "budget",
+    "tool_timeout",
+    "tool_concurrency",
+    "idle_timeout",
+    "request_timeout",
+    "cache",
+    "model_retry",
 ];
 
 /// The keys whose values may be secrets under any name.

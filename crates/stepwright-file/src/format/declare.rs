@@ -3,13 +3,26 @@
 use super::Word;
 use super::reader::{Fields, Reader};
 use crate::declared::Declared;
+use crate::source::Span;
 use crate::system::is_variable;
-use crate::tree::{Node, Yaml};
+use crate::tree::{Key, Node, Yaml};
 use serde_json::{Map, Value};
 use stepwright_core::ErrorId;
+use stepwright_core::state::{Reducer, State};
 
 /// The maximum number of names in `env`, and in `secrets`.
 const NAMES_MAX: usize = 1000;
+
+/// The ways to combine changes of a key by parallel branches.
+pub(super) const REDUCERS: [(&str, Reducer); 7] = [
+    ("first", Reducer::First),
+    ("last", Reducer::Last),
+    ("sum", Reducer::Sum),
+    ("min", Reducer::Min),
+    ("max", Reducer::Max),
+    ("concat", Reducer::Concat),
+    ("merge", Reducer::Merge),
+];
 
 impl Reader<'_> {
     /// Takes the declarations.
@@ -29,11 +42,48 @@ impl Reader<'_> {
         self.declared = Declared::find(vars, texts(env), texts(secrets), self.options);
     }
 
+    /// Takes the id of the workflow.
+    pub(super) fn id(&mut self, fields: &mut Fields<'_>) -> Option<Word> {
+        let id = fields.word(self, "id")?;
+        if id.text.trim().is_empty() {
+            let mistake = self.mistake(id.span, "the id is empty");
+            self.push(mistake.help("leave `id` out: it is made of the name then"));
+        }
+        Some(id)
+    }
+
+    /// Takes the state that a session begins with.
+    pub(super) fn session_state(&mut self, fields: &mut Fields<'_>) -> Option<(State, Span)> {
+        let (key, node) = fields.take("session_state")?;
+        let Yaml::Map(map) = &node.value else {
+            self.wrong_type(node, "`session_state` maps keys to values");
+            return None;
+        };
+        Some((self.constants(map), key.span))
+    }
+
+    /// Takes the ways to combine changes of keys.
+    pub(super) fn reducers(&mut self, fields: &mut Fields<'_>) -> Vec<(String, Reducer)> {
+        let Some((_, node)) = fields.take("reducers") else { return Vec::new() };
+        let Yaml::Map(map) = &node.value else {
+            self.wrong_type(node, "`reducers` maps keys to words");
+            return Vec::new();
+        };
+        let read = map.iter().filter_map(|(key, node)| {
+            self.one_of(node, &key.name, &REDUCERS).map(|reducer| (key.name.clone(), reducer))
+        });
+        read.collect()
+    }
+
     fn vars(&mut self, node: &Node) -> Map<String, Value> {
         let Yaml::Map(map) = &node.value else {
             self.wrong_type(node, "`vars` maps names to values");
             return Map::new();
         };
+        self.constants(map)
+    }
+
+    fn constants(&mut self, map: &[(Key, Node)]) -> Map<String, Value> {
         let mut vars = Map::new();
         for (key, value) in map {
             self.check_constant(value, &key.name);

@@ -4,6 +4,7 @@ use super::changed_prompt;
 use super::content;
 use super::reader::{BuiltinKind, Fields, ReadContainer, Reader, WrittenContainer};
 use super::review::Asked;
+use super::used::USE;
 use super::{AGENT, Item, Kind, Limits, Text, Word};
 use crate::access::Refused;
 use crate::suggest::listed;
@@ -26,7 +27,7 @@ enum KindOf {
     Workflow,
 }
 
-const ON_ERROR: [(&str, OnError); 4] = [
+pub(super) const ON_ERROR: [(&str, OnError); 4] = [
     ("fail", OnError::Fail),
     ("skip", OnError::Skip),
     ("continue", OnError::Continue),
@@ -34,7 +35,7 @@ const ON_ERROR: [(&str, OnError); 4] = [
 ];
 
 /// The classes of failures, with the names that events use.
-const CODES: [(&str, ErrorCode); 12] = [
+pub(super) const CODES: [(&str, ErrorCode); 12] = [
     ("failed", ErrorCode::Failed),
     ("panicked", ErrorCode::Panicked),
     ("timed_out", ErrorCode::TimedOut),
@@ -49,6 +50,9 @@ const CODES: [(&str, ErrorCode); 12] = [
     ("outcome_unknown", ErrorCode::OutcomeUnknown),
 ];
 
+/// The maximum factor by which the wait between attempts grows.
+pub(super) const FACTOR_MAX: f64 = 100.0;
+
 /// The values of `on_interrupted`.
 pub(super) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
     [("retry", OnInterrupted::Retry), ("fail", OnInterrupted::Fail), ("ask", OnInterrupted::Ask)];
@@ -61,6 +65,10 @@ impl Reader<'_> {
             Some(name) => Some(self.checked_name(name)?),
             None => None,
         };
+        // What it stands for could not be found, which has been reported.
+        if fields.take(USE).is_some() {
+            return name.map(unreadable);
+        }
         let on_error = self.on_error(&mut fields);
         let asked = fields.take("human_review").and_then(|(key, node)| self.review(key, node));
         let Some((key, (word, kind_of))) = self.kind_of(&mut fields, node) else {
@@ -153,7 +161,7 @@ impl Reader<'_> {
         let kinds = self.state.kinds;
         let builtins = kinds.builtins.iter().map(|kind| (kind.key, KindOf::Builtin(*kind)));
         let containers = kinds.containers.iter();
-        let containers = containers.map(|(key, read)| (*key, KindOf::Container(*read)));
+        let containers = containers.map(|kind| (kind.key, KindOf::Container(kind.read)));
         let own = [(AGENT, KindOf::Agent)].into_iter();
         own.chain(builtins).chain(containers).chain([(WORKFLOW, KindOf::Workflow)]).collect()
     }
@@ -304,6 +312,12 @@ impl Reader<'_> {
         if let Some(backoff) = settings.duration(self, "max_backoff") {
             retry.backoff_max_ms = ms(backoff);
         }
+        if let Some((_, node)) = settings.take("factor") {
+            retry.factor = self.factor(node).unwrap_or(retry.factor);
+        }
+        if let Some(jitter) = settings.bool(self, "jitter") {
+            retry.jitter = jitter;
+        }
         if let Some((key, node)) = settings.take("on") {
             if is_said && retry.retries == 0 {
                 let mistake = self
@@ -316,6 +330,21 @@ impl Reader<'_> {
         }
         settings.finish(self);
         Some(retry)
+    }
+
+    /// Parses the factor by which waits grow.
+    fn factor(&mut self, node: &Node) -> Option<f64> {
+        let range = 1.0..=FACTOR_MAX;
+        let factor = match &node.value {
+            Yaml::Number(number) => number.as_f64().filter(|factor| range.contains(factor)),
+            _ => None,
+        };
+        if factor.is_none() {
+            let message = format!("`factor` is a number from 1 to {FACTOR_MAX}");
+            let mistake = self.mistake(node.span, message);
+            self.push(mistake.help("`factor: 2` doubles the wait before each retry"));
+        }
+        factor
     }
 
     /// Takes the policy for failures: a word, or a word for each class.

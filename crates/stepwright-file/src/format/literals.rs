@@ -45,6 +45,34 @@ pub(super) fn as_template(expression: &str, name: &str) -> String {
     }
 }
 
+/// Returns the template for an expression that is a path or the size of one.
+pub(super) fn template_of(expression: &str) -> Option<String> {
+    let size = expression.strip_prefix("size(").and_then(|rest| rest.strip_suffix(')'));
+    match size {
+        Some(of) if is_path(of) => Some(format!("{{{{ {of} | length }}}}")),
+        _ if is_path(expression) => Some(format!("{{{{ {expression} }}}}")),
+        _ => None,
+    }
+}
+
+/// Returns the expression that a text stands for, if that is certain: an expression as it stands,
+/// or braces around a path. Operators and filters of templates mean something else.
+pub(super) fn expression_of(text: &str) -> Option<String> {
+    let text = text.trim();
+    let inner = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).map(str::trim);
+    let is_right = |text: &str| Expression::parse(text).is_ok_and(|(_, wrong)| wrong.is_empty());
+    let found = match inner {
+        Some(inner) => Some(inner).filter(|inner| is_path(inner)),
+        None => Some(text).filter(|text| !text.contains("{{")),
+    };
+    found.filter(|found| is_right(found)).map(ToOwned::to_owned)
+}
+
+/// Returns a text as YAML reads it.
+pub(super) fn scalar(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// Returns the help for a template where an expression is expected.
 pub(super) fn as_expression(text: &str) -> String {
     let trimmed = text.trim();

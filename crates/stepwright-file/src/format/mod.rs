@@ -3,6 +3,8 @@
 mod changed_prompt;
 mod content;
 mod declare;
+pub(crate) mod form;
+pub(crate) mod keys;
 mod kinds;
 mod literals;
 mod model;
@@ -12,6 +14,7 @@ pub(crate) mod reader;
 mod review;
 mod run_limits;
 mod tools;
+mod used;
 mod values;
 
 pub(crate) use read::{read_named, read_text};
@@ -24,6 +27,7 @@ use crate::diagnostic::Diagnostics;
 use crate::shape::Shape;
 use crate::source::{Source, Span};
 use crate::system::Granted;
+use crate::tree::Node;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
@@ -35,12 +39,16 @@ use stepwright_core::model::{ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::permission::Permissions;
 use stepwright_core::plan::{After, ErrorPolicy, Retry};
 use stepwright_core::review::Reviewed;
+use stepwright_core::state::{Reducer, State};
 use stepwright_core::{
     BoxFuture, Fingerprint, HumanReview, OnInterrupted, StepContext, StepError, StepInput,
     StepOutput,
 };
 use stepwright_engine::AnyStep;
-use stepwright_models::ModelLimits;
+use stepwright_models::{ModelLimits, RetryPolicy};
+
+/// The supported version of the format.
+const FORMAT: u64 = 1;
 
 /// The key of a step with an agent.
 const AGENT: &str = "agent";
@@ -56,7 +64,10 @@ pub(crate) struct Word {
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) source: Arc<Source>,
+    /// The whole file, with its parts of other files.
+    pub(crate) root: Node,
     pub(crate) name: Word,
+    pub(crate) id: Option<Word>,
     pub(crate) description: Option<String>,
     /// The models of its agents, in order of preference.
     pub(crate) model: Option<Vec<Word>>,
@@ -66,6 +77,9 @@ pub(crate) struct File {
     /// The policy of its steps for interrupted attempts.
     pub(crate) on_interrupted: Option<OnInterrupted>,
     pub(crate) input: Option<Value>,
+    /// The state that a session begins with, and the place of its key.
+    pub(crate) session_state: Option<(State, Span)>,
+    pub(crate) reducers: Vec<(String, Reducer)>,
     /// Its variables, environment and secrets.
     pub(crate) declared: Arc<Declared>,
     /// The permissions that the file narrows its effects to.
@@ -119,6 +133,7 @@ pub(crate) struct Agent {
     pub(crate) settings: Settings,
     pub(crate) tools: Vec<Chosen>,
     pub(crate) max_turns: Option<u32>,
+    pub(crate) limits: AgentLimits,
     /// The tools whose calls a person must confirm, by the names that models see.
     pub(crate) confirmed: Vec<String>,
     /// The budget for each time that it is executed.
@@ -127,6 +142,15 @@ pub(crate) struct Agent {
     pub(crate) output: Option<Value>,
     /// The rest of its content as written.
     pub(crate) content: Fingerprint,
+}
+
+/// The limits of an agent. `None` for the default.
+#[derive(Debug, Default)]
+pub(crate) struct AgentLimits {
+    pub(crate) tool_timeout: Option<Duration>,
+    pub(crate) tool_concurrency: Option<usize>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) model_retry: Option<RetryPolicy>,
 }
 
 /// The settings of an agent's model.
@@ -249,6 +273,16 @@ pub(crate) trait Builtin: fmt::Debug + Send + Sync {
     /// Returns the keys of the session state that it changes.
     fn sets(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// Returns its content beyond what the file has.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::default()
+    }
+
+    /// Returns `true` if it may ask a person.
+    fn asks(&self) -> bool {
+        false
     }
 
     /// Returns `true` if it ends the run.

@@ -1,22 +1,26 @@
 //! The models of an agent, and their settings.
 
 use super::reader::{Fields, Reader};
-use super::{Settings, Word};
+use super::{AgentLimits, Settings, Word};
 use crate::source::Span;
 use crate::suggest::listed;
 use crate::tree::{Node, Yaml};
 use stepwright_core::ErrorId;
 use stepwright_core::model::{ReasoningEffort, ToolChoice};
-use stepwright_models::MODELS_MAX;
+use stepwright_models::{MODELS_MAX, RetryPolicy};
 
 /// The maximum number of tokens of an answer that a file may ask for. No model writes as many.
-const OUTPUT_TOKENS_MAX: u64 = 10_000_000;
+pub(super) const OUTPUT_TOKENS_MAX: u64 = 10_000_000;
 /// The maximum temperature. No provider takes a higher one.
-const TEMPERATURE_MAX: f64 = 2.0;
+pub(super) const TEMPERATURE_MAX: f64 = 2.0;
+/// The maximum number of tool calls at once that a file may set.
+pub(super) const TOOL_CALLS_MAX: u64 = 1000;
+/// The maximum number of retries of a request to a model.
+pub(super) const MODEL_RETRIES_MAX: u64 = 100;
 /// The maximum number of texts in `stop`. Providers take fewer.
-const STOPS_MAX: usize = 64;
+pub(super) const STOPS_MAX: usize = 64;
 
-const EFFORTS: [(&str, ReasoningEffort); 6] = [
+pub(super) const EFFORTS: [(&str, ReasoningEffort); 6] = [
     ("none", ReasoningEffort::None),
     ("minimal", ReasoningEffort::Minimal),
     ("low", ReasoningEffort::Low),
@@ -25,7 +29,7 @@ const EFFORTS: [(&str, ReasoningEffort); 6] = [
     ("max", ReasoningEffort::Max),
 ];
 
-const CHOICES: [(&str, ToolChoice); 3] =
+pub(super) const CHOICES: [(&str, ToolChoice); 3] =
     [("auto", ToolChoice::Auto), ("none", ToolChoice::None), ("required", ToolChoice::Required)];
 
 impl Reader<'_> {
@@ -101,6 +105,8 @@ impl Reader<'_> {
             settings.tool_choice = found.unwrap_or_default();
         }
         let options = &mut settings.options;
+        options.timeout = fields.duration(self, "request_timeout");
+        options.cache = fields.bool(self, "cache").unwrap_or_default();
         if let Some((key, node)) = fields.take("extra") {
             if let Yaml::Map(_) = &node.value
                 && let serde_json::Value::Object(extra) = node.value.to_json()
@@ -125,6 +131,49 @@ impl Reader<'_> {
         }
         settings.places = places;
         settings
+    }
+
+    /// Takes the limits of an agent.
+    pub(super) fn limits_of_agent(&mut self, fields: &mut Fields<'_>) -> AgentLimits {
+        let calls = |calls| usize::try_from(calls).unwrap_or(usize::MAX);
+        AgentLimits {
+            tool_timeout: fields.duration(self, "tool_timeout"),
+            tool_concurrency: fields
+                .number(self, "tool_concurrency", (1, TOOL_CALLS_MAX))
+                .map(calls),
+            idle_timeout: fields.duration(self, "idle_timeout"),
+            model_retry: fields.take("model_retry").and_then(|(_, node)| self.model_retry(node)),
+        }
+    }
+
+    /// Parses a number of retries, or a mapping with it.
+    fn model_retry(&mut self, node: &Node) -> Option<RetryPolicy> {
+        let range = (0, MODEL_RETRIES_MAX);
+        let mut policy = RetryPolicy::default();
+        let retries = |retries| u32::try_from(retries).unwrap_or(u32::MAX);
+        if let Yaml::Number(number) = &node.value {
+            let max = number.as_u64().filter(|max| *max <= MODEL_RETRIES_MAX);
+            if max.is_none() {
+                let message =
+                    format!("`model_retry` is a whole number from 0 to {MODEL_RETRIES_MAX}");
+                self.push(self.mistake(node.span, message).label(format!("this is {number}")));
+            }
+            policy.max = retries(max?);
+            return Some(policy);
+        }
+        let mut fields = Fields::of(self, node, "`model_retry`")?;
+        if !fields.has("max") {
+            let mistake = self.mistake(node.span, "`model_retry` needs `max`");
+            self.push(mistake.help("say how often it is sent again: `model_retry: {max: 4}`"));
+        }
+        policy.max = fields.number(self, "max", range).map_or(policy.max, retries);
+        policy.delay = fields.duration(self, "backoff").unwrap_or(policy.delay);
+        policy.delay_max =
+            fields.duration(self, "max_backoff").unwrap_or(policy.delay_max.max(policy.delay));
+        policy.retry_after_max =
+            fields.duration(self, "max_retry_after").unwrap_or(policy.retry_after_max);
+        fields.finish(self);
+        Some(policy)
     }
 
     /// Parses a number from 0 to `most`.

@@ -10,11 +10,11 @@ use stepwright_core::permission::{Permissions, RULES_MAX, Rule};
 use stepwright_models::ModelLimits;
 
 /// The words of a budget for reaching a limit.
-const AT_LIMIT: [(&str, AtLimit); 3] =
+pub(super) const AT_LIMIT: [(&str, AtLimit); 3] =
     [("fail", AtLimit::Fail), ("pause", AtLimit::Pause), ("wrap_up", AtLimit::WrapUp)];
 
 /// The largest amount of tokens or calls in a budget.
-const AMOUNT_MAX: u64 = 1_000_000_000_000;
+pub(super) const AMOUNT_MAX: u64 = 1_000_000_000_000;
 
 impl Reader<'_> {
     /// Parses `permissions: {deny: […], ask: […], allow: […]}`. `known` are the names that rules

@@ -2,9 +2,10 @@
 
 use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Kinds, Reader, State};
-use super::{AfterItems, Agent, File, Item, Word};
+use super::used::{self, USE};
+use super::{AfterItems, Agent, FORMAT, File, Item, Word};
 use super::{changed_prompt, content, literals};
-use crate::access::{self, ALL_BYTES_MAX, Home, Referred, Refused};
+use crate::access::{self, ALL_BYTES_MAX, FILES_MAX, Home, Referred, Refused, folder_of};
 use crate::beneath::open_regular;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::options::Options;
@@ -20,10 +21,8 @@ use stepwright_core::cost::Prices;
 use stepwright_core::permission::Permissions;
 use stepwright_core::plan::After;
 
-/// The supported version of the format.
-const FORMAT: u64 = 1;
-/// The maximum number of files of a workflow.
-const FILES_MAX: usize = 256;
+/// The maximum number of requests of an agent to its model in one execution.
+pub(super) const TURNS_MAX: u64 = 1000;
 /// The maximum number of agents in a file.
 const AGENTS_MAX: usize = 1000;
 /// The maximum number of steps of a workflow, in all of its files. A `map` helps with more.
@@ -191,15 +190,17 @@ fn read_opened(
     state: &mut State,
 ) -> Option<File> {
     let Opened { source, home, dir } = opened;
-    let root = match root {
+    let mut root = match root {
         Ok(root) => root,
         Err(mistake) => {
             state.mistakes.push(*mistake);
             return None;
         }
     };
+    let source = used::splice(&source, (&home, &dir), &mut root, options, state);
     let declared = Arc::default();
-    Reader { source, home, dir, options, declared, state }.file(&root)
+    let file = Reader { source, home, dir, options, declared, state }.file(&root);
+    file.map(|file| File { root, ..file })
 }
 
 /// Checks that a file that another one refers to is a workflow file. Messages never show the text
@@ -226,10 +227,6 @@ fn is_workflow(root: &Node) -> bool {
     format.as_u64() == Some(FORMAT) && matches!(value("steps"), Some(Yaml::List(_)))
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
-}
-
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
@@ -250,12 +247,15 @@ impl Reader<'_> {
             let mistake = self.mistake(name.span, "the workflow needs a name");
             self.push(mistake);
         }
+        let id = self.id(&mut fields);
         let description = fields.word(self, "description").map(|word| word.text);
         let model = self.models(&mut fields);
         let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
         self.declare(&mut fields);
+        let session_state = self.session_state(&mut fields);
+        let reducers = self.reducers(&mut fields);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let names = self.effects();
         let permissions = fields.take("permissions");
@@ -268,6 +268,9 @@ impl Reader<'_> {
         let concurrency = fields.take("concurrency");
         let concurrency = concurrency.and_then(|(key, node)| self.runs_at_once(node, key.span));
         let dedupe = fields.take("dedupe").and_then(|(key, node)| self.dedupe(node, key.span));
+        if let Some((_, node)) = fields.take("prompts") {
+            self.prompts(node);
+        }
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -276,13 +279,18 @@ impl Reader<'_> {
         fields.finish(self);
         Some(File {
             source: self.source.clone(),
+            // The caller puts the tree here, which is borrowed until then.
+            root: Node { span: Span::default(), value: Yaml::Null },
             name: name?,
+            id,
             description,
             model,
             timeout,
             history,
             on_interrupted,
             input,
+            session_state,
+            reducers,
             declared: self.declared.clone(),
             permissions,
             budget,
@@ -339,6 +347,18 @@ impl Reader<'_> {
         Some(schema)
     }
 
+    /// Checks the prompts for other files. Those that are used stand where they are used.
+    fn prompts(&mut self, node: &Node) {
+        let Yaml::Map(map) = &node.value else {
+            return self.wrong_type(node, "`prompts` maps names to texts");
+        };
+        let around = std::mem::take(&mut self.state.texts);
+        for (key, node) in map {
+            self.text_or_file(node, &key.name);
+        }
+        self.state.texts = around;
+    }
+
     fn agents(&mut self, node: &Node) -> Vec<Agent> {
         let Yaml::Map(map) = &node.value else {
             self.wrong_type(node, "`agents` maps names to agents");
@@ -366,6 +386,8 @@ impl Reader<'_> {
 
     fn agent(&mut self, name: Word, node: &Node) -> Option<Agent> {
         let mut fields = Fields::of(self, node, "an agent")?;
+        // What it stands for could not be found, which has been reported.
+        fields.take(USE);
         let instructions = match fields.take("instructions") {
             Some((_, node)) => {
                 self.check_instructions(node);
@@ -378,7 +400,8 @@ impl Reader<'_> {
         let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
         let confirmed = fields.take("requires_confirmation");
         let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools)).unwrap_or_default();
-        let max_turns = fields.number(self, "max_turns", (1, 1000));
+        let max_turns = fields.number(self, "max_turns", (1, TURNS_MAX));
+        let limits = self.limits_of_agent(&mut fields);
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
@@ -391,6 +414,7 @@ impl Reader<'_> {
             settings,
             tools,
             max_turns,
+            limits,
             confirmed,
             budget,
             output,
@@ -419,6 +443,10 @@ impl Reader<'_> {
             return self.word(node, name).map(|word| (word, self.source.clone()));
         };
         let mut fields = Fields::of(self, node, "a text from a file")?;
+        // What it stands for could not be found, which has been reported.
+        if fields.take(USE).is_some() {
+            return None;
+        }
         let file = fields.need(self, "file", "write `{file: prompts/write.md}`");
         let file = file.and_then(|(_, node)| self.word(node, "file"));
         fields.finish(self);

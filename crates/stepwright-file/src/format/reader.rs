@@ -1,6 +1,7 @@
 //! The reader of a file and the keys of its mappings. Each key is taken once, and the rest are
 //! mistakes.
 
+use super::form::{Form, Member};
 use super::literals;
 use super::values::{Computed, Expr, Text, Written};
 use super::{AgentTool, Builtin, Container, Earlier, Limits, Word};
@@ -59,6 +60,9 @@ pub(crate) struct State {
     written: Vec<Path>,
     /// The scripts and programs that commands run.
     run: Vec<Path>,
+    /// The keys that the reader knows in each mapping, for the test of their descriptions.
+    #[cfg(test)]
+    pub(crate) asked: std::collections::BTreeSet<(&'static str, &'static str)>,
 }
 
 impl State {
@@ -74,6 +78,8 @@ impl State {
             schemas: Budget::default(),
             written: Vec::new(),
             run: Vec::new(),
+            #[cfg(test)]
+            asked: std::collections::BTreeSet::new(),
         }
     }
 }
@@ -81,9 +87,25 @@ impl State {
 /// The kinds of things in a file that are implemented in files of their own.
 #[derive(Clone, Copy)]
 pub(crate) struct Kinds {
-    pub(crate) containers: &'static [(&'static str, ReadContainer)],
+    pub(crate) containers: &'static [ContainerKind],
     pub(crate) builtins: &'static [BuiltinKind],
     pub(crate) tools: &'static [ToolKind],
+}
+
+/// A kind of container.
+#[derive(Clone, Copy)]
+pub(crate) struct ContainerKind {
+    /// Its key in the file.
+    pub(crate) key: &'static str,
+    pub(crate) read: ReadContainer,
+    /// The form of the value of the key.
+    pub(crate) form: &'static Form,
+    /// The keys beside it that only this kind has.
+    pub(crate) beside: &'static [Member],
+    /// The keys of which one is required beside it.
+    pub(crate) needs: &'static [&'static str],
+    /// The description that editors show.
+    pub(crate) about: &'static str,
 }
 
 /// Reads a container of one kind. Returns `None` after reporting a mistake that leaves nothing to
@@ -114,6 +136,10 @@ pub(crate) struct BuiltinKind {
     pub(crate) effects: Names,
     /// The options of steps that it does not have, each with the reason.
     pub(crate) without: &'static [(&'static str, &'static str)],
+    /// The form of its value.
+    pub(crate) form: &'static Form,
+    /// The description that editors show.
+    pub(crate) about: &'static str,
 }
 
 /// Reads the settings of the tool with this name. Returns `None` after reporting a mistake that
@@ -128,6 +154,8 @@ pub(crate) struct ToolKind {
     pub(crate) read: ReadTool,
     /// The names of its effects, for permissions.
     pub(crate) effects: Names,
+    /// The form of its settings. `None` for a tool without settings.
+    pub(crate) settings: Option<&'static Form>,
 }
 
 /// The keys of a mapping that were not taken yet.
@@ -138,6 +166,8 @@ pub(crate) struct Fields<'n> {
     pub(crate) span: Span,
     left: Vec<(&'n Key, &'n Node)>,
     asked: Vec<&'static str>,
+    /// The keys that were there.
+    taken: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -158,12 +188,13 @@ impl<'n> Fields<'n> {
                 left.push((key, value));
             }
         }
-        Some(Self { what, span: node.span, left, asked: Vec::new() })
+        Some(Self { what, span: node.span, left, asked: Vec::new(), taken: Vec::new() })
     }
 
     pub(crate) fn take(&mut self, name: &'static str) -> Option<(&'n Key, &'n Node)> {
         self.asked.push(name);
         let at = self.left.iter().position(|(key, _)| key.name == name)?;
+        self.taken.push(name);
         Some(self.left.remove(at))
     }
 
@@ -200,7 +231,8 @@ impl<'n> Fields<'n> {
             let (key, node) = self.left.remove(at);
             let message = format!("{} has no key `{}`", self.what, key.name);
             let mistake = reader.mistake(key.span, message).label("unknown");
-            reader.push(mistake.help(format!("did you mean `{name}`?")));
+            let mistake = mistake.help(format!("did you mean `{name}`?"));
+            reader.push(mistake.corrected(Some(name.to_owned())));
             return Some((key, node));
         }
         let message = format!("{} needs `{name}`", self.what);
@@ -220,13 +252,21 @@ impl<'n> Fields<'n> {
 
     /// Like [`Fields::finish`], with `why` as a source of hints.
     pub(crate) fn finish_with(self, reader: &mut Reader<'_>, why: impl Fn(&str) -> Option<String>) {
+        #[cfg(test)]
+        reader.state.asked.extend(self.asked.iter().map(|key| (self.what, *key)));
+        let taken: Vec<&str> = self.taken.iter().map(|name| &**name).collect();
         for (key, _) in self.left.iter().take(MISTAKES_MAX) {
             let message = format!("{} has no key `{}`", self.what, key.name);
             let meant = elsewhere(&key.name).filter(|meant| self.asked.contains(meant));
             let meant = meant.map(|meant| format!("did you mean `{meant}`?"));
             let help = why(&key.name).or(meant);
             let help = help.or_else(|| did_you_mean(&key.name, &self.asked, "it has"));
-            reader.push(reader.mistake(key.span, message).label("unknown").maybe_help(help));
+            // A key that is there already is not written twice.
+            let correction = help.as_deref().and_then(crate::suggest::meant);
+            let correction = correction.filter(|meant| !taken.contains(meant));
+            let mistake =
+                reader.mistake(key.span, message).label("unknown").maybe_help(help.clone());
+            reader.push(mistake.corrected(correction.map(ToOwned::to_owned)));
         }
     }
 
@@ -268,7 +308,8 @@ impl<'n> Fields<'n> {
                 let message = format!("`{name}` is true or false");
                 let meant = matches!(text.as_str(), "yes" | "on");
                 let help = format!("YAML 1.2 reads `{text}` as a text: write `{meant}`");
-                reader.push(reader.mistake(node.span, message).label("a text").help(help));
+                let mistake = reader.mistake(node.span, message).label("a text").help(help);
+                reader.push(mistake.corrected(Some(meant.to_string())));
                 None
             }
             _ => {
@@ -445,7 +486,9 @@ impl Reader<'_> {
             let help = crate::suggest::closest(&word.text, words.iter().copied());
             let help = help.map(|meant| format!("did you mean `{meant}`?"));
             let label = format!("there is no `{}`", word.text);
-            self.push(self.mistake(word.span, message).label(label).maybe_help(help));
+            let correction = crate::suggest::closest(&word.text, words.iter().copied());
+            let mistake = self.mistake(word.span, message).label(label).maybe_help(help);
+            self.push(mistake.corrected(correction.map(ToOwned::to_owned)));
         }
         found
     }
@@ -461,7 +504,8 @@ impl Reader<'_> {
                         Some(meant) => format!("write `{name}: {meant}`"),
                         None => HELP.to_owned(),
                     };
-                    self.push(self.mistake(node.span, message).help(help));
+                    let mistake = self.mistake(node.span, message).help(help);
+                    self.push(mistake.corrected(duration::meant(text)));
                     None
                 }
             },
@@ -507,7 +551,9 @@ impl Reader<'_> {
         let Some(expression) = literals::expression_in(&word.text) else { return false };
         let message = format!("`{name}` is a template, and this is an expression");
         let help = literals::as_template(&expression, name);
-        self.push(self.mistake(word.span, message).label("used as it stands").help(help));
+        let correction = literals::template_of(&expression).map(|text| literals::scalar(&text));
+        let mistake = self.mistake(word.span, message).label("used as it stands").help(help);
+        self.push(mistake.corrected(correction));
         true
     }
 
@@ -529,7 +575,14 @@ impl Reader<'_> {
                 } else {
                     format!("write {}", literals::shown(name, &literals::repaired(text)))
                 };
-                self.push(self.mistake(node.span, message).label("no `=`").help(help));
+                let correction = match literals::boolean(text) {
+                    Some(meant) if name == "if" => Some(meant.to_string()),
+                    Some(meant) => Some(literals::scalar(&format!("= {meant}"))),
+                    None => literals::expression_of(text)
+                        .map(|inner| literals::scalar(&format!("= {inner}"))),
+                };
+                let mistake = self.mistake(node.span, message).label("no `=`").help(help);
+                self.push(mistake.corrected(correction));
                 None
             }
             _ => {
@@ -579,7 +632,8 @@ impl Reader<'_> {
             let help = format!("write `{meant}`, or `\"{text}\"` for the text");
             // A text in quotes is meant as one.
             if self.source.slice(node.span) == text {
-                self.push(self.mistake(node.span, message).help(help));
+                let mistake = self.mistake(node.span, message).help(help);
+                self.push(mistake.corrected(Some(meant.to_string())));
                 return true;
             }
             return false;
@@ -589,7 +643,11 @@ impl Reader<'_> {
         }
         let message = "this is a template, and a value is expected";
         let help = literals::as_expression(text);
-        self.push(self.mistake(node.span, message).label("used as it stands").help(help));
+        let is_braced = without_braces(text).is_some();
+        let correction = literals::expression_of(text).filter(|_| is_braced);
+        let correction = correction.map(|inner| literals::scalar(&format!("= {inner}")));
+        let mistake = self.mistake(node.span, message).label("used as it stands").help(help);
+        self.push(mistake.corrected(correction));
         true
     }
 

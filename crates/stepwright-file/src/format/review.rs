@@ -11,7 +11,7 @@ use stepwright_core::plan::{ErrorPolicy, RETRIES_MAX};
 use stepwright_core::review::UserInput;
 use stepwright_core::{HumanReview, OnReject, OnTimeout, form};
 
-const ON_REJECT: [(&str, OnReject); 5] = [
+pub(super) const ON_REJECT: [(&str, OnReject); 5] = [
     ("skip", OnReject::Skip),
     ("cancel", OnReject::Cancel),
     ("fail", OnReject::Fail),
@@ -20,7 +20,7 @@ const ON_REJECT: [(&str, OnReject); 5] = [
 ];
 
 /// The values of `on_timeout` that are words.
-const ON_TIMEOUT: [(&str, OnTimeout); 3] =
+pub(super) const ON_TIMEOUT: [(&str, OnTimeout); 3] =
     [("approve", OnTimeout::Approve), ("reject", OnTimeout::Reject), ("fail", OnTimeout::Fail)];
 
 /// A human review, with the places of its settings.

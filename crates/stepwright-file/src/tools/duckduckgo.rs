@@ -5,7 +5,11 @@ use crate::format::reader::{Reader, ToolKind};
 use crate::format::{AgentTool, Word};
 use crate::tree::Node;
 
-pub(super) const KIND: ToolKind = ToolKind { name: "duckduckgo", read, effects: effects::SEARCH };
+pub(super) const KIND: ToolKind =
+    ToolKind { name: "duckduckgo", read, effects: effects::SEARCH, settings: SETTINGS };
+
+#[cfg(not(feature = "duckduckgo"))]
+const SETTINGS: Option<&crate::format::form::Form> = Some(&crate::format::form::Form::Any);
 
 #[cfg(not(feature = "duckduckgo"))]
 fn read(reader: &mut Reader<'_>, name: &Word, _: Option<&Node>) -> Option<Box<dyn AgentTool>> {
@@ -15,16 +19,31 @@ fn read(reader: &mut Reader<'_>, name: &Word, _: Option<&Node>) -> Option<Box<dy
 }
 
 #[cfg(feature = "duckduckgo")]
-use with_the_feature::read;
+use with_the_feature::{SETTINGS, read};
 
 #[cfg(feature = "duckduckgo")]
 mod with_the_feature {
     use super::{AgentTool, Node, Reader, Word};
+    use crate::format::form::{Form, Mapping, key};
     use crate::format::reader::Fields;
     use crate::system::Granted;
     use stepwright_agent::AgentBuilder;
     use stepwright_core::Error;
     use stepwright_tools::{DuckDuckGo, RESULTS_MAX};
+
+    pub(super) const SETTINGS: Option<&Form> = Some(&Form::Mapping(&MAPPING));
+
+    static MAPPING: Mapping = Mapping {
+        name: "duckduckgo",
+        what: "`duckduckgo`",
+        required: &[],
+        members: &[
+            key("max_results", &Form::Whole(1, RESULTS_MAX as u64), "The number of results."),
+            key("timeout", &Form::Duration, "The maximum time of a search."),
+            key("region", &Form::Text, "The region, such as `us-en`."),
+            key("base_url", &Form::Text, "The address of another server."),
+        ],
+    };
 
     #[derive(Debug)]
     struct Search(DuckDuckGo);

@@ -13,7 +13,8 @@ use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
 
-pub(super) const KIND: ToolKind = ToolKind { name: "http_get", read, effects: effects::HTTP };
+pub(super) const KIND: ToolKind =
+    ToolKind { name: "http_get", read, effects: effects::HTTP, settings: None };
 
 /// The timeout of a tool for a server.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -13,7 +13,8 @@ use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
 
-pub(super) const KIND: ToolKind = ToolKind { name: "read_file", read, effects: effects::READ };
+pub(super) const KIND: ToolKind =
+    ToolKind { name: "read_file", read, effects: effects::READ, settings: None };
 
 #[derive(Debug)]
 struct ReadFile;

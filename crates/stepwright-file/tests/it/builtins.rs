@@ -1,12 +1,15 @@
 //! The built-in functions, of which each has a file and a line in a list.
 
-use stepwright_file::{Definition, Diagnostics, Options};
+use serde_json::json;
+use stepwright_core::Json;
+use stepwright_file::{Definition, Diagnostics, Functions, Options};
 
 /// The kinds of steps that are no built-in functions.
 const OTHERS: [&str; 8] = ["agent", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 /// Each place of a built-in function for expressions, with a reference that is wrong.
-const WRONG: [&str; 31] = [
+const WRONG: [&str; 32] = [
+    "function: {name: known, with: {a: = steps.nowhere}}",
     "template: '{{ steps.nowhere }}'",
     "stop: = steps.nowhere",
     "value: = steps.nowhere",
@@ -42,7 +45,8 @@ const WRONG: [&str; 31] = [
 
 fn mistakes(step: &str) -> Diagnostics {
     let text = format!("format: 1\nname: Example\nsteps:\n  - {step}\n");
-    let options = Options { allow_shell: true, ..Options::default() };
+    let functions = Functions::new().with("known", |text: String| async move { text });
+    let options = Options { allow_shell: true, functions, ..Options::default() };
     Definition::parse(&text, "example.yaml", &options).unwrap_err()
 }
 
@@ -90,4 +94,27 @@ fn an_option_that_a_function_does_not_have_is_refused_with_the_reason() {
         let text = format!("format: 1\nname: Example\nsteps: [{{template: x, {option}}}]\n");
         Definition::parse(&text, "example.yaml", &Options::default()).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_file_calls_functions_of_the_program_by_name() {
+    let double = |Json(number): Json<f64>| async move { Json(number * 2.0) };
+    let functions = Functions::new().with("double", double);
+    let options = Options { functions, ..Options::default() };
+    let text = "format: 1\nname: F\nsteps:\n  \
+                - {name: once, function: {name: double, with: = input.n}}\n  \
+                - {name: twice, function: double, retry: 1}\n";
+    let definition = Definition::parse(text, "f.yaml", &options).unwrap();
+    let outline = definition.explain();
+    assert_eq!((&*outline.steps[0].kind, &*outline.steps[0].detail), ("function", "double"));
+    let output = definition.build().unwrap().run(json!({"n": 4})).await.unwrap();
+    assert_eq!(output.content.to_value(), json!(16.0));
+    let wrong = text.replace("function: double", "function: duoble");
+    let mistakes = Definition::parse(&wrong, "f.yaml", &options).unwrap_err();
+    let first = mistakes.iter().next().unwrap();
+    assert_eq!(first.message, "this program has no function `duoble`");
+    assert_eq!(first.help.as_deref(), Some("did you mean `double`?"));
+    // A check needs no functions, as it needs no keys.
+    let checks = Options { only_checks: true, ..Options::default() };
+    Definition::parse(&wrong, "f.yaml", &checks).unwrap();
 }

@@ -260,6 +260,24 @@ fn checked(dir: &Path) -> Vec<(String, String)> {
     mistakes.iter().map(|one| (one.message.clone(), one.help.clone().unwrap_or_default())).collect()
 }
 
+#[test]
+fn files_that_run_afterwards_need_their_values_too() {
+    let inner = "format: 1\nname: Inner\nenv: [STEPWRIGHT_NOWHERE]\n\
+                 steps: [{template: '{{ env.STEPWRIGHT_NOWHERE }}'}]\n";
+    for (step, file) in [
+        ("{name: a, template: x, undo: {name: u, workflow: inner.yaml}}", ""),
+        ("{name: a, template: x}", "finally: [{workflow: inner.yaml}]"),
+        ("{name: a, template: x}", "on_failure: [{workflow: inner.yaml}]"),
+        ("{name: s, steps: [{name: a, template: x}], finally: [{workflow: inner.yaml}]}", ""),
+    ] {
+        let outer = format!("format: 1\nname: Outer\nsteps: [{step}]\n{file}\n");
+        let dir = folder(&[("inner.yaml", inner), ("outer.yaml", &outer)]);
+        let read = Definition::read(dir.path().join("outer.yaml"), &Options::default()).unwrap();
+        let error = read.build().unwrap_err();
+        assert!(error.to_string().contains("`STEPWRIGHT_NOWHERE`"), "{step} {file}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn a_nested_workflow_gets_the_input_that_the_file_makes() {
     let outer = "format: 1\nname: Outer\nsteps:\n  - {name: one, value: {t: bees}}\n  \

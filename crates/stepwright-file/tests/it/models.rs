@@ -1,6 +1,7 @@
 //! The models of agents, and their settings.
 
 use futures_util::StreamExt as _;
+use std::time::Duration;
 use stepwright_core::EventKind;
 use stepwright_core::model::{
     Model, ModelError, ModelErrorKind, ModelRequest, ModelStream, ReasoningEffort, ToolChoice,
@@ -25,7 +26,8 @@ async fn settings_reach_the_model() {
     stepwright_models::register("settings", move |_| Ok(given.clone()));
     let agent = "{model: 'settings:m', temperature: 0, top_p: 0.5, max_output_tokens: 4000, \
                  seed: 7, reasoning_effort: low, stop: [END, '---'], tool_choice: none, \
-                 tools: [read_file], extra: {user: me, deep: {n: 1}}, headers: {x-team: red}}";
+                 tools: [read_file], extra: {user: me, deep: {n: 1}}, headers: {x-team: red}, \
+                 cache: true, request_timeout: 5s}";
     read(agent).unwrap().build().unwrap().run("hi").await.unwrap();
     let request = model.requests().remove(0);
     let options = request.options;
@@ -35,7 +37,64 @@ async fn settings_reach_the_model() {
     assert_eq!(options.stop, ["END", "---"]);
     assert_eq!(options.extra["deep"]["n"], 1);
     assert_eq!(options.headers["x-team"], "red");
+    assert_eq!((options.cache, options.timeout), (true, Some(Duration::from_secs(5))));
     assert_eq!(request.tool_choice, ToolChoice::None);
+}
+
+#[tokio::test]
+async fn the_limits_of_an_agent_are_those_of_the_file() {
+    let busy = || Reply::from(ModelError::new(ModelErrorKind::Overloaded, "busy"));
+    for (retries, requests) in [("0", 1), ("{max: 3, backoff: 1ms, max_backoff: 2ms}", 4)] {
+        let model = ScriptedModel::new([busy(), busy(), busy(), busy(), busy()]);
+        let (given, name) = (model.clone(), format!("busy{requests}"));
+        stepwright_models::register(&name, move |_| Ok(given.clone()));
+        let agent = format!("{{model: '{name}:m', model_retry: {retries}}}");
+        read(&agent).unwrap().build().unwrap().run("hi").await.unwrap_err();
+        assert_eq!(model.requests().len(), requests, "{retries}");
+    }
+    let model = ScriptedModel::new([Reply::text("a").and_hang()]);
+    stepwright_models::register("silent", move |_| Ok(model.clone()));
+    let silent =
+        read("{model: 'silent:m', idle_timeout: 50ms, model_retry: 0}").unwrap().build().unwrap();
+    silent.run("hi").await.expect_err("the default of minutes does not hold");
+    for (wrong, message) in [
+        ("tool_concurrency: 0", "`tool_concurrency` is a whole number from 1 to 1000"),
+        ("model_retry: 101", "`model_retry` is a whole number from 0 to 100"),
+        ("model_retry: {backoff: 1s}", "`model_retry` needs `max`"),
+        ("tool_timeout: soon", "`tool_timeout` is a duration, but `soon` is not a duration"),
+    ] {
+        let mistakes = read(&format!("{{model: offline, {wrong}}}")).unwrap_err();
+        assert_eq!(mistakes[0].0, message);
+    }
+}
+
+#[tokio::test]
+async fn a_file_has_an_id_a_state_and_reducers() {
+    let text = "format: 1\nname: Test\nid: my-id\nsession_state: {visits: 1}\n\
+                reducers: {votes: sum}\nsteps:\n  - name: p\n    parallel: {}\n    branches:\n      \
+                - {name: a, set_state: {votes: 2}}\n      - {name: b, set_state: {votes: 3}}\n  \
+                - {name: c, value: ['= state.visits', '= state.votes']}\n";
+    let read = |text: &str| Definition::parse(text, "test.yaml", &Options::default());
+    let workflow = read(text).unwrap().build().unwrap();
+    assert_eq!(workflow.id().as_str(), "my-id");
+    let output = workflow.run("hi").session_id("s").await.unwrap();
+    assert_eq!(output.content.to_value(), serde_json::json!([1, 5]));
+    let other = read(&text.replace("visits: 1", "visits: 2")).unwrap().build().unwrap();
+    assert_ne!(workflow.digest(), other.digest());
+    let wrong = read(&text.replace("votes: sum", "votes: add")).unwrap_err();
+    assert!(wrong.to_string().contains("`votes` is one of `first`, `last`, `sum`"), "{wrong}");
+}
+
+#[test]
+fn the_waits_of_a_retry_grow_as_the_file_says() {
+    let text = "format: 1\nname: Test\nsteps:\n  \
+                - {name: a, template: x, retry: {max: 2, backoff: 1s, factor: 3, jitter: false}}\n";
+    let read = |text: &str| Definition::parse(text, "test.yaml", &Options::default());
+    let workflow = read(text).unwrap().build().unwrap();
+    let plan = serde_json::to_value(workflow.plan()).unwrap().to_string();
+    assert!(plan.contains("\"factor\":3.0,") && plan.contains("\"jitter\":false"), "{plan}");
+    let wrong = read(&text.replace("factor: 3", "factor: 0.5")).unwrap_err();
+    assert_eq!(wrong.iter().next().unwrap().message, "`factor` is a number from 1 to 100");
 }
 
 #[test]

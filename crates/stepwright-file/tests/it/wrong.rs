@@ -10,7 +10,7 @@ use stepwright_file::{Definition, Options};
 
 const HEAD: &str = "format: 1\nname: T\nmodel: offline\nsteps:\n";
 
-fn cases() -> Vec<(PathBuf, Vec<(String, String)>)> {
+pub(crate) fn cases() -> Vec<(PathBuf, Vec<(String, String)>)> {
     let entries = Path::new("tests/it/wrong").read_dir().unwrap();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "cases"));

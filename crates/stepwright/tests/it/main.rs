@@ -23,6 +23,7 @@ mod mutants;
 mod own;
 mod pages;
 mod parity;
+mod parity_files;
 mod partial_failure;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;

@@ -11,7 +11,7 @@ use crate::reference::OwnedValues;
 use crate::shape::Shape;
 use crate::source::Span;
 use crate::system::{Granted, Page, Request, blocking, check_address, fetch, refused};
-use crate::work::evaluate;
+use crate::work::value_of;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -25,10 +25,22 @@ use stepwright_http::reqwest::header::{
 };
 use stepwright_http::reqwest::{Method, Url};
 
-pub(super) const KIND: BuiltinKind =
-    BuiltinKind { key: "http", read: read::http, effects: effects::HTTP, without: &[] };
-pub(super) const GET: BuiltinKind =
-    BuiltinKind { key: "http_get", read: read::http_get, effects: effects::HTTP, without: &[] };
+pub(super) const KIND: BuiltinKind = BuiltinKind {
+    key: "http",
+    read: read::http,
+    effects: effects::HTTP,
+    without: &[],
+    form: &read::HTTP,
+    about: "A request over HTTP.",
+};
+pub(super) const GET: BuiltinKind = BuiltinKind {
+    key: "http_get",
+    read: read::http_get,
+    effects: effects::HTTP,
+    without: &[],
+    form: &read::HTTP_GET,
+    about: "A page over HTTP: the short form of `http`.",
+};
 
 /// The header that asks a server to recognise a repeated request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -208,7 +220,7 @@ impl Http {
                 (Some("text/plain; charset=utf-8"), Some(rendered(values, text).await?))
             }
             Some(Body::Json(value)) => {
-                (Some("application/json"), Some(computed(&values, value).await?.to_string()))
+                (Some("application/json"), Some(value_of(value, values).await?.to_string()))
             }
             Some(Body::Form(pairs)) => {
                 let pairs = pairs.given("form", &values).await?;
@@ -252,14 +264,9 @@ impl Pairs {
                 }
                 Ok(given)
             }
-            Self::Computed(value) => pairs_of(key, computed(values, value).await?),
+            Self::Computed(value) => pairs_of(key, value_of(value, values.clone()).await?),
         }
     }
-}
-
-async fn computed(values: &OwnedValues, value: &Computed) -> Result<Value, StepError> {
-    let value = value.clone();
-    evaluate(values.clone(), move |values, budget| value.value(values, budget)).await
 }
 
 /// Returns the pairs of an object. A list gives a pair for each element, and `null` gives none.

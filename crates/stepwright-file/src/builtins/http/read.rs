@@ -2,10 +2,12 @@
 
 use super::super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT};
 use super::{Auth, Body, Http, IDEMPOTENCY_KEY, Pairs, Whole};
+use crate::format::form::{Form, Mapping, Member, key, words};
 use crate::format::reader::{Fields, Reader};
 use crate::format::{Builtin, Text, Word};
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
+use serde_json::json;
 use std::sync::Arc;
 use stepwright_http::reqwest::Method;
 use stepwright_http::reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
@@ -24,6 +26,79 @@ const RESULTS: [(&str, Whole); 2] = [("body", Whole::Body), ("full", Whole::Full
 
 /// The headers that describe the connection or the length of the body.
 const OWN: [HeaderName; 3] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION];
+
+pub(super) const HTTP: Form = Form::Mapping(&REQUEST);
+pub(super) const HTTP_GET: Form = Form::Either(&[Form::Text, Form::Mapping(&PAGE)]);
+
+static PAGE: Mapping = Mapping {
+    name: "http_get",
+    what: "`http_get`",
+    required: &[&["url"]],
+    members: &[URL, TIMEOUT, BYTES],
+};
+
+const URL: Member = key("url", &Form::Text, "The address.");
+const TIMEOUT: Member = key("timeout", &Form::Duration, "The maximum time. Default: 30s.");
+const BYTES: Member =
+    key("max_bytes", &Form::Whole(1, BYTES_MAX), "The maximum size of the answer.");
+
+static REQUEST: Mapping = Mapping {
+    name: "http",
+    what: "`http`",
+    required: &[&["url"]],
+    members: &[
+        key("method", &Form::Words(|| words(&METHODS)), "The method. Default: GET."),
+        URL,
+        key("query", &PAIRS, "The parameters of the address."),
+        key("headers", &Form::Names(&SCALAR), "The headers."),
+        key("auth", &Form::Mapping(&AUTH), "The credentials, from a secret."),
+        key("body", &Form::Text, "The body as a text."),
+        key("json", &Form::Any, "The body as JSON."),
+        key("form", &PAIRS, "The body as a form."),
+        key(
+            "idempotency_key",
+            &Form::Either(&[Form::Bool, Form::Text]),
+            "Sends a key by which \
+            the server recognises a repetition: true, or the name of the header.",
+        ),
+        key(
+            "result",
+            &Form::Words(|| words(&RESULTS)),
+            "The body alone, or status, headers and \
+            body, whatever the status is.",
+        ),
+        TIMEOUT,
+        BYTES,
+    ],
+};
+
+const SCALAR: Form = Form::Schema(|| json!({"type": ["string", "number", "boolean"]}));
+
+/// Names with values, or an expression for them.
+const PAIRS: Form = Form::Either(&[
+    Form::Expression,
+    Form::Names(&Form::Either(&[SCALAR, Form::List(&SCALAR, 0, usize::MAX)])),
+]);
+
+static AUTH: Mapping = Mapping {
+    name: "auth",
+    what: "`auth`",
+    required: &[&["bearer"], &["basic"]],
+    members: &[
+        key("bearer", &Form::Text, "The token."),
+        key("basic", &Form::Mapping(&BASIC), "A user and a password."),
+    ],
+};
+
+static BASIC: Mapping = Mapping {
+    name: "basic_auth",
+    what: "`basic`",
+    required: &[&["user", "password"]],
+    members: &[
+        key("user", &Form::Text, "The user."),
+        key("password", &Form::Text, "The password."),
+    ],
+};
 
 const BODIES: [&str; 3] = ["body", "json", "form"];
 

@@ -1,0 +1,459 @@
+//! The keys of the format, with their forms. The keys of containers, built-in functions and tools
+//! stand in the files that read them.
+
+use super::FORMAT;
+use super::declare::REDUCERS;
+use super::form::{Form, Mapping, Member, STEPS, key, words};
+use super::kinds::{CODES, FACTOR_MAX, ON_ERROR, ON_INTERRUPTED};
+use super::model::{
+    CHOICES, EFFORTS, MODEL_RETRIES_MAX, OUTPUT_TOKENS_MAX, STOPS_MAX, TEMPERATURE_MAX,
+    TOOL_CALLS_MAX,
+};
+use super::permissions::{AMOUNT_MAX, AT_LIMIT};
+use super::read::TURNS_MAX;
+use super::review::{ON_REJECT, ON_TIMEOUT};
+use super::used::USE;
+use serde_json::json;
+use stepwright_core::permission::RULES_MAX;
+use stepwright_core::plan::RETRIES_MAX;
+use stepwright_core::session::HISTORY_RUNS_MAX;
+use stepwright_models::MODELS_MAX;
+
+/// The maximum number of times that a step is tried again.
+const RETRIES: Form = Form::Whole(0, RETRIES_MAX as u64);
+const AMOUNT: Form = Form::Whole(1, AMOUNT_MAX);
+const SMALL: Form = Form::Whole(1, u32::MAX as u64);
+const SCHEMA: Form = Form::Schema(|| json!({"type": "object"}));
+const INTERRUPTED: Form = Form::Words(|| words(&ON_INTERRUPTED));
+const POLICY: Form = Form::Words(|| words(&ON_ERROR));
+const MODEL: Form = Form::Either(&[Form::Text, Form::List(&Form::Text, 1, MODELS_MAX)]);
+const NAMES: Form = Form::List(&Form::Text, 0, usize::MAX);
+const BUDGETED: Form = Form::Mapping(&BUDGET);
+
+/// A text, or the name of a file with the text.
+pub(super) const TEXT_OR_FILE: Form = Form::Either(&[Form::Text, Form::Mapping(&TEXT_FILE)]);
+
+/// A question to a person.
+const QUESTION: Form = Form::Either(&[Form::Bool, Form::Text]);
+
+/// The timeout of a container or a workflow.
+const TIMEOUT: Form = Form::Either(&[Form::Duration, Form::Mapping(&TOTAL)]);
+
+/// The timeout of a step.
+const STEP_TIMEOUT: Form = Form::Either(&[Form::Duration, Form::Mapping(&LIMITS)]);
+
+const EARLIER: Form =
+    Form::Either(&[Form::Bool, Form::Whole(0, HISTORY_RUNS_MAX as u64), Form::Mapping(&HISTORY)]);
+
+/// A whole file.
+pub(crate) static FILE: Mapping = Mapping {
+    name: "file",
+    what: "a workflow file",
+    required: &[&["format", "name", "steps"]],
+    members: &[
+        key("format", &Form::Schema(|| json!({"const": FORMAT})), "The version of the format."),
+        key(
+            "name",
+            &Form::Schema(|| json!({"type": "string", "pattern": "\\S"})),
+            "The name of \
+            the workflow, which runs are listed by.",
+        ),
+        key("id", &Form::Text, "The id of the workflow. By default it is made of the name."),
+        key("description", &Form::Text, "What the workflow does, for people."),
+        key(
+            "model",
+            &MODEL,
+            "The model of agents without one, as `provider:model`; or a list in \
+            order of preference.",
+        ),
+        key("timeout", &TIMEOUT, "The maximum time of a run."),
+        key("history", &EARLIER, "The earlier runs of the session that each step gets."),
+        key(
+            "on_interrupted",
+            &INTERRUPTED,
+            "What to do with steps whose outcome is unknown after \
+            a crash.",
+        ),
+        key("vars", &Form::Names(&Form::Any), "Constants, which `vars.NAME` refers to."),
+        key("env", &NAMES, "The environment variables that the file reads, by name."),
+        key(
+            "secrets",
+            &NAMES,
+            "The environment variables whose values never appear in outputs, \
+            events and journals.",
+        ),
+        key(
+            "session_state",
+            &Form::Names(&Form::Any),
+            "The state that a new session begins with, which `state.KEY` refers to.",
+        ),
+        key(
+            "reducers",
+            &Form::Names(&Form::Words(|| words(&REDUCERS))),
+            "How changes of a key by parallel branches are combined.",
+        ),
+        key("input", &SCHEMA, "The JSON Schema of the input."),
+        key(
+            "permissions",
+            &Form::Mapping(&PERMISSIONS),
+            "Rules that narrow what steps and tools \
+            may do.",
+        ),
+        key("budget", &BUDGETED, "What a run may use."),
+        key("session_budget", &BUDGETED, "What all runs of a session together may use."),
+        key("limits", &Form::Mapping(&MODEL_LIMITS), "The limits of each model of the file."),
+        key(
+            "prompts",
+            &Form::Names(&TEXT_OR_FILE),
+            "Prompts for this file and for others, which `use: FILE#NAME` refers to.",
+        ),
+        key("agents", &Form::Names(&Form::Mapping(&AGENT)), "The agents, by name."),
+        key("steps", &STEPS, "What is done, in order."),
+        key("on_failure", &STEPS, "Steps that run when the others have failed; `error` tells why."),
+        key("finally", &STEPS, "Steps that run when the others have ended, in whatever way."),
+        key(
+            "after_timeout",
+            &Form::Duration,
+            "The time that these steps have after a cancel or a \
+            timeout.",
+        ),
+    ],
+};
+
+static AGENT: Mapping = Mapping {
+    name: "agent",
+    what: "an agent",
+    required: &[],
+    members: &[
+        key(
+            USE,
+            &Form::Text,
+            "An agent of another file: `team.yaml#NAME`. The other keys here replace its own.",
+        ),
+        key("instructions", &TEXT_OR_FILE, "The system prompt, used as it stands."),
+        key("model", &MODEL, "Its model as `provider:model`, or a list in order of preference."),
+        key("temperature", &Form::Fraction(TEMPERATURE_MAX), "How freely the model chooses words."),
+        key(
+            "top_p",
+            &Form::Fraction(1.0),
+            "The share of likely words that the model chooses from.",
+        ),
+        key("max_output_tokens", &Form::Whole(1, OUTPUT_TOKENS_MAX), "The longest answer."),
+        key("seed", &Form::Whole(0, u32::MAX as u64), "The seed of the model's choices."),
+        key("reasoning_effort", &Form::Words(|| words(&EFFORTS)), "How long the model thinks."),
+        key(
+            "stop",
+            &Form::Either(&[Form::Text, Form::List(&Form::Text, 1, STOPS_MAX)]),
+            "Texts \
+            that end an answer.",
+        ),
+        key("tool_choice", &Form::Words(|| words(&CHOICES)), "Whether the model calls tools."),
+        key("extra", &Form::Names(&Form::Any), "Parameters that are passed to the provider."),
+        key("headers", &Form::Names(&Form::Text), "Headers of requests to the provider."),
+        key("tools", &Form::List(&Form::Tool, 0, usize::MAX), "The tools that it can call."),
+        key("requires_confirmation", &NAMES, "The tools whose calls a person confirms."),
+        key(
+            "max_turns",
+            &Form::Whole(1, TURNS_MAX),
+            "The maximum number of requests to the \
+            model in one execution.",
+        ),
+        key("output", &SCHEMA, "The JSON Schema of its answer."),
+        key("tool_timeout", &Form::Duration, "The maximum time of one tool call."),
+        key(
+            "tool_concurrency",
+            &Form::Whole(1, TOOL_CALLS_MAX),
+            "The maximum number of tool calls at once.",
+        ),
+        key("idle_timeout", &Form::Duration, "How long the model may be silent."),
+        key("request_timeout", &Form::Duration, "The maximum time of one request to the model."),
+        key("cache", &Form::Bool, "Asks the provider to keep the beginning of the conversation."),
+        key(
+            "model_retry",
+            &Form::Either(&[MODEL_RETRIES, Form::Mapping(&MODEL_RETRY)]),
+            "How often a request that failed before the model said anything is sent again.",
+        ),
+        key("budget", &BUDGETED, "What each execution may use."),
+    ],
+};
+
+const MODEL_RETRIES: Form = Form::Whole(0, MODEL_RETRIES_MAX);
+
+static MODEL_RETRY: Mapping = Mapping {
+    name: "model_retry",
+    what: "`model_retry`",
+    required: &[&["max"]],
+    members: &[
+        key("max", &MODEL_RETRIES, "How often it is sent again."),
+        key("backoff", &Form::Duration, "The wait before the first retry; it doubles each time."),
+        key("max_backoff", &Form::Duration, "The longest wait."),
+        key("max_retry_after", &Form::Duration, "The longest wait that a provider may ask for."),
+    ],
+};
+
+static TEXT_FILE: Mapping = Mapping {
+    name: "text_file",
+    what: "a text from a file",
+    required: &[&["file"], &[USE]],
+    members: &[
+        key("file", &Form::Text, "The path of the file, relative to this one."),
+        key(USE, &Form::Text, "A prompt of another file: `prompts.yaml#NAME`."),
+    ],
+};
+
+static TOTAL: Mapping = Mapping {
+    name: "total_timeout",
+    what: "`timeout`",
+    required: &[&["total"]],
+    members: &[key("total", &Form::Duration, "The maximum time.")],
+};
+
+static LIMITS: Mapping = Mapping {
+    name: "timeout",
+    what: "`timeout`",
+    required: &[],
+    members: &[
+        key("total", &Form::Duration, "The maximum time of an attempt."),
+        key("idle", &Form::Duration, "The maximum time without a sign of life."),
+    ],
+};
+
+static HISTORY: Mapping = Mapping {
+    name: "history",
+    what: "`history`",
+    required: &[],
+    members: &[
+        key("runs", &Form::Whole(1, HISTORY_RUNS_MAX as u64), "The number of earlier runs."),
+        key("completed_only", &Form::Bool, "Leaves out runs that failed or were cancelled."),
+    ],
+};
+
+static PERMISSIONS: Mapping = Mapping {
+    name: "permissions",
+    what: "`permissions`",
+    required: &[],
+    members: &[
+        key("deny", &RULES, "Effects that are refused. These rules win."),
+        key("ask", &RULES, "Effects that a person decides about."),
+        key("allow", &RULES, "Effects that happen without a question."),
+    ],
+};
+
+const RULES: Form = Form::List(
+    &Form::Schema(|| {
+        let pattern = json!({"type": "object", "minProperties": 1, "maxProperties": 1,
+            "additionalProperties": {"type": "string"}});
+        json!({"anyOf": [{"type": "string", "examples": ["shell: git *"]}, pattern]})
+    }),
+    0,
+    RULES_MAX,
+);
+
+static BUDGET: Mapping = Mapping {
+    name: "budget",
+    what: "a budget",
+    required: &[],
+    members: &[
+        key("tokens", &AMOUNT, "The maximum number of tokens."),
+        key(
+            "usd",
+            &Form::Schema(|| json!({"type": "number", "exclusiveMinimum": 0})),
+            "The \
+            maximum cost in US dollars.",
+        ),
+        key("model_calls", &AMOUNT, "The maximum number of requests to models."),
+        key("tool_calls", &AMOUNT, "The maximum number of calls of tools."),
+        key("time", &Form::Duration, "The maximum time."),
+        key("at_limit", &Form::Words(|| words(&AT_LIMIT)), "What happens at a limit."),
+    ],
+};
+
+static MODEL_LIMITS: Mapping = Mapping {
+    name: "model_limits",
+    what: "`limits`",
+    required: &[],
+    members: &[
+        key("concurrency", &SMALL, "The maximum number of requests at once."),
+        key("per_minute", &SMALL, "The maximum number of requests a minute."),
+        key("tokens_per_minute", &AMOUNT, "The maximum number of tokens a minute."),
+    ],
+};
+
+static RETRY: Mapping = Mapping {
+    name: "retry",
+    what: "`retry`",
+    required: &[&["max"]],
+    members: &[
+        key("max", &RETRIES, "How often the step is tried again."),
+        key("backoff", &Form::Duration, "The wait before the first retry; it doubles each time."),
+        key("max_backoff", &Form::Duration, "The longest wait."),
+        key(
+            "factor",
+            &Form::Schema(|| json!({"type": "number", "minimum": 1, "maximum": FACTOR_MAX})),
+            "The factor by which the wait grows with each retry. Default: 2.",
+        ),
+        key("jitter", &Form::Bool, "Shortens waits by chance, so that many retries spread out."),
+        key(
+            "on",
+            &Form::List(&Form::Words(|| words(&CODES)), 0, usize::MAX),
+            "The classes of \
+            failures that are tried again.",
+        ),
+    ],
+};
+
+macro_rules! policy {
+    ($($class:literal),*) => {
+        &[
+            key("otherwise", &POLICY, "For failures of all other classes."),
+            $(key($class, &POLICY, concat!("For failures of the class `", $class, "`."))),*
+        ]
+    };
+}
+
+static ERROR_POLICY: Mapping = Mapping {
+    name: "error_policy",
+    what: "`on_error`",
+    required: &[],
+    members: policy!(
+        "failed",
+        "panicked",
+        "timed_out",
+        "bad_input",
+        "decision",
+        "state",
+        "model",
+        "tool",
+        "limit",
+        "exhausted",
+        "rejected",
+        "outcome_unknown"
+    ),
+};
+
+static REVIEW: Mapping = Mapping {
+    name: "human_review",
+    what: "`human_review`",
+    required: &[],
+    members: &[
+        key("requires_confirmation", &QUESTION, "Asks before it begins: the question, or true."),
+        key(
+            "requires_user_input",
+            &Form::Mapping(&USER_INPUT),
+            "A form to fill in before it \
+            begins.",
+        ),
+        key(
+            "requires_route_selection",
+            &QUESTION,
+            "A person chooses among the choices of a \
+            router.",
+        ),
+        key("allow_multiple_selections", &Form::Bool, "A person may choose several."),
+        key("requires_output_review", &QUESTION, "A person reviews the output."),
+        key("requires_iteration_review", &QUESTION, "A person reviews each turn of a loop."),
+        key("on_reject", &Form::Words(|| words(&ON_REJECT)), "What happens after a rejection."),
+        key("max_retries", &RETRIES, "How often a rejected output is made again."),
+        key("timeout", &Form::Duration, "How long the answer is waited for."),
+        key(
+            "on_timeout",
+            &Form::Either(&[Form::Words(|| words(&ON_TIMEOUT)), Form::Mapping(&DEFAULT_ANSWER)]),
+            "What stands for an answer that did not come.",
+        ),
+    ],
+};
+
+static USER_INPUT: Mapping = Mapping {
+    name: "user_input",
+    what: "`requires_user_input`",
+    required: &[&["schema"]],
+    members: &[
+        key("message", &Form::Text, "What people are asked."),
+        key(
+            "schema",
+            &Form::Schema(|| {
+                let properties = json!({"type": "object", "minProperties": 1});
+                json!({"type": "object", "required": ["type", "properties"],
+                "properties": {"type": {"const": "object"}, "properties": properties}})
+            }),
+            "The JSON Schema of the form.",
+        ),
+    ],
+};
+
+static DEFAULT_ANSWER: Mapping = Mapping {
+    name: "default_answer",
+    what: "`on_timeout`",
+    required: &[&["default"]],
+    members: &[key("default", &Form::Any, "The answer.")],
+};
+
+/// The keys of all steps and containers.
+pub(crate) static COMMON: &[Member] = &[
+    key(
+        "name",
+        &Form::Schema(|| json!({"type": "string", "minLength": 1})),
+        "The name, by which \
+        later steps, events and errors refer to it.",
+    ),
+    key(
+        "on_error",
+        &Form::Either(&[POLICY, Form::Mapping(&ERROR_POLICY)]),
+        "What happens when it \
+        fails: one policy, or one for each class of failures.",
+    ),
+    key("human_review", &Form::Mapping(&REVIEW), "The points where a person has a say."),
+    key("on_interrupted", &INTERRUPTED, "What to do if its outcome is unknown after a crash."),
+    key("budget", &BUDGETED, "What it, and everything inside it, may use."),
+];
+
+/// The keys of steps that are not containers.
+pub(crate) static OF_STEPS: &[Member] = &[
+    key("retry", &Form::Either(&[RETRIES, Form::Mapping(&RETRY)]), "How often it is tried again."),
+    key("timeout", &STEP_TIMEOUT, "The maximum time of an attempt."),
+    key("history", &EARLIER, "The earlier runs of the session that it gets."),
+    UNDO,
+];
+
+const UNDO: Member = key(
+    "undo",
+    &Form::Either(&[Form::Step, STEPS]),
+    "Steps that undo it when the \
+    run fails or is cancelled later.",
+);
+
+/// The keys of containers.
+pub(crate) static OF_CONTAINERS: &[Member] = &[
+    OUTER_TIMEOUT,
+    key("on_failure", &STEPS, "Steps that run when it has failed; `error` tells why."),
+    key("finally", &STEPS, "Steps that run when it has ended, in whatever way."),
+];
+
+const OUTER_TIMEOUT: Member = key("timeout", &TIMEOUT, "The maximum time.");
+
+/// The keys of steps that are workflow files.
+pub(crate) static OF_WORKFLOWS: &[Member] = &[OUTER_TIMEOUT, UNDO];
+
+/// The keys of a step with an agent, besides those of all steps.
+pub(crate) static AGENT_STEP: &[Member] = &[
+    key("agent", &Form::Text, "The name of the agent, under `agents`."),
+    key(
+        "prompt",
+        &TEXT_OR_FILE,
+        "The message to the agent, a template. By default it gets the \
+        output of the step before.",
+    ),
+];
+
+/// The keys of a step with a workflow file, besides those of all steps.
+pub(crate) static WORKFLOW_STEP: &[Member] = &[
+    key("workflow", &Form::Text, "The path of the workflow file, relative to this one."),
+    key("with", &Form::Any, "Its input. By default it gets the output of the step before."),
+];
+
+/// The key of a step that stands for a step of another file.
+pub(crate) static USED_STEP: Member = key(
+    USE,
+    &Form::Text,
+    "A step of another file: `steps.yaml#NAME`. The other keys here replace its own.",
+);
