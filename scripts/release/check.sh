@@ -98,6 +98,7 @@ job() {
     cat >"$1/job.sh" <<'END'
 set -eu
 cd "$(mktemp -d)" && mkdir notes
+export XDG_STATE_HOME="$PWD/state"
 cat >notes/agents.md <<'TEXT'
 # Agents
 
@@ -117,14 +118,23 @@ grep -q '^# Digest of `notes`' digest.md
 grep -q '^## notes/runs.md' digest.md
 stepwright show last >/dev/null
 stepwright runs | grep 'r-1.*completed'
-# A workflow that waits for a person, taken up by another process.
-stepwright init . >/dev/null
-stepwright check ./*.yaml >/dev/null
+# A workflow that waits for a person, who answers in another process.
+stepwright init first 2>/dev/null
+cd first
+stepwright check . >/dev/null
+stepwright run workflow.yaml 'A town builds a bridge.' 2>/dev/null && exit 1 || [ $? -eq 3 ]
+stepwright continue last --approve save >/dev/null
+grep -q bridge article.md
 END
     cp "$repository/examples/digest.yaml" "$1/digest.yaml"
 }
 # Runs a line in a bare system, with nothing of this machine's environment: in_bare ROOT PATH LINE
-in_bare() { chroot "$1" env -i HOME=/srv PATH="$2:/usr/bin:/bin" sh -c "$3"; }
+# /proc is there as in every system, and only for this line.
+in_bare() {
+    # shellcheck disable=SC2016 # the inner shell expands it
+    unshare --mount sh -c 'mount --rbind /proc "$1/proc" && exec chroot "$1" env -i HOME=/srv PATH="$2:/usr/bin:/bin" sh -c "$3"' \
+        in_bare "$1" "$2" "$3"
+}
 
 # bare FOLDER SUITE PACKAGES
 bare() {
@@ -179,7 +189,9 @@ in_bare "$python" /none 'python3 -m venv /venv && /venv/bin/pip install --quiet 
 in_bare "$python" /venv/bin "sh /job.sh"
 
 stage "the wheel, with pipx"
-in_bare "$python" /none 'pipx install --pip-args=--no-index /dist/*.whl'
+# Without a network, pipx keeps the pip that it has, and complains about it.
+in_bare "$python" /none 'PIP_NO_INDEX=1 PIP_RETRIES=0 pipx install --pip-args=--no-index /dist/*.whl' >"$work/pipx.log" 2>&1 ||
+    give_up "see $work/pipx.log"
 in_bare "$python" /srv/.local/bin "sh /job.sh"
 rm -rf "$python/srv/.local"
 
@@ -215,7 +227,7 @@ echo "$size bytes unpacked"
 mkdir "$unpacked/files/runs/notes"
 cp "$repository"/docs/installing.md "$unpacked/files/runs/notes/"
 cp "$repository/examples/digest.yaml" "$unpacked/files/runs/"
-in_image() { env -i XDG_STATE_HOME=/runs/.state chroot --userspec=65532:65532 "$unpacked/files" /usr/bin/stepwright "$@"; }
+in_image() { env -i PATH="$PATH" XDG_STATE_HOME=/runs/.state chroot --userspec=65532:65532 "$unpacked/files" /usr/bin/stepwright "$@"; }
 in_image --version
 in_image run /runs/digest.yaml /runs/notes --base-dir /runs --run-id r-1 >"$work/digest.md"
 grep '^# Digest of' "$work/digest.md"

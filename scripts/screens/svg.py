@@ -110,7 +110,7 @@ def draw(screen, theme, title):
                                       (cell.underscore, 'text-decoration="underline"'),
                                       (cell.strikethrough, 'text-decoration="line-through"')]:
                 attributes += f" {attribute}" if is_set else ""
-            texts.append(f"<text {attributes}>{escape(text)}</text>")
+            texts.append(f"<text {attributes}>{escape(text).replace(' ', chr(160))}</text>")
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
         f'viewBox="0 0 {width:.0f} {height}" role="img">',
@@ -118,6 +118,5 @@ def draw(screen, theme, title):
         f'<rect x="0.5" y="0.5" width="{width - 1:.0f}" height="{height - 1}" rx="6" '
         f'fill="{colours["background"]}" stroke="{colours["border"]}"/>',
         *shapes,
-        f'<g font-family="{FONTS}" font-size="{SIZE}" fill="{colours["text"]}" '
-        'style="white-space: pre" lengthAdjust="spacing">',
+        f'<g font-family="{FONTS}" font-size="{SIZE}" fill="{colours["text"]}">',
         *texts, "</g>", "</svg>", ""])

@@ -181,11 +181,19 @@ impl Diagnostic {
         let (source, span) = self.place.as_ref().filter(|(source, _)| source.is_shown)?;
         let related = self.related.iter().map(|related| (related.line, related.label.as_str()));
         let related: Vec<_> = related.collect();
-        let style_of = (self.label.as_str(), style.width, style.unicode);
-        let excerpt = excerpt::of(source, *span, style_of, &related)?;
-        let mut text = format!("{} {}\n{excerpt}", self.label_of_code(), self.message);
+        let excerpt = excerpt::of(source, *span, (&self.label, style), &related)?;
+        let labelled = |label: &str, color: &str, text: &str| {
+            let wrapped = excerpt::wrapped(&format!("{label} {text}"), style.width);
+            wrapped.replacen(label, &style.paint(color, label), 1)
+        };
+        let color = match self.severity {
+            Severity::Error => "31",
+            Severity::Warning => "33",
+        };
+        let mut text = labelled(&self.label_of_code(), color, &self.message);
+        text.extend(["\n", &excerpt]);
         if let Some(help) = &self.help {
-            let _ = writeln!(text, "help: {help}");
+            text.extend([&labelled("help:", "36", help), "\n"]);
         }
         Some(text)
     }
@@ -254,6 +262,13 @@ impl Default for ReportStyle {
     /// Returns the style without colours, for 100 columns.
     fn default() -> Self {
         Self { color: false, unicode: true, width: 100 }
+    }
+}
+
+impl ReportStyle {
+    /// Applies these parameters of `SGR` to a text if colours are wanted.
+    pub(crate) fn paint(self, sgr: &str, text: impl fmt::Display) -> String {
+        if self.color { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_string() }
     }
 }
 
