@@ -73,7 +73,8 @@ impl View {
     /// Wraps a text into lines.
     pub(crate) fn broken(&self, text: &str, columns: usize) -> Vec<String> {
         let width = self.options.width(columns);
-        wrapped_lines(text, width)
+        let lines = wrapped_lines(text, width).into_iter();
+        lines.map(|line| line.trim_end_matches(' ').to_owned()).collect()
     }
 
     /// Shows an error and its hint.
