@@ -43,9 +43,8 @@ pub(crate) fn docs(arguments: &Docs, stderr: Stderr) -> Exit {
     let Some(page) = pages.iter().find(|page| page.topic == wanted) else {
         let near = pages.iter().map(|page| page.topic.as_str());
         // The beginning of a topic is as near as the topic.
-        let distance = |name: &str| match name.starts_with(&wanted) {
-            true => 0,
-            false => strsim::damerau_levenshtein(&wanted, name),
+        let distance = |name: &str| {
+            if name.starts_with(&wanted) { 0 } else { strsim::damerau_levenshtein(&wanted, name) }
         };
         let near = near.map(|name| (distance(name), name)).min();
         let error = Error::usage(format!("there is no page `{topic}`"));
