@@ -1,6 +1,7 @@
 //! The mistakes in a file, for people and programs.
 
 use crate::excerpt;
+pub use crate::excerpt::ReportStyle;
 use crate::source::{Source, Span};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
@@ -233,42 +234,6 @@ impl fmt::Display for Diagnostic {
             0 => write!(f, "{}: {}", self.file, self.message),
             line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
         }
-    }
-}
-
-/// The style of a report.
-///
-/// ```
-/// use stepwright_file::{Definition, Options, ReportStyle};
-/// let options = Options::default();
-/// let mistakes = Definition::parse("name: Empty", "empty.yaml", &options).unwrap_err();
-/// // For a log that may be displayed as ASCII only.
-/// let style = ReportStyle { color: false, unicode: false, width: 60 };
-/// let report = mistakes.report(style);
-/// assert!(report.contains("empty.yaml") && report.is_ascii());
-/// assert!(report.lines().all(|line| line.len() <= 60));
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct ReportStyle {
-    /// `true` for colours.
-    pub color: bool,
-    /// `true` to draw lines with Unicode characters instead of ASCII.
-    pub unicode: bool,
-    /// The maximum width, in characters.
-    pub width: usize,
-}
-
-impl Default for ReportStyle {
-    /// Returns the style without colours, for 100 columns.
-    fn default() -> Self {
-        Self { color: false, unicode: true, width: 100 }
-    }
-}
-
-impl ReportStyle {
-    /// Applies these parameters of `SGR` to a text if colours are wanted.
-    pub(crate) fn paint(self, sgr: &str, text: impl fmt::Display) -> String {
-        if self.color { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_string() }
     }
 }
 

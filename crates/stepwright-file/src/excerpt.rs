@@ -1,8 +1,7 @@
 //! The excerpt of a long line: the part around a mistake.
 
-use crate::diagnostic::ReportStyle;
 use crate::source::{Source, Span};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -13,6 +12,42 @@ const WIDTH_MIN: usize = 20;
 const PLACE: &str = "36;1;4";
 const NUMBER: &str = "2";
 const MISTAKE: &str = "35;1";
+
+/// The style of a report.
+///
+/// ```
+/// use stepwright_file::{Definition, Options, ReportStyle};
+/// let options = Options::default();
+/// let mistakes = Definition::parse("name: Empty", "empty.yaml", &options).unwrap_err();
+/// // For a log that may be displayed as ASCII only.
+/// let style = ReportStyle { color: false, unicode: false, width: 60 };
+/// let report = mistakes.report(style);
+/// assert!(report.contains("empty.yaml") && report.is_ascii());
+/// assert!(report.lines().all(|line| line.len() <= 60));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ReportStyle {
+    /// `true` for colours.
+    pub color: bool,
+    /// `true` to draw lines with Unicode characters instead of ASCII.
+    pub unicode: bool,
+    /// The maximum width, in characters.
+    pub width: usize,
+}
+
+impl Default for ReportStyle {
+    /// Returns the style without colours, for 100 columns.
+    fn default() -> Self {
+        Self { color: false, unicode: true, width: 100 }
+    }
+}
+
+impl ReportStyle {
+    /// Applies these parameters of `SGR` to a text if colours are wanted.
+    pub(crate) fn paint(self, sgr: &str, text: impl fmt::Display) -> String {
+        if self.color { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_string() }
+    }
+}
 
 /// Returns the excerpt of a mistake on a line that is too long for the style, in the form of the
 /// other excerpts. `None` if the line fits.
@@ -71,8 +106,8 @@ fn columns(text: &[char]) -> usize {
     text.iter().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// Returns the part of a line that fits into `room` columns and has the character `at` in it, with a
-/// third of the room before it.
+/// Returns the part of a line that fits into `room` columns and has the character `at` in it, with
+/// a third of the room before it.
 fn shown_part(line: &[char], at: usize, room: usize) -> Range<usize> {
     // Both marks of omission have a column beside the room.
     if columns(line) <= room + 2 {

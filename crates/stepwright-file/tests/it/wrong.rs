@@ -205,7 +205,8 @@ fn an_excerpt_of_a_long_line_is_as_wide_as_the_report() {
 fn a_narrow_report_breaks_between_words_and_points_below_the_mistake() {
     use stepwright_file::ReportStyle;
     use unicode_width::UnicodeWidthStr as _;
-    let text = "format: 1\nname: T\nsteps:\n  - {name: a, template: \"日本語テキスト {{ imput }} and more\"}\n  \
+    let text = "format: 1\nname: T\nsteps:\n  \
+                - {name: a, template: \"日本語テキスト {{ imput }} and more\"}\n  \
                 - {name: b, value: 1, retry: {max: 2, delay: 1s}}\n";
     let mistakes = Definition::parse(text, "flow.yaml", &options()).unwrap_err();
     let style = ReportStyle { width: 40, ..ReportStyle::default() };
