@@ -13,6 +13,21 @@ version=latest
 to="${HOME:?}/.local/bin"
 from=
 
+# Without a file to read: the script may come from a pipe.
+help() {
+    cat <<'END'
+Installs the `stepwright` command for this user, without Rust and without root.
+
+  sh install.sh [--version 0.1.0] [--to DIR] [--from DIR-OR-ADDRESS]
+
+  --version  this release instead of the newest
+  --to       the folder of the command; by default ~/.local/bin
+  --from     the folder or the address that has the archive and SHA256SUMS
+
+To remove the command, delete the file.
+END
+}
+
 say() { printf '%s\n' "$1"; }
 give_up() {
     printf 'error: %s\n' "$1" >&2
@@ -32,7 +47,7 @@ while [ $# -gt 0 ]; do
         shift 2
         ;;
     -h | --help)
-        sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'
+        help
         exit 0
         ;;
     *) give_up "unknown argument \`$1\`" "see \`sh install.sh --help\`" ;;
@@ -69,7 +84,7 @@ take() {
             give_up "neither \`curl\` nor \`wget\` is installed" "install one of them"
         fi
         ;;
-    *) cp "$from/$1" "$work/$1" ;;
+    *) cp "$from/$1" "$work/$1" 2>/dev/null || give_up "$from has no file $1" "name the folder of the release, with SHA256SUMS" ;;
     esac
 }
 
@@ -99,7 +114,8 @@ mkdir -p "$to"
 cp "$work/$name/stepwright" "$to/.stepwright.new"
 chmod 755 "$to/.stepwright.new"
 mv -f "$to/.stepwright.new" "$to/stepwright"
-say "installed $("$to/stepwright" --version) as $to/stepwright"
+installed="$("$to/stepwright" --version)" || give_up "$to/stepwright does not run on this machine" "build it with Rust: cargo install --git $repository stepwright-cli"
+say "installed $installed as $to/stepwright"
 case ":$PATH:" in
 *":$to:"*) ;;
 *) say "help: $to is not in PATH; add it, for example with: export PATH=\"$to:\$PATH\"" ;;

@@ -3,14 +3,15 @@
 # needs, or names what it cannot install.
 #
 #   ./test.sh        form, lints, documentation, all tests: what the build server runs
-#   ./test.sh all    the same, then the longer tests: three times on one busy core, fuzzing, mutants
+#   ./test.sh all    the same, then the longer tests: installing without Rust, three times on one busy
+#                    core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 case "${1:-}" in
 "" | all) ;;
 -h | --help)
-    sed -n '2,6p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+    sed -n '2,7p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
     exit 0
     ;;
 *)
@@ -134,6 +135,15 @@ else
 fi
 
 if [ "${1:-}" = all ]; then
+    stage "installing without Rust"
+    # Builds the binary of a release, or takes the one that is current, and installs it in bare systems.
+    if [ "$(uname -s)" = Linux ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        scripts/release.sh
+        scripts/release.sh check
+    else
+        echo "Skipped: it needs root on a Debian or Ubuntu."
+    fi
+
     stage "three times on one busy core"
     scripts/busy.sh 3 cargo test --workspace --all-features
 

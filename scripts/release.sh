@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Builds what people install: a binary for any Linux of the last ten years, an archive with its
-# checksum and its bill of materials, a Python wheel, and a container image. All of it goes into
-# `target/dist`.
+# Builds what people install without Rust: a binary for any Linux of the last ten years, an archive
+# with its checksum and its bill of materials, a Python wheel, and a container image.
 #
-#   scripts/release.sh                 everything, for this machine's architecture
-#   scripts/release.sh archive TARGET  only the binary and its archive, for a Rust target
-#   scripts/release.sh wheel TARGET    only the wheel
-#   scripts/release.sh image           only the container image (needs `buildah`)
-#   scripts/release.sh check           installs each of them in a bare Debian, and runs a workflow
+#   scripts/release.sh                  all of it for this machine's architecture, then says what it made
+#   scripts/release.sh archive TARGET   only the binary, its archive and its wheel, for a Rust target
+#   scripts/release.sh image            only the container image (needs `buildah`)
+#   scripts/release.sh check            installs each product in a bare Debian, and runs a workflow with it
+#   scripts/release.sh --help
+#
+# The products go into `dist` below `target`, or below $CARGO_TARGET_DIR. The first build takes 10 to
+# 15 minutes of two cores; most of it is the optimiser, which is silent. A product that is current is
+# not made again, so that a second call takes seconds, and a call that was interrupted goes on.
 #
 # Targets. The standard library of a target comes from `rustup target add TARGET`:
 #   x86_64-unknown-linux-gnu, aarch64-unknown-linux-gnu    linked against glibc 2.17 (2012) by Zig
@@ -16,23 +19,47 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The oldest glibc that the binary runs with: that of RHEL 7, Debian 8 and Ubuntu 14.04.
-glibc=2.17
-dist="$PWD/target/dist"
+target_dir="${CARGO_TARGET_DIR:-$PWD/target}"
+mkdir -p "$target_dir"
+target_dir="$(cd "$target_dir" && pwd)"
+export CARGO_TARGET_DIR="$target_dir"
+dist="$target_dir/dist"
 version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)"
+# Two builds of one commit give the same archive.
+changed="$(git log -1 --format=%ct 2>/dev/null || date +%s)"
 
-stage() { printf '\n==> %s\n' "$1"; }
+begun=$SECONDS
+stage() { printf '\n==> %s  (after %d:%02d)\n' "$1" $(((SECONDS - begun) / 60)) $(((SECONDS - begun) % 60)); }
 give_up() {
     printf '\nerror: %s\n' "$1" >&2
     exit 1
 }
 
-# Zig links for an old glibc, and maturin makes wheels. Both come from PyPI.
+# Says that PRODUCT exists and was made from these very FILES: current PRODUCT FILE…
+inputs() { sha256sum "$@" | cut -d' ' -f1 | sha256sum | cut -d' ' -f1; }
+stamp() { echo "$dist/.made/$(basename "$1")"; }
+current() {
+    local product="$1"
+    shift
+    if [ -e "$product" ] && [ "$(cat "$(stamp "$product")" 2>/dev/null)" = "$(inputs "$@")" ]; then
+        echo "$(basename "$product") is current"
+    else
+        return 1
+    fi
+}
+made() {
+    local product="$1"
+    shift
+    mkdir -p "$dist/.made"
+    inputs "$@" >"$(stamp "$product")"
+}
+
+# maturin builds the binary and packs the wheel, and Zig links for an old glibc. Both come from PyPI.
 need_tools() {
     local lock="$PWD/scripts/release/tools.txt"
-    tools="$PWD/target/release-tools-$(git hash-object "$lock" | cut -c1-12)"
+    tools="$target_dir/release-tools-$(git hash-object "$lock" | cut -c1-12)"
     if [ ! -e "$tools/installed" ]; then
-        echo "Installing Zig and maturin below \`target\`; this takes a minute." >&2
+        stage "Zig and maturin"
         rm -rf "$tools"
         python3 -m venv "$tools"
         "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$lock"
@@ -48,84 +75,92 @@ need_target() {
     [ -d "$libraries" ] || give_up "the target \`$1\` is not installed; run \`rustup target add $1\`"
 }
 
-# The place of a target's binary.
-binary() { echo "target/$1/release/stepwright"; }
+host() { rustc -vV | sed -n 's/^host: //p'; }
 
+# The place of a target's binary.
+binary() { echo "$target_dir/$1/release/stepwright"; }
+
+# The binary and the wheel come from one build. Cargo knows what is current.
 build() {
     need_tools
     need_target "$1"
-    stage "the binary for $1"
+    stage "the binary and the wheel for $1"
+    mkdir -p "$dist"
+    local linux=()
     case "$1" in
-    *-linux-gnu) cargo zigbuild --release --locked -p stepwright-cli --target "$1.$glibc" ;;
-    *-linux-musl) cargo zigbuild --release --locked -p stepwright-cli --target "$1" ;;
-    *) cargo build --release --locked -p stepwright-cli --target "$1" ;;
+    *-linux-gnu) linux=(--zig --compatibility manylinux2014) ;; # glibc 2.17
+    *-linux-musl) linux=(--zig --compatibility musllinux_1_2) ;;
     esac
+    maturin build --release --locked --target "$1" "${linux[@]}" \
+        --manifest-path crates/stepwright-cli/Cargo.toml --out "$dist"
     ls -l "$(binary "$1")"
 }
 
 # The bill of materials: each crate in the binary, with version, licence and checksum.
 bill_of_materials() {
-    if ! cargo cyclonedx --version >/dev/null 2>&1; then
-        cargo install cargo-cyclonedx --locked
+    local name="stepwright-$version-$1.cdx.json"
+    local from=(Cargo.lock Cargo.toml crates/*/Cargo.toml scripts/release/cyclonedx.txt)
+    if current "$dist/$name" "${from[@]}"; then return; fi
+    local wanted installed
+    wanted="$(cat scripts/release/cyclonedx.txt)"
+    installed="$target_dir/release-cyclonedx-$wanted"
+    if [ ! -e "$installed/bin/cargo-cyclonedx" ]; then
+        stage "cargo-cyclonedx, for the bill of materials"
+        CARGO_TARGET_DIR="$target_dir/cyclonedx" cargo install "cargo-cyclonedx@$wanted" --locked --root "$installed"
+        rm -rf "$target_dir/cyclonedx"
     fi
-    cargo cyclonedx --manifest-path crates/stepwright-cli/Cargo.toml --format json --target "$1" \
-        --override-filename "stepwright-$version-$1.cdx"
+    stage "the bill of materials for $1"
+    PATH="$installed/bin:$PATH" cargo cyclonedx --manifest-path crates/stepwright-cli/Cargo.toml --format json \
+        --target "$1" --override-filename "${name%.json}"
     # The tool writes beside each manifest of the workspace; the one of the command is the binary's.
-    mv "crates/stepwright-cli/stepwright-$version-$1.cdx.json" "$dist/"
-    rm -f crates/*/"stepwright-$version-$1.cdx.json"
+    mv "crates/stepwright-cli/$name" "$dist/"
+    rm -f crates/*/"$name"
+    made "$dist/$name" "${from[@]}"
 }
 
 checksums() {
+    cp install.sh "$dist/"
     (cd "$dist" && find . -maxdepth 1 -type f ! -name SHA256SUMS -printf '%f\n' | sort | xargs sha256sum >SHA256SUMS)
 }
 
 archive() {
     build "$1"
-    stage "the archive for $1"
     local name="stepwright-$version-$1"
-    mkdir -p "$dist"
-    rm -rf "target/$name"
-    mkdir -p "target/$name"
-    cp "$(binary "$1")" README.md LICENSE-APACHE LICENSE-MIT "target/$name/"
-    tar -C target --owner=0 --group=0 --sort=name -czf "$dist/$name.tar.gz" "$name"
-    rm -rf "target/$name"
+    local from=("$(binary "$1")" README.md LICENSE-APACHE LICENSE-MIT)
+    if ! current "$dist/$name.tar.gz" "${from[@]}"; then
+        stage "the archive for $1"
+        local work="$target_dir/archive"
+        rm -rf "$work"
+        mkdir -p "$work/$name"
+        cp "${from[@]}" "$work/$name/"
+        tar -C "$work" --owner=0 --group=0 --sort=name --mtime="@$changed" -cf - "$name" | gzip -9n >"$work/archive"
+        mv "$work/archive" "$dist/$name.tar.gz"
+        rm -rf "$work"
+        made "$dist/$name.tar.gz" "${from[@]}"
+    fi
     bill_of_materials "$1"
-    checksums
-}
-
-wheel() {
-    need_tools
-    need_target "$1"
-    stage "the wheel for $1"
-    mkdir -p "$dist"
-    case "$1" in
-    *-linux-gnu)
-        maturin build --release --locked --zig --target "$1" --compatibility manylinux2014 \
-            --manifest-path crates/stepwright-cli/Cargo.toml --out "$dist"
-        ;;
-    *-linux-musl)
-        maturin build --release --locked --zig --target "$1" --compatibility musllinux_1_2 \
-            --manifest-path crates/stepwright-cli/Cargo.toml --out "$dist"
-        ;;
-    *)
-        maturin build --release --locked --target "$1" \
-            --manifest-path crates/stepwright-cli/Cargo.toml --out "$dist"
-        ;;
-    esac
     checksums
 }
 
 # The files of the image: the binary and the few libraries that it links. Without certificates of the
 # platform, the binary trusts Mozilla's, which it brings along.
 image() {
-    command -v buildah >/dev/null || give_up "\`buildah\` is missing; install the package of that name"
-    local target built root
-    target="$(rustc -vV | sed -n 's/^host: //p')"
-    built="$(binary "$target")"
-    [ -e "$built" ] || build "$target"
+    local built root file="$dist/stepwright-$version-image.tar" image="stepwright:$version"
+    built="$(binary "$(host)")"
+    [ -e "$built" ] || build "$(host)"
+    if current "$file" "$built" scripts/release/Containerfile; then return; fi
+    if ! command -v buildah >/dev/null; then
+        if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+            give_up "\`buildah\` is missing; install the package of that name"
+        fi
+        echo "No \`buildah\` found; installing the package of that name."
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq buildah
+    fi
     stage "the container image"
-    root="target/image/rootfs"
-    rm -rf target/image
+    local work="$target_dir/image"
+    root="$work/rootfs"
+    rm -rf "$work"
     mkdir -p "$root"/{etc,usr/bin,tmp,runs} "$dist"
     cp "$built" "$root/usr/bin/stepwright"
     # Each library stands where the loader looks for it.
@@ -136,31 +171,33 @@ image() {
     printf 'stepwright:x:65532:\n' >"$root/etc/group"
     chmod 1777 "$root/tmp"
     chmod 0777 "$root/runs"
-    local image="stepwright:$version" file="$dist/stepwright-$version-image.tar"
     rm -f "$file"
     buildah --storage-driver vfs bud --isolation chroot --layers=false --tag "$image" \
-        --file scripts/release/Containerfile target/image
+        --file scripts/release/Containerfile "$work"
     buildah --storage-driver vfs push "$image" "oci-archive:$file:$image"
     ls -l "$file"
-    checksums
+    rm -rf "$work"
+    made "$file" "$built" scripts/release/Containerfile
 }
 
 case "${1:-}" in
 "")
-    host="$(rustc -vV | sed -n 's/^host: //p')"
-    archive "$host"
-    wheel "$host"
+    archive "$(host)"
     image
-    stage "in target/dist"
+    checksums
+    stage "in $dist"
     cat "$dist/SHA256SUMS"
     ;;
-archive | wheel)
+archive)
     [ -n "${2:-}" ] || give_up "which target? for example \`scripts/release.sh $1 x86_64-unknown-linux-gnu\`"
-    "$1" "$2"
+    archive "$2"
     ;;
-image) image ;;
+image)
+    image
+    checksums
+    ;;
 check) scripts/release/check.sh "$dist" "$version" ;;
--h | --help) sed -n '2,16p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' ;;
+-h | --help) sed -n '2,18p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' ;;
 *)
     echo "error: unknown argument \`$1\`; run \`scripts/release.sh --help\`" >&2
     exit 2

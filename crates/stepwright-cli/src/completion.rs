@@ -1,4 +1,4 @@
-//! Completions for shells: with the ids of runs, and the requests of a run.
+//! Completions for shells: with the ids of runs, and the requests and steps of a run.
 
 use crate::database::Database;
 use crate::run_reference::{RunReference, short};
@@ -6,8 +6,8 @@ use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
 use std::ffi::OsString;
 use std::time::Duration;
-use stepwright::RunId;
 use stepwright::store::RunFilter;
+use stepwright::{RunId, StepResult};
 use stepwright_engine::Runs;
 use stepwright_term::status_word;
 
@@ -63,6 +63,24 @@ pub(crate) fn requests() -> Vec<CompletionCandidate> {
         });
         ids.collect()
     })
+}
+
+/// Returns the paths of the steps of the run on the command line, in the order of the tree.
+pub(crate) fn steps() -> Vec<CompletionCandidate> {
+    let paths = of_run(|snapshot| {
+        let mut paths = Vec::new();
+        add_paths(&snapshot.output().step_results, &mut paths);
+        paths
+    });
+    let in_order = paths.into_iter().enumerate();
+    in_order.map(|(nth, path)| path.display_order(Some(nth))).collect()
+}
+
+fn add_paths(steps: &[StepResult], paths: &mut Vec<(String, String)>) {
+    for step in steps {
+        paths.push((step.path.to_string(), step.status.to_string()));
+        add_paths(&step.steps, paths);
+    }
 }
 
 fn of_run(

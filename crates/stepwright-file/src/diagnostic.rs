@@ -1,6 +1,7 @@
 //! The mistakes in a file, for people and programs.
 
 use crate::excerpt;
+pub use crate::excerpt::ReportStyle;
 use crate::source::{Source, Span};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
@@ -192,11 +193,19 @@ impl Diagnostic {
         let (source, span) = self.place.as_ref().filter(|(source, _)| source.is_shown)?;
         let related = self.related.iter().map(|related| (related.line, related.label.as_str()));
         let related: Vec<_> = related.collect();
-        let style_of = (self.label.as_str(), style.width, style.unicode);
-        let excerpt = excerpt::of(source, *span, style_of, &related)?;
-        let mut text = format!("{} {}\n{excerpt}", self.label_of_code(), self.message);
+        let excerpt = excerpt::of(source, *span, (&self.label, style), &related)?;
+        let labelled = |label: &str, color: &str, text: &str| {
+            let wrapped = excerpt::wrapped(&format!("{label} {text}"), style.width);
+            wrapped.replacen(label, &style.paint(color, label), 1)
+        };
+        let color = match self.severity {
+            Severity::Error => "31",
+            Severity::Warning => "33",
+        };
+        let mut text = labelled(&self.label_of_code(), color, &self.message);
+        text.extend(["\n", &excerpt]);
         if let Some(help) = &self.help {
-            let _ = writeln!(text, "help: {help}");
+            text.extend([&labelled("help:", "36", help), "\n"]);
         }
         Some(text)
     }
@@ -254,35 +263,6 @@ impl fmt::Display for Diagnostic {
             0 => write!(f, "{}: {}", self.file, self.message),
             line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
         }
-    }
-}
-
-/// The style of a report.
-///
-/// ```
-/// use stepwright_file::{Definition, Options, ReportStyle};
-/// let options = Options::default();
-/// let mistakes = Definition::parse("name: Empty", "empty.yaml", &options).unwrap_err();
-/// // For a log that may be displayed as ASCII only.
-/// let style = ReportStyle { color: false, unicode: false, width: 60 };
-/// let report = mistakes.report(style);
-/// assert!(report.contains("empty.yaml") && report.is_ascii());
-/// assert!(report.lines().all(|line| line.len() <= 60));
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct ReportStyle {
-    /// `true` for colours.
-    pub color: bool,
-    /// `true` to draw lines with Unicode characters instead of ASCII.
-    pub unicode: bool,
-    /// The maximum width, in characters.
-    pub width: usize,
-}
-
-impl Default for ReportStyle {
-    /// Returns the style without colours, for 100 columns.
-    fn default() -> Self {
-        Self { color: false, unicode: true, width: 100 }
     }
 }
 

@@ -54,4 +54,4 @@ pub use printing::{PrintResponse, Printing};
 pub use speech::Speech;
 pub use summary::{metrics, status_word, summary};
 pub use terminal::Terminal;
-pub use text::{harmless, harmless_lines};
+pub use text::{harmless, harmless_lines, width_of};

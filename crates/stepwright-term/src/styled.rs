@@ -1,6 +1,6 @@
 //! Styled text, wrapped into lines.
 
-use crate::text::width_of_grapheme;
+use crate::text::{width_of, width_of_grapheme};
 use anstyle::Style;
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
@@ -76,6 +76,46 @@ pub(crate) fn wrap(spans: &[StyledSpan], width: usize) -> Vec<Line> {
 /// Wraps code: only where a line does not fit, and without losing spaces.
 pub(crate) fn wrap_code(spans: &[StyledSpan], width: usize) -> Vec<Line> {
     break_into(spans, width, false)
+}
+
+/// Wraps each line of a plain text between words. The lines that follow are indented: as deep as
+/// the line, or as its second column, which two spaces set apart. A command line to copy is left to
+/// the terminal: a line break in it would be copied, too.
+pub(crate) fn wrapped_lines(text: &str, width: usize) -> Vec<String> {
+    text.split('\n').flat_map(|line| wrapped_line(line, width)).collect()
+}
+
+fn wrapped_line(line: &str, width: usize) -> Vec<String> {
+    if width_of(line) <= width || has_command(line) {
+        return vec![line.to_owned()];
+    }
+    let depth = line.len() - line.trim_start_matches(' ').len();
+    let column = line[depth..].find("  ").map(|at| {
+        let rest = line[depth + at..].trim_start_matches(' ');
+        line.len() - rest.len()
+    });
+    // A column far to the right leaves no room.
+    let column = column.filter(|at| *at < line.len() && width_of(&line[..*at]) <= width / 2);
+    let (head, body) = line.split_at(column.unwrap_or(depth).min(line.len()));
+    let indent = width_of(head);
+    // An id or an address that does not fit is left to the terminal, too.
+    let is_whole = |word: &str| word.is_ascii() && width_of(word) + indent > width;
+    if body.split(' ').any(is_whole) {
+        return vec![line.to_owned()];
+    }
+    let body = wrap(&[StyledSpan::plain(body)], width.saturating_sub(indent));
+    let body = body.iter().map(|line| Paint::default().line(line)).enumerate();
+    body.map(|(nth, line)| match nth {
+        0 => format!("{head}{line}"),
+        _ => format!("{}{line}", " ".repeat(indent)),
+    })
+    .collect()
+}
+
+/// Returns `true` if a line has a command of ours that is not quoted.
+fn has_command(line: &str) -> bool {
+    let is_quoted = |at: usize| line[..at].matches('`').count() % 2 == 1;
+    line.match_indices("stepwright ").any(|(at, _)| !is_quoted(at))
 }
 
 /// A grapheme: a character as people see it.
@@ -187,6 +227,37 @@ mod tests {
         let lines = wrap_code(&[StyledSpan::plain("    a b")], 5);
         let lines: Vec<String> = lines.iter().map(|l| Paint::default().line(l)).collect();
         assert_eq!(lines, ["    a", " b"]);
+    }
+
+    #[test]
+    fn a_line_that_is_broken_keeps_its_indentation_and_its_columns() {
+        let wrapped = |text: &str| wrapped_lines(text, 24);
+        assert_eq!(wrapped("one two\nthree"), ["one two", "three"]);
+        assert_eq!(
+            wrapped("error[SW0605]: the disk is full"),
+            ["error[SW0605]: the disk", "is full"]
+        );
+        assert_eq!(
+            wrapped("  a text that is too long for it"),
+            ["  a text that is too", "  long for it"]
+        );
+        assert_eq!(
+            wrapped("  /new    start a new session"),
+            ["  /new    start a new", "          session"]
+        );
+        // A column far to the right is no column.
+        assert_eq!(wrapped("one two three four  five six"), ["one two three four  five", "six"]);
+        assert_eq!(wrapped("日本語テキスト日本語テキスト"), ["日本語テキスト日本語テキ", "スト"]);
+    }
+
+    #[test]
+    fn commands_and_ids_to_copy_are_not_broken() {
+        let id = "session     01a22971-fa86-7021-92bc-dbf43edf9a79";
+        assert_eq!(wrapped_lines(id, 24), [id]);
+        let command = "help: to go on: stepwright continue r-7 --approve 'publish!confirm'";
+        assert_eq!(wrapped_lines(command, 24), [command]);
+        let mention = "help: `stepwright runs` lists the runs";
+        assert_eq!(wrapped_lines(mention, 24), ["help: `stepwright runs`", "lists the runs"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The streams of this process: a terminal or a pipe.
 
-use crate::styled::Paint;
+use crate::styled::{Paint, wrapped_lines};
+use crate::text::beginning;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
@@ -90,8 +91,51 @@ impl Terminal {
         Paint { color: self.color, links: false }.paint(style, text)
     }
 
-    /// Formats an error report, help or a note: the labels at the start of its lines stand out.
+    /// Wraps lines that are longer than the terminal between words, and keeps their indentation.
+    /// Leaves command lines of `stepwright` whole, and all lines of a stream that is no terminal.
+    ///
+    /// ```
+    /// use stepwright_term::Terminal;
+    /// let text = "note: the run is left so that it can be resumed";
+    /// let wrapped = "note: the run is left so that\nit can be resumed";
+    /// assert_eq!(Terminal::of_size(30, 20).wrap(text), wrapped);
+    /// assert_eq!(Terminal::none().wrap(text), text);
+    /// ```
+    pub fn wrap(self, text: &str) -> String {
+        match self.text_width() {
+            Some(width) => wrapped_lines(text, width).join("\n"),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Cuts lines that are longer than the terminal, such as the rows of a table. Leaves the lines
+    /// of a stream that is no terminal whole.
+    ///
+    /// ```
+    /// use stepwright_term::Terminal;
+    /// let rows = "r-7  paused     bridge\nr-8  completed  talk\n";
+    /// assert_eq!(Terminal::of_size(15, 20).cut(rows), "r-7  paused  …\nr-8  complete…\n");
+    /// assert_eq!(Terminal::none().cut(rows), rows);
+    /// ```
+    pub fn cut(self, text: &str) -> String {
+        match self.text_width() {
+            Some(width) => {
+                text.split('\n').map(|line| beginning(line, width)).collect::<Vec<_>>().join("\n")
+            }
+            None => text.to_owned(),
+        }
+    }
+
+    /// Returns the width of a line. One column stays free: terminals break a line that fills the
+    /// last one.
+    fn text_width(self) -> Option<usize> {
+        self.attended.then(|| self.size().0.saturating_sub(1))
+    }
+
+    /// Formats an error report, help or a note: the labels at the start of its lines stand out, and
+    /// long lines are wrapped.
     pub fn report(self, report: &str) -> String {
+        let report = self.wrap(report);
         report.split('\n').map(|line| self.report_line(line)).collect::<Vec<_>>().join("\n")
     }
 

@@ -90,7 +90,11 @@ pub fn harmless(text: &str) -> String {
 
 /// Returns the width of a text in columns. Terminals disagree about combined characters; this is
 /// the largest width that any of them uses.
-pub(crate) fn width_of(text: &str) -> usize {
+///
+/// ```
+/// assert_eq!(stepwright_term::width_of("日本"), 4);
+/// ```
+pub fn width_of(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
     }

@@ -246,7 +246,7 @@ pub(crate) struct Rerun {
     #[command(flatten)]
     pub(crate) again: Again,
     /// The step that begins again, such as `write` or `revise#2/write`; without it, all of them
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", add = ArgValueCandidates::new(completion::steps))]
     pub(crate) from: Option<String>,
     #[command(flatten)]
     pub(crate) new: NewRun,
@@ -258,7 +258,7 @@ pub(crate) struct Fork {
     pub(crate) again: Again,
     /// The step at which the new run leaves its origin, such as `write` or `revise#2/write`;
     /// without it, the new run begins anew
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", add = ArgValueCandidates::new(completion::steps))]
     pub(crate) at: Option<String>,
     /// Another prompt for the step at PATH: a template, as in the file
     #[arg(long, value_name = "TEXT", requires = "at")]

@@ -26,6 +26,18 @@ impl Stdout {
         if self.terminal.attended { harmless_lines(&text) } else { text }
     }
 
+    /// Writes the rows of a table. A terminal gets as much of each as fits.
+    pub(crate) fn write_rows(&mut self, text: &str) {
+        let rows = self.terminal.cut(text);
+        self.write(&rows);
+    }
+
+    /// Writes a text for people. On a terminal, long lines are wrapped between words.
+    pub(crate) fn write_wrapped(&mut self, text: &str) {
+        let lines = self.terminal.wrap(text);
+        self.write(&lines);
+    }
+
     /// Returns `true` if a person reads stdout at a terminal.
     pub(crate) fn is_read_by_people(&self) -> bool {
         self.terminal.attended

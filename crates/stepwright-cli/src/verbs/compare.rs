@@ -27,7 +27,7 @@ pub(crate) async fn compare(arguments: &Compare, stderr: Stderr) -> Result<Exit,
         stdout.write_json_pretty(&compared);
     } else {
         let text = shown(&compared);
-        stdout.write(&stdout.readable(text));
+        stdout.write_wrapped(&stdout.readable(text));
     }
     Ok(stdout.end(stderr, Exit::Completed))
 }

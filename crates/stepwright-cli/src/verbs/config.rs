@@ -68,7 +68,7 @@ pub(crate) fn config(arguments: &ShowConfig, found: &Found, stderr: Stderr) -> E
         text.push('\n');
         text += &table(["SETTING", "VALUE", "FROM"], rows);
     }
-    stdout.write(&text);
+    stdout.write_wrapped(&text);
     stdout.end(stderr, Exit::Completed)
 }
 

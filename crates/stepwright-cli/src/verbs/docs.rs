@@ -36,13 +36,17 @@ pub(crate) fn docs(arguments: &Docs, stderr: Stderr) -> Exit {
     let mut stdout = Stdout::new();
     let Some(topic) = &arguments.topic else {
         let rows = pages.iter().map(|page| [page.topic.clone(), page.title()]).collect();
-        stdout.write(&table(["TOPIC", "PAGE"], rows));
+        stdout.write_rows(&table(["TOPIC", "PAGE"], rows));
         return stdout.end(stderr, Exit::Completed);
     };
     let wanted = topic.trim_end_matches(".md").trim_end_matches(".txt").to_lowercase();
     let Some(page) = pages.iter().find(|page| page.topic == wanted) else {
         let near = pages.iter().map(|page| page.topic.as_str());
-        let near = near.map(|name| (strsim::damerau_levenshtein(&wanted, name), name)).min();
+        // The beginning of a topic is as near as the topic.
+        let distance = |name: &str| {
+            if name.starts_with(&wanted) { 0 } else { strsim::damerau_levenshtein(&wanted, name) }
+        };
+        let near = near.map(|name| (distance(name), name)).min();
         let error = Error::usage(format!("there is no page `{topic}`"));
         let error = error.with_id(ErrorId::TOPIC_UNKNOWN);
         stderr.error(&match near {

@@ -12,6 +12,7 @@ use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
 use std::fmt::Write as _;
 use stepwright::codes::{self, Area, Entry};
+use stepwright::term::rendered;
 use stepwright::{Error, ErrorId, ErrorKind, Report};
 
 /// The number of known codes that the error for an unknown one names.
@@ -38,7 +39,12 @@ pub(crate) fn explain(arguments: &Explain, stderr: Stderr) -> Exit {
         },
     };
     let mut stdout = Stdout::new();
-    stdout.write(&text);
+    // The pages are Markdown, with lines of their own length.
+    if arguments.code.is_some() && stdout.is_read_by_people() {
+        stdout.write(&rendered(&text.into(), stdout.terminal()));
+    } else {
+        stdout.write_wrapped(&text);
+    }
     stdout.end(stderr, Exit::Completed)
 }
 
@@ -80,7 +86,7 @@ fn run(name: &str, arguments: &Explain, stderr: Stderr) -> Option<Exit> {
     match text {
         Ok(text) => {
             let mut stdout = Stdout::new();
-            stdout.write(&text?);
+            stdout.write_wrapped(&text?);
             Some(stdout.end(stderr, Exit::Completed))
         }
         Err(error) => {

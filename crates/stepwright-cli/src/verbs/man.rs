@@ -25,6 +25,9 @@ pub(crate) fn man(arguments: &Man, stderr: Stderr) -> Exit {
         };
     }
     let mut stdout = Stdout::new();
+    if stdout.is_read_by_people() {
+        stderr.help("this is the source of the page; to read it: stepwright man | man -l -");
+    }
     let mut page = Vec::new();
     // Writing into memory does not fail.
     let _ = clap_mangen::Man::new(Arguments::command()).render(&mut page);

@@ -48,7 +48,7 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
     } else if rows.is_empty() {
         stderr.note("there is no such run");
     } else {
-        stdout.write(&listed(&rows, stdout.is_read_by_people()));
+        stdout.write_rows(&listed(&rows, stdout.is_read_by_people()));
     }
     Ok(stdout.end(stderr, Exit::Completed))
 }

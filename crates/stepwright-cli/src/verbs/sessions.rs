@@ -60,7 +60,7 @@ async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
             ]
         };
         let names = ["SESSION", "NAME", "WORKFLOW", "RUNS", "LAST USED", "USER"];
-        stdout.write(&table(names, all.iter().map(row).collect()));
+        stdout.write_rows(&table(names, all.iter().map(row).collect()));
     }
     Ok(stdout.end(stderr, Exit::Completed))
 }
@@ -107,7 +107,7 @@ async fn show(wanted: &OneSession, json: bool, stderr: Stderr) -> Result<Exit, E
     if !last.is_empty() {
         let _ = write!(text, "\nlast runs\n{}", listed(&last, stdout.is_read_by_people()));
     }
-    stdout.write(&stdout.readable(text));
+    stdout.write_wrapped(&stdout.readable(text));
     Ok(stdout.end(stderr, Exit::Completed))
 }
 

@@ -27,8 +27,8 @@ pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error
     if arguments.json {
         stdout.write_json_pretty(&snapshot.output());
     } else {
-        let text = shown(&snapshot, arguments);
-        stdout.write(&stdout.readable(text));
+        let text = shown(&snapshot, arguments, stdout.terminal());
+        stdout.write_wrapped(&stdout.readable(text));
     }
     Ok(stdout.end(stderr, Exit::Completed))
 }
@@ -59,7 +59,7 @@ pub(crate) fn took(row: &RunRow) -> String {
     }
 }
 
-fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
+fn shown(snapshot: &Snapshot, arguments: &Show, terminal: Terminal) -> String {
     let (row, output) = (snapshot.row(), &snapshot.output());
     let origin = DefinitionSource::of(&output.metadata);
     let mut text = String::new();
@@ -90,7 +90,10 @@ fn shown(snapshot: &Snapshot, arguments: &Show) -> String {
         block(&mut text, "input", &output.input.pretty());
     }
     if !output.step_results.is_empty() {
-        block(&mut text, "steps", &tree(&output.step_results));
+        // A step has one line, so that the rules of the tree hold together.
+        let mut steps = String::new();
+        block(&mut steps, "steps", &tree(&output.step_results));
+        text.push_str(&terminal.cut(&steps));
     }
     let words = ResumeCommand {
         db: arguments.run.kept.said().cloned(),

@@ -44,7 +44,7 @@ pub(crate) async fn top(arguments: &Top, stderr: Stderr) -> Result<Exit, Error> 
     let mut known = HashMap::new();
     if !stdout.is_read_by_people() || !stdout.redraws() {
         let rows = look(&runs, arguments.limit, &mut known).await?;
-        stdout.write(&stdout.readable(shown(&rows, &known)));
+        stdout.write_rows(&stdout.readable(shown(&rows, &known)));
         return Ok(stdout.end(stderr, Exit::Completed));
     }
     let left = Arc::new(Notify::new());
@@ -53,10 +53,10 @@ pub(crate) async fn top(arguments: &Top, stderr: Stderr) -> Result<Exit, Error> 
     // The other screen of the terminal, so that the lines before come back afterwards.
     let _screen = OtherScreen::enter();
     loop {
-        let (columns, height) = stdout.size();
+        let (_, height) = stdout.size();
         let limit = arguments.limit.min(height.saturating_sub(OTHER_ROWS)).max(1);
         let rows = look(&runs, limit, &mut known).await?;
-        stdout.write(&frame(&shown(&rows, &known), &rows, columns, &stdout));
+        stdout.write(&frame(&shown(&rows, &known), &rows, &stdout));
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = left.notified() => return Ok(Exit::Completed),
@@ -137,13 +137,12 @@ fn shown(rows: &[RunRow], known: &HashMap<RunId, Known>) -> String {
 }
 
 /// Returns a whole screen: each line is cut to the width, and the rest of it erased.
-fn frame(table: &str, rows: &[RunRow], columns: usize, stdout: &Stdout) -> String {
+fn frame(table: &str, rows: &[RunRow], stdout: &Stdout) -> String {
     let under_way = rows.iter().filter(|row| !row.status.is_terminal()).count();
     let title = format!("{under_way} under way, {} shown · Ctrl-C leaves", rows.len());
     let mut text = String::from("\x1b[H");
     let mut line = |line: &str, style: Style| {
-        let cut: String = line.chars().take(columns.saturating_sub(1)).collect();
-        text.push_str(&stdout.paint(style, &cut));
+        text.push_str(&stdout.paint(style, &stdout.terminal().cut(line)));
         text.push_str("\x1b[K\r\n");
     };
     line(&title, Style::new().dimmed());

@@ -156,6 +156,10 @@ fn a_shell_completes_the_ids_of_runs_and_the_requests_of_a_run() {
     assert!(elsewhere.contains("other") && !elsewhere.contains("nightly"), "{elsewhere}");
     let asked = completed(&["continue", "nightly-1", "--approve", ""]);
     assert!(asked.contains("publish!confirm"), "{asked}");
+    for option in [["rerun", "nightly-1", "--from"], ["fork", "nightly-1", "--at"]] {
+        let steps = completed(&[&option[..], &[""]].concat());
+        assert!(steps.lines().any(|step| step == "count"), "{steps}");
+    }
     // A database that is not there completes nothing, and says nothing.
     let none = completed(&["show", "--db", "none.db", "x"]);
     assert_eq!(none.trim(), "");

@@ -94,8 +94,8 @@ fn failures_are_said_last() {
             "│ ✗ second TIME  attempt 2  the command failed (exit status: 3): oops",
             "╰─",
             "failed in TIME · 2 steps · 1 retry",
-            "error[SW0605]: step `second` failed after 2 attempts: the command failed (exit s",
-            "tatus: 3): oops",
+            "error[SW0605]: step `second` failed after 2 attempts: the command failed (exit",
+            "status: 3): oops",
         ]
     );
 }

@@ -202,6 +202,38 @@ fn an_excerpt_of_a_long_line_is_as_wide_as_the_report() {
 }
 
 #[test]
+fn a_narrow_report_breaks_between_words_and_points_below_the_mistake() {
+    use stepwright_file::ReportStyle;
+    use unicode_width::UnicodeWidthStr as _;
+    let text = "format: 1\nname: T\nsteps:\n  \
+                - {name: a, template: \"日本語テキスト {{ imput }} and more\"}\n  \
+                - {name: b, value: 1, retry: {max: 2, delay: 1s}}\n";
+    let mistakes = Definition::parse(text, "flow.yaml", &options()).unwrap_err();
+    let style = ReportStyle { width: 40, ..ReportStyle::default() };
+    let report = mistakes.report(style);
+    let lines: Vec<&str> = report.lines().collect();
+    assert!(lines.iter().all(|line| line.width() <= 40), "{report}");
+    // A word is whole, and the lines after the first one are indented.
+    assert!(
+        report.contains("help: it has: `max`, `backoff`,\n  `max_backoff` and `on`\n"),
+        "{report}"
+    );
+    let shown = lines.iter().position(|line| line.contains("imput }}")).unwrap();
+    let before = |line: &str, mark: &str| line[..line.find(mark).unwrap()].width();
+    assert_eq!(before(lines[shown], "imput"), before(lines[shown + 1], "─"), "{report}");
+    // In colour it is the same text.
+    let colored = mistakes.report(ReportStyle { color: true, ..style });
+    assert!(colored.contains("\u{1b}[31merror[SW0205]:\u{1b}[0m"), "{colored}");
+    let mut plain = String::new();
+    for part in colored.split('\u{1b}') {
+        plain.push_str(
+            part.strip_prefix('[').and_then(|part| part.split_once('m')).map_or(part, |it| it.1),
+        );
+    }
+    assert_eq!(plain, report);
+}
+
+#[test]
 fn a_file_that_is_not_utf_8_has_the_place_of_the_first_wrong_byte() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("flow.yaml");

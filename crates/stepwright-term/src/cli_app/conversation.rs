@@ -327,7 +327,7 @@ impl ChatSession {
         match command {
             PromptCommand::Help => {
                 let help = commands::help(&self.exit_on);
-                self.display.lines(&help);
+                self.display.wrapped(&help);
             }
             PromptCommand::Session(None) => {
                 let session = self.conversation.session_id.to_string();

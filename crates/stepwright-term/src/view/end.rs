@@ -5,7 +5,7 @@ use super::frame::{DIM, PanelFrame, color};
 use super::{LastOutput, View};
 use crate::options::{RenderOptions, Style as Form};
 use crate::screen::Screen;
-use crate::styled::{Line, StyledSpan, wrap};
+use crate::styled::{Line, StyledSpan, wrap, wrapped_lines};
 use crate::summary::summary_line;
 use crate::terminal::word_of;
 use crate::text::clean;
@@ -73,7 +73,8 @@ impl View {
     /// Wraps a text into lines.
     pub(crate) fn broken(&self, text: &str, columns: usize) -> Vec<String> {
         let width = self.options.width(columns);
-        wrap(&[StyledSpan::plain(text)], width).iter().map(|line| line_text(line)).collect()
+        let lines = wrapped_lines(text, width).into_iter();
+        lines.map(|line| line.trim_end_matches(' ').to_owned()).collect()
     }
 
     /// Shows an error and its hint.
@@ -109,10 +110,6 @@ impl View {
 /// Formats the content of a run or step as lines. Empty content has none.
 pub(crate) fn content_lines(content: &Content, options: RenderOptions, width: usize) -> Vec<Line> {
     if content.is_empty() { Vec::new() } else { PanelBody::new(options, width).content(content) }
-}
-
-fn line_text(line: &[StyledSpan]) -> String {
-    line.iter().map(|span| span.text.as_str()).collect()
 }
 
 fn bar(line: Line) -> Line {
