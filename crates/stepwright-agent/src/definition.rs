@@ -7,7 +7,7 @@ use std::time::Duration;
 use stepwright_core::Fingerprint;
 use stepwright_core::budget::Budget;
 use stepwright_core::model::{AnyModel, ModelOptions, ToolChoice};
-use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
+use stepwright_core::tool::{AnyTool, AnyToolSource, Tool as _, ToolSpec};
 use stepwright_models::RetryPolicy;
 
 /// The default limit of model requests for one message.
@@ -26,11 +26,14 @@ pub const TOOL_CONCURRENCY_MAX: usize = 256;
 pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The settings of an agent, as [`AgentBuilder::build`](crate::AgentBuilder::build) checked them.
+#[derive(Clone)]
 pub(crate) struct AgentDefinition {
     pub(crate) name: Arc<str>,
     pub(crate) model: AnyModel,
     pub(crate) instructions: Option<String>,
     pub(crate) tools: Vec<AnyTool>,
+    /// The sources of further tools, which each execution asks.
+    pub(crate) sources: Vec<AnyToolSource>,
     pub(crate) specs: Vec<ToolSpec>,
     /// The tools whose calls need a confirmation.
     pub(crate) confirmed: BTreeSet<String>,

@@ -349,7 +349,7 @@ mod tests {
             {
                 let (call_id, name, text) = ("a".into(), "pay".into(), "paid".into());
                 let outcome =
-                    ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
+                    ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false, media: vec![] };
                 fact("s/pay#1", EventKind::ToolCallCompleted { tool: Box::new(outcome) })
             },
             retrying(),

@@ -375,7 +375,8 @@ impl StepContext {
         self.host.history(runs, true).await
     }
 
-    pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
+    /// Returns the result that [`StepContext::once`] recorded under this key, if there is one.
+    pub fn recorded(&self, key: &str) -> Option<Value> {
         self.host.recorded(&self.path, key)
     }
 

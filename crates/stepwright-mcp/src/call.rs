@@ -1,0 +1,155 @@
+//! A call of a tool while it is under way.
+
+use crate::connection::{Running, explained};
+use crate::elicit::Question;
+use crate::link::Link;
+use crate::runtime::runtime;
+use rmcp::model::{
+    CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ElicitResult, ErrorData,
+    InputRequiredResult, ServerResult,
+};
+use rmcp::service::{PeerRequestOptions, ServiceError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use stepwright_http::reqwest;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The reason that a server gets for a cancelled call.
+const CANCELLED: &str = "the run was cancelled, or the call took too long";
+
+/// The progress of a call.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) progress: f64,
+    pub(crate) total: Option<f64>,
+    pub(crate) message: Option<String>,
+}
+
+/// An event of a call.
+#[derive(Debug)]
+pub(crate) enum CallEvent {
+    Progress(Progress),
+    Asks { question: Question, reply: oneshot::Sender<ElicitResult> },
+    Ended(Box<Ended>),
+}
+
+/// The end of a call.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Answered(CallToolResult),
+    /// The server needs input, and then wants the call again.
+    InputRequired(InputRequiredResult),
+    /// The server refused the call.
+    Refused(ErrorData),
+    /// The call did not reach the server.
+    NotSent(String),
+    /// The call may have been done.
+    Unknown(String),
+}
+
+/// A call under way, which goes on if the run that made it is paused. Dropping it tells the server
+/// that the call is cancelled.
+#[derive(Debug)]
+pub(crate) struct LiveCall {
+    pub(crate) number: u64,
+    pub(crate) events: mpsc::UnboundedReceiver<CallEvent>,
+    /// The question that the paused run waits for.
+    pub(crate) open: Option<(Question, oneshot::Sender<ElicitResult>)>,
+    /// The number of questions so far.
+    pub(crate) questions: usize,
+    _cancel: DropGuard,
+}
+
+impl LiveCall {
+    /// Begins a call.
+    pub(crate) fn begin(link: &Arc<Link>, params: CallToolRequestParams) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let (sender, events) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let (link, stop) = (link.clone(), cancel.clone());
+        runtime().spawn(async move {
+            let ended = carried_out(&link, params, &sender, stop).await;
+            let _ = sender.send(CallEvent::Ended(Box::new(ended)));
+        });
+        Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            events,
+            open: None,
+            questions: 0,
+            _cancel: cancel.drop_guard(),
+        }
+    }
+}
+
+async fn carried_out(
+    link: &Arc<Link>,
+    params: CallToolRequestParams,
+    events: &mpsc::UnboundedSender<CallEvent>,
+    stop: CancellationToken,
+) -> Ended {
+    // A connection that turns out to have ended did not take the request.
+    for is_last in [false, true] {
+        let running = tokio::select! {
+            running = link.connected() => running,
+            () = stop.cancelled() => return Ended::NotSent("cancelled".into()),
+        };
+        let running = match running {
+            Ok(running) => running,
+            Err(why) => return Ended::NotSent(why),
+        };
+        match sent(&running, params.clone(), events, &stop).await {
+            Ended::NotSent(_) if !is_last => {}
+            ended => return ended,
+        }
+    }
+    Ended::NotSent("the connection has ended".into())
+}
+
+async fn sent(
+    running: &Running,
+    params: CallToolRequestParams,
+    events: &mpsc::UnboundedSender<CallEvent>,
+    stop: &CancellationToken,
+) -> Ended {
+    let noted = running.calls.note(events.clone());
+    let request = CallToolRequest::new(params);
+    let options = PeerRequestOptions::no_options();
+    let sent = running.peer().send_cancellable_request(ClientRequest::CallToolRequest(request), options);
+    let mut handle = match sent.await {
+        Ok(handle) => handle,
+        // The connection had ended ahead of the request.
+        Err(error) => return Ended::NotSent(explained(&error)),
+    };
+    noted.sent(handle.id.clone(), handle.progress_token.clone());
+    let answer = tokio::select! {
+        answer = &mut handle.rx => Some(answer.unwrap_or(Err(ServiceError::TransportClosed))),
+        () = stop.cancelled() => None,
+    };
+    let Some(answer) = answer else {
+        let _ = handle.cancel(Some(CANCELLED.to_owned())).await;
+        return Ended::Unknown("cancelled".into());
+    };
+    match answer {
+        Ok(ServerResult::CallToolResult(result)) => Ended::Answered(result),
+        Ok(ServerResult::InputRequiredResult(result)) => Ended::InputRequired(result),
+        Ok(ServerResult::EmptyResult(_)) => Ended::Answered(CallToolResult::success(Vec::new())),
+        // It answered, so it is over, but with something that is no result of a tool.
+        Ok(_) => Ended::Unknown("the answer is not the result of a tool".into()),
+        Err(ServiceError::McpError(error)) => Ended::Refused(error),
+        Err(error) if is_unsent(&error) => Ended::NotSent(explained(&error)),
+        Err(error) => Ended::Unknown(format!("{}{}", explained(&error), running.told())),
+    }
+}
+
+/// Returns `true` if a request cannot have reached the server.
+fn is_unsent(error: &ServiceError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.is_authorization_required()
+}
