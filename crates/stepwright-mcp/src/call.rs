@@ -18,6 +18,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// The reason that a server gets for a cancelled call.
 const CANCELLED: &str = "the run was cancelled, or the call took too long";
 
+/// The number of times that the end of a call makes way for the messages ahead of it.
+const YIELDS: usize = 3;
+
 /// The progress of a call.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -98,7 +101,7 @@ async fn carried_out(
             Ok(running) => running,
             Err(why) => return Ended::NotSent(why),
         };
-        match sent(&running, params.clone(), events, &stop).await {
+        match sent(link, &running, params.clone(), events, &stop).await {
             Ended::NotSent(_) if !is_last => {}
             ended => return ended,
         }
@@ -107,6 +110,7 @@ async fn carried_out(
 }
 
 async fn sent(
+    link: &Link,
     running: &Running,
     params: CallToolRequestParams,
     events: &mpsc::UnboundedSender<CallEvent>,
@@ -119,13 +123,17 @@ async fn sent(
     let mut handle = match sent.await {
         Ok(handle) => handle,
         // The connection had ended ahead of the request.
-        Err(error) => return Ended::NotSent(explained(&error)),
+        Err(error) => return Ended::NotSent(link.cleaned(&explained(&error))),
     };
     noted.sent(handle.id.clone(), handle.progress_token.clone());
     let answer = tokio::select! {
         answer = &mut handle.rx => Some(answer.unwrap_or(Err(ServiceError::TransportClosed))),
         () = stop.cancelled() => None,
     };
+    // The messages that came ahead of the answer have tasks of their own, which are to run first.
+    for _ in 0..YIELDS {
+        tokio::task::yield_now().await;
+    }
     let Some(answer) = answer else {
         let _ = handle.cancel(Some(CANCELLED.to_owned())).await;
         return Ended::Unknown("cancelled".into());
@@ -137,8 +145,11 @@ async fn sent(
         // It answered, so it is over, but with something that is no result of a tool.
         Ok(_) => Ended::Unknown("the answer is not the result of a tool".into()),
         Err(ServiceError::McpError(error)) => Ended::Refused(error),
-        Err(error) if is_unsent(&error) => Ended::NotSent(explained(&error)),
-        Err(error) => Ended::Unknown(format!("{}{}", explained(&error), running.told())),
+        Err(error) if is_unsent(&error) => Ended::NotSent(link.cleaned(&explained(&error))),
+        Err(error) => {
+            let why = link.cleaned(&explained(&error));
+            Ended::Unknown(format!("{why}{}", running.told()))
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use crate::names::hashed;
 use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::{Answer, OnTimeout, Requirement, StepContext, StepError};
 
 /// A question of a server.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Question {
     message: String,
     /// The form of the answer. A question that leads to an address has none.

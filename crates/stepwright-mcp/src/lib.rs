@@ -20,6 +20,7 @@ mod link;
 mod names;
 mod read;
 mod runtime;
+mod serve;
 mod server;
 mod settings;
 mod stdio;
@@ -28,5 +29,6 @@ mod web;
 
 pub use connection::{START_TIMEOUT, TOOLS_MAX};
 pub use link::PARKED_CALL_KEPT;
+pub use serve::{HttpOptions, McpService, REQUEST_BYTES_MAX};
 pub use server::{McpServer, SERVER_NAME_BYTES_MAX};
 pub use settings::CALL_TIMEOUT;

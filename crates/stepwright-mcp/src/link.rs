@@ -95,7 +95,7 @@ impl Link {
             }
             Err(why) => {
                 state.fails();
-                Err(why)
+                Err(self.cleaned(&why))
             }
         }
     }
@@ -111,13 +111,21 @@ impl Link {
                     Ok(tools) => return Ok(tools),
                     Err(error) if attempt < LIST_ATTEMPTS && may_pass(&error) => attempt += 1,
                     Err(error) => {
-                        let why = explained(&error);
+                        let why = link.cleaned(&explained(&error));
                         return Err(format!("its tools cannot be listed: {why}{}", running.told()));
                     }
                 }
             }
         });
         task.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// Removes what may be a secret from a message about the connection.
+    pub(crate) fn cleaned(&self, message: &str) -> String {
+        match &self.recipe {
+            Recipe::Command(_) => message.to_owned(),
+            Recipe::Url(endpoint) => endpoint.cleaned(message),
+        }
     }
 
     fn parked(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u64, LiveCall)>> {

@@ -124,15 +124,15 @@ pub(crate) async fn read(
             ToolError::Failed(format!("MCP server `{}` cannot be used: {why}", link.name))
         };
         let running = link.connected().await.map_err(failed)?;
-        answered(running.peer(), reading, &arguments).await
+        answered(&link, running.peer(), reading, &arguments).await
     });
     task.await.unwrap_or_else(|error| Err(ToolError::Failed(error.to_string())))
 }
 
-fn refused(error: ServiceError) -> ToolError {
+fn of_error(link: &Link, error: ServiceError) -> ToolError {
     match error {
         ServiceError::McpError(error) => ToolError::Failed(error.message.into_owned()),
-        error => ToolError::Failed(explained(&error)),
+        error => ToolError::Failed(link.cleaned(&explained(&error))),
     }
 }
 
@@ -143,10 +143,12 @@ fn text(arguments: &Value, name: &str) -> Result<String, ToolError> {
 }
 
 async fn answered(
+    link: &Link,
     peer: &Peer<RoleClient>,
     reading: Reading,
     arguments: &Value,
 ) -> Result<ToolAnswer, ToolError> {
+    let refused = |error| of_error(link, error);
     let mut answer = ToolAnswer::default();
     match reading {
         Reading::ListResources => {

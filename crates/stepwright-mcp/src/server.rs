@@ -5,7 +5,7 @@ use crate::link::{Link, Recipe};
 use crate::names::visible;
 use crate::read::{self, Reading};
 use crate::settings::Settings;
-use crate::stdio::Command;
+use crate::stdio::{Command, Variable};
 use crate::tool::McpTool;
 use crate::web::Endpoint;
 use rmcp::model::{Tool as RawTool, ToolAnnotations};
@@ -108,7 +108,16 @@ impl McpServer {
     /// Sets an environment variable of the command. A server at an address has none.
     #[must_use]
     pub fn env(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.with_command(|command| command.env.push((name.into(), value.into())))
+        let (name, value) = (name.into(), value.into());
+        self.with_command(|command| command.env.push(Variable { name, value, is_secret: false }))
+    }
+
+    /// Sets an environment variable of the command to a secret. A run can be resumed with another
+    /// value, because keys are changed now and then.
+    #[must_use]
+    pub fn secret_env(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        self.with_command(|command| command.env.push(Variable { name, value, is_secret: true }))
     }
 
     /// Passes a variable of this process to the command. It gets only the usual ones otherwise.
@@ -262,16 +271,16 @@ impl McpServer {
             }
             Recipe::Command(command) => {
                 let texts = std::iter::once(&command.program).chain(&command.args);
-                let mut texts = texts.chain(command.env.iter().map(|(_, value)| value));
+                let mut texts = texts.chain(command.env.iter().map(|it| &it.value));
                 let has_nul = texts.any(|text| text.contains('\0'));
                 let is_name = |name: &str| {
                     !name.is_empty() && !name.contains(['=', '\0'])
                 };
-                let wrong = command.env.iter().find(|(name, _)| !is_name(name));
+                let wrong = command.env.iter().find(|it| !is_name(&it.name));
                 match wrong {
                     _ if has_nul => Some("its command contains a NUL byte".to_owned()),
-                    Some((variable, _)) => {
-                        Some(format!("`{variable}` cannot name an environment variable"))
+                    Some(Variable { name, .. }) => {
+                        Some(format!("`{name}` cannot name an environment variable"))
                     }
                     None => None,
                 }
@@ -389,17 +398,20 @@ impl ToolSource for McpServer {
             Recipe::Command(Command { program, args, env, pass_env, dir: _ }) => {
                 let line = json!({"command": program, "args": args, "pass_env": pass_env});
                 let all = all.with(format!("command of mcp {name}"), line.to_string());
-                // A variable of any name may hold a key.
-                env.iter().fold(all, |all, (variable, value)| {
-                    all.with_hidden(format!("{variable} of mcp {name}"), value.clone())
+                env.iter().fold(all, |all, Variable { name: variable, value, is_secret }| {
+                    let what = format!("{variable} of mcp {name}");
+                    let value = if *is_secret { "a secret" } else { value };
+                    // A variable of any name may hold a key.
+                    all.with_hidden(what, value.to_owned())
                 })
             }
             Recipe::Url(endpoint) => {
                 let all = all.with(format!("address of mcp {name}"), endpoint.shown());
-                let all = all.with_hidden(format!("whole address of mcp {name}"), endpoint.url.clone());
-                endpoint.headers.iter().fold(all, |all, (header, value)| {
-                    all.with_hidden(format!("header {header} of mcp {name}"), value.clone())
-                })
+                let all =
+                    all.with_hidden(format!("whole address of mcp {name}"), endpoint.url.clone());
+                // Their values are keys mostly, which are changed now and then.
+                let headers: Vec<&str> = endpoint.headers.iter().map(|(it, _)| &**it).collect();
+                all.with(format!("headers of mcp {name}"), json!(headers).to_string())
             }
         }
     }

@@ -18,15 +18,31 @@ const STDERR_LINES: usize = 8;
 const STDERR_LINE_BYTES: usize = 400;
 
 /// A command that is a server.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Command {
     pub(crate) program: String,
     pub(crate) args: Vec<String>,
     /// The variables that are set for it.
-    pub(crate) env: Vec<(String, String)>,
+    pub(crate) env: Vec<Variable>,
     /// The names of further variables of this process that it gets.
     pub(crate) pass_env: Vec<String>,
     pub(crate) dir: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A variable may hold a key.
+        f.debug_struct("Command").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+/// A variable of a command.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// `true` if another value makes no other server: a key is changed now and then.
+    pub(crate) is_secret: bool,
 }
 
 /// A server that runs. When it is dropped, the server ends with all that it has started.
@@ -87,7 +103,7 @@ pub(crate) async fn start(
     process
         .env_clear()
         .envs(stepwright_process::passed(&command.pass_env))
-        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .envs(command.env.iter().map(|it| (&it.name, &it.value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -14,13 +14,14 @@ use stepwright_core::interrupted::Resolved;
 use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolAnswer, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Content, OnInterrupted, StepContext, StepError};
-use tokio::sync::oneshot;
 
 /// The largest number of times that a server can ask for input in one call.
 const ROUNDS_MAX: u32 = 20;
 
-/// The key under which a call records that its connection holds a question.
-const ASKED: &str = "mcp:asked";
+/// Returns the key under which a call records a question that its connection holds.
+fn asked_key(nth: usize) -> String {
+    format!("mcp:asked{nth}")
+}
 
 /// A tool of a server.
 #[derive(Clone, Debug)]
@@ -134,9 +135,12 @@ impl McpTool {
                 }
                 lost += 1;
             }
-            if cx.recorded(ASKED).is_some() && lost == 1 {
+            if lost == 1 && self.was_asked(&cx).await? {
                 let why = "its process ended while a person was asked";
-                if let Some(told) = self.unknown(why, &mut lost, &cx).await? {
+                // Where nothing was done it is called again, and gets the same answers.
+                if Tool::on_interrupted(self) != Some(OnInterrupted::Retry)
+                    && let Some(told) = self.unknown(why, &mut lost, &cx).await?
+                {
                     return Ok(told);
                 }
             }
@@ -218,9 +222,9 @@ impl McpTool {
                 Some(CallEvent::Progress(progress)) => show(&progress, cx),
                 Some(CallEvent::Asks { question, reply }) => {
                     live.questions += 1;
-                    self.note_question(cx).await?;
-                    let reply: oneshot::Sender<ElicitResult> = reply;
+                    let (nth, noted) = (live.questions, question.clone());
                     live.open = Some((question, reply));
+                    self.note_question(nth, noted, cx).await?;
                 }
                 Some(CallEvent::Ended(ended)) => return Ok(*ended),
                 None => return Ok(Ended::Unknown("the connection was lost".into())),
@@ -228,10 +232,29 @@ impl McpTool {
         }
     }
 
-    /// Records that the connection holds a question. Another process cannot answer it.
-    async fn note_question(&self, cx: &StepContext) -> Result<(), ToolError> {
-        let noted = cx.once(ASKED, async { Ok::<_, StepError>(true) });
+    /// Records a question that the connection holds. Another process cannot answer it there.
+    async fn note_question(
+        &self,
+        nth: usize,
+        question: Question,
+        cx: &StepContext,
+    ) -> Result<(), ToolError> {
+        let key = asked_key(nth);
+        let noted = cx.once(&key, async { Ok::<_, StepError>(question) });
         noted.await.map(drop).map_err(ToolError::Fatal)
+    }
+
+    /// Returns `true` if a connection that is gone held questions of this call. Their answers are
+    /// waited for, and kept for the next call.
+    async fn was_asked(&self, cx: &StepContext) -> Result<bool, ToolError> {
+        let mut nth = 1;
+        while let Some(recorded) = cx.recorded(&asked_key(nth)) {
+            let question: Question = serde_json::from_value(recorded)
+                .map_err(|error| ToolError::Failed(error.to_string()))?;
+            self.asked(&question, nth, cx).await.map_err(ToolError::Fatal)?;
+            nth += 1;
+        }
+        Ok(nth > 1)
     }
 
     async fn asked(

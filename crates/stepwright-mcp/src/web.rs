@@ -39,6 +39,15 @@ impl Endpoint {
         }
     }
 
+    /// Removes the query of the address, in which a key may be, from a message of the SDK, and the
+    /// types that it names.
+    pub(crate) fn cleaned(&self, message: &str) -> String {
+        let message = message.rsplit_once("Client error: ").map_or(message, |(_, why)| why);
+        let whole = self.parsed().map(|url| url.to_string()).unwrap_or_default();
+        let message = message.replace(&self.url, &self.shown());
+        if whole.is_empty() { message } else { message.replace(&whole, &self.shown()) }
+    }
+
     /// Returns the mistake in the settings.
     pub(crate) fn mistake(&self) -> Option<String> {
         if self.parsed().is_none() {

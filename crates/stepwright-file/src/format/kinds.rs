@@ -50,7 +50,7 @@ const CODES: [(&str, ErrorCode); 12] = [
 ];
 
 /// The values of `on_interrupted`.
-pub(super) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
+pub(crate) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
     [("retry", OnInterrupted::Retry), ("fail", OnInterrupted::Fail), ("ask", OnInterrupted::Ask)];
 
 impl Reader<'_> {

@@ -265,6 +265,8 @@ impl Reader<'_> {
             self.budget(node, "session_budget").map(|budget| (budget, key.span))
         });
         let limits = fields.take("limits").and_then(|(_, node)| self.model_limits(node));
+        self.state.mcp = fields.take("mcp").map(|(_, node)| self.mcp(node)).unwrap_or_default();
+        let mcp = self.state.mcp.clone();
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -285,6 +287,7 @@ impl Reader<'_> {
             budget,
             session_budget,
             limits,
+            mcp,
             agents,
             steps: steps?,
             after,
@@ -438,7 +441,7 @@ impl Reader<'_> {
     }
 
     /// Reads a file that this one refers to. Messages call it `shown`.
-    fn referred(&self, reference: &str, shown: &str) -> Result<Referred, Refused> {
+    pub(crate) fn referred(&self, reference: &str, shown: &str) -> Result<Referred, Refused> {
         let left = ALL_BYTES_MAX.saturating_sub(self.state.bytes);
         self.home.read(reference, shown, &self.options.allow_path, left)
     }
