@@ -36,7 +36,11 @@ pub(crate) async fn with_tools<'a>(
     Ok(Cow::Owned(whole))
 }
 
-fn add(agent: &mut definition::AgentDefinition, source: &str, tool: AnyTool) -> Result<(), StepError> {
+fn add(
+    agent: &mut definition::AgentDefinition,
+    source: &str,
+    tool: AnyTool,
+) -> Result<(), StepError> {
     let name = &tool.spec().name;
     if agent.tool(name).is_some() {
         let message = format!("`{source}` has a tool `{name}`, and the agent has another one");

@@ -119,7 +119,8 @@ async fn sent(
     let noted = running.calls.note(events.clone());
     let request = CallToolRequest::new(params);
     let options = PeerRequestOptions::no_options();
-    let sent = running.peer().send_cancellable_request(ClientRequest::CallToolRequest(request), options);
+    let sent =
+        running.peer().send_cancellable_request(ClientRequest::CallToolRequest(request), options);
     let mut handle = match sent.await {
         Ok(handle) => handle,
         // The connection had ended ahead of the request.
@@ -145,8 +146,12 @@ async fn sent(
         // It answered, so it is over, but with something that is no result of a tool.
         Ok(_) => Ended::Unknown("the answer is not the result of a tool".into()),
         Err(ServiceError::McpError(error)) => Ended::Refused(error),
-        Err(error) if is_unsent(&error) => Ended::NotSent(link.cleaned(&explained(&error))),
+        Err(error) if is_unsent(&error) => {
+            running.lose();
+            Ended::NotSent(link.cleaned(&explained(&error)))
+        }
         Err(error) => {
+            running.lose();
             let why = link.cleaned(&explained(&error));
             Ended::Unknown(format!("{why}{}", running.told()))
         }

@@ -1,8 +1,9 @@
 //! One connection to a server.
 
 use crate::handler::{CallsUnderWay, Handler};
-use crate::stdio::{self, Process};
 use crate::link::Recipe;
+use crate::patient::Patient;
+use crate::stdio::{self, Process};
 use rmcp::model::{PaginatedRequestParams, ProtocolVersion, Tool};
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, Peer, RoleClient, RunningService, ServiceError,
@@ -34,11 +35,17 @@ pub(crate) struct Running {
     /// The process of a server that is a command.
     process: Option<Process>,
     since: Instant,
+    /// `true` after a failure of the connection, which a server at an address may outlive.
+    is_lost: AtomicBool,
 }
 
 impl Running {
     /// Connects. Call this on the runtime of connections.
-    pub(crate) async fn start(name: &Arc<str>, recipe: &Recipe, asks: bool) -> Result<Self, String> {
+    pub(crate) async fn start(
+        name: &Arc<str>,
+        recipe: &Recipe,
+        asks: bool,
+    ) -> Result<Self, String> {
         let calls = Arc::<CallsUnderWay>::default();
         let tools_changed = Arc::<AtomicBool>::default();
         let handler = Handler {
@@ -56,19 +63,21 @@ impl Running {
         let (service, process) = match recipe {
             Recipe::Command(command) => {
                 let (process, stdout, stdin) = stdio::start(name, command).await?;
-                let transport = AsyncRwTransport::new_client(stdout, stdin);
+                let transport = Patient::new(AsyncRwTransport::new_client(stdout, stdin));
                 let served = serve_client_with_lifecycle(handler, transport, lifecycle);
                 let served = in_time(served).await;
                 let said = process.said().clone();
                 (served.map_err(|why| format!("{why}{}", said.told()))?, Some(process))
             }
             Recipe::Url(endpoint) => {
-                let served = serve_client_with_lifecycle(handler, endpoint.transport()?, lifecycle);
+                let transport = Patient::new(endpoint.transport()?);
+                let served = serve_client_with_lifecycle(handler, transport, lifecycle);
                 (in_time(served).await?, None)
             }
         };
         let since = Instant::now();
-        Ok(Self { service, calls, tools_changed, tools: Mutex::default(), process, since })
+        let (tools, is_lost) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { service, calls, tools_changed, tools, process, since, is_lost })
     }
 
     pub(crate) fn peer(&self) -> &Peer<RoleClient> {
@@ -76,7 +85,14 @@ impl Running {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.service.is_closed() || self.peer().is_transport_closed()
+        self.service.is_closed()
+            || self.peer().is_transport_closed()
+            || self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the connection has failed. Those who need the server next make another one.
+    pub(crate) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn age(&self) -> Duration {

@@ -24,9 +24,10 @@ impl Question {
                 let schema = serde_json::to_value(requested_schema).ok()?;
                 Self { message: message.clone(), schema: Some(schema) }
             }
-            ElicitRequestParams::UrlElicitationParams { message, url, .. } => {
-                Self { message: format!("{message}\nOpen {url} and answer when you are done."), schema: None }
-            }
+            ElicitRequestParams::UrlElicitationParams { message, url, .. } => Self {
+                message: format!("{message}\nOpen {url} and answer when you are done."),
+                schema: None,
+            },
             _ => return None,
         })
     }

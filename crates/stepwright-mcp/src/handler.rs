@@ -101,7 +101,10 @@ impl rmcp::ClientHandler for Handler {
                 .with_url(UrlElicitationCapability::new());
             capabilities.elicitation = Some(elicitation);
         }
-        ClientConfig::new(capabilities, Implementation::new("stepwright", env!("CARGO_PKG_VERSION")))
+        ClientConfig::new(
+            capabilities,
+            Implementation::new("stepwright", env!("CARGO_PKG_VERSION")),
+        )
     }
 
     async fn create_elicitation(

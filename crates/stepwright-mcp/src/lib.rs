@@ -18,6 +18,7 @@ mod elicit;
 mod handler;
 mod link;
 mod names;
+mod patient;
 mod read;
 mod runtime;
 mod serve;

@@ -76,7 +76,8 @@ impl Link {
                 return Ok(running.clone());
             }
             let reason = running.told();
-            tracing::warn!(target: "stepwright", server = &*self.name, "the MCP server ended{reason}");
+            let server = &*self.name;
+            tracing::warn!(target: "stepwright", server, "the MCP server ended{reason}");
             if running.age() < STABLE_AFTER {
                 state.fails();
             } else {
@@ -109,7 +110,10 @@ impl Link {
                 let running = link.connected().await?;
                 match running.tools().await {
                     Ok(tools) => return Ok(tools),
-                    Err(error) if attempt < LIST_ATTEMPTS && may_pass(&error) => attempt += 1,
+                    Err(error) if attempt < LIST_ATTEMPTS && may_pass(&error) => {
+                        running.lose();
+                        attempt += 1;
+                    }
                     Err(error) => {
                         let why = link.cleaned(&explained(&error));
                         return Err(format!("its tools cannot be listed: {why}{}", running.told()));

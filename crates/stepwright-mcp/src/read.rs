@@ -42,7 +42,9 @@ impl Reading {
 
     fn description(self, server: &str) -> String {
         match self {
-            Self::ListResources => format!("Lists the resources of `{server}`, with their addresses."),
+            Self::ListResources => {
+                format!("Lists the resources of `{server}`, with their addresses.")
+            }
             Self::ReadResource => format!("Reads a resource of `{server}`."),
             Self::ListPrompts => format!("Lists the prompts of `{server}`, with their arguments."),
             Self::GetPrompt => format!("Returns a prompt of `{server}`, filled with arguments."),
@@ -93,7 +95,11 @@ impl Tool for ReadingTool {
         Box::pin(async move { self.answer(arguments, cx).await.map(|answer| answer.text) })
     }
 
-    fn answer(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<ToolAnswer, ToolError>> {
+    fn answer(
+        &self,
+        arguments: Value,
+        _: StepContext,
+    ) -> BoxFuture<'_, Result<ToolAnswer, ToolError>> {
         Box::pin(read(&self.link, self.reading, arguments))
     }
 
@@ -182,7 +188,10 @@ async fn answered(
                 for prompt in page.prompts {
                     let arguments = json!(prompt.arguments.unwrap_or_default());
                     let about = prompt.description.unwrap_or_default();
-                    answer::line(&mut answer.text, &format!("{}: {about} {arguments}", prompt.name));
+                    answer::line(
+                        &mut answer.text,
+                        &format!("{}: {about} {arguments}", prompt.name),
+                    );
                 }
                 cursor = page.next_cursor;
                 if cursor.is_none() || count >= ENTRIES_MAX {

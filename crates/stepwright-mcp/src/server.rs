@@ -35,10 +35,11 @@ pub const SERVER_NAME_BYTES_MAX: usize = 32;
 /// ```
 /// use stepwright_agent::Agent;
 /// use stepwright_mcp::McpServer;
-/// let files = McpServer::command("files", "npx", ["-y", "@modelcontextprotocol/server-filesystem", "."]);
+/// let args = ["-y", "@modelcontextprotocol/server-filesystem", "."];
+/// let files = McpServer::command("files", "npx", args);
 /// let reader = Agent::builder("Reader")
 ///     .model("offline")?
-///     .tool(files.clone().tools(["read_*", "list_directory"]))
+///     .tool(files.clone().only(["read_*", "list_directory"]))
 ///     .build()?;
 /// let writer = Agent::builder("Writer")
 ///     .model("offline")?
@@ -154,7 +155,7 @@ impl McpServer {
     /// Gives the agent only these tools, by their names on the server. `*` stands for any
     /// characters.
     #[must_use]
-    pub fn tools<T: Into<String>>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
+    pub fn only<T: Into<String>>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
         self.settings.only = Some(tools.into_iter().map(Into::into).collect());
         self
     }
@@ -273,9 +274,7 @@ impl McpServer {
                 let texts = std::iter::once(&command.program).chain(&command.args);
                 let mut texts = texts.chain(command.env.iter().map(|it| &it.value));
                 let has_nul = texts.any(|text| text.contains('\0'));
-                let is_name = |name: &str| {
-                    !name.is_empty() && !name.contains(['=', '\0'])
-                };
+                let is_name = |name: &str| !name.is_empty() && !name.contains(['=', '\0']);
                 let wrong = command.env.iter().find(|it| !is_name(&it.name));
                 match wrong {
                     _ if has_nul => Some("its command contains a NUL byte".to_owned()),
@@ -347,9 +346,8 @@ impl McpServer {
             description: about.to_owned(),
             parameters: parameters(&tool.input_schema),
         };
-        let hint = |get: fn(&ToolAnnotations) -> Option<bool>| {
-            tool.annotations.as_ref().and_then(get)
-        };
+        let hint =
+            |get: fn(&ToolAnnotations) -> Option<bool>| tool.annotations.as_ref().and_then(get);
         let effect = if hint(|it| it.read_only_hint) == Some(true) {
             ToolEffect::ReadOnly
         } else if hint(|it| it.idempotent_hint) == Some(true) {

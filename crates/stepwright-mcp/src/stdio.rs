@@ -88,7 +88,8 @@ pub(crate) async fn start(
     name: &str,
     command: &Command,
 ) -> Result<(Process, ChildStdout, ChildStdin), String> {
-    let failed = |error: std::io::Error| format!("`{}` cannot be started: {error}", command.program);
+    let failed =
+        |error: std::io::Error| format!("`{}` cannot be started: {error}", command.program);
     #[cfg(unix)]
     let mut process = stepwright_process::gated(&command.program, &command.args);
     #[cfg(not(unix))]
@@ -110,7 +111,8 @@ pub(crate) async fn start(
         .kill_on_drop(true);
     let mut child = process.spawn().map_err(failed)?;
     #[cfg(unix)]
-    let group = stepwright_process::Group::watched(child.id().unwrap_or_default()).map_err(failed)?;
+    let group =
+        stepwright_process::Group::watched(child.id().unwrap_or_default()).map_err(failed)?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -141,7 +143,9 @@ async fn supervise<G: Send + 'static>(
         () = stop.cancelled() => tokio::time::timeout(GRACE, child.wait()).await.ok(),
     };
     match ended {
-        Some(Ok(status)) => tracing::debug!(target: "stepwright", server = name, %status, "the MCP server ended"),
+        Some(Ok(status)) => {
+            tracing::debug!(target: "stepwright", server = name, %status, "the MCP server ended")
+        }
         _ => tracing::debug!(target: "stepwright", server = name, "the MCP server is killed"),
     }
     // This waits for the process that watches the group.

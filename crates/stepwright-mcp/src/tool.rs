@@ -168,7 +168,10 @@ impl McpTool {
                     return Err(ToolError::Arguments(error.message.into_owned()));
                 }
                 Ended::Refused(error) => {
-                    return Err(ToolError::Failed(format!("the server refused: {}", error.message)));
+                    return Err(ToolError::Failed(format!(
+                        "the server refused: {}",
+                        error.message
+                    )));
                 }
                 Ended::NotSent(why) => {
                     let server = &self.link.name;
@@ -316,7 +319,8 @@ impl McpTool {
                 self.spec.name
             )));
         }
-        tracing::warn!(target: "stepwright", server = &**server, tool = self.raw, "a call was lost: {why}");
+        let (server, tool) = (&**server, &*self.raw);
+        tracing::warn!(target: "stepwright", server, tool, "a call was lost: {why}");
         let why = why.to_owned();
         let noted = cx.once(&self.lost_key(*nth), async { Ok::<_, StepError>(why) });
         noted.await.map_err(ToolError::Fatal)?;

@@ -2,10 +2,29 @@
 
 use http::{HeaderName, HeaderValue};
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::common::client_side_sse::SseRetryPolicy;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 use stepwright_core::permission::{Address, Effect};
 use stepwright_http::reqwest::{Client, Url};
+
+/// The number of times that a broken stream of answers is connected again. Where the server keeps
+/// what it sent, nothing is lost; otherwise the calls are.
+const RECONNECTS: usize = 5;
+
+/// The delay before the first of them. It doubles each time.
+const RECONNECT_DELAY: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+struct Reconnects;
+
+impl SseRetryPolicy for Reconnects {
+    fn retry(&self, times: usize) -> Option<Duration> {
+        (times < RECONNECTS).then(|| RECONNECT_DELAY * (1 << times.min(RECONNECTS)))
+    }
+}
 
 /// An address that is a server.
 #[derive(Clone, PartialEq)]
@@ -58,7 +77,9 @@ impl Endpoint {
                 return Some(format!("`{name}` cannot name a header"));
             }
             if HeaderValue::try_from(value.as_str()).is_err() {
-                return Some(format!("the value of the header `{name}` has a character that a header cannot have"));
+                return Some(format!(
+                    "the value of the header `{name}` has a character that a header cannot have"
+                ));
             }
         }
         None
@@ -91,10 +112,11 @@ impl Endpoint {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        let config = StreamableHttpClientTransportConfig::with_uri(self.url.clone())
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.url.clone())
             .custom_headers(headers)
             // A request that an expired session refused has done nothing.
             .reinit_on_expired_session(true);
+        config.retry_config = Arc::new(Reconnects);
         Ok(StreamableHttpClientTransport::with_client(client, config))
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Mcp {
     /// Can be given several times
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     pub(crate) allow_origin: Vec<String>,
-    /// Add tools that answer, retry, fork and cancel runs; without it, tools only list and show them
+    /// Add tools that answer, retry, fork and cancel runs; without it, they only list and show them
     #[arg(long)]
     pub(crate) operate: bool,
     /// The model of all agents as `provider:model`; overrides the files

@@ -21,6 +21,7 @@ mod interrupting;
 mod keeping;
 mod kills;
 mod looking;
+mod mcp;
 mod options;
 mod output;
 mod ownership;

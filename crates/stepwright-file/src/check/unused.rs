@@ -76,7 +76,8 @@ impl<'a> Checker<'a, '_> {
             let name = &server.name;
             if !server.is_used() && !server.is_imported() {
                 let message = format!("no agent uses the MCP server `{}`", name.text);
-                let help = format!("list it among the tools of an agent: `tools: [mcp:{}]`", name.text);
+                let help =
+                    format!("list it among the tools of an agent: `tools: [mcp:{}]`", name.text);
                 self.warn(name.span, message, &help);
             }
         }

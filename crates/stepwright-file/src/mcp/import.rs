@@ -40,7 +40,10 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
-        servers.iter().filter_map(|(name, server)| self.imported(&word, &shown, name, server)).collect()
+        servers
+            .iter()
+            .filter_map(|(name, server)| self.imported(&word, &shown, name, server))
+            .collect()
     }
 
     fn mcp_refuse(&mut self, file: &Word, why: &str, help: Option<&str>) {
@@ -128,7 +131,8 @@ impl Reader<'_> {
             } else if secrets && self.declared.secret_named().contains(&name) {
                 "secrets"
             } else {
-                let why = format!("it uses the variable `{name}`, which this file does not declare");
+                let why =
+                    format!("it uses the variable `{name}`, which this file does not declare");
                 let help = "list it under `secrets:`, or under `env:` if it is no secret; only \
                             `env` and `headers` of a server can have secrets";
                 self.mcp_refuse(file, &why, Some(help));

@@ -100,7 +100,8 @@ impl Reader<'_> {
 
     fn mcp_recipe(&mut self, node: &Node, fields: &mut Fields<'_>) -> Option<Recipe> {
         let (command, url) = (fields.take("command"), fields.take("url"));
-        let (args, env, headers) = (fields.take("args"), fields.take("env"), fields.take("headers"));
+        let (args, env, headers) =
+            (fields.take("args"), fields.take("env"), fields.take("headers"));
         let unfit = |reader: &mut Self, taken: Option<(&Key, &Node)>, what: &str| {
             if let Some((key, _)) = taken {
                 let message = format!("an MCP server with `{what}` has no `{}`", key.name);
@@ -118,7 +119,8 @@ impl Reader<'_> {
                 }
                 let program = self.mcp_text(command, "command", false);
                 let list = args.and_then(|(_, node)| self.list(node, "args")).unwrap_or_default();
-                let args = list.iter().filter_map(|one| self.mcp_text(one, "args", false)).collect();
+                let args =
+                    list.iter().filter_map(|one| self.mcp_text(one, "args", false)).collect();
                 let env = env.map(|(_, node)| self.mcp_pairs(node, "env")).unwrap_or_default();
                 let program = program?;
                 if program.template.text().trim().is_empty() {
@@ -135,9 +137,8 @@ impl Reader<'_> {
                     headers.map(|(_, node)| self.mcp_pairs(node, "headers")).unwrap_or_default();
                 let text = text?;
                 let written = text.template.text();
-                let is_address = |text: &str| {
-                    text.starts_with("http://") || text.starts_with("https://")
-                };
+                let is_address =
+                    |text: &str| text.starts_with("http://") || text.starts_with("https://");
                 if !text.has_expressions() && !is_address(written) {
                     let message = format!("`{written}` is not an address");
                     self.push(self.mistake(url.span, message).help("write `https://…`"));

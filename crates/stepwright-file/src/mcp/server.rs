@@ -17,7 +17,7 @@ impl ServerTools {
 
 fn chosen(mut server: McpServer, choice: &Choice) -> McpServer {
     if let Some(tools) = &choice.tools {
-        server = server.tools(tools);
+        server = server.only(tools);
     }
     if let Some(prefix) = &choice.prefix {
         server = server.prefix(prefix);
@@ -33,7 +33,8 @@ impl Declaration {
                 let args = args.iter().map(rendered);
                 let mut server = McpServer::command(name, rendered(program), args);
                 for (name, value) in env {
-                    let has_secret = value.template.references().iter().any(|it| it.root == "secrets");
+                    let has_secret =
+                        value.template.references().iter().any(|it| it.root == "secrets");
                     server = if has_secret {
                         server.secret_env(name, rendered(value))
                     } else {
@@ -50,9 +51,9 @@ impl Declaration {
             }
             Recipe::Url { url, headers } => {
                 let server = McpServer::url(name, rendered(url));
-                headers.iter().fold(server, |server, (name, value)| {
-                    server.header(name, rendered(value))
-                })
+                headers
+                    .iter()
+                    .fold(server, |server, (name, value)| server.header(name, rendered(value)))
             }
         };
         let server = chosen(server, &self.choice).answer_questions(self.answers_questions);

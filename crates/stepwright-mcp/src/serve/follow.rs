@@ -248,8 +248,7 @@ fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
     };
     let text = format!("The run `{run}` waits for an answer: {}\n{how}", asked.join("; "));
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content =
-        Some(json!({"run": run, "status": "paused", "requests": requests}));
+    result.structured_content = Some(json!({"run": run, "status": "paused", "requests": requests}));
     result
 }
 

@@ -133,7 +133,10 @@ pub(super) async fn serve(
         connections.spawn(async move {
             let answer = service_fn(move |request: Request<Incoming>| {
                 let (service, token) = (service.clone(), token.clone());
-                async move { Ok::<_, Infallible>(answered(&service, token.as_deref(), request).await) }
+                async move {
+                    let answer = answered(&service, token.as_deref(), request).await;
+                    Ok::<_, Infallible>(answer)
+                }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())

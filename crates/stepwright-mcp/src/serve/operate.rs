@@ -24,7 +24,11 @@ pub(super) fn tools(operates: bool) -> Vec<Tool> {
     let run = || json!({"type": "string", "description": "The id of the run."});
     let reading = ToolAnnotations::new().read_only(true).open_world(false);
     let acting = ToolAnnotations::new().read_only(false).destructive(false).open_world(false);
-    let tool = |name: &'static str, about: &'static str, properties: Value, required: Value, hints: &ToolAnnotations| {
+    let tool = |name: &'static str,
+                about: &'static str,
+                properties: Value,
+                required: Value,
+                hints: &ToolAnnotations| {
         let schema = json!({"type": "object", "properties": properties, "required": required});
         let schema = schema.as_object().cloned().unwrap_or_default();
         Tool::new(name, about, Arc::new(schema)).with_annotations(hints.clone())
@@ -127,13 +131,10 @@ pub(super) async fn call(
     Some(Ok(result.unwrap_or_else(|error| failed(told(&error))).into()))
 }
 
-async fn listed(
-    runs: &Runs,
-    status: &str,
-    limit: Option<&Value>,
-) -> Result<CallToolResult, Error> {
+async fn listed(runs: &Runs, status: &str, limit: Option<&Value>) -> Result<CallToolResult, Error> {
     let limit = limit.and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-    let mut filter = RunFilter { limit: limit.unwrap_or(RUNS).clamp(1, RUNS_MAX), ..<_>::default() };
+    let mut filter =
+        RunFilter { limit: limit.unwrap_or(RUNS).clamp(1, RUNS_MAX), ..<_>::default() };
     if !status.is_empty() {
         let status: RunStatus = serde_json::from_value(json!(status))
             .map_err(|_| Error::usage(format!("there is no status `{status}`")))?;
@@ -190,7 +191,8 @@ async fn driven(
         let output = runs.get(&id).await?;
         let of_run = |served: &&Served| *served.workflow.id() == output.workflow_id;
         let served = shared.served.iter().find(of_run).ok_or_else(|| {
-            let what = format!("run `{run}` is one of `{}`, which is not served here", output.workflow_id);
+            let what =
+                format!("run `{run}` is one of `{}`, which is not served here", output.workflow_id);
             Error::usage(what)
         })?;
         let handle = match name {

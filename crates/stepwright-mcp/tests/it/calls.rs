@@ -1,6 +1,8 @@
 //! Tools of a server as tools of an agent.
 
-use crate::support::{EventsOf as _, Faulty, called, ended, outcomes, program, with_text, workflow};
+use crate::support::{
+    EventsOf as _, Faulty, called, ended, outcomes, program, with_text, workflow,
+};
 use serde_json::json;
 use std::collections::BTreeSet;
 use stepwright_agent::{Agent, AgentBuilder, FunctionTool};
@@ -66,7 +68,11 @@ async fn results_have_structure_resources_and_images() {
     // The model sees it after the results.
     let last = model.requests().remove(1).messages.pop().unwrap();
     let Message::User { parts } = last else { panic!("{last:?}") };
-    assert!(parts.iter().any(|part| matches!(part, Part::Media { media } if media.kind == MediaKind::Image)));
+    assert!(
+        parts
+            .iter()
+            .any(|part| matches!(part, Part::Media { media } if media.kind == MediaKind::Image))
+    );
 }
 
 #[tokio::test]
@@ -116,13 +122,13 @@ async fn filters_and_prefixes_choose_the_tools_and_their_names() {
     let faulty = Faulty::new("");
     let all = tools_of(&faulty.server).await.unwrap();
     assert!(all.len() > 10 && all.iter().all(|name| name.starts_with("it__")));
-    let few = faulty.server.clone().tools(["e*", "write"]).exclude(["env"]).prefix("x");
+    let few = faulty.server.clone().only(["e*", "write"]).exclude(["env"]).prefix("x");
     assert_eq!(tools_of(&few).await.unwrap(), ["x__echo", "x__write"]);
-    let bare = faulty.server.clone().tools(["echo"]).prefix("");
+    let bare = faulty.server.clone().only(["echo"]).prefix("");
     assert_eq!(tools_of(&bare).await.unwrap(), ["echo"]);
-    let with = faulty.server.clone().tools(["echo"]).resources();
+    let with = faulty.server.clone().only(["echo"]).resources();
     assert_eq!(tools_of(&with).await.unwrap().len(), 5);
-    let error = tools_of(&faulty.server.clone().tools(["ehco"])).await.unwrap_err();
+    let error = tools_of(&faulty.server.clone().only(["ehco"])).await.unwrap_err();
     assert_eq!(error.data.id, Some(ErrorId::MCP_TOOLS_INVALID));
     assert!(error.data.message.contains("`tools` names `ehco`, but the server has `echo`"));
 }
@@ -167,7 +173,10 @@ async fn mistakes_in_settings_are_found_when_the_agent_is_built() {
         (McpServer::command("a", "x", [""; 0]).prefix("a/b"), "`prefix` of MCP server `a`"),
         (McpServer::url("a", "ftp://example.org"), "not an address"),
         (McpServer::url("a", "https://example.org").header("a b", "c"), "cannot name a header"),
-        (McpServer::url("a", "https://example.org").timeout(std::time::Duration::ZERO), "`timeout`"),
+        (
+            McpServer::url("a", "https://example.org").timeout(std::time::Duration::ZERO),
+            "`timeout`",
+        ),
     ] {
         let message = built(server);
         assert!(message.contains(told), "{message}");
@@ -183,7 +192,7 @@ async fn the_definition_of_a_server_is_part_of_the_digest() {
     for other in [
         McpServer::command("files", "serve", ["/"]),
         server().env("ROOT", "/"),
-        server().tools(["read"]),
+        server().only(["read"]),
         server().exclude(["write"]),
         server().prefix("fs"),
         server().confirm(["write"]),
@@ -249,7 +258,8 @@ async fn tools_of_programs_and_of_servers_go_together() {
         Reply::call("it__echo", with_text("a")).and_call("shout", with_text("b")),
         Reply::text("Done."),
     ]);
-    let shout = FunctionTool::new("shout", "Shouts.", |args: Text| async move { args.text.to_uppercase() });
+    let shout =
+        FunctionTool::new("shout", "Shouts.", |args: Text| async move { args.text.to_uppercase() });
     let agent = Agent::builder("a").model(model).unwrap().tool(faulty.server.clone()).tool(shout);
     let workflow = Workflow::builder("W").step(agent.build().unwrap()).build().unwrap();
     let run = workflow.run("go").await.unwrap();

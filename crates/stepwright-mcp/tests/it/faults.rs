@@ -110,6 +110,16 @@ async fn a_server_that_does_not_start_fails_the_step_with_what_it_said() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_slow_to_start_is_waited_for() {
+    for mode in ["slow", "slow modern"] {
+        let faulty = Faulty::new(mode);
+        let outcome = called(faulty.server.clone(), "it__echo", with_text("here")).await;
+        assert_eq!(outcome.text, "here", "{mode}");
+        assert_eq!(faulty.log(), ["started"], "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_does_not_answer_fails_the_step() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/mcp?key=hunter2", listener.local_addr().unwrap());

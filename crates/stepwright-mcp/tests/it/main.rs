@@ -2,5 +2,7 @@
 
 mod calls;
 mod faults;
+mod others;
+mod places;
 mod questions;
 mod support;

@@ -53,7 +53,8 @@ fn tools(mode: &str) -> Value {
 }
 
 fn png() -> &'static str {
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E\
+     rkJggg=="
 }
 
 fn form() -> Value {
@@ -97,7 +98,8 @@ fn call(id: &Value, params: &Value, mode: &str, asked: &mut Vec<Value>) {
         "slow" => {
             for nth in 1..=3 {
                 send(&json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {
-                    "progressToken": token, "progress": nth, "total": 4, "message": format!("part {nth}"),
+                    "progressToken": token, "progress": nth, "total": 4,
+                    "message": format!("part {nth}"),
                 }}));
             }
             answer(id, text("slow and steady"));
@@ -111,7 +113,13 @@ fn call(id: &Value, params: &Value, mode: &str, asked: &mut Vec<Value>) {
         }
         "wrong" => {
             log("wrong");
-            answer(id, json!({"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}));
+            answer(
+                id,
+                json!({
+                    "protocolVersion": "2025-11-25", "capabilities": {},
+                    "serverInfo": {"name": "x", "version": "1"},
+                }),
+            );
         }
         name @ ("write" | "put") => {
             log(&format!("{name} {argument}"));
@@ -131,7 +139,9 @@ fn call(id: &Value, params: &Value, mode: &str, asked: &mut Vec<Value>) {
                     json!({
                         "resultType": "input_required",
                         "requestState": format!("sealed {argument}"),
-                        "inputRequests": {"colour": {"method": "elicitation/create", "params": form()}},
+                        "inputRequests": {
+                            "colour": {"method": "elicitation/create", "params": form()},
+                        },
                     }),
                 ),
                 given => {
@@ -158,6 +168,14 @@ fn main() {
         eprintln!("no licence found");
         std::process::exit(1);
     }
+    let mode = match mode.strip_prefix("slow") {
+        Some(mode) => {
+            // Longer than the SDK waits for an answer to its first request.
+            std::thread::sleep(std::time::Duration::from_secs(11));
+            mode.trim().to_owned()
+        }
+        None => mode,
+    };
     log("started");
     let mut asked = Vec::new();
     for line in std::io::stdin().lock().lines() {
@@ -169,9 +187,14 @@ fn main() {
                 json!({
                     "resultType": "complete", "supportedVersions": ["2026-07-28"],
                     "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private",
-                    "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "faulty", "version": "1"}},
+                    "_meta": {
+                        "io.modelcontextprotocol/serverInfo": {"name": "faulty", "version": "1"},
+                    },
                 }),
             ),
+            Some("initialize") if mode == "modern" => {
+                refuse(id, -32022, "there is no handshake here");
+            }
             Some("initialize") => answer(
                 id,
                 json!({
@@ -193,10 +216,15 @@ fn main() {
             Some(_) if id.is_null() => {}
             Some(method) => refuse(id, -32601, &format!("unknown method {method}")),
             None => {
-                let Some(nth) = id.as_str().and_then(|id| id.strip_prefix("ask-")) else { continue };
+                let Some(nth) = id.as_str().and_then(|id| id.strip_prefix("ask-")) else {
+                    continue;
+                };
                 let asker = &asked[nth.parse::<usize>().unwrap()];
                 let result = &message["result"];
-                answer(asker, text(&format!("{}: {}", result["action"], result["content"]["colour"])));
+                answer(
+                    asker,
+                    text(&format!("{}: {}", result["action"], result["content"]["colour"])),
+                );
             }
         }
     }
