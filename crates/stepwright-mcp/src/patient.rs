@@ -26,13 +26,15 @@ pub(crate) struct Patient<T> {
     asked: Option<RequestId>,
     /// The handshake, with the moment at which it is sent anyway.
     held: Option<(TxJsonRpcMessage<RoleClient>, RequestId, Instant)>,
+    /// The request for the protocol, if the handshake began without its answer.
+    given_up: Option<RequestId>,
     /// `true` if the server has no handshake, so that its end is not sent either.
     is_modern: bool,
 }
 
 impl<T> Patient<T> {
     pub(crate) fn new(inner: T) -> Self {
-        Self { inner, asked: None, held: None, is_modern: false }
+        Self { inner, asked: None, held: None, given_up: None, is_modern: false }
     }
 }
 
@@ -74,6 +76,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
                 Some((_, _, until)) => match timeout_at(*until, self.inner.receive()).await {
                     Ok(message) => message?,
                     Err(_) => {
+                        self.given_up = self.asked.take();
                         self.begin_handshake().await?;
                         continue;
                     }
@@ -84,11 +87,15 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
                 JsonRpcMessage::Error(error) => error.id.as_ref(),
                 _ => None,
             };
+            if id.is_some() && id == self.given_up.as_ref() {
+                self.given_up = None;
+                continue;
+            }
             if id.is_none() || id != self.asked.as_ref() {
                 return Some(message);
             }
             let Some((_, handshake, _)) = &self.held else {
-                // In time, or so late that the handshake is over.
+                // In time.
                 self.asked = None;
                 return Some(message);
             };

@@ -46,8 +46,7 @@ super::entry::catalogue! {
     TEMPLATE_FAILED = 611, "a template failed";
 
     /// An MCP server of an agent cannot be used: its command cannot be started, its address cannot
-    /// be reached, or it does not speak the protocol. The message has what the server said, and
-    /// `--log debug` shows its stderr.
+    /// be reached, or it does not speak the protocol. The message has what the server said.
     MCP_UNAVAILABLE = 612, "an MCP server cannot be used";
 
     /// The settings of an MCP server do not match the tools that it has: a filter names a tool that

@@ -6,7 +6,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_agent::Agent;
-use stepwright_core::store::{Append, RunStore as _};
+use stepwright_core::journal::Append;
+use stepwright_core::store::RunStore as _;
 use stepwright_core::{
     Answer, Event, EventKind, Memory, RunId, RunOutput, RunStatus, StepContext, StepError,
     StepInput,
