@@ -393,8 +393,9 @@ impl ToolSource for McpServer {
         });
         let all = Fingerprint::default().with(format!("mcp {name}"), settings.to_string());
         match &self.link.recipe {
-            Recipe::Command(Command { program, args, env, pass_env, dir: _ }) => {
-                let line = json!({"command": program, "args": args, "pass_env": pass_env});
+            // Where it starts, and what it may read, are matters of the machine.
+            Recipe::Command(Command { program, args, env, pass_env: _, dir: _ }) => {
+                let line = json!({"command": program, "args": args});
                 let all = all.with(format!("command of mcp {name}"), line.to_string());
                 env.iter().fold(all, |all, Variable { name: variable, value, is_secret }| {
                     let what = format!("{variable} of mcp {name}");

@@ -24,6 +24,7 @@ pub(crate) struct Declaration {
 }
 
 #[derive(Debug)]
+#[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "read to find mistakes"))]
 pub(crate) enum Recipe {
     Command { program: Text, args: Vec<Text>, env: Vec<(String, Text)> },
     Url { url: Text, headers: Vec<(String, Text)> },
@@ -31,6 +32,7 @@ pub(crate) enum Recipe {
 
 /// The choice of tools, of a server or of an agent.
 #[derive(Debug, Default)]
+#[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "read to find mistakes"))]
 pub(crate) struct Choice {
     pub(crate) tools: Option<Vec<String>>,
     pub(crate) exclude: Vec<String>,

@@ -197,3 +197,11 @@ async fn a_file_confirms_and_excludes_tools() {
     assert_eq!(paused.status, RunStatus::Paused);
     assert!(!dir.path().join("calls.txt").exists());
 }
+
+#[test]
+fn the_example_is_a_workflow() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/time-zones.yaml");
+    let definition = Definition::read(example, &trusted()).unwrap();
+    assert!(definition.warnings().is_empty());
+    definition.builder().unwrap().build().unwrap();
+}

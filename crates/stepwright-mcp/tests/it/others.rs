@@ -182,3 +182,25 @@ async fn the_git_server() {
     let told = called(server, "git__git_status", json!({ "repo_path": path })).await;
     assert!(told.text.contains("new.txt"), "{told:?}");
 }
+
+#[tokio::test]
+async fn the_fetch_server() {
+    use std::io::{Read as _, Write as _};
+    let Some(home) = home() else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/page", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let page = "<html><body><h1>Fjords</h1><p>They are deep.</p></body></html>";
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n";
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{page}", page.len());
+        }
+    });
+    let fetch = program(&home, "python/bin/mcp-server-fetch");
+    let args = ["--ignore-robots-txt", "--allow-private-ips"];
+    let server = McpServer::command("fetch", fetch, args);
+    let told = called(server, "fetch__fetch", json!({ "url": address })).await;
+    assert!(told.text.contains("They are deep."), "{told:?}");
+}

@@ -4,14 +4,10 @@
 use crate::support::{Faulty, ended, resumed, with_text};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use stepwright_agent::Agent;
 use stepwright_core::journal::Append;
 use stepwright_core::store::RunStore as _;
-use stepwright_core::{
-    Answer, Event, EventKind, Memory, RunId, RunOutput, RunStatus, StepContext, StepError,
-    StepInput,
-};
+use stepwright_core::{Answer, Event, EventKind, Memory, RunId, RunOutput, RunStatus, StepInput};
 use stepwright_engine::{
     AnyStep, Condition, IntoStep as _, Loop, Map, Parallel, Router, Step, Steps, Workflow,
 };
@@ -177,26 +173,4 @@ async fn runs_are_cancelled_in_the_middle_of_a_call() {
         assert_eq!(faulty.logged("cancelled").await, begun.replace("hang", "cancelled"), "{place}");
         assert_eq!(ended(handle.wait()).await.status, RunStatus::Cancelled, "{place}");
     }
-}
-
-/// A branch that fails while the other one is in the middle of a call.
-#[tokio::test]
-async fn a_call_is_cancelled_when_another_branch_fails() {
-    let faulty = Arc::new(Faulty::new(""));
-    let store = Memory::default();
-    let begun = faulty.clone();
-    let fails = Step::new("fails", move |_: String, _: StepContext| {
-        let begun = begun.clone();
-        async move {
-            begun.logged("hang").await;
-            Err::<String, _>(StepError::terminal("no"))
-        }
-    });
-    let hangs =
-        Step::new("hangs", crate::support::agent(faulty.server.clone(), "it__hang", json!({})));
-    let both = Parallel::new("both").branch(fails).branch(hangs);
-    let workflow = Workflow::builder("W").step(both).store(store).build().unwrap();
-    let run = ended(workflow.run("in")).await;
-    assert_eq!(run.status, RunStatus::Error, "{run:?}");
-    faulty.logged("cancelled").await;
 }
