@@ -1,8 +1,8 @@
 //! Agents and their builder.
 
 use crate::definition::{
-    AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS,
-    TURNS_MAX,
+    AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX,
+    TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
 use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
@@ -27,9 +27,6 @@ use stepwright_core::{
 use stepwright_engine::{IntoInput, Run, Workflow};
 use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{Fallback, RetryPolicy, UnknownModel, model};
-
-/// The longest name of a tool, in bytes, that every provider accepts.
-pub const TOOL_NAME_BYTES_MAX: usize = 64;
 
 /// A model with instructions and tools. Cheap to clone and never changed by a run.
 ///

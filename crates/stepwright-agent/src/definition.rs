@@ -22,6 +22,9 @@ pub const TOOL_CONCURRENCY: usize = 8;
 /// The highest number of tool calls that run at once.
 pub const TOOL_CONCURRENCY_MAX: usize = 256;
 
+/// The longest name of a tool, in bytes, that every provider accepts.
+pub const TOOL_NAME_BYTES_MAX: usize = 64;
+
 /// The default timeout of one tool call.
 pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
 

@@ -45,9 +45,11 @@ mod toolkit;
 mod turn;
 
 pub use as_tool::AgentTool;
-pub use builder::{Agent, AgentBuilder, IntoModel, TOOL_NAME_BYTES_MAX};
+pub use builder::{Agent, AgentBuilder, IntoModel};
 pub use calls::{TOOL_CALLS_MAX, TOOL_MEDIA_BYTES_MAX, TOOL_TEXT_BYTES_MAX};
-pub use definition::{TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX};
+pub use definition::{
+    TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
+};
 pub use function::{FunctionTool, ToolFunction, ToolReply};
 pub use stepwright_core::Json;
 pub use stepwright_macros::tool;

@@ -1,7 +1,6 @@
 //! The tools of sources, which an execution of an agent gets when it begins.
 
-use crate::definition::AgentDefinition;
-use crate::{TOOL_NAME_BYTES_MAX, definition};
+use crate::definition::{AgentDefinition, TOOL_NAME_BYTES_MAX};
 use std::borrow::Cow;
 use stepwright_core::tool::{AnyTool, Tool as _, ToolSource as _};
 use stepwright_core::{ErrorCode, ErrorId, StepContext, StepError};
@@ -36,11 +35,7 @@ pub(crate) async fn with_tools<'a>(
     Ok(Cow::Owned(whole))
 }
 
-fn add(
-    agent: &mut definition::AgentDefinition,
-    source: &str,
-    tool: AnyTool,
-) -> Result<(), StepError> {
+fn add(agent: &mut AgentDefinition, source: &str, tool: AnyTool) -> Result<(), StepError> {
     let name = &tool.spec().name;
     if agent.tool(name).is_some() {
         let message = format!("`{source}` has a tool `{name}`, and the agent has another one");

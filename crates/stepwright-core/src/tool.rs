@@ -329,6 +329,22 @@ pub trait ToolSource: Send + Sync + 'static {
 }
 
 /// A type-erased source of tools that is cheap to clone. See [`ToolSource`].
+///
+/// ```
+/// # use stepwright_core::tool::AnyTool;
+/// # use stepwright_core::{BoxFuture, StepContext, StepError};
+/// use stepwright_core::tool::{AnyToolSource, ToolSource};
+/// # struct Empty(&'static str);
+/// # impl ToolSource for Empty {
+/// #     fn name(&self) -> &str { self.0 }
+/// #     fn tools(&self, _: StepContext) -> BoxFuture<'_, Result<Vec<AnyTool>, StepError>> {
+/// #         Box::pin(async { Ok(Vec::new()) })
+/// #     }
+/// # }
+/// # let (time, files) = (Empty("time"), Empty("files"));
+/// let sources = [AnyToolSource::new(time), AnyToolSource::new(files)];
+/// assert_eq!(sources.map(|source| source.name().to_owned()), ["time", "files"]);
+/// ```
 #[derive(Clone)]
 pub struct AnyToolSource(Arc<dyn ToolSource>);
 

@@ -1,19 +1,18 @@
-//! A call of a tool while it is under way.
+//! Carries out a call of a tool.
 
 use crate::connection::{Running, explained};
-use crate::elicit::Question;
+use crate::events::{CallEvent, Ended};
 use crate::link::Link;
+use crate::live::LiveCall;
 use crate::runtime::runtime;
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ElicitResult, ErrorData,
-    InputRequiredResult, ServerResult,
+    CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ServerResult,
 };
 use rmcp::service::{PeerRequestOptions, ServiceError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use stepwright_http::reqwest;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// The reason that a server gets for a cancelled call.
 const CANCELLED: &str = "the run was cancelled, or the call took too long";
@@ -21,68 +20,16 @@ const CANCELLED: &str = "the run was cancelled, or the call took too long";
 /// The number of times that the end of a call makes way for the messages ahead of it.
 const YIELDS: usize = 3;
 
-/// The progress of a call.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    pub(crate) progress: f64,
-    pub(crate) total: Option<f64>,
-    pub(crate) message: Option<String>,
-}
-
-/// An event of a call.
-#[derive(Debug)]
-pub(crate) enum CallEvent {
-    Progress(Progress),
-    Asks { question: Question, reply: oneshot::Sender<ElicitResult> },
-    Ended(Box<Ended>),
-}
-
-/// The end of a call.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    Answered(CallToolResult),
-    /// The server needs input, and then wants the call again.
-    InputRequired(InputRequiredResult),
-    /// The server refused the call.
-    Refused(ErrorData),
-    /// The call did not reach the server.
-    NotSent(String),
-    /// The call may have been done.
-    Unknown(String),
-}
-
-/// A call under way, which goes on if the run that made it is paused. Dropping it tells the server
-/// that the call is cancelled.
-#[derive(Debug)]
-pub(crate) struct LiveCall {
-    pub(crate) number: u64,
-    pub(crate) events: mpsc::UnboundedReceiver<CallEvent>,
-    /// The question that the paused run waits for.
-    pub(crate) open: Option<(Question, oneshot::Sender<ElicitResult>)>,
-    /// The number of questions so far.
-    pub(crate) questions: usize,
-    _cancel: DropGuard,
-}
-
-impl LiveCall {
-    /// Begins a call.
-    pub(crate) fn begin(link: &Arc<Link>, params: CallToolRequestParams) -> Self {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let (sender, events) = mpsc::unbounded_channel();
-        let cancel = CancellationToken::new();
-        let (link, stop) = (link.clone(), cancel.clone());
-        runtime().spawn(async move {
-            let ended = carried_out(&link, params, &sender, stop).await;
-            let _ = sender.send(CallEvent::Ended(Box::new(ended)));
-        });
-        Self {
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            events,
-            open: None,
-            questions: 0,
-            _cancel: cancel.drop_guard(),
-        }
-    }
+/// Begins a call.
+pub(crate) fn begin(link: &Arc<Link>, params: CallToolRequestParams) -> LiveCall {
+    let (sender, events) = mpsc::unbounded_channel();
+    let cancel = CancellationToken::new();
+    let (link, stop) = (link.clone(), cancel.clone());
+    runtime().spawn(async move {
+        let ended = carried_out(&link, params, &sender, stop).await;
+        let _ = sender.send(CallEvent::Ended(Box::new(ended)));
+    });
+    LiveCall::new(events, cancel)
 }
 
 async fn carried_out(

@@ -1,8 +1,8 @@
 //! One connection to a server.
 
 use crate::handler::{CallsUnderWay, Handler};
-use crate::link::Recipe;
 use crate::patient::Patient;
+use crate::recipe::Recipe;
 use crate::stdio::{self, Process};
 use rmcp::model::{PaginatedRequestParams, ProtocolVersion, Tool};
 use rmcp::service::{

@@ -1,7 +1,7 @@
 //! The messages of a server that are not answers: progress, questions, changed lists, logs.
 
-use crate::call::{CallEvent, Progress};
 use crate::elicit::Question;
+use crate::events::{CallEvent, Progress};
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
     ElicitationCapability, ErrorData, FormElicitationCapability, Implementation,

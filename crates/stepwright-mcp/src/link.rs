@@ -1,11 +1,10 @@
 //! The link to a server, which runs and agents share: it connects when it is needed first, and
 //! again when the connection has ended.
 
-use crate::call::LiveCall;
 use crate::connection::{Running, explained};
+use crate::live::LiveCall;
+use crate::recipe::Recipe;
 use crate::runtime::runtime;
-use crate::stdio::Command;
-use crate::web::Endpoint;
 use rmcp::model::Tool;
 use rmcp::service::ServiceError;
 use std::collections::HashMap;
@@ -28,13 +27,6 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// The number of attempts to list the tools. Listing changes nothing, so it is repeated.
 const LIST_ATTEMPTS: u32 = 3;
-
-/// The way to make a connection.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Recipe {
-    Command(Command),
-    Url(Endpoint),
-}
 
 #[derive(Debug)]
 pub(crate) struct Link {

@@ -6,8 +6,8 @@
 
 use futures_util::future::Either;
 use rmcp::model::{
-    ClientNotification, ClientRequest, InitializeResult, JsonRpcMessage, ProtocolVersion,
-    RequestId, ServerResult,
+    ClientNotification, ClientRequest, DiscoverResult, InitializeResult, JsonRpcMessage,
+    ProtocolVersion, RequestId, ServerResult,
 };
 use rmcp::service::{RoleClient, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -25,16 +25,32 @@ pub(crate) struct Patient<T> {
     /// The request for the protocol, until it is answered.
     asked: Option<RequestId>,
     /// The handshake, with the moment at which it is sent anyway.
-    held: Option<(TxJsonRpcMessage<RoleClient>, RequestId, Instant)>,
-    /// The request for the protocol, if the handshake began without its answer.
-    given_up: Option<RequestId>,
+    held: Option<(TxJsonRpcMessage<RoleClient>, Instant)>,
+    /// The request of the handshake, once the SDK waits for its answer.
+    handshake: Option<RequestId>,
+    /// A request whose answer is passed over.
+    passed_over: Option<RequestId>,
+    /// `true` if the SDK does not wait for the answer to the first request any more.
+    was_given_up: bool,
     /// `true` if the server has no handshake, so that its end is not sent either.
     is_modern: bool,
 }
 
 impl<T> Patient<T> {
     pub(crate) fn new(inner: T) -> Self {
-        Self { inner, asked: None, held: None, given_up: None, is_modern: false }
+        let (asked, held, handshake, passed_over) = (None, None, None, None);
+        Self { inner, asked, held, handshake, passed_over, was_given_up: false, is_modern: false }
+    }
+
+    /// Returns the answer to a handshake that the server does not have.
+    fn instead(&mut self, found: &DiscoverResult) -> Option<RxJsonRpcMessage<RoleClient>> {
+        let handshake = self.handshake.take()?;
+        // A handshake that was sent is refused.
+        self.passed_over = self.held.take().is_none().then(|| handshake.clone());
+        self.is_modern = true;
+        let mut result = InitializeResult::new(found.capabilities.clone());
+        result.protocol_version = ProtocolVersion::V_2026_07_28;
+        Some(JsonRpcMessage::response(ServerResult::InitializeResult(result), handshake))
     }
 }
 
@@ -49,8 +65,9 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
             JsonRpcMessage::Request(request) => match &request.request {
                 ClientRequest::DiscoverRequest(_) => self.asked = Some(request.id.clone()),
                 ClientRequest::InitializeRequest(_) if self.asked.is_some() => {
-                    let id = request.id.clone();
-                    self.held = Some((item, id, Instant::now() + HELD_BACK));
+                    self.handshake = Some(request.id.clone());
+                    self.was_given_up = true;
+                    self.held = Some((item, Instant::now() + HELD_BACK));
                     return Either::Left(ready(Ok(())));
                 }
                 _ => {}
@@ -73,10 +90,9 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
         loop {
             let message = match &self.held {
                 None => self.inner.receive().await?,
-                Some((_, _, until)) => match timeout_at(*until, self.inner.receive()).await {
+                Some((_, until)) => match timeout_at(*until, self.inner.receive()).await {
                     Ok(message) => message?,
                     Err(_) => {
-                        self.given_up = self.asked.take();
                         self.begin_handshake().await?;
                         continue;
                     }
@@ -87,28 +103,31 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
                 JsonRpcMessage::Error(error) => error.id.as_ref(),
                 _ => None,
             };
-            if id.is_some() && id == self.given_up.as_ref() {
-                self.given_up = None;
+            if id.is_none() {
+                return Some(message);
+            }
+            if id == self.passed_over.as_ref() {
+                self.passed_over = None;
                 continue;
             }
-            if id.is_none() || id != self.asked.as_ref() {
+            if id == self.handshake.as_ref() {
+                self.handshake = None;
+            }
+            if id != self.asked.as_ref() {
                 return Some(message);
             }
-            let Some((_, handshake, _)) = &self.held else {
-                // In time.
-                self.asked = None;
+            self.asked = None;
+            if self.handshake.is_none() {
+                // In time, or after the end of a handshake that did not wait for it.
+                if self.was_given_up {
+                    continue;
+                }
                 return Some(message);
-            };
+            }
             if let JsonRpcMessage::Response(response) = &message
                 && let ServerResult::DiscoverResult(found) = &response.result
             {
-                // The answer to the handshake of a server that has none.
-                let mut result = InitializeResult::new(found.capabilities.clone());
-                result.protocol_version = ProtocolVersion::V_2026_07_28;
-                let result = ServerResult::InitializeResult(result);
-                let answer = JsonRpcMessage::response(result, handshake.clone());
-                (self.asked, self.held, self.is_modern) = (None, None, true);
-                return Some(answer);
+                return self.instead(found);
             }
             self.begin_handshake().await?;
         }
@@ -120,9 +139,11 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
 }
 
 impl<T: Transport<RoleClient>> Patient<T> {
+    /// Sends the handshake, unless it has been sent.
     async fn begin_handshake(&mut self) -> Option<()> {
-        self.asked = None;
-        let (handshake, _, _) = self.held.take()?;
-        self.inner.send(handshake).await.ok()
+        match self.held.take() {
+            Some((handshake, _)) => self.inner.send(handshake).await.ok(),
+            None => Some(()),
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! A server as users name it.
 
 use crate::connection::TOOLS_MAX;
-use crate::link::{Link, Recipe};
+use crate::link::Link;
 use crate::names::visible;
 use crate::read::{self, Reading};
+use crate::recipe::Recipe;
 use crate::settings::Settings;
 use crate::stdio::{Command, Variable};
 use crate::tool::McpTool;

@@ -1,9 +1,11 @@
 //! A tool of a server as a tool of an agent.
 
 use crate::answer;
-use crate::call::{CallEvent, Ended, LiveCall, Progress};
+use crate::call;
 use crate::elicit::Question;
+use crate::events::{CallEvent, Ended, Progress};
 use crate::link::Link;
+use crate::live::LiveCall;
 use rmcp::model::{CallToolRequestParams, ElicitResult, ErrorCode, InputRequest, InputRequests};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -155,11 +157,11 @@ impl McpTool {
             round += 1;
         }
         loop {
-            let call = match live.take() {
+            let under_way = match live.take() {
                 Some(live) => live,
-                None => LiveCall::begin(&self.link, params.clone()),
+                None => call::begin(&self.link, params.clone()),
             };
-            match self.watch(call, &cx).await? {
+            match self.watch(under_way, &cx).await? {
                 Ended::Answered(result) if result.is_error == Some(true) => {
                     return Err(ToolError::Failed(said(answer::of_result(result).text)));
                 }

@@ -1,7 +1,7 @@
 //! A call of a workflow: follows its run until it ends or waits.
 
 use super::ask;
-use super::handler::{Served, Shared, failed};
+use super::shared::{Served, Shared, failed};
 use futures_util::StreamExt as _;
 use rmcp::model::{
     CallToolResponse, CallToolResult, ContentBlock, ElicitRequest, ElicitResult, ErrorData,

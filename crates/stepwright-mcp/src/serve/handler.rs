@@ -1,46 +1,16 @@
 //! The answers to the requests of clients.
 
+use super::shared::Shared;
 use super::{follow, operate};
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
-    Implementation, ListToolsResult, PaginatedRequestParams, RequestStateCodec, ServerCapabilities,
-    ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::{RequestContext, RoleServer};
-use serde_json::{Map, Value};
-use std::fmt;
+use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::Content;
-use stepwright_engine::{Runs, Workflow};
-
-/// A workflow that is a tool.
-#[derive(Clone, Debug)]
-pub(super) struct Served {
-    pub(super) tool: Tool,
-    pub(super) workflow: Workflow,
-    /// `true` if the arguments are the input. Otherwise that is their `message`.
-    pub(super) takes_object: bool,
-    /// The metadata of its runs.
-    pub(super) metadata: Map<String, Value>,
-}
-
-/// What all clients share.
-pub(super) struct Shared {
-    pub(super) served: Vec<Served>,
-    pub(super) tools: Vec<Tool>,
-    pub(super) runs: Option<Runs>,
-    pub(super) operates: bool,
-    pub(super) user: Option<String>,
-    pub(super) session: Option<String>,
-    pub(super) codec: RequestStateCodec,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("served", &self.served).finish_non_exhaustive()
-    }
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Handler(pub(super) Arc<Shared>);
@@ -92,20 +62,4 @@ impl ServerHandler for Handler {
         }
         Err(ErrorData::invalid_params(format!("there is no tool `{}`", request.name), None))
     }
-}
-
-/// Returns a result that the model of the client reads as a failure.
-pub(super) fn failed(text: impl Into<String>) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(text)])
-}
-
-/// Returns a result with a value, as text and as structured content.
-pub(super) fn value(value: Value) -> CallToolResult {
-    let text = format!("{value:#}");
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    // Earlier protocols have objects alone.
-    if value.is_object() {
-        result.structured_content = Some(value);
-    }
-    result
 }

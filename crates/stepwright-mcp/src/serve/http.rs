@@ -1,6 +1,7 @@
 //! The server over streamable HTTP.
 
-use super::handler::{Handler, Shared};
+use super::handler::Handler;
+use super::shared::Shared;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};

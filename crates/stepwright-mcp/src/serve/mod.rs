@@ -6,6 +6,7 @@ mod handler;
 mod http;
 mod operate;
 mod service;
+mod shared;
 
 pub use http::{HttpOptions, REQUEST_BYTES_MAX};
 pub use service::McpService;

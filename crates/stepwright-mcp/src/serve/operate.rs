@@ -2,7 +2,7 @@
 
 use super::ask;
 use super::follow::{continued, followed, told};
-use super::handler::{Served, Shared, failed, value};
+use super::shared::{Served, Shared, failed, value};
 use futures_util::StreamExt as _;
 use rmcp::model::{CallToolResponse, CallToolResult, ErrorData, Tool, ToolAnnotations};
 use rmcp::service::{RequestContext, RoleServer};

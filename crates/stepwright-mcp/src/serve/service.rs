@@ -1,8 +1,9 @@
 //! The definition of a server.
 
-use super::handler::{Handler, Served, Shared};
+use super::handler::Handler;
 use super::http::{self, HttpOptions};
 use super::operate;
+use super::shared::{Served, Shared};
 use rmcp::model::{RequestStateCodec, Tool};
 use rmcp::service::ServiceExt as _;
 use rmcp::transport::async_rw::AsyncRwTransport;
