@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Each version of the lists has a folder of its own, so that an old installation is never used.
-hash="$(cat scripts/mcp/requirements.txt scripts/mcp/package-lock.json | git hash-object --stdin | cut -c1-12)"
+lists="$(cat scripts/mcp/requirements.txt scripts/mcp/package-lock.json)"
+hash="$(git hash-object --stdin <<<"$lists" | cut -c1-12)"
 home="$PWD/target/test-servers/mcp-$hash"
 
 if [ ! -e "$home/installed" ]; then

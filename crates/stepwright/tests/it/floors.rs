@@ -55,7 +55,8 @@ const CLIENTS: [&str; 8] = [
     "tungstenite",
 ];
 
-/// Crates that may have it: the client, and models, MCP, tools and files with `http_get`, which use it.
+/// Crates that may have it: the client, and models, MCP, tools and files with `http_get`, which use
+/// it.
 const SPEAKERS: [&str; 5] = [
     "stepwright-http",
     "stepwright-models",
