@@ -86,6 +86,20 @@ need_litellm() {
     export STEPWRIGHT_TEST_LITELLM
 }
 
+# MCP programs that are not ours, for the tests of MCP: npm and Python install them.
+need_mcp() {
+    if ! command -v npm >/dev/null; then
+        if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+            give_up "Node is missing; install packages such as \`nodejs\` and \`npm\`"
+        fi
+        echo "No \`npm\` found; installing the packages \`nodejs\` and \`npm\`."
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm
+    fi
+    STEPWRIGHT_TEST_MCP="$(scripts/test-mcp.sh)"
+    export STEPWRIGHT_TEST_MCP
+}
+
 # Finds inputs that break the readers of untrusted bytes.
 need_cargo_fuzz() {
     if cargo fuzz --version >/dev/null 2>&1; then return; fi
@@ -105,6 +119,10 @@ cargo --version
 stage "a gateway for the tests"
 need_litellm
 echo "$STEPWRIGHT_TEST_LITELLM"
+
+stage "MCP programs for the tests"
+need_mcp
+echo "$STEPWRIGHT_TEST_MCP"
 
 stage "form"
 cargo fmt --all --check

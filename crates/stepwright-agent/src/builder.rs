@@ -1,8 +1,8 @@
 //! Agents and their builder.
 
 use crate::definition::{
-    AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS,
-    TURNS_MAX,
+    AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX,
+    TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
 use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
@@ -19,7 +19,7 @@ use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Message;
 use stepwright_core::model::{AnyModel, Model, ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::path::name_mistake;
-use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
+use stepwright_core::tool::{AnyTool, AnyToolSource, Tool, ToolSpec};
 use stepwright_core::{
     Error, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
     WorkflowId,
@@ -27,9 +27,6 @@ use stepwright_core::{
 use stepwright_engine::{IntoInput, Run, Workflow};
 use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{Fallback, RetryPolicy, UnknownModel, model};
-
-/// The longest name of a tool, in bytes, that every provider accepts.
-pub const TOOL_NAME_BYTES_MAX: usize = 64;
 
 /// A model with instructions and tools. Cheap to clone and never changed by a run.
 ///
@@ -75,6 +72,7 @@ impl Agent {
             model: None,
             instructions: None,
             tools: Vec::new(),
+            sources: Vec::new(),
             confirmed: BTreeSet::new(),
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
@@ -162,6 +160,8 @@ impl Executor for Agent {
         let pauses = |budget: &Budget| budget.at_limit == AtLimit::Pause;
         !self.definition.confirmed.is_empty()
             || self.definition.tools.iter().any(Tool::asks)
+            // Their tools may ask, and calls may end with unknown outcomes.
+            || !self.definition.sources.is_empty()
             || self.definition.budget.as_ref().is_some_and(pauses)
     }
 
@@ -209,6 +209,7 @@ pub struct AgentBuilder {
     model: Option<AnyModel>,
     instructions: Option<String>,
     tools: Vec<AnyTool>,
+    sources: Vec<AnyToolSource>,
     confirmed: BTreeSet<String>,
     /// Errors of toolkits, reported by `build`.
     toolkit_mistakes: Vec<String>,
@@ -262,10 +263,14 @@ impl AgentBuilder {
         self
     }
 
-    /// Adds a tool that the model may call, or a toolkit with several.
+    /// Adds a tool that the model may call, a toolkit with several, or a source such as an MCP
+    /// server, which is asked for its tools when the agent runs.
     pub fn tool<K>(mut self, tool: impl IntoTools<K>) -> Self {
         match tool.into_tools() {
-            Ok(tools) => self.tools.extend(tools),
+            Ok(set) => {
+                self.tools.extend(set.tools);
+                self.sources.extend(set.sources);
+            }
             Err(error) => self.toolkit_mistakes.push(match error.hint() {
                 Some(hint) => format!("{error}; {hint}"),
                 None => error.to_string(),
@@ -438,6 +443,7 @@ impl AgentBuilder {
             model: &model,
             instructions: self.instructions.as_deref(),
             tools: &self.tools,
+            sources: &self.sources,
             confirmed: &confirmed,
             options: &self.options,
             tool_choice: &self.tool_choice,
@@ -453,6 +459,7 @@ impl AgentBuilder {
             model,
             instructions: self.instructions,
             tools: self.tools,
+            sources: self.sources,
             specs,
             confirmed,
             options: self.options,
@@ -485,7 +492,8 @@ impl AgentBuilder {
         if self.model.is_none() {
             mistakes.push("it has no model; add one, such as `.model(\"offline\")?`".into());
         }
-        if self.tool_choice == ToolChoice::Required && self.tools.is_empty() {
+        let has_none = self.tools.is_empty() && self.sources.is_empty();
+        if self.tool_choice == ToolChoice::Required && has_none {
             mistakes.push("it must call a tool but has none; add one".into());
         }
         mistakes.extend(self.unsupported());
@@ -510,7 +518,9 @@ impl AgentBuilder {
                 ));
             }
         }
-        for name in self.confirmed.iter().filter(|name| !names.contains(name)) {
+        // The names of a source's tools are known only when the agent runs.
+        let is_unknown = |name: &&String| self.sources.is_empty() && !names.contains(name);
+        for name in self.confirmed.iter().filter(is_unknown) {
             mistakes.push(format!(
                 "`requires_confirmation` names `{name}`, but the agent has no such tool; add it \
                  with `.tool(…)`, or correct the name"

@@ -9,6 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -22,9 +23,10 @@ use stepwright_core::interrupted::Resolved;
 use stepwright_core::json;
 use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
 use stepwright_core::requirement::{RequirementId, RequirementKind};
-use stepwright_core::tool::{Tool as _, ToolError};
+use stepwright_core::tool::{Tool as _, ToolAnswer, ToolError};
 use stepwright_core::{
-    Answer, Content, OnInterrupted, OnTimeout, Requirement, StepContext, StepError,
+    Answer, Content, Media, MediaSource, OnInterrupted, OnTimeout, Requirement, StepContext,
+    StepError,
 };
 
 /// The largest number of tool calls executed in one turn. Later calls of the turn are answered with
@@ -34,6 +36,10 @@ pub const TOOL_CALLS_MAX: usize = 128;
 /// The longest tool result given to a model, in bytes. The rest is cut off, and the result says so.
 /// A longer text fills the context window of every model.
 pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The largest size of the media of one tool result, in bytes. Further media are left out, and the
+/// result says so: a fact holds them, and each later request carries them.
+pub const TOOL_MEDIA_BYTES_MAX: usize = 5 * 1024 * 1024;
 
 /// The longest excerpt of invalid arguments repeated to the model, in bytes.
 const EXCERPT_BYTES_MAX: usize = 200;
@@ -184,6 +190,7 @@ fn outcome(call: &ToolCall, text: String, is_error: bool) -> ToolOutcome {
         text: shortened(text),
         is_error,
         outcome_unknown: false,
+        media: Vec::new(),
     }
 }
 
@@ -233,7 +240,11 @@ async fn carry_out(
         return Ok(told);
     }
     let told = match answer(agent, nth, &made, call.context()).await {
-        Ok(text) => outcome(&made, text, false),
+        Ok(ToolAnswer { text, media }) => {
+            let (media, dropped) = held(media);
+            let text = if dropped.is_empty() { text } else { format!("{text}\n{dropped}") };
+            ToolOutcome { media, ..outcome(&made, text, false) }
+        }
         Err(CallError::Tool(ToolError::Fatal(mut error))) => {
             if error.data.code == ErrorCode::Failed {
                 error.data.code = ErrorCode::Tool;
@@ -287,7 +298,7 @@ async fn answer(
     nth: usize,
     call: &ToolCall,
     cx: &StepContext,
-) -> Result<String, CallError> {
+) -> Result<ToolAnswer, CallError> {
     if nth >= TOOL_CALLS_MAX {
         let message = format!("not called: one turn may call at most {TOOL_CALLS_MAX} tools");
         return Err(ToolError::Failed(message).into());
@@ -302,8 +313,8 @@ async fn answer(
     };
     let arguments = arguments(&call.arguments)?;
     // `tool.call` runs inside the async block so that a panic before the first await is caught too.
-    let work = AssertUnwindSafe(async { tool.call(arguments, cx.clone()).await }).catch_unwind();
-    let limit = agent.limits.tool_timeout;
+    let work = AssertUnwindSafe(async { tool.answer(arguments, cx.clone()).await }).catch_unwind();
+    let limit = tool.timeout().unwrap_or(agent.limits.tool_timeout);
     match in_time(limit, cx, work).await {
         Some(Ok(answer)) => Ok(answer?),
         Some(Err(panic)) => {
@@ -320,13 +331,33 @@ async fn answer(
 /// Runs `work` and returns its value, or `None` if it takes longer than `limit`. Time spent waiting
 /// for an answer does not count.
 async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output = T>) -> Option<T> {
+    let now = || cx.world().now();
+    let (began, mut waited, mut waits_since) = (now(), Duration::ZERO, None);
     let mut work = pin!(work);
+    let mut left = limit;
     loop {
-        match select(work.as_mut(), cx.world().deadline(limit)).await {
-            Either::Left((done, _)) => return Some(done),
-            Either::Right(_) if cx.is_waiting() => {}
-            Either::Right(_) => return None,
+        // It waits from the end of one poll to the beginning of another.
+        let watched = poll_fn(|task| {
+            let polled = work.as_mut().poll(task);
+            match (cx.is_waiting(), waits_since) {
+                (true, None) => waits_since = Some(now()),
+                (false, Some(since)) => {
+                    waited += now().since(since);
+                    waits_since = None;
+                }
+                _ => {}
+            }
+            polled
+        });
+        if let Either::Left((done, _)) = select(watched, cx.world().deadline(left)).await {
+            return Some(done);
         }
+        let spent = now().since(began).saturating_sub(waited);
+        left = match limit.checked_sub(spent) {
+            _ if waits_since.is_some() => limit,
+            Some(left) if !left.is_zero() => left,
+            _ => return None,
+        };
     }
 }
 
@@ -401,6 +432,25 @@ fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {
             Err(ToolError::Arguments(format!("they are not JSON{why}: {excerpt}")))
         }
     }
+}
+
+/// Returns the media that a fact holds, and a note about the others.
+fn held(media: Vec<Media>) -> (Vec<Media>, String) {
+    let (mut kept, mut bytes, mut note) = (Vec::new(), 0, String::new());
+    for medium in media {
+        let size = match &medium.source {
+            MediaSource::Bytes(all) => all.len(),
+            _ => 0,
+        };
+        if bytes + size > TOOL_MEDIA_BYTES_MAX {
+            let kind = medium.mime.as_deref().unwrap_or("a medium");
+            let _ = write!(note, "[left out: {kind} of {size} bytes]");
+            continue;
+        }
+        bytes += size;
+        kept.push(medium);
+    }
+    (kept, note)
 }
 
 fn shortened(text: String) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stepwright_core::Fingerprint;
 use stepwright_core::budget::Budget;
 use stepwright_core::model::{AnyModel, ModelOptions, ToolChoice};
-use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
+use stepwright_core::tool::{AnyTool, AnyToolSource, Tool as _, ToolSpec};
 use stepwright_models::RetryPolicy;
 
 /// The default limit of model requests for one message.
@@ -22,15 +22,21 @@ pub const TOOL_CONCURRENCY: usize = 8;
 /// The highest number of tool calls that run at once.
 pub const TOOL_CONCURRENCY_MAX: usize = 256;
 
+/// The longest name of a tool, in bytes, that every provider accepts.
+pub const TOOL_NAME_BYTES_MAX: usize = 64;
+
 /// The default timeout of one tool call.
 pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The settings of an agent, as [`AgentBuilder::build`](crate::AgentBuilder::build) checked them.
+#[derive(Clone)]
 pub(crate) struct AgentDefinition {
     pub(crate) name: Arc<str>,
     pub(crate) model: AnyModel,
     pub(crate) instructions: Option<String>,
     pub(crate) tools: Vec<AnyTool>,
+    /// The sources of further tools, which each execution asks.
+    pub(crate) sources: Vec<AnyToolSource>,
     pub(crate) specs: Vec<ToolSpec>,
     /// The tools whose calls need a confirmation.
     pub(crate) confirmed: BTreeSet<String>,

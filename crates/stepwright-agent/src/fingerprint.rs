@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use stepwright_core::Fingerprint;
 use stepwright_core::budget::Budget;
 use stepwright_core::model::{AnyModel, Model as _, ModelOptions, ToolChoice};
-use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
+use stepwright_core::tool::{AnyTool, AnyToolSource, Tool as _, ToolSource as _, ToolSpec};
 use stepwright_models::RetryPolicy;
 use stepwright_models::guard::IDLE_TIMEOUT;
 
@@ -16,6 +16,7 @@ pub(crate) struct AgentParts<'a> {
     pub(crate) model: &'a AnyModel,
     pub(crate) instructions: Option<&'a str>,
     pub(crate) tools: &'a [AnyTool],
+    pub(crate) sources: &'a [AnyToolSource],
     pub(crate) confirmed: &'a BTreeSet<String>,
     pub(crate) options: &'a ModelOptions,
     pub(crate) tool_choice: &'a ToolChoice,
@@ -50,6 +51,14 @@ impl AgentParts<'_> {
         let budget = self.budget.map(|budget| json!(budget).to_string());
         let all = set(all, "budget", budget);
         let all = self.options(all);
+        let of_sources = |all: Fingerprint, it: &AnyToolSource| all.and(it.fingerprint());
+        let all = self.sources.iter().fold(all, of_sources);
+        // Those of tools that are not known yet have no tool to stand with.
+        let all = if self.sources.is_empty() || self.confirmed.is_empty() {
+            all
+        } else {
+            all.with("requires_confirmation", json!(self.confirmed).to_string())
+        };
         self.tools.iter().fold(all, |all, tool| {
             let ToolSpec { name, description, parameters } = tool.spec();
             let confirmed = self.confirmed.contains(name);

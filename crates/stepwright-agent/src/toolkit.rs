@@ -1,7 +1,7 @@
-//! Values that an agent accepts as tools: single tools and toolkits.
+//! Values that an agent accepts as tools: single tools, toolkits, and sources of tools.
 
 use stepwright_core::Error;
-use stepwright_core::tool::{AnyTool, Tool};
+use stepwright_core::tool::{AnyTool, AnyToolSource, Tool, ToolSource};
 
 /// A group of tools that are configured together.
 ///
@@ -44,9 +44,25 @@ pub trait Toolkit {
     fn tools(self) -> Result<Vec<AnyTool>, Error>;
 }
 
-/// A value that an agent accepts as tools: any [`Tool`] or any [`Toolkit`].
+/// The tools that an agent gets from one value.
 ///
-/// `K` distinguishes the two and is always inferred.
+/// ```
+/// use stepwright_agent::{Agent, ToolSet};
+/// let none = ToolSet::default();
+/// assert!(none.tools.is_empty() && none.sources.is_empty());
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ToolSet {
+    /// The tools that are known now.
+    pub tools: Vec<AnyTool>,
+    /// The sources of those that are known only when a run needs them.
+    pub sources: Vec<AnyToolSource>,
+}
+
+/// A value that an agent accepts as tools: any [`Tool`], any [`Toolkit`] or any [`ToolSource`].
+///
+/// `K` distinguishes them and is always inferred.
 ///
 /// ```
 /// use stepwright_agent::{Agent, IntoTools, tool};
@@ -71,7 +87,7 @@ pub trait IntoTools<K> {
     ///
     /// # Errors
     /// Returns an error if a toolkit is configured wrongly.
-    fn into_tools(self) -> Result<Vec<AnyTool>, Error>;
+    fn into_tools(self) -> Result<ToolSet, Error>;
 }
 
 /// Marks a single [`Tool`].
@@ -82,16 +98,28 @@ pub struct FromTool(());
 #[derive(Debug)]
 pub struct FromToolkit(());
 
+/// Marks a [`ToolSource`].
+#[derive(Debug)]
+pub struct FromSource(());
+
 #[diagnostic::do_not_recommend]
 impl<T: Tool> IntoTools<FromTool> for T {
-    fn into_tools(self) -> Result<Vec<AnyTool>, Error> {
-        Ok(vec![AnyTool::new(self)])
+    fn into_tools(self) -> Result<ToolSet, Error> {
+        Ok(ToolSet { tools: vec![AnyTool::new(self)], ..ToolSet::default() })
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Toolkit> IntoTools<FromToolkit> for T {
-    fn into_tools(self) -> Result<Vec<AnyTool>, Error> {
-        self.tools()
+    fn into_tools(self) -> Result<ToolSet, Error> {
+        Ok(ToolSet { tools: self.tools()?, ..ToolSet::default() })
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToolSource> IntoTools<FromSource> for T {
+    fn into_tools(self) -> Result<ToolSet, Error> {
+        self.check()?;
+        Ok(ToolSet { sources: vec![AnyToolSource::new(self)], ..ToolSet::default() })
     }
 }

@@ -5,6 +5,7 @@ use crate::definition::AgentDefinition;
 use crate::played;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
+use crate::sources::with_tools;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +63,7 @@ async fn converse(
     let EventKind::RunStarted { message, .. } = begun else {
         unreachable!("`next` returns one of the requested kinds");
     };
+    let agent = &*with_tools(agent, cx).await?;
     let mut messages = vec![user_message(&message, input)];
     let mut usage = Usage::default();
     let mut corrected = false;
@@ -142,7 +144,9 @@ async fn converse(
         }
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
         let results = call_tools(agent, &calls, cx).await?;
+        let media = results.iter().flat_map(|result| &result.media).cloned().collect();
         messages.push(Message::Tool { results });
+        messages.extend(shown(agent, &messages, media));
         turn += 1;
     };
 
@@ -298,6 +302,28 @@ async fn read_answer(
         return Err(InvalidAnswer::Empty);
     }
     Ok((text.into(), media))
+}
+
+/// Returns the message with which the model sees the media of tool results. Wires of several
+/// providers have only text in a result. A model that does not take them gets a note.
+fn shown(agent: &AgentDefinition, before: &[Message], media: Vec<Media>) -> Option<Message> {
+    if media.is_empty() {
+        return None;
+    }
+    let kinds: Vec<&str> =
+        media.iter().map(|medium| medium.mime.as_deref().unwrap_or("unknown type")).collect();
+    let kinds = kinds.join(", ");
+    let text = format!("The media of the tool results above, in their order: {kinds}");
+    let parts = media.into_iter().map(|media| Part::Media { media });
+    let message = Message::User { parts: [Part::Text { text }].into_iter().chain(parts).collect() };
+    let mut messages = before.to_vec();
+    messages.push(message.clone());
+    Some(match agent.model.check(&request(agent, messages)) {
+        Ok(()) => message,
+        Err(error) => Message::user(format!(
+            "The tool results above have media that you cannot see ({kinds}): {error}"
+        )),
+    })
 }
 
 fn user_message(message: &Content, input: &StepInput) -> Message {

@@ -29,7 +29,9 @@ impl StepContext {
     /// let begun = call.begin().await?;
     /// let text = format!("charged with {}", call.context().idempotency_key());
     /// # let (call_id, name) = ("c-1".into(), "charge".into());
-    /// let outcome = ToolOutcome { call_id, name, text, is_error: false, outcome_unknown: false };
+    /// let outcome = ToolOutcome {
+    ///     call_id, name, text, is_error: false, outcome_unknown: false, media: Vec::new(),
+    /// };
     /// begun.end(&outcome).await?;
     /// # Ok::<(), stepwright_core::StepError>(()) }.now_or_never().unwrap().unwrap();
     /// ```

@@ -374,7 +374,8 @@ impl StepContext {
         }
     }
 
-    pub(crate) fn recorded(&self, key: &str) -> Option<Value> {
+    /// Returns the result that [`StepContext::once`] recorded under this key, if there is one.
+    pub fn recorded(&self, key: &str) -> Option<Value> {
         if self.is_played() {
             return self.played_value(key);
         }

@@ -239,6 +239,9 @@ pub struct ToolOutcome {
     /// read-only nor idempotent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
+    /// The media of the answer. Agents show them to the model in a message after the results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media: Vec<Media>,
 }
 
 /// The token usage of a model request. `None` if the provider did not report it.

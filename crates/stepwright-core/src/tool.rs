@@ -2,12 +2,16 @@
 
 use crate::BoxFuture;
 use crate::context::StepContext;
+use crate::error::Error;
 use crate::failure::StepError;
+use crate::fingerprint::Fingerprint;
 use crate::interrupted::OnInterrupted;
+use crate::media::Media;
 use crate::permission::Effect;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The description of a tool for a model.
 ///
@@ -60,6 +64,30 @@ pub enum ToolError {
     Fatal(StepError),
 }
 
+/// The answer of a tool: a text, and media such as images.
+///
+/// ```
+/// use stepwright_core::tool::ToolAnswer;
+/// use stepwright_core::{Media, MediaKind};
+/// let chart = Media::bytes(MediaKind::Image, *b"\x89PNG").with_mime("image/png");
+/// let answer = ToolAnswer { text: "The chart of May.".into(), media: vec![chart] };
+/// assert!(ToolAnswer::from("no chart".to_owned()).media.is_empty());
+/// # assert_eq!(answer.media.len(), 1);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ToolAnswer {
+    /// The text for the model.
+    pub text: String,
+    /// The media for the model. A model that takes none of a kind is told that there was one.
+    pub media: Vec<Media>,
+}
+
+impl From<String> for ToolAnswer {
+    fn from(text: String) -> Self {
+        Self { text, media: Vec::new() }
+    }
+}
+
 /// A tool that an agent may call.
 ///
 /// Most tools are made from an async function with `stepwright_agent::FunctionTool`.
@@ -98,6 +126,22 @@ pub trait Tool: Send + Sync + 'static {
 
     /// Carries out a call. Dropping the future cancels it.
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>>;
+
+    /// Carries out a call that may answer with media as well. By default this is [`Tool::call`].
+    fn answer(
+        &self,
+        arguments: Value,
+        cx: StepContext,
+    ) -> BoxFuture<'_, Result<ToolAnswer, ToolError>> {
+        let called = self.call(arguments, cx);
+        Box::pin(async move { called.await.map(ToolAnswer::from) })
+    }
+
+    /// Returns the timeout of a call, if the tool has one of its own. It overrides that of the
+    /// agent.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
 
     /// Returns `true` if a person must confirm each call.
     fn requires_confirmation(&self) -> bool {
@@ -204,6 +248,16 @@ impl Tool for AnyTool {
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         self.0.call(arguments, cx)
     }
+    fn answer(
+        &self,
+        arguments: Value,
+        cx: StepContext,
+    ) -> BoxFuture<'_, Result<ToolAnswer, ToolError>> {
+        self.0.answer(arguments, cx)
+    }
+    fn timeout(&self) -> Option<Duration> {
+        self.0.timeout()
+    }
     fn requires_confirmation(&self) -> bool {
         self.0.requires_confirmation()
     }
@@ -224,5 +278,100 @@ impl Tool for AnyTool {
 impl fmt::Debug for AnyTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AnyTool").field(&self.spec().name).finish()
+    }
+}
+
+/// A source of tools that are known only when a run needs them, such as an MCP server.
+///
+/// ```
+/// # use futures_util::FutureExt as _;
+/// use stepwright_core::tool::{AnyTool, AnyToolSource, ToolSource};
+/// use stepwright_core::{BoxFuture, StepContext, StepError};
+/// /// A source that has no tools today.
+/// struct Empty;
+/// impl ToolSource for Empty {
+///     fn name(&self) -> &str {
+///         "empty"
+///     }
+///     fn tools(&self, _: StepContext) -> BoxFuture<'_, Result<Vec<AnyTool>, StepError>> {
+///         Box::pin(async { Ok(Vec::new()) })
+///     }
+/// }
+/// let source = AnyToolSource::new(Empty);
+/// let tools = source.tools(StepContext::detached("s")).now_or_never().unwrap()?;
+/// assert!(tools.is_empty());
+/// # Ok::<(), StepError>(())
+/// ```
+pub trait ToolSource: Send + Sync + 'static {
+    /// Returns the name of the source, for messages.
+    fn name(&self) -> &str;
+
+    /// Returns the settings that determine its tools, so that a run is not resumed with others.
+    /// Tools that change on their own, such as those of a server, are not part of it.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::default()
+    }
+
+    /// Checks the settings, without asking the source for anything.
+    ///
+    /// # Errors
+    /// Fails if a setting is wrong. The agent cannot be built then.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Returns the tools for an execution of an agent. Called when the agent begins, and again when
+    /// it resumes.
+    ///
+    /// # Errors
+    /// Fails if the tools cannot be had. The step of the agent fails too.
+    fn tools(&self, cx: StepContext) -> BoxFuture<'_, Result<Vec<AnyTool>, StepError>>;
+}
+
+/// A type-erased source of tools that is cheap to clone. See [`ToolSource`].
+///
+/// ```
+/// # use stepwright_core::tool::AnyTool;
+/// # use stepwright_core::{BoxFuture, StepContext, StepError};
+/// use stepwright_core::tool::{AnyToolSource, ToolSource};
+/// # struct Empty(&'static str);
+/// # impl ToolSource for Empty {
+/// #     fn name(&self) -> &str { self.0 }
+/// #     fn tools(&self, _: StepContext) -> BoxFuture<'_, Result<Vec<AnyTool>, StepError>> {
+/// #         Box::pin(async { Ok(Vec::new()) })
+/// #     }
+/// # }
+/// # let (time, files) = (Empty("time"), Empty("files"));
+/// let sources = [AnyToolSource::new(time), AnyToolSource::new(files)];
+/// assert_eq!(sources.map(|source| source.name().to_owned()), ["time", "files"]);
+/// ```
+#[derive(Clone)]
+pub struct AnyToolSource(Arc<dyn ToolSource>);
+
+impl AnyToolSource {
+    /// Erases the type of a source.
+    pub fn new(source: impl ToolSource) -> Self {
+        Self(Arc::new(source))
+    }
+}
+
+impl ToolSource for AnyToolSource {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
+    }
+    fn check(&self) -> Result<(), Error> {
+        self.0.check()
+    }
+    fn tools(&self, cx: StepContext) -> BoxFuture<'_, Result<Vec<AnyTool>, StepError>> {
+        self.0.tools(cx)
+    }
+}
+
+impl fmt::Debug for AnyToolSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnyToolSource").field(&self.name()).finish()
     }
 }

@@ -50,6 +50,7 @@ mod outline;
 mod duration;
 #[doc(hidden)]
 pub mod fuzz;
+mod mcp;
 mod models;
 mod schema;
 mod shape;

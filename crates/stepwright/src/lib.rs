@@ -59,10 +59,20 @@ pub mod models {
     };
 }
 
+/// MCP: servers as tools of agents, and workflows as an MCP server. See `docs/mcp.md`.
+#[cfg(feature = "mcp")]
+pub mod mcp {
+    pub use stepwright_mcp::{HttpOptions, McpServer, McpService};
+}
+
 /// Tools: the trait, and the specifications that a model sees.
 pub mod tools {
-    pub use stepwright_agent::{AgentTool, FunctionTool, IntoTools, ToolReply, Toolkit, tool};
-    pub use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
+    pub use stepwright_agent::{
+        AgentTool, FunctionTool, IntoTools, ToolReply, ToolSet, Toolkit, tool,
+    };
+    pub use stepwright_core::tool::{
+        AnyTool, AnyToolSource, Tool, ToolAnswer, ToolEffect, ToolError, ToolSource, ToolSpec,
+    };
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }

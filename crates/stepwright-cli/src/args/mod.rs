@@ -4,6 +4,8 @@
 mod docs;
 mod keeping;
 mod runs;
+#[cfg(feature = "mcp")]
+mod serving;
 mod sessions;
 mod testing;
 mod tools;
@@ -17,8 +19,9 @@ pub(crate) use runs::{
     Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs, Show,
     Upgrade, Verify,
 };
+#[cfg(feature = "mcp")]
+pub(crate) use serving::Mcp;
 pub(crate) use testing::{FromRun, Test, TestFrom};
-
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 
 use crate::completion;
@@ -109,6 +112,10 @@ pub(crate) enum Command {
     /// Chat with a workflow file at a prompt: each line is a run of the same session
     #[command(after_help = EXIT_CODES)]
     Chat(Box<Chat>),
+    /// Serve workflow files as the tools of an MCP server
+    #[cfg(feature = "mcp")]
+    #[command(after_help = serving::MCP)]
+    Mcp(Box<Mcp>),
     /// Check workflow files without running them, and show their steps
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", tools::CHECK))]
     Check(Check),

@@ -36,8 +36,19 @@ const NO_SETTINGS: [&str; 2] = ["help", "version"];
 
 /// Options with which a file could widen what the user allows. A project may set them only if the
 /// user trusts it.
-const PERMISSIONS: [&str; 7] =
-    ["allow-shell", "allow-path", "base-dir", "env-file", "pass-env", "permissions", "prices"];
+const PERMISSIONS: [&str; 11] = [
+    "allow-host",
+    "allow-origin",
+    "allow-path",
+    "allow-shell",
+    "base-dir",
+    "env-file",
+    "http",
+    "operate",
+    "pass-env",
+    "permissions",
+    "prices",
+];
 
 /// Options whose values are paths, relative to the configuration file.
 const PATHS: [&str; 8] = [

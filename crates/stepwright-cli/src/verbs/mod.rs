@@ -16,6 +16,8 @@ pub(crate) mod fork;
 pub(crate) mod init;
 pub(crate) mod keeping;
 pub(crate) mod man;
+#[cfg(feature = "mcp")]
+pub(crate) mod mcp;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -348,6 +348,7 @@ fn samples() -> Vec<Event> {
             text: "# Bridges".into(),
             is_error,
             outcome_unknown: is_error,
+            media: Vec::new(),
         })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();

@@ -22,6 +22,7 @@ mod keeping;
 mod kills;
 mod limits;
 mod looking;
+mod mcp;
 mod options;
 mod output;
 mod ownership;

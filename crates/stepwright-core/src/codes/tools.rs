@@ -44,4 +44,12 @@ super::entry::catalogue! {
     /// type. The message names the place in the template. `default` helps where a value may be
     /// missing.
     TEMPLATE_FAILED = 611, "a template failed";
+
+    /// An MCP server of an agent cannot be used: its command cannot be started, its address cannot
+    /// be reached, or it does not speak the protocol. The message has what the server said.
+    MCP_UNAVAILABLE = 612, "an MCP server cannot be used";
+
+    /// The settings of an MCP server do not match the tools that it has: a filter names a tool that
+    /// is not there, or two tools have the same name. The message lists the tools.
+    MCP_TOOLS_INVALID = 613, "the tools of an MCP server do not match its settings";
 }

@@ -68,6 +68,7 @@ fn check_within(file: &File, around: Around<'_>, content: Shape, mistakes: &mut 
     let end = checker.items(&file.steps, &place);
     checker.after(&file.steps, &file.after, &end);
     checker.unused_agents();
+    checker.unused_servers();
     checker.exposed_agents();
 }
 

@@ -72,6 +72,18 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
+    pub(super) fn unused_servers(&mut self) {
+        for server in self.file.mcp.clone() {
+            let name = &server.name;
+            if !server.is_used() && !server.is_imported() {
+                let message = format!("no agent uses the MCP server `{}`", name.text);
+                let help =
+                    format!("list it among the tools of an agent: `tools: [mcp:{}]`", name.text);
+                self.warn(name.span, message, &help);
+            }
+        }
+    }
+
     /// Warns about the steps behind one that ends the run.
     pub(super) fn unreachable_steps(&mut self, items: &[Item]) {
         // A step that a person rejects may be skipped.

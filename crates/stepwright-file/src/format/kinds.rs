@@ -54,7 +54,7 @@ pub(super) const CODES: [(&str, ErrorCode); 12] = [
 pub(super) const FACTOR_MAX: f64 = 100.0;
 
 /// The values of `on_interrupted`.
-pub(super) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
+pub(crate) const ON_INTERRUPTED: [(&str, OnInterrupted); 3] =
     [("retry", OnInterrupted::Retry), ("fail", OnInterrupted::Fail), ("ask", OnInterrupted::Ask)];
 
 impl Reader<'_> {

@@ -13,14 +13,17 @@ mod read;
 pub(crate) mod reader;
 mod review;
 mod run_limits;
+mod servers;
 mod tools;
 mod used;
 mod values;
 
+pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce};
-pub(crate) use values::{Computed, Expr, Referring, Text};
+pub(crate) use servers::{Choice, Declaration, Recipe};
+pub(crate) use values::{Computed, Expr, Referring, Text, Written};
 
 use crate::declared::Declared;
 use crate::diagnostic::Diagnostics;
@@ -93,6 +96,8 @@ pub(crate) struct File {
     pub(crate) concurrency: Option<RunsAtOnce>,
     /// The time within which the same run does not begin again.
     pub(crate) dedupe: Option<OnceWithin>,
+    /// The MCP servers that agents can use.
+    pub(crate) mcp: Vec<Arc<Declaration>>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
     /// The steps that run when the others have ended.
@@ -317,6 +322,12 @@ pub(crate) struct Chosen {
 pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
     /// Returns the names that models see. Some tools have several.
     fn known_as(&self) -> &'static [&'static str];
+
+    /// Returns `true` if models may see a tool of this name. For tools whose names are not known
+    /// ahead of a run.
+    fn may_have(&self, _name: &str) -> bool {
+        false
+    }
 
     /// Adds the tool to an agent.
     fn give_to(&self, agent: AgentBuilder, granted: &Granted) -> AgentBuilder;

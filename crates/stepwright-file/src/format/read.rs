@@ -271,6 +271,8 @@ impl Reader<'_> {
         if let Some((_, node)) = fields.take("prompts") {
             self.prompts(node);
         }
+        self.state.mcp = fields.take("mcp").map(|(_, node)| self.mcp(node)).unwrap_or_default();
+        let mcp = self.state.mcp.clone();
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -298,6 +300,7 @@ impl Reader<'_> {
             limits,
             concurrency,
             dedupe,
+            mcp,
             agents,
             steps: steps?,
             after,
@@ -471,7 +474,7 @@ impl Reader<'_> {
     }
 
     /// Reads a file that this one refers to. Messages call it `shown`.
-    fn referred(&self, reference: &str, shown: &str) -> Result<Referred, Refused> {
+    pub(crate) fn referred(&self, reference: &str, shown: &str) -> Result<Referred, Refused> {
         let left = ALL_BYTES_MAX.saturating_sub(self.state.bytes);
         self.home.read(reference, shown, &self.options.allow_path, left)
     }

@@ -4,7 +4,7 @@
 use super::form::{Form, Member};
 use super::literals;
 use super::values::{Computed, Expr, Text, Written};
-use super::{AgentTool, Builtin, Container, Earlier, Limits, Word};
+use super::{AgentTool, Builtin, Container, Declaration, Earlier, Limits, Word};
 use crate::access::Home;
 use crate::budget::Budget;
 use crate::command::Path;
@@ -35,7 +35,7 @@ pub(crate) struct Reader<'a> {
     /// The folder of the file.
     pub(super) home: Home,
     /// The path of the folder for messages.
-    pub(super) dir: PathBuf,
+    pub(crate) dir: PathBuf,
     pub(crate) options: &'a Options,
     /// The values that the file declares.
     pub(crate) declared: Arc<Declared>,
@@ -53,9 +53,11 @@ pub(crate) struct State {
     pub(super) steps: usize,
     /// The texts of the files that the current step or agent names, by key.
     pub(super) texts: Vec<(String, String)>,
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// The limits of the checks of all schemas.
     pub(super) schemas: Budget<'static>,
+    /// The MCP servers that the current file declares.
+    pub(crate) mcp: Vec<Arc<Declaration>>,
     /// The files that steps write, with values in them.
     written: Vec<Path>,
     /// The scripts and programs that commands run.
@@ -76,6 +78,7 @@ impl State {
             texts: Vec::new(),
             bytes: 0,
             schemas: Budget::default(),
+            mcp: Vec::new(),
             written: Vec::new(),
             run: Vec::new(),
             #[cfg(test)]

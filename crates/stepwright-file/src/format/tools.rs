@@ -12,7 +12,21 @@ impl Reader<'_> {
         let (mut names, mut chosen) = (Vec::new(), Vec::new());
         for node in list {
             let Some((word, settings)) = self.tool_and_settings(node) else { continue };
+            if let Some(server) = word.text.strip_prefix("mcp:")
+                && !names.contains(&word.text)
+            {
+                let tool = self.mcp_tools(&word, server, settings);
+                chosen.extend(tool.map(|tool| Chosen { word: "mcp", tool }));
+                names.push(word.text);
+                continue;
+            }
             let kinds = self.state.kinds.tools;
+            if names.contains(&word.text) {
+                let message = format!("the tool `{}` is listed twice", word.text);
+                let mistake = self.mistake(word.span, message);
+                self.push(mistake);
+                continue;
+            }
             let Some(kind) = kinds.iter().find(|kind| kind.name == word.text) else {
                 let message = format!("there is no tool `{}`", word.text);
                 let known: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
@@ -21,15 +35,9 @@ impl Reader<'_> {
                 self.push(mistake);
                 continue;
             };
-            if names.contains(&word.text) {
-                let message = format!("the tool `{}` is listed twice", word.text);
-                let mistake = self.mistake(word.span, message);
-                self.push(mistake);
-            } else {
-                let tool = (kind.read)(self, &word, settings);
-                chosen.extend(tool.map(|tool| Chosen { word: kind.name, tool }));
-                names.push(word.text);
-            }
+            let tool = (kind.read)(self, &word, settings);
+            chosen.extend(tool.map(|tool| Chosen { word: kind.name, tool }));
+            names.push(word.text);
         }
         chosen
     }
@@ -45,6 +53,10 @@ impl Reader<'_> {
                 .flat_map(|one| one.tool.known_as().iter().map(|name| (one.word, *name)));
             let means = |(whole, name): &(&str, &str)| [*whole, *name].contains(&&*word.text);
             let meant: Vec<&str> = known.filter(means).map(|(_, name)| name).collect();
+            if meant.is_empty() && tools.iter().any(|one| one.tool.may_have(&word.text)) {
+                names.push(word.text);
+                continue;
+            }
             if meant.is_empty() {
                 let all: Vec<&str> =
                     tools.iter().flat_map(|one| one.tool.known_as()).copied().collect();

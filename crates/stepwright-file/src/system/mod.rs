@@ -4,8 +4,6 @@ pub(crate) mod acts;
 mod environment;
 mod files;
 mod glob;
-#[cfg(unix)]
-mod group;
 mod heard;
 mod http;
 pub(crate) mod shell;

@@ -1,12 +1,13 @@
 //! Runs commands.
 
-use super::{environment::passed, heard::Heard, over, refused, text_of};
+use super::{heard::Heard, over, refused, text_of};
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::{ErrorId, StepContext, StepError};
+use stepwright_process::passed;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The maximum number of characters of stderr in the error of a command.
@@ -111,7 +112,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     let (program, arguments) = command.program.words();
     check_nul(&program, &arguments, &command.env)?;
     #[cfg(unix)]
-    let mut process = super::group::gated(&program, &arguments);
+    let mut process = stepwright_process::gated(&program, &arguments);
     #[cfg(not(unix))]
     let mut process = plain(&program, &arguments);
     process
@@ -125,10 +126,10 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         .kill_on_drop(true);
     let mut child = process.spawn().map_err(|error| not_started(&program, &error))?;
     #[cfg(unix)]
-    let group = super::group::Group::watched(child.id().unwrap_or_default())
+    let group = stepwright_process::Group::watched(child.id().unwrap_or_default())
         .map_err(|error| not_started("sh", &error))?;
     #[cfg(unix)]
-    let open = super::group::recorded(child.id().unwrap_or_default(), cx).await?;
+    let open = stepwright_process::recorded(child.id().unwrap_or_default(), cx).await?;
     #[cfg(not(unix))]
     let open = Vec::new();
     let alive = &|| cx.keep_alive();

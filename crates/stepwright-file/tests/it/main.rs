@@ -17,6 +17,7 @@ mod hostile;
 mod http;
 mod limits;
 mod loops;
+mod mcp;
 mod mistakes;
 mod models;
 mod mutations;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 14] = [
+const FLOORS: [(&str, u32); 16] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
@@ -13,7 +13,9 @@ const FLOORS: [(&str, u32); 14] = [
     ("stepwright-models", 1),
     ("stepwright-store", 1),
     ("stepwright-agent", 2),
+    ("stepwright-process", 2),
     ("stepwright-term", 2),
+    ("stepwright-mcp", 3),
     ("stepwright-tools", 3),
     ("stepwright-file", 4),
     ("stepwright", 5),
@@ -24,10 +26,11 @@ const FLOORS: [(&str, u32); 14] = [
 
 /// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
 /// that may use it.
-const HEAVY: [(&str, &str); 14] = [
+const HEAVY: [(&str, &str); 15] = [
     ("reqwest", "stepwright-http"),
     ("rustls", "stepwright-http"),
     ("rig-core", "stepwright-models"),
+    ("rmcp", "stepwright-mcp"),
     ("html5ever", "stepwright-tools"),
     ("rusqlite", "stepwright-store"),
     ("cel", "stepwright-file"),
@@ -53,9 +56,15 @@ const CLIENTS: [&str; 8] = [
     "tungstenite",
 ];
 
-/// Crates that may have it: the client, and models, tools and files with `http_get`, which use it.
-const SPEAKERS: [&str; 4] =
-    ["stepwright-http", "stepwright-models", "stepwright-tools", "stepwright-file"];
+/// Crates that may have it: the client, and models, MCP, tools and files with `http_get`, which use
+/// it.
+const SPEAKERS: [&str; 5] = [
+    "stepwright-http",
+    "stepwright-models",
+    "stepwright-mcp",
+    "stepwright-tools",
+    "stepwright-file",
+];
 
 /// Crates that send reports about a program to a service, by the beginnings of their names.
 const TELEMETRY: [&str; 6] =

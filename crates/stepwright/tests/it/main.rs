@@ -19,6 +19,8 @@ mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
 mod limits;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod mutants;
 mod own;
 mod pages;

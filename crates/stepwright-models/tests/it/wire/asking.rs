@@ -328,6 +328,7 @@ async fn the_turn_of_one_provider_is_rebuilt_for_another() {
                 text,
                 is_error: false,
                 outcome_unknown: false,
+                media: Vec::new(),
             };
             let mut request = everything();
             let results = vec![result];
@@ -459,6 +460,7 @@ async fn dialogue(wire: Wire) -> (Seen, Vec<Request>) {
         text: text.into(),
         is_error: text != "5",
         outcome_unknown: false,
+        media: Vec::new(),
     });
     let results = results.collect();
     request.messages.extend([Message::Assistant(turn), Message::Tool { results }]);

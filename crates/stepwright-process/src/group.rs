@@ -37,7 +37,7 @@ static LEFT: Mutex<Vec<Group>> = Mutex::new(Vec::new());
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Creates a command that waits for a line on its input before it starts.
-pub(super) fn gated(program: &str, arguments: &[String]) -> tokio::process::Command {
+pub fn gated(program: &str, arguments: &[String]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new("sh");
     command.args(["-c", &gate(), "sh", program]).args(arguments);
     // A group of its own, so that Ctrl-C reaches only the run, which decides about its steps.
@@ -48,7 +48,10 @@ pub(super) fn gated(program: &str, arguments: &[String]) -> tokio::process::Comm
 /// Records the group of a command that has not started. If the watch is killed together with this
 /// process, the resumed run kills the group. Returns the first bytes of the input, which start the
 /// command.
-pub(super) async fn recorded(leader: u32, cx: &StepContext) -> Result<Vec<u8>, StepError> {
+///
+/// # Errors
+/// Fails if the journal of the run is lost.
+pub async fn recorded(leader: u32, cx: &StepContext) -> Result<Vec<u8>, StepError> {
     let mut open = Vec::new();
     if let Some(group) = identify(leader) {
         open.extend(group.mark().into_bytes());
@@ -60,7 +63,8 @@ pub(super) async fn recorded(leader: u32, cx: &StepContext) -> Result<Vec<u8>, S
 
 /// The process group of a command. Dropping it kills all of its processes, except those that left
 /// the group with `setsid`.
-pub(super) struct Group {
+#[derive(Debug)]
+pub struct Group {
     leader: Pid,
     watch: Child,
     /// `true` if the group may have processes to kill.
@@ -69,7 +73,10 @@ pub(super) struct Group {
 
 impl Group {
     /// Starts the watch over the group of a command that has not started.
-    pub(super) fn watched(leader: u32) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// Fails if the watch cannot be started.
+    pub fn watched(leader: u32) -> io::Result<Self> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let leader = i32::try_from(leader).ok().and_then(Pid::from_raw).ok_or_else(invalid)?;
         let mut watch = Command::new("sh");
@@ -82,7 +89,7 @@ impl Group {
 
     /// Releases the group of a command that has ended. The processes that it left live until this
     /// process ends.
-    pub(super) fn let_go(mut self) {
+    pub fn let_go(mut self) {
         self.is_held = self.is_there();
         if !self.is_held {
             return;

@@ -1,0 +1,123 @@
+//! `stepwright mcp`.
+
+use crate::args::Mcp;
+use crate::definition_source::DefinitionSource;
+use crate::exit::Exit;
+use crate::open;
+use crate::ui::cancel::Cancel;
+use crate::ui::terminal::Stderr;
+use std::time::Duration;
+use stepwright::{AnyStore, Error, ErrorKind, Memory, UserId, Workflow};
+use stepwright_engine::Runs;
+use stepwright_mcp::{HttpOptions, McpService};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The variable with the token that clients of other machines send.
+const TOKEN: &str = "STEPWRIGHT_MCP_TOKEN";
+
+/// The variable with the key that signs the states of calls.
+const KEY: &str = "STEPWRIGHT_MCP_KEY";
+
+/// The time that runs have to record what they have done when this command ends.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves workflow files as an MCP server.
+pub(crate) fn mcp(arguments: &Mcp, stderr: Stderr) -> Exit {
+    started(arguments, stderr).unwrap_or_else(|exit| exit)
+}
+
+fn started(arguments: &Mcp, stderr: Stderr) -> Result<Exit, Exit> {
+    let reported = |error: Error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    };
+    let first = arguments.files.first().ok_or(Exit::Usage)?;
+    let storage = arguments.kept.storage(first).map_err(reported)?;
+    let mut definitions = Vec::new();
+    for file in &arguments.files {
+        definitions.push(open::definition(&arguments.definition(file), stderr, false)?);
+    }
+    let runtime = open::runtime(stderr)?;
+    let storage = open::storage(storage, stderr);
+    let (cancel, _signals) = Cancel::on_signals(stderr);
+    let served = runtime.block_on(async {
+        let user = arguments.kept.user_id.as_deref().map(UserId::new).transpose()?;
+        let memory = Memory::default();
+        let opened = match &storage {
+            Some(storage) => Some(storage.db.open().await?),
+            None => None,
+        };
+        let runs = match &opened {
+            Some(opened) => opened.runs(user.as_ref())?,
+            None => Runs::of(AnyStore::new(memory.clone())),
+        };
+        let mut service = McpService::new().runs(runs).operate(arguments.operate);
+        let mut workflows: Vec<Workflow> = Vec::new();
+        for (file, definition) in arguments.files.iter().zip(&definitions) {
+            let builder = definition.builder()?;
+            let workflow = match &opened {
+                Some(opened) => opened.clone().beneath(builder).build()?,
+                None => builder.store(memory.clone()).build()?,
+            };
+            service = service.workflow(&workflow, definition.input_schema());
+            if opened.is_some() {
+                let source = arguments.definition(file);
+                service = service.metadata(DefinitionSource::metadata(&source));
+            }
+            workflows.push(workflow);
+        }
+        if let Some(user) = &arguments.kept.user_id {
+            service = service.user(user);
+        }
+        if let Some(session) = &arguments.kept.session_id {
+            service = service.session(session);
+        }
+        if let Ok(key) = std::env::var(KEY) {
+            service = service.state_key(key);
+        }
+        let stop = CancellationToken::new();
+        let serving = serve(arguments, service, stop.clone(), stderr);
+        let ended = tokio::select! {
+            ended = serving => ended,
+            _ = cancel.requested() => {
+                stop.cancel();
+                Ok(())
+            }
+        };
+        for workflow in workflows {
+            workflow.shutdown(PATIENCE).await?;
+        }
+        ended
+    });
+    // Runs that are stored can be resumed, and do not hold up the end.
+    runtime.shutdown_background();
+    served.map_err(reported)?;
+    Ok(Exit::Completed)
+}
+
+async fn serve(
+    arguments: &Mcp,
+    service: McpService,
+    stop: CancellationToken,
+    stderr: Stderr,
+) -> Result<(), Error> {
+    let Some(address) = arguments.http else { return service.serve_stdio(stop).await };
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Run, format!("cannot listen at {address}")).with_source(error)
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let mut options = HttpOptions::new();
+    if let Ok(token) = std::env::var(TOKEN) {
+        options = options.token(token);
+    }
+    for host in &arguments.allow_host {
+        options = options.host(host);
+    }
+    for origin in &arguments.allow_origin {
+        options = options.origin(origin);
+    }
+    stderr.note(&format!("serving MCP at http://{address}/mcp"));
+    service.serve_http(listener, options, stop).await
+}

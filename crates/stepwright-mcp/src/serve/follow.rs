@@ -1,0 +1,274 @@
+//! A call of a workflow: follows its run until it ends or waits.
+
+use super::ask;
+use super::shared::{Served, Shared, failed};
+use futures_util::StreamExt as _;
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, ElicitRequest, ElicitResult, ErrorData,
+    InputRequest, InputRequiredResult, InputResponses, ProgressNotificationParam, ProgressToken,
+    ProtocolVersion, SealOptions,
+};
+use rmcp::service::{RequestContext, RoleServer};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use stepwright_core::{
+    Answer, Content, Error, ErrorKind, Event, EventKind, Requirement, RunOutput, RunStatus,
+};
+use stepwright_engine::RunHandle;
+
+/// The shortest time between two messages about progress: a client that shows them needs no more.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// The time for which the state of a call that waits for input can be given back.
+const STATE_TTL: Duration = Duration::from_hours(24 * 7);
+
+/// The state of a call that waits for input, as the client keeps it.
+#[derive(Serialize, Deserialize)]
+struct CallState {
+    run: String,
+}
+
+/// Begins a run.
+pub(super) async fn begin(
+    shared: &Shared,
+    served: &Served,
+    input: Content,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
+    let mut run = served.workflow.run(input).metadata(served.metadata.clone());
+    if let Some(user) = &shared.user {
+        run = run.user_id(user);
+    }
+    if let Some(session) = &shared.session {
+        run = run.session_id(session);
+    }
+    match run.background().await {
+        Ok(handle) => followed(shared, served, handle, context).await,
+        Err(error) if error.kind() == ErrorKind::Usage => {
+            Err(ErrorData::invalid_params(told(&error), None))
+        }
+        Err(error) => Ok(failed(told(&error)).into()),
+    }
+}
+
+/// Goes on with a run whose questions have been answered.
+pub(super) async fn go_on(
+    shared: &Shared,
+    served: &Served,
+    state: &str,
+    responses: &InputResponses,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
+    let bound = bound(shared, served);
+    let Ok(state) = shared.codec.open_json_with::<CallState>(state, bound.as_bytes()) else {
+        return Err(ErrorData::invalid_params("`requestState` is not valid here", None));
+    };
+    let output = match served.workflow.get_run(&state.run).await {
+        Ok(output) => output,
+        Err(error) => return Ok(failed(told(&error)).into()),
+    };
+    let answers = output.requirements.iter().filter_map(|request| {
+        let result = responses.get(&*request.id)?;
+        let result: ElicitResult = serde_json::from_value(result.clone()).ok()?;
+        Some((request.id.to_string(), ask::answer(request, &result)?))
+    });
+    let answers: Vec<(String, Answer)> = answers.collect();
+    let handle = continued(served, &output, answers).await;
+    match handle {
+        Ok(handle) => followed(shared, served, handle, context).await,
+        Err(error) => Ok(failed(told(&error)).into()),
+    }
+}
+
+/// Answers the requests of a run, and drives it on in the background.
+pub(super) async fn continued(
+    served: &Served,
+    output: &RunOutput,
+    answers: Vec<(String, Answer)>,
+) -> Result<RunHandle, Error> {
+    if output.status != RunStatus::Paused || answers.is_empty() {
+        return served.workflow.handle(&output.run_id).await;
+    }
+    let answers: Vec<(&str, Answer)> =
+        answers.iter().map(|(id, answer)| (id.as_str(), answer.clone())).collect();
+    served.workflow.continue_run(&output.run_id, answers).background().await
+}
+
+/// Returns what a state is bound to: the user and the tool.
+fn bound(shared: &Shared, served: &Served) -> String {
+    json!([shared.user, served.tool.name]).to_string()
+}
+
+/// Follows a run until it has a result, and asks the person at the client on the way.
+pub(super) async fn followed(
+    shared: &Shared,
+    served: &Served,
+    mut handle: RunHandle,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
+    loop {
+        let settled = tokio::select! {
+            settled = watched(&handle, context) => settled,
+            () = context.ct.cancelled() => {
+                let _ = handle.cancel().await;
+                return Err(ErrorData::internal_error("the call was cancelled", None));
+            }
+        };
+        let output = match settled {
+            Ok(output) => output,
+            Err(error) => return Ok(of_error(&error, &handle).into()),
+        };
+        if output.status != RunStatus::Paused {
+            return Ok(of_output(&output).into());
+        }
+        let asked: Vec<&Requirement> =
+            output.requirements.iter().filter(|request| request.needs_person()).collect();
+        if asked.is_empty() || !can_ask(context) {
+            return Ok(waiting(shared, &output).into());
+        }
+        if is_stateless(context) {
+            return Ok(input_required(shared, served, &output, &asked)?.into());
+        }
+        let mut answers = Vec::new();
+        for request in asked {
+            let Some(question) = ask::question(request) else { continue };
+            let result = tokio::select! {
+                result = context.peer.create_elicitation(question) => result,
+                () = context.ct.cancelled() => {
+                    let _ = handle.cancel().await;
+                    return Err(ErrorData::internal_error("the call was cancelled", None));
+                }
+            };
+            let Ok(result) = result else { return Ok(waiting(shared, &output).into()) };
+            if let Some(answer) = ask::answer(request, &result) {
+                answers.push((request.id.to_string(), answer));
+            }
+        }
+        if answers.is_empty() {
+            return Ok(waiting(shared, &output).into());
+        }
+        handle = match continued(served, &output, answers).await {
+            Ok(handle) => handle,
+            Err(error) => return Ok(failed(told(&error)).into()),
+        };
+    }
+}
+
+/// Waits until a run ends or pauses, and tells its progress.
+async fn watched(
+    handle: &RunHandle,
+    context: &RequestContext<RoleServer>,
+) -> Result<RunOutput, Error> {
+    let Some(token) = context.meta.get_progress_token() else { return handle.settled().await };
+    let mut settled = std::pin::pin!(handle.settled());
+    let mut events = handle.events(0).await?;
+    let (mut count, mut last) = (0_u32, None::<Instant>);
+    loop {
+        let event = tokio::select! {
+            output = &mut settled => return output,
+            event = events.next() => event,
+        };
+        let Some(Ok(event)) = event else { return settled.await };
+        let Some(text) = activity(&event) else { continue };
+        if last.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) {
+            continue;
+        }
+        (count, last) = (count.saturating_add(1), Some(Instant::now()));
+        tell(context, token.clone(), count, text).await;
+    }
+}
+
+async fn tell(
+    context: &RequestContext<RoleServer>,
+    token: ProgressToken,
+    count: u32,
+    text: String,
+) {
+    let progress = ProgressNotificationParam::new(token, f64::from(count)).with_message(text);
+    // A client that is gone does not stop the run.
+    let _ = context.peer.notify_progress(progress).await;
+}
+
+/// Returns what an event says about progress.
+fn activity(event: &Event) -> Option<String> {
+    match &event.kind {
+        EventKind::StepStarted { .. } => Some(format!("{} began", event.path)),
+        EventKind::StepCompleted { .. } => Some(format!("{} completed", event.path)),
+        EventKind::StepRetrying { .. } => Some(format!("{} is tried again", event.path)),
+        EventKind::ToolCallStarted { .. } => Some(format!("{} began", event.path)),
+        EventKind::StepProgress { content, .. } => Some(format!("{}: {content}", event.path)),
+        _ => None,
+    }
+}
+
+/// Returns `true` if the client can ask a person with a form.
+fn can_ask(context: &RequestContext<RoleServer>) -> bool {
+    let asks = context.client_capabilities().and_then(|all| all.elicitation);
+    asks.is_some_and(|asks| asks.form.is_some() || asks.url.is_none())
+}
+
+/// Returns `true` if the protocol has no requests of the server: it returns its questions.
+fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+    let version = context.protocol_version();
+    version.is_some_and(|it| it.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+fn input_required(
+    shared: &Shared,
+    served: &Served,
+    output: &RunOutput,
+    asked: &[&Requirement],
+) -> Result<InputRequiredResult, ErrorData> {
+    let mut requests = BTreeMap::new();
+    for request in asked {
+        if let Some(question) = ask::question(request) {
+            let question = InputRequest::Elicitation(ElicitRequest::new(question));
+            requests.insert(request.id.to_string(), question);
+        }
+    }
+    let state = CallState { run: output.run_id.to_string() };
+    let bound = bound(shared, served);
+    let options = SealOptions::new().associated_data(bound.as_bytes()).ttl(STATE_TTL);
+    let sealed = shared.codec.seal_json_with(&state, &options);
+    let sealed = sealed.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+    Ok(InputRequiredResult::new(Some(requests), Some(sealed)))
+}
+
+/// Returns the result of a run that waits for an answer which this client cannot give.
+fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
+    let run = &output.run_id;
+    let requests: Vec<_> = output.requirements.iter().collect();
+    let asked: Vec<&str> = requests.iter().map(|request| &*request.message).collect();
+    let how = if shared.operates {
+        "Answer with the tool `continue_run`.".to_owned()
+    } else {
+        format!("A person answers with `stepwright continue {run}`.")
+    };
+    let text = format!("The run `{run}` waits for an answer: {}\n{how}", asked.join("; "));
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(json!({"run": run, "status": "paused", "requests": requests}));
+    result
+}
+
+/// Returns the result of a run that has ended.
+fn of_output(output: &RunOutput) -> CallToolResult {
+    let text = output.content.pretty().into_owned();
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(output.content.to_value()).filter(|value| value.is_object());
+    result
+}
+
+fn of_error(error: &Error, handle: &RunHandle) -> CallToolResult {
+    failed(format!("{}\n(run `{}`)", told(error), handle.run_id()))
+}
+
+/// Returns an error as a text with its code and its hint.
+pub(super) fn told(error: &Error) -> String {
+    let text = format!("{}: {error}", error.id());
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
+}

@@ -1,0 +1,65 @@
+//! The answers to the requests of clients.
+
+use super::shared::Shared;
+use super::{follow, operate};
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::{RequestContext, RoleServer};
+use serde_json::Value;
+use std::sync::Arc;
+use stepwright_core::Content;
+
+#[derive(Clone, Debug)]
+pub(super) struct Handler(pub(super) Arc<Shared>);
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let about = "Each tool is a workflow, and each call is a run of it. A run may take long, \
+                     and may ask a person.";
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("stepwright", env!("CARGO_PKG_VERSION")))
+            .with_instructions(about)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.0.tools.clone()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = request.arguments.clone().unwrap_or_default();
+        if let Some(served) = self.0.served.iter().find(|it| it.tool.name == request.name) {
+            if let Some(state) = &request.request_state {
+                let answers = request.input_responses.clone().unwrap_or_default();
+                return follow::go_on(&self.0, served, state, &answers, &context).await;
+            }
+            let input = if served.takes_object {
+                Content::from(Value::Object(arguments))
+            } else {
+                match arguments.get("message") {
+                    Some(message) => Content::from(message.clone()),
+                    None => return Err(ErrorData::invalid_params("`message` is missing", None)),
+                }
+            };
+            return follow::begin(&self.0, served, input, &context).await;
+        }
+        if let Some(runs) = &self.0.runs {
+            let called = operate::call(&self.0, runs, &request.name, &arguments, &context).await;
+            if let Some(result) = called {
+                return result;
+            }
+        }
+        Err(ErrorData::invalid_params(format!("there is no tool `{}`", request.name), None))
+    }
+}

@@ -1,0 +1,182 @@
+//! The server over streamable HTTP.
+
+use super::handler::Handler;
+use super::shared::Shared;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use sha2::{Digest as _, Sha256};
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::{Error, ErrorKind};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The largest request, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The time in which a client must send the headers of a request.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The delay after a connection that could not be accepted, as when there are too many files.
+const ACCEPT_DELAY: Duration = Duration::from_millis(100);
+
+/// The path of the server.
+const PATH: &str = "/mcp";
+
+/// The options of a server over HTTP.
+///
+/// ```
+/// use stepwright_mcp::HttpOptions;
+/// let options = HttpOptions::new().token("a long secret").host("mcp.example.org");
+/// assert!(!format!("{options:?}").contains("a long secret"));
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct HttpOptions {
+    token: Option<String>,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+}
+
+impl HttpOptions {
+    /// Creates the options of a server for programs of this machine.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Requires `Authorization: Bearer TOKEN` of each request.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Allows a name in the `Host` header, besides those of this machine.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Allows pages of this origin, such as `https://app.example.org`. By default pages of
+    /// browsers are refused.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+}
+
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions")
+            .field("has_token", &self.token.is_some())
+            .field("hosts", &self.hosts)
+            .field("origins", &self.origins)
+            .finish()
+    }
+}
+
+type Service = StreamableHttpService<Handler, LocalSessionManager>;
+type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    options: HttpOptions,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let failed =
+        |error: std::io::Error| Error::new(ErrorKind::Run, "cannot serve HTTP").with_source(error);
+    let address = listener.local_addr().map_err(failed)?;
+    let is_local = match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    };
+    if !is_local && options.token.is_none() {
+        let what = format!("other machines reach `{address}`, and there is no token");
+        let hint = "set the variable `STEPWRIGHT_MCP_TOKEN` to a secret that clients send, or \
+                    listen on 127.0.0.1";
+        return Err(Error::usage(what).with_hint(hint));
+    }
+    let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    hosts.extend(options.hosts.clone());
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_hosts(hosts)
+        .with_allowed_origins(options.origins.clone())
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(REQUEST_BYTES_MAX)
+        .with_cancellation_token(stop.clone());
+    let sessions = Arc::new(LocalSessionManager::default());
+    let service: Service =
+        StreamableHttpService::new(move || Ok(Handler(shared.clone())), sessions, config);
+    let token: Option<Arc<str>> = options.token.map(Into::into);
+    let connections = tokio_util::task::TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_DELAY).await;
+            continue;
+        };
+        let (service, token, stop) = (service.clone(), token.clone(), stop.clone());
+        connections.spawn(async move {
+            let answer = service_fn(move |request: Request<Incoming>| {
+                let (service, token) = (service.clone(), token.clone());
+                async move {
+                    let answer = answered(&service, token.as_deref(), request).await;
+                    Ok::<_, Infallible>(answer)
+                }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADERS_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), answer);
+            tokio::select! {
+                _ = connection => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+async fn answered(service: &Service, token: Option<&str>, request: Request<Incoming>) -> Answer {
+    if let Some(token) = token
+        && !has_token(&request, token)
+    {
+        let mut answer = plain(StatusCode::UNAUTHORIZED, "a token is needed\n");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+        return answer;
+    }
+    if request.uri().path() != PATH {
+        return plain(StatusCode::NOT_FOUND, "the MCP server is at /mcp\n");
+    }
+    service.handle(request).await
+}
+
+/// Compares hashes, so that the time tells nothing about the token.
+fn has_token(request: &Request<Incoming>, token: &str) -> bool {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some((scheme, given)) = given.and_then(|value| value.split_once(' ')) else { return false };
+    scheme.eq_ignore_ascii_case("bearer") && Sha256::digest(given.trim()) == Sha256::digest(token)
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())).boxed());
+    *answer.status_mut() = status;
+    answer
+}

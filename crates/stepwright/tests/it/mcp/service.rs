@@ -1,0 +1,6 @@
+use stepwright::mcp::McpService;
+use stepwright::prelude::*;
+
+pub(super) fn service(digest: &Workflow, editor: &Agent) -> McpService {
+    McpService::new().workflow(digest, None).agent(editor, "Corrects the spelling of a text.")
+}
