@@ -109,8 +109,8 @@ pub(crate) struct Reader {
     broken: Option<String>,
     halves: Halves,
     cutter: Cutter,
-    /// `true` if the last frame began a text that pieces behind it add to. It is handed on alone, so
-    /// that each piece is told as it came.
+    /// `true` if the last frame began a text that pieces behind it add to. It is handed on alone,
+    /// so that each piece is told as it came.
     has_begun: bool,
     /// The number of bytes of events that have told once more what had come.
     repeated: usize,
