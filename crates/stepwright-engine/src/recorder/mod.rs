@@ -232,6 +232,11 @@ impl Recorder {
         self.clock.time_passes();
     }
 
+    /// Returns the time of the next fact.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Records a fact.
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
         let now = self.clock.now();
@@ -520,6 +525,7 @@ impl Recorder {
                 Poll::Pending
             })
             .await;
+            self.time_passes();
         }
     }
 

@@ -4,7 +4,7 @@ use super::driven::Driven;
 use super::runtime::{block_on_given, runtime};
 use super::{IntoInput, RunHandle};
 use crate::job::{Job, Left};
-use crate::local::{Local, Place};
+use crate::local::{Local, LocalRuns, Place};
 use crate::outbox::Outbox;
 use crate::recorder::Recording;
 use crate::runner::Runner;
@@ -359,6 +359,7 @@ impl Setup {
 
     /// Drives the run to its end in the calling task.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
+        let has_values = !self.options.values.is_empty();
         let Prepared { job, workflow, place, .. } = self.prepare(outbox, false).await?;
         let mut guard = AbandonGuard(Some(job.left()));
         let driven = job.drive().await;
@@ -368,7 +369,10 @@ impl Setup {
             // Boxed, because every run would keep the space, and few pause.
             return Box::pin(paused(workflow.runner(), place, job.output()?)).await;
         }
-        workflow.runner().finished(job.output())
+        if has_values {
+            return workflow.runner().finished(job.output());
+        }
+        workflow.runner().shown(job.output())
     }
 
     async fn prepare(
@@ -376,7 +380,10 @@ impl Setup {
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
-        self.workflow.runner().local().check_open()?;
+        let workflow = self.workflow.clone();
+        // Looked for once, because each time takes a system call.
+        let local = workflow.runner().local();
+        local.check_open()?;
         let named = self.options.session_id.is_some();
         let limits = &self.workflow.definition().limits;
         let store = self.workflow.runner().store_for(remembered || named || !limits.is_empty());
@@ -395,7 +402,7 @@ impl Setup {
                 input.content = prepared;
             }
         }
-        let mut prepared = self.assemble(outbox, store, session, remembered)?;
+        let mut prepared = self.assemble(local, outbox, store, session, remembered)?;
         if !prepared.workflow.definition().limits.is_empty() {
             // Boxed, because few workflows limit their runs.
             Box::pin(prepared.admit()).await?;
@@ -438,6 +445,7 @@ impl Setup {
 
     fn assemble(
         self,
+        local: &LocalRuns,
         outbox: Option<Arc<Outbox>>,
         store: Option<AnyStore>,
         session: Option<Session>,
@@ -447,7 +455,7 @@ impl Setup {
         let (user_id, chosen) = (options.user()?, options.run()?);
         let input = options.input?;
         let (runner, definition) = (workflow.runner(), workflow.definition());
-        let (world, local) = (&runner.world, runner.local());
+        let world = &runner.world;
         let (process, now) = (local.process(world), world.now());
         let run = chosen.unwrap_or_else(|| world.run_id_in(process, now));
         let session_id = options.session_id.transpose()?;
