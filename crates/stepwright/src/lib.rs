@@ -106,6 +106,20 @@ pub mod time {
     pub use stepwright_core::world::{Clock, Timestamp, VirtualClock, World};
 }
 
+/// Traces and metrics: an observer of the runs of a process, and the trace context of a run.
+pub mod observe {
+    pub use stepwright_core::observe::Observer;
+    pub use stepwright_core::trace::{
+        SpanId, SpanOf, TraceContext, TraceContextError, TraceId, Traced,
+    };
+}
+
+/// Traces of runs for OpenTraces.
+#[cfg(feature = "otel")]
+pub mod otel {
+    pub use stepwright_otel::{Moment, Span, SpanKind, SpanStatus, Spans, Traces, TracesError};
+}
+
 /// Stores: the four traits of a store, and their types.
 pub mod store {
     pub use stepwright_core::journal::{Append, SessionClose};

@@ -375,6 +375,7 @@ fn samples() -> Vec<Event> {
                 tool_calls: 2,
                 time_ms: 9_000,
             }),
+            trace: TraceContext::parse(TRACEPARENT, Some("vendor=1")).ok(),
         })),
         E::WorkflowCompleted { content: content(), stopped_at: Some(StepPath::from("known")) },
         E::WorkflowError { error: error(), step: Some(StepPath::from("facts/web")), attempts: 3 },

@@ -136,4 +136,9 @@ super::entry::catalogue! {
     /// `stepwright init` or `stepwright skill install` does not overwrite files. Move the file
     /// away, or choose another directory.
     FILE_EXISTS = 124, "the file exists already";
+
+    /// The environment asks for traces in a way that this program does not have: another exporter
+    /// than `otlp`, or another protocol than `http/protobuf`. Collectors take OTLP over HTTP at a
+    /// port of its own, often 4318. `OTEL_SDK_DISABLED=true` turns traces off.
+    TRACES_UNSUPPORTED = 125, "traces cannot be sent in this way";
 }

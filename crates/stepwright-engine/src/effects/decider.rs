@@ -10,6 +10,7 @@ use stepwright_core::context::{RunInfo, StepHost};
 use stepwright_core::gate::Permit;
 use stepwright_core::message::ToolCall;
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
@@ -30,6 +31,10 @@ impl StepHost for DeciderHost {
 
     fn record<'a>(&'a self, _: &'a StepPath, _: EventKind) -> BoxFuture<'a, Result<(), StepError>> {
         Box::pin(ready(refused("record anything but its decision")))
+    }
+
+    fn trace(&self) -> Traced<'_> {
+        self.0.trace()
     }
 
     fn past(&self, _: &StepPath) -> Vec<Event> {

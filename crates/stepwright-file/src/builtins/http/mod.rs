@@ -30,6 +30,9 @@ pub(super) const KIND: BuiltinKind =
 pub(super) const GET: BuiltinKind =
     BuiltinKind { key: "http_get", read: read::http_get, effects: effects::HTTP, without: &[] };
 
+/// The header with which a server continues the trace of a run.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The header that asks a server to recognise a repeated request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -195,6 +198,11 @@ impl Http {
                 headers
                     .insert(AUTHORIZATION, header_value(&AUTHORIZATION, &format!("Basic {both}"))?);
             }
+        }
+        if cx.is_traced()
+            && let Ok(context) = HeaderValue::from_str(cx.trace_context().traceparent())
+        {
+            headers.entry(TRACEPARENT).or_insert(context);
         }
         if let Some(name) = &self.idempotency_key {
             headers.insert(name.clone(), header_value(name, &printable(&cx.idempotency_key()))?);
