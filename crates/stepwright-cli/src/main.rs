@@ -28,8 +28,6 @@ use clap_complete::Shell;
 use config::Found;
 use exit::Exit;
 use std::process::ExitCode;
-#[cfg(unix)]
-use std::sync::Arc;
 use stepwright::Error;
 use ui::print::Stdout;
 use ui::terminal::Stderr;
@@ -41,15 +39,8 @@ use verbs::{
 
 fn main() -> ExitCode {
     completion::answer(Arguments::command);
-    report_size_limits();
+    stepwright_term::survive_size_limits();
     started().unwrap_or_else(|exit| exit).into()
-}
-
-/// Makes a write beyond the limit of the size of files (`ulimit -f`) an error with a message. By
-/// default the signal SIGXFSZ ends the process without a word. Commands of steps keep the default.
-fn report_size_limits() {
-    #[cfg(unix)]
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 fn started() -> Result<Exit, Exit> {

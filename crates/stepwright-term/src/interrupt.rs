@@ -66,6 +66,18 @@ fn handlers() -> MutexGuard<'static, Handlers> {
 #[must_use = "dropping it gives the signals back"]
 pub struct Interrupts(u64);
 
+/// Makes a write beyond the limit of the size of files (`ulimit -f`) an error of that write. By
+/// default the signal SIGXFSZ ends the process without a word. Programs that this one starts keep the
+/// default.
+///
+/// ```
+/// stepwright_term::survive_size_limits();
+/// ```
+pub fn survive_size_limits() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 /// Calls `handle` for each signal until the returned guard is dropped. Only the most recently
 /// registered handler is called. When the last guard is dropped, signals do what they did before
 /// the first: the program's own handlers run, or the default action. Only Linux reports existing

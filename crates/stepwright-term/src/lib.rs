@@ -44,7 +44,7 @@ pub use asking::{Asker, answer_inline};
 pub use cli_app::{CliApp, Conversation};
 pub use display::{Display, Ticks, rendered, waiting};
 pub use duration::about;
-pub use interrupt::{Interrupt, Interrupts, on_interrupt};
+pub use interrupt::{Interrupt, Interrupts, on_interrupt, survive_size_limits};
 pub use keys::TerminalMode;
 pub use lines::line;
 pub use moment::{ago, utc};
