@@ -94,8 +94,7 @@ impl Traces {
         let ended = tokio::task::spawn_blocking(move || {
             self.0.processor.shutdown_with_timeout(EXPORT_TIMEOUT)
         });
-        let failed =
-            |error: &dyn fmt::Display| TracesError(format!("traces were lost: {error}"));
+        let failed = |error: &dyn fmt::Display| TracesError(format!("traces were lost: {error}"));
         match ended.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(failed(&error)),

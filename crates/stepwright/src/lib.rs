@@ -161,6 +161,11 @@ pub mod file {
 #[doc = include_str!("../../../docs/tools.md")]
 struct Tools;
 
+/// The examples of `docs/traces.md`.
+#[cfg(all(doctest, feature = "otel"))]
+#[doc = include_str!("../../../docs/traces.md")]
+struct TracesPage;
+
 /// Terminal output: printed runs and prompts.
 #[cfg(feature = "term")]
 pub mod term {

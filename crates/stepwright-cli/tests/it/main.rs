@@ -36,5 +36,6 @@ mod stopping;
 mod support;
 mod takingup;
 mod terminals;
+mod traces;
 #[cfg(unix)]
 mod watching;

@@ -23,7 +23,9 @@ fn collector() -> (String, Receiver<(String, Vec<Span>)>) {
                 let n = stream.read(&mut piece).unwrap();
                 assert!(n > 0, "the request ended early");
                 seen.extend_from_slice(&piece[..n]);
-                let Some(end) = seen.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+                let Some(end) = seen.windows(4).position(|four| four == b"\r\n\r\n") else {
+                    continue;
+                };
                 let head = String::from_utf8_lossy(&seen[..end]).to_lowercase();
                 assert!(head.starts_with("post /v1/traces "), "{head}");
                 let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));

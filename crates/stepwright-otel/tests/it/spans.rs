@@ -7,7 +7,7 @@ use stepwright_agent::{Agent, FunctionTool};
 use stepwright_core::observe::Observer;
 use stepwright_core::trace::{SpanId, TraceContext};
 use stepwright_core::{
-    AnyStore, Answer, Event, HumanReview, Memory, RunId, StepContext, StepError, StepInput,
+    Answer, AnyStore, Event, HumanReview, Memory, RunId, StepContext, StepError, StepInput,
 };
 use stepwright_engine::{Parallel, Step, Workflow, WorkflowBuilder};
 use stepwright_otel::{Span, SpanKind, SpanStatus, Spans};
