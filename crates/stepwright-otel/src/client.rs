@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
-use opentraces_http::{HttpClient, HttpError};
+use opentelemetry_http::{HttpClient, HttpError};
 use std::time::Duration;
 use stepwright_http::reqwest;
 use tokio::runtime::Handle;

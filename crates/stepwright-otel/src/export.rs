@@ -1,11 +1,11 @@
-//! Spans in the form of the OpenTraces library.
+//! Spans in the form of the OpenTelemetry library.
 
 use crate::span::{Moment, Span, SpanKind, SpanStatus};
-use opentraces::trace::{
+use opentelemetry::trace::{
     Event, Link, SpanContext, SpanId, SpanKind as Kind, Status, TraceFlags, TraceId, TraceState,
 };
-use opentraces::{Array, InstrumentationScope, KeyValue, Value};
-use opentraces_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::time::{Duration, SystemTime};
 use stepwright_core::Timestamp;
 use stepwright_core::trace::{SpanId as OwnSpanId, TraceId as OwnTraceId};

@@ -1,4 +1,4 @@
-//! Traces of runs for OpenTraces.
+//! Traces of runs for OpenTelemetry.
 //!
 //! [`Spans`] folds the events of runs into spans: one for the run, for each step and container, and,
 //! by the conventions for generative AI, for each agent, request to a model and tool call.

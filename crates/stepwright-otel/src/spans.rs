@@ -111,6 +111,8 @@ struct RunSpans {
     first_part: u32,
     /// The spans under way, or those to open anew when the run continues.
     open: BTreeMap<Key, Span>,
+    /// The spans that the end of the run has ended, to open anew when it is retried.
+    ended: BTreeMap<Key, Span>,
     /// `true` if the spans in `open` have ended, because the run waits.
     is_suspended: bool,
     /// The requests of each agent so far.
@@ -134,6 +136,7 @@ impl RunSpans {
             part: 0,
             first_part: 0,
             open: BTreeMap::new(),
+            ended: BTreeMap::new(),
             is_suspended: false,
             requests: HashMap::new(),
             models: HashMap::new(),
@@ -155,6 +158,10 @@ impl RunSpans {
         match &event.kind {
             EventKind::WorkflowStarted(started) => self.begin(started, time),
             EventKind::WorkflowForked(forked) => self.fork(forked, time),
+            EventKind::WorkflowRetried { .. } => {
+                self.open.append(&mut self.ended);
+                self.is_suspended = true;
+            }
             EventKind::WorkflowContinued { .. } => self.resume(time),
             EventKind::WorkflowPaused { .. } => self.suspend(time),
             EventKind::WorkflowCompleted { .. } => self.end_run(time, "COMPLETED", None),
@@ -165,7 +172,7 @@ impl RunSpans {
             }
 
             EventKind::ContainerStarted { kind, decision } => {
-                let name = format!("{} {}", kind, at.name());
+                let name = format!("{} {}", kind.to_string().to_lowercase(), at.name());
                 let number = match decision {
                     Decision::Turn { number, .. } => Some(*number),
                     _ => None,
@@ -403,7 +410,8 @@ impl RunSpans {
         outcome: SpanStatus,
         error_type: &str,
     ) {
-        for ((_, of), mut span) in std::mem::take(&mut self.open) {
+        self.ended = std::mem::take(&mut self.open);
+        for ((_, of), mut span) in self.ended.clone() {
             span.end = time.max(span.start);
             if of == SpanOf::Run {
                 span.set(name::STATUS, status);

@@ -3,10 +3,10 @@
 use crate::client::Client;
 use crate::export::exported;
 use crate::spans::Spans;
-use opentraces::InstrumentationScope;
-use opentraces_otlp::{SpanExporter, WithHttpConfig as _};
-use opentraces_sdk::Resource;
-use opentraces_sdk::trace::{BatchSpanProcessor, SpanProcessor as _};
+use opentelemetry::InstrumentationScope;
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor as _};
 use std::env;
 use std::error::Error;
 use std::fmt;
@@ -20,7 +20,7 @@ pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends the spans of the runs of this process to a collector, by OTLP over HTTP. Cheap to clone.
 ///
-/// The environment configures it, as the OpenTraces specification says:
+/// The environment configures it, as the OpenTelemetry specification says:
 /// `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_HEADERS`,
 /// `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER`
 /// (`otlp` or `none`), the `OTEL_BSP_…` of batches. Prompts, answers, and the arguments and results

@@ -114,7 +114,7 @@ pub mod observe {
     };
 }
 
-/// Traces of runs for OpenTraces.
+/// Traces of runs for OpenTelemetry.
 #[cfg(feature = "otel")]
 pub mod otel {
     pub use stepwright_otel::{Moment, Span, SpanKind, SpanStatus, Spans, Traces, TracesError};

@@ -45,7 +45,7 @@ impl Observer for Collected {
     }
 }
 
-/// Writes spans as a tree, each below its parent and in the order of their beginnings.
+/// Writes spans as a tree, each below its parent, sorted by name.
 fn tree(spans: &[Span]) -> String {
     let known: BTreeSet<u64> = spans.iter().map(|span| span.id.0).collect();
     let mut inside: BTreeMap<Option<u64>, Vec<&Span>> = BTreeMap::new();
@@ -65,7 +65,7 @@ fn write(
     lines: &mut String,
 ) {
     let mut spans = inside.get(&of).cloned().unwrap_or_default();
-    spans.sort_by_key(|span| (span.start, span.name.clone()));
+    spans.sort_by_key(|span| span.name.clone());
     for span in spans {
         let status = match &span.status {
             SpanStatus::Unset => String::new(),
@@ -130,8 +130,8 @@ invoke_workflow Trip
   parallel facts
     step Researcher
       invoke_agent Researcher
-        chat scripted
-        chat scripted
+        chat replies
+        chat replies
         execute_tool weather
     step map
   step pass
@@ -172,7 +172,7 @@ async fn content_is_in_spans_if_it_was_asked_for() {
 #[tokio::test]
 async fn a_failure_stands_in_the_spans_of_what_failed_and_of_the_run() {
     let (collected, store) = (Collected::new(false), AnyStore::new(Memory::default()));
-    let fails = |_: String| async { Err::<String, _>(StepError::retryable("the line is busy")) };
+    let fails = |_: String| async { Err::<String, _>(StepError::new("the line is busy")) };
     let step = Step::new("call", fails).retries(1);
     let workflow = observed(&collected, &store).step(step).build().unwrap();
     workflow.run("x").await.unwrap_err();
