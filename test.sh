@@ -3,14 +3,15 @@
 # needs, or names what it cannot install.
 #
 #   ./test.sh        form, lints, documentation, all tests: what the build server runs
-#   ./test.sh all    the same, then the longer tests: three times on one busy core, fuzzing, mutants
+#   ./test.sh all    the same, then the longer tests: a receiver of traces, three times on one
+#                    busy core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 case "${1:-}" in
 "" | all) ;;
 -h | --help)
-    sed -n '2,6p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+    sed -n '2,7p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
     exit 0
     ;;
 *)
@@ -134,6 +135,10 @@ else
 fi
 
 if [ "${1:-}" = all ]; then
+    stage "a receiver of traces that is not ours"
+    STEPWRIGHT_TEST_PHOENIX="$(scripts/test-phoenix.sh)" \
+        cargo test --workspace --all-features --test it -- a_receiver_of_traces_that_is_not_ours
+
     stage "three times on one busy core"
     scripts/busy.sh 3 cargo test --workspace --all-features
 

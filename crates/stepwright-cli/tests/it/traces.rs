@@ -64,7 +64,7 @@ steps:
 ";
     let (address, told) = collector();
     let place = Place::with(flow);
-    let mut command = place.command(&["run", "flow.yaml", "ants", "--allow-shell", "--no-db"]);
+    let mut command = place.command(["run", "flow.yaml", "ants", "--allow-shell", "--no-db"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &address).env("TRACEPARENT", TRACEPARENT);
     let ran = crate::support::Ran::of(&mut command).ended(0);
     let (service, mut spans) = told.recv().unwrap();
@@ -87,7 +87,7 @@ steps:
 #[test]
 fn a_collector_that_is_away_delays_no_run_and_is_told() {
     let place = Place::with("format: 1\nname: Away\nsteps: [{name: a, template: done}]\n");
-    let mut command = place.command(&["run", "flow.yaml", "x", "--no-db"]);
+    let mut command = place.command(["run", "flow.yaml", "x", "--no-db"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
     let ran = crate::support::Ran::of(&mut command).ended(0);
     assert_eq!(ran.stdout.trim(), "done");
@@ -97,8 +97,79 @@ fn a_collector_that_is_away_delays_no_run_and_is_told() {
 #[test]
 fn an_exporter_that_is_not_there_is_an_error_with_a_code() {
     let place = Place::with("format: 1\nname: Zip\nsteps: [{name: a, template: done}]\n");
-    let mut command = place.command(&["run", "flow.yaml", "x", "--no-db"]);
+    let mut command = place.command(["run", "flow.yaml", "x", "--no-db"]);
     command.env("OTEL_TRACES_EXPORTER", "zipkin");
     let ran = crate::support::Ran::of(&mut command).ended(2);
     assert!(ran.stderr.contains("error[SW0125]: `OTEL_TRACES_EXPORTER=zipkin`"), "{ran:#?}");
+}
+
+/// A server that is not ours: Arize Phoenix. `STEPWRIGHT_TEST_PHOENIX` names its command, which
+/// `scripts/test-phoenix.sh` installs.
+#[test]
+fn a_receiver_of_traces_that_is_not_ours_has_the_trace() {
+    let Some(program) = std::env::var_os("STEPWRIGHT_TEST_PHOENIX") else {
+        eprintln!("skipped: STEPWRIGHT_TEST_PHOENIX names no receiver");
+        return;
+    };
+    let flow = "\
+format: 1
+name: Traced
+model: offline
+agents: {writer: {}}
+steps:
+  - {name: facts, template: 'Ants are small. They carry much.'}
+  - {agent: writer}
+";
+    let place = Place::with(flow);
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (port, grpc) = (free(), free());
+    let mut server = std::process::Command::new(program);
+    server.arg("serve").env("PHOENIX_WORKING_DIR", place.path("phoenix"));
+    server.env("PHOENIX_HOST", "127.0.0.1").env("PHOENIX_PORT", port.to_string());
+    server.env("PHOENIX_GRPC_PORT", grpc.to_string()).env("PHOENIX_TELEMETRY_ENABLED", "false");
+    let log = std::fs::File::create(place.path("phoenix.log")).unwrap();
+    server.stdout(log.try_clone().unwrap()).stderr(log);
+    let _server = Killed(server.spawn().unwrap());
+    let asked = |path: &str| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let request = format!("GET {path} HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+    };
+    let until = |what: &str, path: &str, is_there: &dyn Fn(&str) -> bool| {
+        // It takes its time to start, and to file what it has received.
+        for _ in 0..1_200 {
+            if let Some(answer) = asked(path).filter(|answer| is_there(answer)) {
+                return answer;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(250));
+        }
+        let log = std::fs::read_to_string(place.path("phoenix.log")).unwrap_or_default();
+        panic!("{what} within 5 minutes: {:?}\n{log}", asked(path));
+    };
+    until("it did not start", "/v1/projects", &|answer| answer.contains("default"));
+    let mut command = place.command(["run", "flow.yaml", "ants", "--no-db"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}"));
+    command.env("TRACEPARENT", TRACEPARENT);
+    crate::support::Ran::of(&mut command).ended(0);
+    let spans = "/v1/projects/default/spans?limit=100";
+    let has_all = |answer: &str| {
+        ["invoke_workflow Traced", "step facts", "invoke_agent writer", "chat offline"]
+            .iter()
+            .all(|name| answer.contains(name))
+    };
+    let answer = until("it has no trace", spans, &has_all);
+    assert!(answer.contains(&TRACEPARENT[3..35]), "the trace is that of the caller: {answer}");
+}
+
+/// A process that ends with the test.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
