@@ -1,6 +1,6 @@
 //! Sends the spans of a process to a collector.
 
-use crate::client::Client;
+use crate::client::{Client, LastFailure};
 use crate::export::exported;
 use crate::spans::Spans;
 use opentelemetry::InstrumentationScope;
@@ -37,6 +37,7 @@ struct Inner {
     spans: Mutex<Spans>,
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
+    last_failure: LastFailure,
 }
 
 /// The reason why spans cannot be sent.
@@ -64,7 +65,8 @@ impl Traces {
         }
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|error| TracesError(format!("traces need a runtime: {error}")))?;
-        let client = Client::new(runtime, EXPORT_TIMEOUT)
+        let last_failure = LastFailure::default();
+        let client = Client::new(runtime, EXPORT_TIMEOUT, last_failure.clone())
             .map_err(|error| TracesError(format!("traces need an HTTP client: {error}")))?;
         let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
         let exporter = exporter.map_err(|error| {
@@ -78,7 +80,7 @@ impl Traces {
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
         let spans = Mutex::new(Spans::new(with_content));
-        Ok(Some(Self(Arc::new(Inner { spans, processor, scope }))))
+        Ok(Some(Self(Arc::new(Inner { spans, processor, scope, last_failure }))))
     }
 
     /// Returns the observer for the workflows whose runs are traced.
@@ -91,14 +93,20 @@ impl Traces {
     /// # Errors
     /// If the collector did not take all spans within 10 seconds.
     pub async fn shutdown(self) -> Result<(), TracesError> {
+        let inner = self.0.clone();
         let ended = tokio::task::spawn_blocking(move || {
-            self.0.processor.shutdown_with_timeout(EXPORT_TIMEOUT)
+            inner.processor.shutdown_with_timeout(EXPORT_TIMEOUT)
         });
-        let failed = |error: &dyn fmt::Display| TracesError(format!("traces were lost: {error}"));
+        let lost = |why: &dyn fmt::Display| Err(TracesError(format!("traces were lost: {why}")));
         match ended.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(failed(&error)),
-            Err(error) => Err(failed(&error)),
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return lost(&error),
+            Err(error) => return lost(&error),
+        }
+        let last_failure = self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last_failure {
+            Some(why) => lost(why),
+            None => Ok(()),
         }
     }
 }

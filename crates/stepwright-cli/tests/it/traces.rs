@@ -60,7 +60,7 @@ agents: {writer: {}}
 steps:
   - {name: facts, template: 'Ants are small. They carry much.'}
   - {agent: writer}
-  - {name: whose, shell: {run: 'printf %s \"$TRACEPARENT\"'}}
+  - {name: whose, shell: {command: 'printf %s \"$TRACEPARENT\"'}}
 ";
     let (address, told) = collector();
     let place = Place::with(flow);
