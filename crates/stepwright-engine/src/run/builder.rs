@@ -19,6 +19,7 @@ use stepwright_core::event::{SessionUsed, WorkflowStarted};
 use stepwright_core::executor::RunInput;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
+use stepwright_core::trace::TraceContext;
 use stepwright_core::values::HostValues;
 use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, RunStatus,
@@ -94,6 +95,7 @@ struct Options {
     all_events: bool,
     timeout: Option<Duration>,
     values: HostValues,
+    trace: Option<TraceContext>,
 }
 
 impl Options {
@@ -144,6 +146,7 @@ impl Run {
             all_events: false,
             timeout: None,
             values: HostValues::default(),
+            trace: None,
         });
         let setup = Setup { workflow: workflow.clone(), options, cancel: CancellationToken::new() };
         Self { workflow, stage: Stage::Before(setup) }
@@ -224,6 +227,28 @@ impl Run {
     /// a dispatcher may hand to another process cannot have one.
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.options().values.set(value);
+        self
+    }
+
+    /// Sets the trace that the run continues, such as that of the request which the program answers.
+    /// Every process that drives the run goes on with it. Without this, the run has a trace of its
+    /// own.
+    ///
+    /// ```
+    /// use stepwright_core::trace::TraceContext;
+    /// # use stepwright_engine::Workflow;
+    /// # use stepwright_core::{StepContext, StepInput};
+    /// async fn whose(_: StepInput, cx: StepContext) -> String {
+    ///     cx.trace_context().trace_id().to_string()
+    /// }
+    /// let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let workflow = Workflow::builder("Traced").step(whose).build()?;
+    /// let run = workflow.run("hi").trace_context(TraceContext::parse(header, None).unwrap());
+    /// assert_eq!(run.blocking()?.content.text(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn trace_context(mut self, context: TraceContext) -> Self {
+        self.options().trace = Some(context);
         self
     }
 
@@ -490,6 +515,7 @@ impl Setup {
             timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             background,
             session_used,
+            trace: options.trace,
         });
         if let (Some(outbox), Some(store)) = (&outbox, &store) {
             outbox.found_in(store.clone(), run.clone());
@@ -510,6 +536,7 @@ impl Setup {
             interrupted: None,
             now: Some(now),
             gate: definition.gate.clone(),
+            observer: runner.observer.clone(),
         };
         let mut job = Job::new(definition.compiled.clone(), started, recording, &[])?;
         if !options.values.is_empty() {
