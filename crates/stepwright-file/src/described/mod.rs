@@ -5,9 +5,10 @@ mod tests;
 
 use crate::builtins::BUILTINS;
 use crate::containers::CONTAINERS;
-use crate::format::form::{Definitions, Member, key, properties};
+use crate::format::form::{Definitions, Form, Member, key, properties};
 use crate::format::keys::{
-    AGENT_STEP, COMMON, FILE, OF_CONTAINERS, OF_STEPS, OF_WORKFLOWS, USED_STEP, WORKFLOW_STEP,
+    AGENT_STEP, COMMON, FILE, MCP_TOOLS, OF_CONTAINERS, OF_STEPS, OF_WORKFLOWS, USED_STEP,
+    WORKFLOW_STEP,
 };
 use crate::tools::TOOLS;
 use serde_json::{Map, Value, json};
@@ -151,9 +152,12 @@ fn tool(all: &mut Definitions) -> Value {
         };
         settings.insert(kind.name.to_owned(), schema);
     }
+    let served = json!({"anyOf": [Form::Mapping(&MCP_TOOLS).schema(all), {"type": "null"}]});
     json!({"anyOf": [
         {"enum": names},
+        {"type": "string", "pattern": "^mcp:"},
         {"type": "object", "properties": settings, "additionalProperties": false,
+            "patternProperties": {"^mcp:": served},
             "minProperties": 1, "maxProperties": 1},
     ]})
 }

@@ -26,7 +26,6 @@ pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("ModelLimits", "ModelLimits", "stepwright-models/src/limits.rs"),
 ];
 
-const CODE: &str = "A closure. A file has an expression, a template or a schema in its place.";
 const READS: &str = "It reads a value, and sets nothing.";
 const CONTENT: &str =
     "The content of a file is part of the digest by itself, so nothing is to be said.";
@@ -100,6 +99,8 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ),
     ("WorkflowBuilder", "budget", Keys(&["file.budget"])),
     ("WorkflowBuilder", "session_budget", Keys(&["file.session_budget"])),
+    ("WorkflowBuilder", "concurrency", Keys(&["file.concurrency", "concurrency.*"])),
+    ("WorkflowBuilder", "dedupe", Keys(&["file.dedupe", "dedupe.*"])),
     (
         "WorkflowBuilder",
         "prices",
@@ -112,6 +113,11 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("WorkflowBuilder", "concurrent_runs", Instead(PROGRAM)),
     ("WorkflowBuilder", "dispatcher", Instead(PROGRAM)),
     ("WorkflowBuilder", "world", Instead(PROGRAM)),
+    (
+        "WorkflowBuilder",
+        "observer",
+        Instead("The command traces runs by `OTEL_EXPORTER_OTLP_ENDPOINT`, or the builder."),
+    ),
     ("WorkflowBuilder", "build", Instead("`Definition::build()`.")),
     ("Step", "new", Keys(&["step.name", "step.agent"])),
     (
@@ -308,6 +314,10 @@ const CLASSES: &[&str] = &[
 pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["file.format"], "Nothing: the compiler checks the version."),
     (&["file.name"], "`Workflow::builder(name)`."),
+    (
+        &["file.mcp", "mcp_server.*", "mcp_tools.*"],
+        "`McpServer::command`, `McpServer::url`, and `AgentBuilder::tools`.",
+    ),
     (&["file.agents"], "`Agent::builder(name)`, and a variable that holds the agent."),
     (&["file.vars"], "A constant."),
     (&["file.env"], "`std::env::var`."),
