@@ -30,6 +30,7 @@ const ASKING: &str = "\
 format: 1
 name: Publish
 steps:
+  - {name: wait, sleep: 300ms}
   - name: publish
     template: 'published {{ input }}'
     human_review: {requires_confirmation: Publish it?, on_reject: fail}

@@ -23,6 +23,9 @@ use tokio::task::JoinHandle;
 /// The shortest time between two messages about progress: a client that shows them needs no more.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
+/// The interval of looks at a run that waits for a moment.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// The time for which the state of a call that waits for input can be given back.
 const STATE_TTL: Duration = Duration::from_hours(24 * 7);
 
@@ -154,7 +157,16 @@ pub(super) async fn followed(
         }
         let asked: Vec<&Requirement> =
             output.requirements.iter().filter(|request| request.needs_person()).collect();
-        if asked.is_empty() || !can_ask(context) {
+        if asked.is_empty() {
+            // It waits for a moment, and goes on by itself.
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = context.ct.cancelled() => {}
+            }
+            run = UnderWay::of(handle);
+            continue;
+        }
+        if !can_ask(context) {
             return Ok(waiting(shared, &output).into());
         }
         if is_stateless(context) {
@@ -205,8 +217,9 @@ async fn watched(
     let mut settled = std::pin::pin!(run.settled());
     loop {
         let event = tokio::select! {
-            output = &mut settled => return output,
+            biased;
             event = events.next() => event,
+            output = &mut settled => return output,
         };
         let Some(Ok(event)) = event else { return settled.await };
         seen.from = event.sequence.saturating_add(1);
