@@ -10,7 +10,7 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
@@ -309,7 +309,7 @@ fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
 fn of_output(output: &RunOutput) -> CallToolResult {
     let text = output.content.pretty().into_owned();
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(output.content.to_value()).filter(|value| value.is_object());
+    result.structured_content = Some(output.content.to_value()).filter(Value::is_object);
     result
 }
 
