@@ -65,14 +65,14 @@ impl Running {
                 let (process, stdout, stdin) = stdio::start(name, command).await?;
                 let transport = Patient::new(AsyncRwTransport::new_client(stdout, stdin));
                 let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                let served = in_time(served).await;
+                let served = Box::pin(in_time(served)).await;
                 let said = process.said().clone();
                 (served.map_err(|why| format!("{why}{}", said.told()))?, Some(process))
             }
             Recipe::Url(endpoint) => {
                 let transport = Patient::new(endpoint.transport()?);
                 let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                (in_time(served).await?, None)
+                (Box::pin(in_time(served)).await?, None)
             }
         };
         let since = Instant::now();
