@@ -4,13 +4,14 @@ use crate::definition::{
     AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS,
     TURNS_MAX,
 };
+use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
-use crate::{fingerprint, turn};
+use crate::{fingerprint, results, turn};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -76,6 +77,7 @@ impl Agent {
             instructions: None,
             tools: Vec::new(),
             confirmed: BTreeSet::new(),
+            tool_options: BTreeMap::new(),
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
             tool_choice: ToolChoice::default(),
@@ -206,6 +208,7 @@ pub struct AgentBuilder {
     instructions: Option<String>,
     tools: Vec<AnyTool>,
     confirmed: BTreeSet<String>,
+    tool_options: BTreeMap<String, ToolOptions>,
     /// Errors of toolkits, reported by `build`.
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
@@ -277,6 +280,28 @@ impl AgentBuilder {
     /// [`Tool::requires_confirmation`](stepwright_core::tool::Tool::requires_confirmation).
     pub fn requires_confirmation(mut self, tool: impl Into<String>) -> Self {
         self.confirmed.insert(tool.into());
+        self
+    }
+
+    /// Adds a tool, or a toolkit with several, with settings that hold for each of them: see
+    /// [`ToolOptions`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stepwright_agent::{Agent, ToolOptions, tool};
+    /// /// The weather in a city, now.
+    /// #[tool(crate = "stepwright_agent", read_only)]
+    /// fn weather(city: String) -> String { format!("it rains in {city}") }
+    /// let settings = ToolOptions::new().timeout(Duration::from_secs(10)).retries(2).max_calls(5);
+    /// let agent = Agent::builder("A").model("offline")?.tool_with(weather, settings).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn tool_with<K>(mut self, tool: impl IntoTools<K>, options: ToolOptions) -> Self {
+        let before = self.tools.len();
+        self = self.tool(tool);
+        for tool in &self.tools[before..] {
+            self.tool_options.insert(tool.spec().name.clone(), options.clone());
+        }
         self
     }
 
@@ -413,7 +438,7 @@ impl AgentBuilder {
     /// assert!(error.to_string().starts_with("agent `a/b` has 3 mistakes"));
     /// ```
     pub fn build(self) -> Result<Agent, Error> {
-        let mistakes = self.mistakes();
+        let (mistakes, reads_results) = (self.mistakes(), self.reads_results());
         let Some(model) = self.model.filter(|_| mistakes.is_empty()) else {
             let message = match mistakes.as_slice() {
                 [only] => format!("agent `{}`: {only}", self.name),
@@ -426,15 +451,19 @@ impl AgentBuilder {
             };
             return Err(Error::new(ErrorKind::Definition, message));
         };
-        let specs = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        let mut specs: Vec<_> = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        specs.extend(reads_results.then(results::spec));
         let asking = self.tools.iter().filter(|tool| tool.requires_confirmation());
         let mut confirmed = self.confirmed;
         confirmed.extend(asking.map(|tool| tool.spec().name.clone()));
+        let asking = self.tool_options.iter().filter(|(_, options)| options.is_confirmed());
+        confirmed.extend(asking.map(|(name, _)| name.clone()));
         let made_of = fingerprint::AgentParts {
             model: &model,
             instructions: self.instructions.as_deref(),
             tools: &self.tools,
             confirmed: &confirmed,
+            tool_options: &self.tool_options,
             options: &self.options,
             tool_choice: &self.tool_choice,
             output: self.output.as_ref(),
@@ -451,6 +480,7 @@ impl AgentBuilder {
             tools: self.tools,
             specs,
             confirmed,
+            tool_options: self.tool_options,
             options: self.options,
             tool_choice: self.tool_choice,
             output: self.output,
@@ -458,6 +488,11 @@ impl AgentBuilder {
             budget: self.budget,
             limits: self.limits,
         })))
+    }
+
+    /// Returns `true` if the agent has the tool that reads the rest of long results.
+    fn reads_results(&self) -> bool {
+        self.tool_options.values().any(|options| options.limit_of_result().is_some())
     }
 
     /// Returns the setting that the model does not have.
@@ -483,6 +518,14 @@ impl AgentBuilder {
         }
         if self.tool_choice == ToolChoice::Required && self.tools.is_empty() {
             mistakes.push("it must call a tool but has none; add one".into());
+        }
+        if let ToolChoice::One(name) = &self.tool_choice
+            && !self.tools.iter().any(|tool| tool.spec().name == *name)
+        {
+            mistakes.push(format!(
+                "it must call `{name}`, but has no such tool; add it with `.tool(…)`, or correct \
+                 the name"
+            ));
         }
         mistakes.extend(self.unsupported());
         mistakes.extend(self.toolkit_mistakes.iter().cloned());
@@ -510,6 +553,18 @@ impl AgentBuilder {
             mistakes.push(format!(
                 "`requires_confirmation` names `{name}`, but the agent has no such tool; add it \
                  with `.tool(…)`, or correct the name"
+            ));
+        }
+        for tool in &self.tools {
+            let name = &tool.spec().name;
+            let options = self.tool_options.get(name);
+            mistakes.extend(options.into_iter().flat_map(|options| options.mistakes(tool)));
+        }
+        if self.reads_results() && names.iter().any(|name| *name == results::READ_RESULT) {
+            mistakes.push(format!(
+                "a tool is called `{READ_RESULT}`, which is the name of the tool that reads the \
+                 rest of long results; rename it",
+                READ_RESULT = results::READ_RESULT,
             ));
         }
         if let Some(mistake) = self.budget.as_ref().and_then(Budget::mistake) {

@@ -1,7 +1,8 @@
 //! The definition of an agent: the settings that its runs read, with their defaults and limits.
 
+use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::Fingerprint;
@@ -34,6 +35,8 @@ pub(crate) struct AgentDefinition {
     pub(crate) specs: Vec<ToolSpec>,
     /// The tools whose calls need a confirmation.
     pub(crate) confirmed: BTreeSet<String>,
+    /// The settings of tools, by the name of the tool.
+    pub(crate) tool_options: BTreeMap<String, ToolOptions>,
     pub(crate) options: ModelOptions,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) output: Option<OutputSchema>,
@@ -55,5 +58,10 @@ pub(crate) struct AgentLimits {
 impl AgentDefinition {
     pub(crate) fn tool(&self, name: &str) -> Option<&AnyTool> {
         self.tools.iter().find(|tool| tool.spec().name == name)
+    }
+
+    /// Returns the settings of a tool, if it has any.
+    pub(crate) fn options_of(&self, name: &str) -> Option<&ToolOptions> {
+        self.tool_options.get(name)
     }
 }

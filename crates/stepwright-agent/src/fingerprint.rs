@@ -1,9 +1,10 @@
 //! The fingerprint of an agent, so that a run is not resumed with a different agent.
 
 use crate::definition::{AgentLimits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
+use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use stepwright_core::Fingerprint;
 use stepwright_core::budget::Budget;
 use stepwright_core::model::{AnyModel, Model as _, ModelOptions, ToolChoice};
@@ -17,6 +18,7 @@ pub(crate) struct AgentParts<'a> {
     pub(crate) instructions: Option<&'a str>,
     pub(crate) tools: &'a [AnyTool],
     pub(crate) confirmed: &'a BTreeSet<String>,
+    pub(crate) tool_options: &'a BTreeMap<String, ToolOptions>,
     pub(crate) options: &'a ModelOptions,
     pub(crate) tool_choice: &'a ToolChoice,
     pub(crate) output: Option<&'a OutputSchema>,
@@ -53,11 +55,16 @@ impl AgentParts<'_> {
         self.tools.iter().fold(all, |all, tool| {
             let ToolSpec { name, description, parameters } = tool.spec();
             let confirmed = self.confirmed.contains(name);
-            let text = json!({
+            let mut text = json!({
                 "description": description,
                 "parameters": parameters,
                 "requires_confirmation": confirmed,
             });
+            if let Some(options) = self.tool_options.get(name).map(ToolOptions::written)
+                && !options.is_empty()
+            {
+                text["options"] = options.into();
+            }
             all.with(format!("tool {name}"), text.to_string())
         })
     }
@@ -91,6 +98,7 @@ impl AgentParts<'_> {
             ToolChoice::Auto => None,
             ToolChoice::None => Some("none".to_owned()),
             ToolChoice::Required => Some("required".to_owned()),
+            ToolChoice::One(name) => Some(format!("the tool `{name}`")),
         };
         let all = set(all, "tool_choice", choice);
         // A header of any name may hold a key.

@@ -138,8 +138,8 @@ async fn converse(
             // The calls are not executed: no later turn would read their results.
             return Err(TurnError::Failed(too_many_turns(agent, &calls)));
         }
+        let results = call_tools(agent, &messages, &calls, cx).await?;
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
-        let results = call_tools(agent, &calls, cx).await?;
         messages.push(Message::Tool { results });
         turn += 1;
     };
@@ -388,7 +388,7 @@ async fn ask(
 fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
     let has_called = messages.iter().any(|message| matches!(message, Message::Tool { .. }));
     match agent.tool_choice {
-        ToolChoice::Required if has_called => ToolChoice::Auto,
+        ToolChoice::Required | ToolChoice::One(_) if has_called => ToolChoice::Auto,
         ref choice => choice.clone(),
     }
 }

@@ -239,6 +239,10 @@ pub struct ToolOutcome {
     /// read-only nor idempotent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
+    /// The whole answer, if `text` is only its beginning. The model reads on with the tool
+    /// `read_result`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Arc<str>>,
 }
 
 /// The token usage of a model request. `None` if the provider did not report it.

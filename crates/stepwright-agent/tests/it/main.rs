@@ -7,5 +7,6 @@ mod content;
 mod crash;
 mod define;
 mod host;
+mod options;
 mod output;
 mod turn;

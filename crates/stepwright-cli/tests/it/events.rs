@@ -342,6 +342,7 @@ fn samples() -> Vec<Event> {
             text: "# Bridges".into(),
             is_error,
             outcome_unknown: is_error,
+            whole: None,
         })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();

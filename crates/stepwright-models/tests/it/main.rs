@@ -267,6 +267,7 @@ async fn with_answers(question: &str, answer: impl Fn(&str) -> (String, bool)) -
             text,
             is_error,
             outcome_unknown: false,
+            whole: None,
         }
     });
     let results = results.collect();

@@ -83,7 +83,14 @@ fn call(arguments: Arguments) -> ToolCall {
 
 fn outcome(is_error: bool) -> ToolOutcome {
     let (call_id, name) = ("call-1".to_owned(), "look_up".to_owned());
-    ToolOutcome { call_id, name, text: TEXT.to_owned(), is_error, outcome_unknown: is_error }
+    ToolOutcome {
+        call_id,
+        name,
+        text: TEXT.to_owned(),
+        is_error,
+        outcome_unknown: is_error,
+        whole: None,
+    }
 }
 
 fn requirement(kind: RequirementKind) -> Requirement {

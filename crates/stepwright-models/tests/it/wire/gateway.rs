@@ -143,6 +143,7 @@ async fn answers_of_others(gateway: &Gateway, upstream: &Server, verdicts: &mut 
         text: text.into(),
         is_error: false,
         outcome_unknown: false,
+        whole: None,
     });
     let results = results.collect();
     request.messages.extend([Message::Assistant(turn), Message::Tool { results }]);
