@@ -305,6 +305,13 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets the settings of the tool with this name, in place of earlier ones: see
+    /// [`AgentBuilder::tool_with`].
+    pub fn tool_options(mut self, tool: impl Into<String>, options: ToolOptions) -> Self {
+        self.tool_options.insert(tool.into(), options);
+        self
+    }
+
     /// Adds several tools or toolkits of one kind.
     pub fn tools<K, T: IntoTools<K>>(self, tools: impl IntoIterator<Item = T>) -> Self {
         tools.into_iter().fold(self, Self::tool)
@@ -559,6 +566,12 @@ impl AgentBuilder {
             let name = &tool.spec().name;
             let options = self.tool_options.get(name);
             mistakes.extend(options.into_iter().flat_map(|options| options.mistakes(tool)));
+        }
+        for name in self.tool_options.keys().filter(|name| !names.contains(name)) {
+            mistakes.push(format!(
+                "`tool_options` names `{name}`, but the agent has no such tool; add it with \
+                 `.tool(…)`, or correct the name"
+            ));
         }
         if self.reads_results() && names.iter().any(|name| *name == results::READ_RESULT) {
             mistakes.push(format!(

@@ -291,7 +291,12 @@ impl<'a> Builder<'a> {
                 async move { fits(value, schema).await }
             });
         }
-        let with = |builder, chosen: &Chosen| chosen.tool.give_to(builder, &self.granted);
+        let with = |builder, chosen: &Chosen| {
+            let builder = chosen.tool.give_to(builder, &self.granted);
+            let Some(options) = &chosen.options else { return builder };
+            let names = chosen.tool.known_as().iter();
+            names.fold(builder, |builder, name| builder.tool_options(*name, options.clone()))
+        };
         let builder = agent.tools.iter().fold(builder, with);
         let agent = agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation);
         let agent = agent.build()?;

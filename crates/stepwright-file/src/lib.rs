@@ -25,7 +25,6 @@
 //! ```
 
 mod access;
-mod beneath;
 mod budget;
 mod build;
 mod builtins;
@@ -61,6 +60,8 @@ mod system;
 mod template;
 mod tools;
 mod work;
+
+use stepwright_tools::__private::beneath;
 
 pub use definition::{Definition, effects};
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle, Severity};

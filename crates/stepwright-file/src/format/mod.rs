@@ -26,7 +26,7 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_agent::AgentBuilder;
+use stepwright_agent::{AgentBuilder, ToolOptions};
 use stepwright_core::budget::Budget;
 use stepwright_core::message::Message;
 use stepwright_core::model::{ModelOptions, ModelRequest, ToolChoice};
@@ -271,12 +271,19 @@ pub(crate) struct Chosen {
     /// Its name in the file.
     pub(crate) word: &'static str,
     pub(crate) tool: Box<dyn AgentTool>,
+    /// Its settings, if it has any that all tools can have.
+    pub(crate) options: Option<ToolOptions>,
 }
 
 /// A tool with its settings. Each kind implements this in a file of its own.
 pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
     /// Returns the names that models see. Some tools have several.
     fn known_as(&self) -> &'static [&'static str];
+
+    /// Returns `true` if its calls change nothing, so that they can be repeated.
+    fn only_reads(&self) -> bool {
+        true
+    }
 
     /// Adds the tool to an agent.
     fn give_to(&self, agent: AgentBuilder, granted: &Granted) -> AgentBuilder;

@@ -116,15 +116,19 @@ pub(crate) struct BuiltinKind {
     pub(crate) without: &'static [(&'static str, &'static str)],
 }
 
-/// Reads the settings of the tool with this name. Returns `None` after reporting a mistake that
-/// leaves nothing to check.
-pub(crate) type ReadTool = fn(&mut Reader<'_>, &Word, Option<&Node>) -> Option<Box<dyn AgentTool>>;
+/// Reads the settings of the tool with this name; the settings that all tools have are taken
+/// already, but those that it takes for itself. Returns `None` after reporting a mistake that leaves
+/// nothing to check.
+pub(crate) type ReadTool =
+    fn(&mut Reader<'_>, &Word, Option<&mut Fields<'_>>) -> Option<Box<dyn AgentTool>>;
 
 /// A kind of tool for agents.
 #[derive(Clone, Copy)]
 pub(crate) struct ToolKind {
     /// Its name in the file.
     pub(crate) name: &'static str,
+    /// Its name in messages.
+    pub(crate) shown: &'static str,
     pub(crate) read: ReadTool,
     /// The names of its effects, for permissions.
     pub(crate) effects: Names,

@@ -1,9 +1,10 @@
 //! The tools of an agent.
 
-use super::reader::Reader;
+use super::reader::{Fields, Reader, ToolKind};
 use super::{Chosen, Word};
 use crate::suggest::did_you_mean;
 use crate::tree::{Node, Yaml};
+use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX, ToolOptions};
 
 impl Reader<'_> {
     /// Parses a list of tools such as `read_file`, or `duckduckgo: {region: us-en}` with settings.
@@ -26,12 +27,68 @@ impl Reader<'_> {
                 let mistake = self.mistake(word.span, message);
                 self.push(mistake);
             } else {
-                let tool = (kind.read)(self, &word, settings);
-                chosen.extend(tool.map(|tool| Chosen { word: kind.name, tool }));
+                chosen.extend(self.tool_of(kind, &word, settings));
                 names.push(word.text);
             }
         }
         chosen
+    }
+
+    /// Parses the settings of a tool: its own, and those that all tools have.
+    fn tool_of(&mut self, kind: &ToolKind, word: &Word, settings: Option<&Node>) -> Option<Chosen> {
+        let mut fields = match settings {
+            Some(node) => Some(Fields::of(self, node, kind.shown)?),
+            None => None,
+        };
+        let tool = (kind.read)(self, word, fields.as_mut());
+        let Some(mut fields) = fields else {
+            return tool.map(|tool| Chosen { word: kind.name, tool, options: None });
+        };
+        let can_repeat = tool.as_ref().is_none_or(|tool| tool.only_reads());
+        let options = self.tool_options(kind.shown, &mut fields, can_repeat);
+        fields.finish(self);
+        tool.map(|tool| Chosen { word: kind.name, tool, options: Some(options) })
+    }
+
+    /// Takes the settings that all tools have.
+    fn tool_options(
+        &mut self,
+        shown: &str,
+        fields: &mut Fields<'_>,
+        can_repeat: bool,
+    ) -> ToolOptions {
+        let mut options = ToolOptions::new();
+        for name in ["retries", "cache"] {
+            if let Some(span) = fields.place(name).filter(|_| !can_repeat) {
+                let message = format!("`{name}` is for tools that only read, and {shown} acts");
+                let mistake =
+                    self.mistake(span, message).label("it would act twice, or not at all");
+                self.push(mistake.help("leave it out"));
+            }
+        }
+        if let Some(time) = fields.duration(self, "timeout") {
+            options = options.timeout(time);
+        }
+        let retries = fields.number(self, "retries", (0, TOOL_RETRIES_MAX.into()));
+        if let Some(retries) = retries.and_then(|retries| u32::try_from(retries).ok()) {
+            options = options.retries(retries);
+        }
+        let calls = fields.number(self, "max_calls", (1, u32::MAX.into()));
+        if let Some(calls) = calls.and_then(|calls| u32::try_from(calls).ok()) {
+            options = options.max_calls(calls);
+        }
+        let most = u64::try_from(TOOL_TEXT_BYTES_MAX).unwrap_or(u64::MAX);
+        let bytes = fields.number(self, "max_bytes", (1, most));
+        if let Some(bytes) = bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
+            options = options.max_bytes(bytes);
+        }
+        if let Some(time) = fields.duration(self, "cache") {
+            options = options.cache(time);
+        }
+        if fields.bool(self, "confirm") == Some(true) {
+            options = options.requires_confirmation();
+        }
+        options
     }
 
     /// Returns the tools that need a confirmation, named as under `tools` or as models see them.

@@ -1,14 +1,18 @@
 //! `duckduckgo`: a search of the web and of news.
 
 use crate::effects;
-use crate::format::reader::{Reader, ToolKind};
+use crate::format::reader::{Fields, Reader, ToolKind};
 use crate::format::{AgentTool, Word};
-use crate::tree::Node;
 
-pub(super) const KIND: ToolKind = ToolKind { name: "duckduckgo", read, effects: effects::SEARCH };
+pub(super) const KIND: ToolKind =
+    ToolKind { name: "duckduckgo", shown: "`duckduckgo`", read, effects: effects::SEARCH };
 
 #[cfg(not(feature = "duckduckgo"))]
-fn read(reader: &mut Reader<'_>, name: &Word, _: Option<&Node>) -> Option<Box<dyn AgentTool>> {
+fn read(
+    reader: &mut Reader<'_>,
+    name: &Word,
+    _: Option<&mut Fields<'_>>,
+) -> Option<Box<dyn AgentTool>> {
     let mistake = reader.mistake(name.span, "the tool `duckduckgo` was left out of this program");
     reader.push(mistake.help("build it with the feature `duckduckgo`"));
     None
@@ -19,8 +23,7 @@ use with_the_feature::read;
 
 #[cfg(feature = "duckduckgo")]
 mod with_the_feature {
-    use super::{AgentTool, Node, Reader, Word};
-    use crate::format::reader::Fields;
+    use super::{AgentTool, Fields, Reader, Word};
     use crate::system::Granted;
     use stepwright_agent::AgentBuilder;
     use stepwright_core::Error;
@@ -42,11 +45,10 @@ mod with_the_feature {
     pub(super) fn read(
         reader: &mut Reader<'_>,
         _: &Word,
-        settings: Option<&Node>,
+        fields: Option<&mut Fields<'_>>,
     ) -> Option<Box<dyn AgentTool>> {
         let mut search = DuckDuckGo::new();
-        let Some(settings) = settings else { return Some(Box::new(Search(search))) };
-        let mut fields = Fields::of(reader, settings, "`duckduckgo`")?;
+        let Some(fields) = fields else { return Some(Box::new(Search(search))) };
         let most = u64::try_from(RESULTS_MAX).unwrap_or(u64::MAX);
         let results = fields.number(reader, "max_results", (1, most));
         if let Some(results) = results.and_then(|results| usize::try_from(results).ok()) {
@@ -64,7 +66,6 @@ mod with_the_feature {
             reader.setting(&url, wrong(DuckDuckGo::new().base_url(&url.text)));
             search = search.base_url(url.text);
         }
-        fields.finish(reader);
         Some(Box::new(Search(search)))
     }
 

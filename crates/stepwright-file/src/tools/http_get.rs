@@ -2,10 +2,9 @@
 
 use super::{BYTES_MAX, argument, spec, told, with_note};
 use crate::effects;
-use crate::format::reader::{Reader, ToolKind};
+use crate::format::reader::{Fields, Reader, ToolKind};
 use crate::format::{AgentTool, Word};
 use crate::system::{Granted, Request, address, fetch};
-use crate::tree::Node;
 use serde_json::Value;
 use std::time::Duration;
 use stepwright_agent::AgentBuilder;
@@ -13,7 +12,8 @@ use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
 
-pub(super) const KIND: ToolKind = ToolKind { name: "http_get", read, effects: effects::HTTP };
+pub(super) const KIND: ToolKind =
+    ToolKind { name: "http_get", shown: "`http_get`", read, effects: effects::HTTP };
 
 /// The timeout of a tool for a server.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,12 +24,7 @@ struct HttpTool {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read tools have one type")]
-fn read(
-    reader: &mut Reader<'_>,
-    name: &Word,
-    settings: Option<&Node>,
-) -> Option<Box<dyn AgentTool>> {
-    reader.no_settings(name, settings);
+fn read(_: &mut Reader<'_>, _: &Word, _: Option<&mut Fields<'_>>) -> Option<Box<dyn AgentTool>> {
     let spec = spec(
         "http_get",
         "Fetches a page over HTTP and gives its text.",

@@ -5,9 +5,7 @@ mod duckduckgo;
 mod http_get;
 mod read_file;
 
-use crate::format::Word;
-use crate::format::reader::{Reader, ToolKind};
-use crate::tree::Node;
+use crate::format::reader::ToolKind;
 use serde_json::{Value, json};
 use stepwright_core::StepError;
 use stepwright_core::tool::{ToolError, ToolSpec};
@@ -17,17 +15,6 @@ pub(crate) const TOOLS: &[ToolKind] = &[duckduckgo::KIND, http_get::KIND, read_f
 
 /// The maximum number of bytes that a tool reads, because models pay for every word.
 const BYTES_MAX: u64 = 200_000;
-
-impl Reader<'_> {
-    /// Reports the settings of a tool that has none.
-    fn no_settings(&mut self, name: &Word, settings: Option<&Node>) {
-        if let Some(settings) = settings {
-            let message = format!("the tool `{}` has no settings", name.text);
-            let mistake = self.mistake(settings.span, message);
-            self.push(mistake.help(format!("write `{}` alone", name.text)));
-        }
-    }
-}
 
 fn spec(name: &str, description: &str, argument: &str, about: &str) -> ToolSpec {
     ToolSpec {

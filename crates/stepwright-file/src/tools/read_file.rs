@@ -2,10 +2,9 @@
 
 use super::{BYTES_MAX, argument, told, with_note};
 use crate::effects;
-use crate::format::reader::{Reader, ToolKind};
+use crate::format::reader::{Fields, Reader, ToolKind};
 use crate::format::{AgentTool, Word};
 use crate::system::{Folder, Granted, Lines, acts, blocking};
-use crate::tree::Node;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::AgentBuilder;
@@ -13,18 +12,14 @@ use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
 
-pub(super) const KIND: ToolKind = ToolKind { name: "read_file", read, effects: effects::READ };
+pub(super) const KIND: ToolKind =
+    ToolKind { name: "read_file", shown: "`read_file`", read, effects: effects::READ };
 
 #[derive(Debug)]
 struct ReadFile;
 
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read tools have one type")]
-fn read(
-    reader: &mut Reader<'_>,
-    name: &Word,
-    settings: Option<&Node>,
-) -> Option<Box<dyn AgentTool>> {
-    reader.no_settings(name, settings);
+fn read(_: &mut Reader<'_>, _: &Word, _: Option<&mut Fields<'_>>) -> Option<Box<dyn AgentTool>> {
     Some(Box::new(ReadFile))
 }
 

@@ -224,6 +224,8 @@ impl Http {
             timeout: self.timeout,
             max_bytes: self.max_bytes,
             any_status: self.result == Whole::Full,
+            // The author of the file names the address.
+            only_public: false,
         })
     }
 }
