@@ -454,7 +454,9 @@ async fn refused(
     made: &ToolCall,
 ) -> Result<Option<ToolOutcome>, StepError> {
     // A call that fails before its tool acts needs no permission.
-    let Some(tool) = agent.tool(&made.name) else { return Ok(None) };
+    let Some(tool) = agent.tool(&made.name).filter(|tool| tool.needs_permission()) else {
+        return Ok(None);
+    };
     let Ok(arguments) = arguments(&made.arguments) else { return Ok(None) };
     Ok(match call.permit(&tool.access(&arguments)).await? {
         Permit::Granted => None,

@@ -58,7 +58,11 @@ impl Definition {
         let is_secret = |name: &String| declared.iter().any(|d| d.secret_names.contains(name));
         let pass_env = self.options.pass_env.iter().filter(|name| !is_secret(name));
         let pass_env = pass_env.cloned().collect();
-        let granted = Arc::new(Granted { folder, pass_env, secrets });
+        let named_secrets = declared.iter().flat_map(|declared| &declared.secrets);
+        let named_secrets = named_secrets
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect();
+        let granted = Arc::new(Granted { folder, pass_env, secrets, named_secrets });
         let mut builder =
             Builder { file: &self.file, granted, forced, inherited: None }.workflow()?;
         if let Some(mut permissions) = self.options.permissions.clone() {

@@ -1,5 +1,6 @@
 //! The `Calculator` toolkit.
 
+use crate::kit::KitTool;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stepwright_agent::{FunctionTool, Toolkit};
@@ -56,7 +57,7 @@ impl Toolkit for Calculator {
                 Self::calculate(&args.expression).map_err(ToolError::Failed)
             },
         );
-        Ok(vec![AnyTool::new(tool.read_only())])
+        Ok(vec![KitTool::within(tool.read_only())])
     }
 }
 

@@ -1,5 +1,6 @@
 //! The `Clock` toolkit: date and time.
 
+use crate::kit::{KitTool, mistake};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp, Unit, Zoned};
@@ -41,6 +42,14 @@ impl Clock {
     /// names another one.
     pub fn in_zone(zone: impl Into<String>) -> Self {
         Self { zone: zone.into() }
+    }
+
+    /// Checks the zone, as building an agent does.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such zone.
+    pub fn check(&self) -> Result<(), Error> {
+        zone(&self.zone).map(drop).map_err(mistake)
     }
 }
 
@@ -103,7 +112,7 @@ fn moment(text: &str, zone: &TimeZone) -> Result<Zoned, ToolError> {
 
 impl Toolkit for Clock {
     fn tools(self) -> Result<Vec<AnyTool>, Error> {
-        let wrong = |why: String| crate::kit::mistake(why);
+        let wrong = |why: String| mistake(why);
         let own = zone(&self.zone).map_err(wrong)?;
         let chosen = move |asked: Option<String>| match asked.filter(|it| !it.trim().is_empty()) {
             None => Ok(own.clone()),
@@ -160,7 +169,7 @@ impl Toolkit for Clock {
                 }
             },
         );
-        let tools = [now, add, between].map(FunctionTool::read_only).map(AnyTool::new);
+        let tools = [now, add, between].map(FunctionTool::read_only).map(KitTool::within);
         Ok(tools.into())
     }
 }

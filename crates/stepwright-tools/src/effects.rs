@@ -21,6 +21,23 @@ pub const SEARCH: Names = &["web_search", "search_news"];
 /// Requests over HTTP.
 pub const HTTP: Names = &["http", "http_get"];
 
+/// Files that are read, found, listed, written and changed by one toolkit.
+pub const FILES: Names = &[
+    "read_files",
+    "read_file",
+    "list_files",
+    "find_files",
+    "search_files",
+    "write_file",
+    "patch_file",
+];
+
+/// Pages that are read as text.
+pub const PAGE: Names = &["http", "http_get", "read_page"];
+
+/// Requests with any method.
+pub const REQUEST: Names = &["http", "http_get", "http_request"];
+
 /// Searches of Wikipedia, and its articles.
 pub const WIKIPEDIA: Names = &["search_wikipedia", "read_wikipedia"];
 

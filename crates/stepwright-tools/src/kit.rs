@@ -14,7 +14,8 @@ type Access = dyn Fn(&Value) -> Option<Effect> + Send + Sync;
 /// A tool that names its effect for permissions, or asks a person.
 pub(crate) struct KitTool {
     tool: FunctionTool,
-    access: Arc<Access>,
+    /// `None` for a tool that reaches nothing outside the run.
+    access: Option<Arc<Access>>,
     asks: bool,
 }
 
@@ -25,12 +26,17 @@ impl KitTool {
         tool: FunctionTool,
         access: impl Fn(&Value) -> Option<Effect> + Send + Sync + 'static,
     ) -> AnyTool {
-        AnyTool::new(Self { tool, access: Arc::new(access), asks: false })
+        AnyTool::new(Self { tool, access: Some(Arc::new(access)), asks: false })
     }
 
     /// Creates a tool that asks a person.
     pub(crate) fn asking(tool: FunctionTool) -> AnyTool {
-        AnyTool::new(Self { tool, access: Arc::new(|_| None), asks: true })
+        AnyTool::new(Self { tool, access: None, asks: true })
+    }
+
+    /// Creates a tool that reaches nothing outside the run, and needs no permission.
+    pub(crate) fn within(tool: FunctionTool) -> AnyTool {
+        AnyTool::new(Self { tool, access: None, asks: false })
     }
 }
 
@@ -56,8 +62,12 @@ impl Tool for KitTool {
     }
 
     fn access(&self, arguments: &Value) -> Effect {
-        (self.access)(arguments)
-            .unwrap_or_else(|| Effect::call(self.spec().name.as_str(), arguments))
+        let named = self.access.as_ref().and_then(|access| access(arguments));
+        named.unwrap_or_else(|| Effect::call(self.spec().name.as_str(), arguments))
+    }
+
+    fn needs_permission(&self) -> bool {
+        self.access.is_some()
     }
 
     fn asks(&self) -> bool {

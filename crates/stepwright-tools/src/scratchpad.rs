@@ -1,5 +1,6 @@
 //! The `Scratchpad` toolkit: notes and a list of things to do.
 
+use crate::kit::KitTool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -233,9 +234,9 @@ impl Toolkit for Scratchpad {
         );
         Ok(vec![
             // The call that made a change is kept with it, so that it is made once.
-            AnyTool::new(write.idempotent()),
-            AnyTool::new(notes.read_only()),
-            AnyTool::new(todos.idempotent()),
+            KitTool::within(write.idempotent()),
+            KitTool::within(notes.read_only()),
+            KitTool::within(todos.idempotent()),
         ])
     }
 }

@@ -59,8 +59,15 @@ pub mod models {
 
 /// Tools: the trait, and the specifications that a model sees.
 pub mod tools {
-    pub use stepwright_agent::{AgentTool, FunctionTool, IntoTools, ToolReply, Toolkit, tool};
+    pub use stepwright_agent::{
+        AgentTool, FunctionTool, IntoTools, READ_RESULT, ToolOptions, ToolReply, Toolkit, tool,
+    };
     pub use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub use stepwright_tools::Sql;
+    pub use stepwright_tools::{
+        AskUser, Calculator, Clock, Files, Http, Scratchpad, WebPage, Wikipedia,
+    };
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }

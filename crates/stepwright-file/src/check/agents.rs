@@ -40,6 +40,15 @@ impl Checker<'_, '_> {
                 self.mistakes.push(self.at(span, message).help(help));
             }
         }
+        for secret in agent.tools.iter().filter_map(|chosen| chosen.tool.secret()) {
+            let known = self.file.declared.secret_named();
+            if !known.contains(&secret.text.as_str()) {
+                let message = format!("there is no secret `{}`", secret.text);
+                let help = did_you_mean(&secret.text, &known, "this file declares");
+                let help = help.unwrap_or_else(|| "declare it under `secrets:` at the top".into());
+                self.mistakes.push(self.at(secret.span, message).help(help));
+            }
+        }
         let own = agent.model.iter().flatten().map(|model| model.text.as_str());
         let own: Vec<&str> = own.collect();
         let models = match self.forced {

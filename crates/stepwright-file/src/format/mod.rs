@@ -285,6 +285,11 @@ pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Returns the secret of the file that it needs, by its name.
+    fn secret(&self) -> Option<&Word> {
+        None
+    }
+
     /// Adds the tool to an agent.
     fn give_to(&self, agent: AgentBuilder, granted: &Granted) -> AgentBuilder;
 }

@@ -185,6 +185,11 @@ impl<'n> Fields<'n> {
         self.left.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.span)
     }
 
+    /// Returns the value of a key.
+    pub(crate) fn value(&self, name: &str) -> Option<&'n Node> {
+        self.left.iter().find(|(key, _)| key.name == name).map(|(_, node)| *node)
+    }
+
     /// Takes a required key. Reports a mistake if it is missing.
     pub(crate) fn need(
         &mut self,

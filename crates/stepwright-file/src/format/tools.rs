@@ -27,11 +27,28 @@ impl Reader<'_> {
                 let mistake = self.mistake(word.span, message);
                 self.push(mistake);
             } else {
-                chosen.extend(self.tool_of(kind, &word, settings));
+                let tool = self.tool_of(kind, &word, settings);
+                self.told_apart(&chosen, tool.as_ref(), &word);
+                chosen.extend(tool);
                 names.push(word.text);
             }
         }
         chosen
+    }
+
+    /// Reports a tool that has a name for models which an earlier one has.
+    fn told_apart(&mut self, earlier: &[Chosen], tool: Option<&Chosen>, word: &Word) {
+        let Some(tool) = tool else { return };
+        let both = |chosen: &Chosen| {
+            let mut names = tool.tool.known_as().iter();
+            let name = names.find(|name| chosen.tool.known_as().contains(name))?;
+            Some((chosen.word, *name))
+        };
+        if let Some((other, name)) = earlier.iter().find_map(both) {
+            let message = format!("`{}` and `{other}` both have a tool `{name}`", word.text);
+            let mistake = self.mistake(word.span, message);
+            self.push(mistake.help("leave one of them out"));
+        }
     }
 
     /// Parses the settings of a tool: its own, and those that all tools have.

@@ -10,22 +10,32 @@ pub(crate) mod shell;
 pub(crate) use environment::{is_setting, is_variable, may_read, variable};
 
 pub(crate) use stepwright_tools::__private::folder::glob::Except;
-pub(crate) use stepwright_tools::__private::folder::{Folder, Limits, Lines, over, text_of};
-pub(crate) use stepwright_tools::__private::web::{Page, Request, address, check_address, fetch};
+pub(crate) use stepwright_tools::__private::folder::{Folder, Limits, over, text_of};
+pub(crate) use stepwright_tools::__private::web::{Page, Reach, Request, check_address, fetch};
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::redact::Secrets;
 
 /// The access of the steps and tools of a file to this machine.
-#[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) folder: Arc<Folder>,
     /// The names of the environment variables that commands get, besides the usual ones.
     pub(crate) pass_env: Vec<String>,
     /// The secrets of the workflow, which no output and no event shows.
     pub(crate) secrets: Secrets,
+    /// Their values by name, for tools that are given one.
+    pub(crate) named_secrets: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Granted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values of secrets are not for logs.
+        f.debug_struct("Granted").field("folder", &self.folder).finish_non_exhaustive()
+    }
 }
 
 /// Runs blocking work on a thread for such work.

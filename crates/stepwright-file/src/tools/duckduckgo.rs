@@ -26,7 +26,6 @@ mod with_the_feature {
     use super::{AgentTool, Fields, Reader, Word};
     use crate::system::Granted;
     use stepwright_agent::AgentBuilder;
-    use stepwright_core::Error;
     use stepwright_tools::{DuckDuckGo, RESULTS_MAX};
 
     #[derive(Debug)]
@@ -67,15 +66,5 @@ mod with_the_feature {
             search = search.base_url(url.text);
         }
         Some(Box::new(Search(search)))
-    }
-
-    impl Reader<'_> {
-        /// Reports a mistake in a setting at its place.
-        fn setting(&mut self, word: &Word, wrong: Option<Error>) {
-            if let Some(error) = wrong {
-                let mistake = self.mistake(word.span, error.to_string());
-                self.push(mistake.maybe_help(error.hint().map(ToOwned::to_owned)));
-            }
-        }
     }
 }

@@ -63,6 +63,7 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("docs")).unwrap();
         std::fs::write(dir.path().join("docs/a.md"), "text").unwrap();
+        rusqlite::Connection::open(dir.path().join("data.db")).unwrap();
         Self { dir, server: Server::saying_ok() }
     }
 
@@ -108,9 +109,77 @@ const FUNCTIONS: [(&str, &str, &str); 6] = [
 ];
 
 /// The tools: a tool in a file, its name for models, arguments, and the rule that means it.
-const TOOLS: [(&str, &str, &str, &str, &str); 4] = [
+const TOOLS: [(&str, &str, &str, &str, &str); 18] = [
     ("read_file", "read_file", "read_file", r#"{"path": "docs/a.md"}"#, "read_files: docs/*"),
-    ("http_get", "http_get", "http_get", r#"{"url": "SERVER/x"}"#, "http_get: GET SERVER/*"),
+    (
+        "http_get",
+        "http_get: {private: true}",
+        "http_get",
+        r#"{"url": "SERVER/x"}"#,
+        "http_get: GET SERVER/*",
+    ),
+    (
+        "http",
+        "http: {private: true}",
+        "http_request",
+        r#"{"method": "POST", "url": "SERVER/x", "json": {"a": 1}}"#,
+        "http: POST SERVER/*",
+    ),
+    ("http", "http: {private: true}", "http_get", r#"{"url": "SERVER/x"}"#, "http: GET SERVER/*"),
+    (
+        "web_page",
+        "web_page: {private: true}",
+        "read_page",
+        r#"{"url": "SERVER/x"}"#,
+        "read_page: GET SERVER/*",
+    ),
+    ("files", "files", "read_file", r#"{"path": "docs/a.md"}"#, "read_file: docs/*"),
+    ("files", "files", "list_files", r#"{"path": "docs"}"#, "list_files: docs"),
+    ("files", "files", "find_files", r#"{"pattern": "docs/*.md"}"#, "find_files: docs/**"),
+    (
+        "files",
+        "files",
+        "search_files",
+        r#"{"text": "a", "pattern": "docs/*.md"}"#,
+        "search_files: docs/**",
+    ),
+    (
+        "files",
+        "files: {write: true}",
+        "write_file",
+        r#"{"path": "made", "text": "x"}"#,
+        "write_file: made",
+    ),
+    (
+        "files",
+        "files: {write: true}",
+        "patch_file",
+        r#"{"path": "docs/a.md", "old": "a", "new": "b"}"#,
+        "patch_file: docs/*",
+    ),
+    ("sql", "sql: {sqlite: data.db}", "sql_query", r#"{"query": "SELECT 1"}"#, "sql_query"),
+    ("sql", "sql: {sqlite: data.db}", "sql_schema", "{}", "sql"),
+    (
+        "sql",
+        "sql: {sqlite: data.db, write: true}",
+        "sql_execute",
+        r#"{"statement": "CREATE TABLE made (a)"}"#,
+        "sql_execute",
+    ),
+    (
+        "wikipedia",
+        "wikipedia: {base_url: 'SERVER'}",
+        "search_wikipedia",
+        r#"{"query": "x"}"#,
+        "search_wikipedia",
+    ),
+    (
+        "wikipedia",
+        "wikipedia: {base_url: 'SERVER'}",
+        "read_wikipedia",
+        r#"{"title": "x"}"#,
+        "read_wikipedia",
+    ),
     (
         "duckduckgo",
         "duckduckgo: {base_url: 'SERVER'}",
@@ -254,8 +323,10 @@ async fn each_tool_is_denied_asked_about_and_allowed() {
                 assert_eq!(place.server.count(), 0, "{call} acted although it is denied");
             } else {
                 assert!(!told.starts_with("not called: "), "{call}: {told}");
-                let acts = place.server.count() > 0 || call == "read_file";
+                let is_remote = arguments.contains("http://") || tool.contains("SERVER");
+                let acts = place.server.count() > 0 || !is_remote;
                 assert!(acts, "{call} did not act: {told}");
+                assert_eq!(place.made(), call == "write_file", "{call}");
             }
         }
     }
@@ -265,7 +336,7 @@ async fn each_tool_is_denied_asked_about_and_allowed() {
 async fn a_rejected_call_is_told_to_the_model_and_not_made() {
     let place = Place::new();
     let arguments = format!(r#"{{"url": "{}/x"}}"#, place.server.address);
-    let text = calling("tool-rejected", "http_get", "http_get", &arguments);
+    let text = calling("tool-rejected", "http_get: {private: true}", "http_get", &arguments);
     let workflow = place.workflow(&text, Permissions::default());
     let paused = workflow.run("x").await.unwrap();
     let answer = [("act", Answer::reject("not there"))];

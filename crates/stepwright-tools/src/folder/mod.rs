@@ -70,6 +70,24 @@ impl Folder {
         }
     }
 
+    /// Returns a directory within this one.
+    pub fn within(&self, path: &str) -> Result<Self, StepError> {
+        let root = self.open()?;
+        let within = relative(root.path(), path)?;
+        match root.is_dir(Path::new(&within)) {
+            Ok(true) => {}
+            Ok(false) => return Err(refused(format!("`{path}` is not a directory"))),
+            Err(denied) => return Err(told(path, "used", &denied)),
+        }
+        // Its links are resolved, and it stays beneath this one.
+        let dir = root.path().join(&within);
+        let whole = dir.canonicalize().map_err(|error| failed(&format!("`{path}`"), &error))?;
+        if !whole.starts_with(root.path()) {
+            return Err(outside(path));
+        }
+        Ok(Self { dir: whole })
+    }
+
     fn open(&self) -> Result<Beneath, StepError> {
         Beneath::open(&self.dir).map_err(|error| {
             let message = format!("the base directory {} cannot be used", self.dir.display());

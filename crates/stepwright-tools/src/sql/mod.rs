@@ -64,7 +64,11 @@ pub struct Sql {
 #[derive(Clone)]
 enum Database {
     #[cfg(feature = "sqlite")]
-    Sqlite(std::path::PathBuf),
+    Sqlite {
+        file: std::path::PathBuf,
+        /// The directory that contains the file, where another place is an error.
+        within: Option<std::path::PathBuf>,
+    },
     #[cfg(feature = "postgres")]
     Postgres(String),
 }
@@ -73,7 +77,16 @@ impl Sql {
     /// Creates a toolkit for the SQLite database in this file.
     #[cfg(feature = "sqlite")]
     pub fn sqlite(file: impl Into<std::path::PathBuf>) -> Self {
-        Self::of(Database::Sqlite(file.into()))
+        Self::of(Database::Sqlite { file: file.into(), within: None })
+    }
+
+    /// Creates a toolkit for a SQLite database that must be beneath a directory. For workflow
+    /// files.
+    #[cfg(feature = "sqlite")]
+    #[doc(hidden)]
+    pub fn sqlite_beneath(dir: impl Into<std::path::PathBuf>, file: &str) -> Self {
+        let dir = dir.into();
+        Self::of(Database::Sqlite { file: dir.join(file), within: Some(dir) })
     }
 
     /// Creates a toolkit for the PostgreSQL database with this address, such as
@@ -120,11 +133,11 @@ impl Sql {
         }
         match &self.database {
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(file) if file.as_os_str().is_empty() => {
+            Database::Sqlite { file, .. } if file.as_os_str().is_empty() => {
                 Err(mistake("the file of the database is empty").with_hint("name a file"))
             }
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(_) => Ok(()),
+            Database::Sqlite { .. } => Ok(()),
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => postgres::check(url),
         }
@@ -137,7 +150,10 @@ impl Sql {
         let asked = async {
             match &self.database {
                 #[cfg(feature = "sqlite")]
-                Database::Sqlite(file) => sqlite::query(file.clone(), sql.to_owned(), rows).await,
+                Database::Sqlite { file, within } => {
+                    let file = sqlite::place(file, within.as_deref())?;
+                    sqlite::query(file, sql.to_owned(), rows).await
+                }
                 #[cfg(feature = "postgres")]
                 Database::Postgres(url) => postgres::query(url, sql, rows, limit).await,
             }
@@ -150,18 +166,27 @@ impl Sql {
         let changed = async {
             match &self.database {
                 #[cfg(feature = "sqlite")]
-                Database::Sqlite(file) => sqlite::execute(file.clone(), sql.to_owned()).await,
+                Database::Sqlite { file, within } => {
+                    let file = sqlite::place(file, within.as_deref())?;
+                    sqlite::execute(file, sql.to_owned()).await
+                }
                 #[cfg(feature = "postgres")]
                 Database::Postgres(url) => postgres::execute(url, sql, self.timeout).await,
             }
         };
-        in_time(cx, self.timeout, changed).await
+        let limit = self.timeout;
+        cx.world().timeout(limit, changed).await.unwrap_or_else(|| {
+            Err(ToolError::Failed(format!(
+                "the statement took longer than {limit:?} and was stopped; look whether it was done \
+                 before you repeat it"
+            )))
+        })
     }
 
     fn schema(&self) -> &'static str {
         match &self.database {
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(_) => sqlite::SCHEMA,
+            Database::Sqlite { .. } => sqlite::SCHEMA,
             #[cfg(feature = "postgres")]
             Database::Postgres(_) => postgres::SCHEMA,
         }
@@ -170,7 +195,7 @@ impl Sql {
     fn dialect(&self) -> &'static str {
         match &self.database {
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(_) => "SQLite",
+            Database::Sqlite { .. } => "SQLite",
             #[cfg(feature = "postgres")]
             Database::Postgres(_) => "PostgreSQL",
         }

@@ -45,6 +45,22 @@ impl Drop for StopOnDrop {
     }
 }
 
+/// Returns the file of a database, which must be beneath a directory if one is named: also where a
+/// link leads.
+pub(super) fn place(file: &Path, within: Option<&Path>) -> Result<PathBuf, ToolError> {
+    let Some(within) = within else { return Ok(file.to_owned()) };
+    let shown = file.display();
+    let unusable = |why: &dyn std::fmt::Display| {
+        ToolError::Failed(format!("the database {shown} cannot be opened: {why}"))
+    };
+    let whole = file.canonicalize().map_err(|error| unusable(&error))?;
+    let within = within.canonicalize().map_err(|error| unusable(&error))?;
+    if !whole.starts_with(within) {
+        return Err(unusable(&"it is outside of the base directory"));
+    }
+    Ok(whole)
+}
+
 /// Opens the database for one statement.
 fn open(file: &Path, write: bool, stopped: Arc<AtomicBool>) -> Result<Connection, ToolError> {
     // Without `SQLITE_OPEN_URI`, so that a file name is a file name; and never created.

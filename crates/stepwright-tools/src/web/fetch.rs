@@ -51,9 +51,31 @@ pub struct Request {
     pub max_bytes: u64,
     /// `true` if an answer with any status is a result.
     pub any_status: bool,
-    /// `true` if the request may only reach addresses of the internet, and none of this machine or
-    /// its network.
-    pub only_public: bool,
+    pub reach: Reach,
+}
+
+/// The servers that a request may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Any server.
+    #[default]
+    All,
+    /// Addresses of the internet, none of this machine or its network, but those of these servers:
+    /// `host`, or `host:port`.
+    Public(Arc<[String]>),
+}
+
+impl Reach {
+    /// Returns `true` if only addresses of the internet may be reached by this address.
+    fn is_guarded(&self, url: &Url) -> bool {
+        let Self::Public(except) = self else { return false };
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let is_named = |name: &String| {
+            name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(&format!("{host}:{port}"))
+        };
+        !except.iter().any(is_named)
+    }
 }
 
 impl Request {
@@ -68,7 +90,7 @@ impl Request {
             timeout,
             max_bytes,
             any_status: false,
-            only_public: false,
+            reach: Reach::All,
         }
     }
 
@@ -126,15 +148,16 @@ pub async fn fetch(what: Request, cx: &StepContext) -> Result<Page, StepError> {
 
 /// Sends a request, and follows redirects. See [`Redirect`].
 async fn send(what: &Request, url: Url, cx: &StepContext) -> Result<Response, StepError> {
-    let client = if what.only_public { &*PUBLIC } else { &*CLIENT };
-    let client = client.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
     let text = what.url.trim();
     let (mut url, mut method) = (url, what.method.clone());
     let (mut headers, mut body) = (what.headers.clone(), what.body.clone());
     for _ in 0..=REDIRECTS_MAX {
-        if what.only_public {
+        let is_guarded = what.reach.is_guarded(&url);
+        if is_guarded {
             check_public(text, &url)?;
         }
+        let client = if is_guarded { &*PUBLIC } else { &*CLIENT };
+        let client = client.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
         let mut request = client.request(method.clone(), url.clone()).headers(headers.clone());
         if let Some(body) = &body {
             request = request.body(body.clone());

@@ -59,7 +59,7 @@ pub(super) fn check_public(text: &str, url: &Url) -> Result<(), StepError> {
     let error = StepError::terminal(message).with_code(ErrorCode::Rejected);
     Err(error
         .with_id(ErrorId::HTTP_ADDRESS_REFUSED)
-        .with_hint("allow private addresses in the settings of the tool: `private: true`"))
+        .with_hint("another address may do; only the settings of the tool allow private ones"))
 }
 
 /// Returns `true` for an address of the internet.

@@ -1,6 +1,6 @@
 //! The `WebPage` and `Http` toolkits.
 
-use super::{Request, address, fetch};
+use super::{Reach, Request, address, fetch};
 use crate::effects;
 use crate::kit::{KitTool, mistake, told, with_note};
 use crate::readable::html_to_text;
@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
 use stepwright_core::permission::Effect;
@@ -41,7 +42,7 @@ pub const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
 #[must_use = "the toolkit does nothing until it is given to an agent: `.tool(WebPage::new())`"]
 pub struct WebPage {
     timeout: Duration,
-    private: bool,
+    reach: Reach,
 }
 
 impl Default for WebPage {
@@ -53,7 +54,7 @@ impl Default for WebPage {
 impl WebPage {
     /// Creates the toolkit.
     pub fn new() -> Self {
-        Self { timeout: HTTP_TIMEOUT, private: false }
+        Self { timeout: HTTP_TIMEOUT, reach: Reach::Public(Arc::default()) }
     }
 
     /// Sets the time for one page. Default: [`HTTP_TIMEOUT`].
@@ -64,7 +65,14 @@ impl WebPage {
 
     /// Sets whether the model may reach private addresses. Default: no.
     pub fn private(mut self, on: bool) -> Self {
-        self.private = on;
+        self.reach = if on { Reach::All } else { Reach::Public(Arc::default()) };
+        self
+    }
+
+    /// Allows these servers although their addresses are private: `wiki.internal`, or
+    /// `127.0.0.1:8080` for one port.
+    pub fn private_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.reach = Reach::Public(hosts.into_iter().map(Into::into).collect());
         self
     }
 }
@@ -84,7 +92,7 @@ impl WebPage {
 #[must_use = "the toolkit does nothing until it is given to an agent: `.tool(Http::new())`"]
 pub struct Http {
     timeout: Duration,
-    private: bool,
+    reach: Reach,
     acts: bool,
 }
 
@@ -97,7 +105,7 @@ impl Default for Http {
 impl Http {
     /// Creates the toolkit.
     pub fn new() -> Self {
-        Self { timeout: HTTP_TIMEOUT, private: false, acts: false }
+        Self { timeout: HTTP_TIMEOUT, reach: Reach::Public(Arc::default()), acts: false }
     }
 
     /// Sets the time for one request. Default: [`HTTP_TIMEOUT`].
@@ -108,7 +116,14 @@ impl Http {
 
     /// Sets whether the model may reach private addresses. Default: no.
     pub fn private(mut self, on: bool) -> Self {
-        self.private = on;
+        self.reach = if on { Reach::All } else { Reach::Public(Arc::default()) };
+        self
+    }
+
+    /// Allows these servers although their addresses are private: `wiki.internal`, or
+    /// `127.0.0.1:8080` for one port.
+    pub fn private_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.reach = Reach::Public(hosts.into_iter().map(Into::into).collect());
         self
     }
 
@@ -168,7 +183,7 @@ impl Toolkit for WebPage {
             "Fetches a web page and gives its readable text, without menus of scripts and styles.",
             move |args: Get, cx: StepContext| {
                 let mut request = Request::get(args.url, self.timeout, FETCHED_BYTES_MAX);
-                request.only_public = !self.private;
+                request.reach = self.reach.clone();
                 async move {
                     let page = fetch(request, &cx).await.map_err(told)?;
                     let kind = page.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
@@ -194,13 +209,14 @@ impl Toolkit for WebPage {
 impl Toolkit for Http {
     fn tools(self) -> Result<Vec<AnyTool>, Error> {
         check_time(self.timeout)?;
-        let Self { timeout, private, acts } = self;
+        let Self { timeout, reach, acts } = self;
+        let sending = reach.clone();
         let get = FunctionTool::new(
             "http_get",
             "Fetches a page over HTTP and gives its text.",
             move |args: Get, cx: StepContext| {
                 let mut request = Request::get(args.url, timeout, ANSWER_BYTES_MAX);
-                request.only_public = !private;
+                request.reach = reach.clone();
                 async move {
                     let page = fetch(request, &cx).await.map_err(told)?;
                     Ok::<_, ToolError>(with_note(page.text, page.note))
@@ -212,11 +228,13 @@ impl Toolkit for Http {
             let send = FunctionTool::new(
                 "http_request",
                 "Sends a request over HTTP. Gives the status and the text of the answer.",
-                move |args: Sending, cx: StepContext| async move {
-                    let request = request(args, timeout, !private)?;
-                    let page = fetch(request, &cx).await.map_err(told)?;
-                    let text = with_note(page.text, page.note);
-                    Ok::<_, ToolError>(format!("status {}\n\n{text}", page.status))
+                move |args: Sending, cx: StepContext| {
+                    let request = request(args, timeout, sending.clone());
+                    async move {
+                        let page = fetch(request?, &cx).await.map_err(told)?;
+                        let text = with_note(page.text, page.note);
+                        Ok::<_, ToolError>(format!("status {}\n\n{text}", page.status))
+                    }
                 },
             );
             tools.push(KitTool::with_access(send, access("http_request")));
@@ -225,7 +243,7 @@ impl Toolkit for Http {
     }
 }
 
-fn request(args: Sending, timeout: Duration, only_public: bool) -> Result<Request, ToolError> {
+fn request(args: Sending, timeout: Duration, reach: Reach) -> Result<Request, ToolError> {
     let wrong = |what: String| ToolError::Arguments(what);
     let method = args.method.to_ascii_uppercase();
     if !METHODS.contains(&&*method) {
@@ -259,7 +277,7 @@ fn request(args: Sending, timeout: Duration, only_public: bool) -> Result<Reques
         headers,
         body,
         any_status: true,
-        only_public,
+        reach,
         ..Request::get(args.url, timeout, ANSWER_BYTES_MAX)
     })
 }

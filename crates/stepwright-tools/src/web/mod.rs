@@ -8,4 +8,4 @@ mod redirect;
 
 pub use kits::{ANSWER_BYTES_MAX, FETCHED_BYTES_MAX, HTTP_TIMEOUT, Http, WebPage};
 
-pub use fetch::{Page, Request, address, check_address, fetch};
+pub use fetch::{Page, Reach, Request, address, check_address, fetch};
