@@ -4,6 +4,7 @@ use crate::definition::{
     AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS,
     TURNS_MAX,
 };
+use crate::handoff::{Handoff, MadeTools};
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
@@ -78,6 +79,8 @@ impl Agent {
             tools: Vec::new(),
             confirmed: BTreeSet::new(),
             tool_options: BTreeMap::new(),
+            handoffs: Vec::new(),
+            made_tools: None,
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
             tool_choice: ToolChoice::default(),
@@ -164,6 +167,7 @@ impl Executor for Agent {
         let pauses = |budget: &Budget| budget.at_limit == AtLimit::Pause;
         !self.definition.confirmed.is_empty()
             || self.definition.tools.iter().any(Tool::asks)
+            || self.definition.handoffs.iter().any(|handoff| handoff.agent.asks())
             || self.definition.budget.as_ref().is_some_and(pauses)
     }
 
@@ -209,6 +213,8 @@ pub struct AgentBuilder {
     tools: Vec<AnyTool>,
     confirmed: BTreeSet<String>,
     tool_options: BTreeMap<String, ToolOptions>,
+    handoffs: Vec<Handoff>,
+    made_tools: Option<MadeTools>,
     /// Errors of toolkits, reported by `build`.
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
@@ -302,6 +308,57 @@ impl AgentBuilder {
         for tool in &self.tools[before..] {
             self.tool_options.insert(tool.spec().name.clone(), options.clone());
         }
+        self
+    }
+
+    /// Adds an agent that can take over the conversation. The model gets a tool for it,
+    /// `transfer_to_` and the name of the agent; `description` tells when to use it. When it is
+    /// called, the other agent goes on with the same messages, and with its own model,
+    /// instructions, tools and output schema. Its answer is the answer of the step.
+    ///
+    /// To ask another agent and go on oneself, use [`Agent::as_tool`].
+    ///
+    /// ```
+    /// use stepwright_agent::Agent;
+    /// let billing = Agent::builder("Billing").model("offline")?.build()?;
+    /// let desk = Agent::builder("Desk").model("offline")?.handoff(&billing, "Knows invoices.");
+    /// assert_eq!(desk.build()?.tools()[0].name, "transfer_to_billing");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn handoff(mut self, agent: &Agent, description: impl AsRef<str>) -> Self {
+        let handoff = Handoff::to(agent);
+        // A run that goes on must find the same agent.
+        let content = serde_json::to_string(&agent.fingerprint()).unwrap_or_default();
+        self.content = self.content.with(format!("handoff {}", handoff.tool), content);
+        self.tools.push(handoff.as_tool(description.as_ref()));
+        self.handoffs.push(handoff);
+        self
+    }
+
+    /// Adds tools that `make` returns when a run of the agent begins, from its input and context:
+    /// those that a user may use, for example. It is called again when a run is resumed, and must
+    /// then return the same tools: calls are found by their names.
+    ///
+    /// ```
+    /// use stepwright_agent::{Agent, FunctionTool};
+    /// use stepwright_core::tool::AnyTool;
+    /// let agent = Agent::builder("Clerk").model("offline")?.tools_from(|_input, cx| {
+    ///     let user = cx.run().user_id.as_ref().map_or("nobody", |user| user.as_str()).to_owned();
+    ///     let who = FunctionTool::new("who", "Names the user.", move |_: NoArguments| {
+    ///         let user = user.clone();
+    ///         async move { user }
+    ///     });
+    ///     Ok(vec![AnyTool::new(who.read_only())])
+    /// });
+    /// # #[derive(serde::Deserialize, schemars::JsonSchema)] struct NoArguments {}
+    /// let agent = agent.build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn tools_from<F>(mut self, make: F) -> Self
+    where
+        F: Fn(&StepInput, &StepContext) -> Result<Vec<AnyTool>, StepError> + Send + Sync + 'static,
+    {
+        self.made_tools = Some(MadeTools::by(make));
         self
     }
 
@@ -488,6 +545,8 @@ impl AgentBuilder {
             specs,
             confirmed,
             tool_options: self.tool_options,
+            handoffs: self.handoffs,
+            made_tools: self.made_tools,
             options: self.options,
             tool_choice: self.tool_choice,
             output: self.output,

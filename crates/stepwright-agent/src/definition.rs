@@ -1,5 +1,6 @@
 //! The definition of an agent: the settings that its runs read, with their defaults and limits.
 
+use crate::handoff::{Handoff, MadeTools};
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ pub const TOOL_CONCURRENCY_MAX: usize = 256;
 pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The settings of an agent, as [`AgentBuilder::build`](crate::AgentBuilder::build) checked them.
+#[derive(Clone)]
 pub(crate) struct AgentDefinition {
     pub(crate) name: Arc<str>,
     pub(crate) model: AnyModel,
@@ -37,6 +39,10 @@ pub(crate) struct AgentDefinition {
     pub(crate) confirmed: BTreeSet<String>,
     /// The settings of tools, by the name of the tool.
     pub(crate) tool_options: BTreeMap<String, ToolOptions>,
+    /// The agents that can take over.
+    pub(crate) handoffs: Vec<Handoff>,
+    /// Makes more tools when a run begins.
+    pub(crate) made_tools: Option<MadeTools>,
     pub(crate) options: ModelOptions,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) output: Option<OutputSchema>,

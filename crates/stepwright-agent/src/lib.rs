@@ -38,6 +38,7 @@ mod calls;
 mod definition;
 mod fingerprint;
 mod function;
+mod handoff;
 mod options;
 mod replay;
 mod results;

@@ -2,9 +2,11 @@
 
 use crate::calls::call_tools;
 use crate::definition::AgentDefinition;
+use crate::handoff;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -60,6 +62,8 @@ async fn converse(
     let EventKind::RunStarted { message, .. } = begun else {
         unreachable!("`next` returns one of the requested kinds");
     };
+    let equipped = equipped(agent, input, cx)?;
+    let mut agent = equipped.as_ref();
     let mut messages = vec![user_message(&message, input)];
     let mut usage = Usage::default();
     let mut corrected = false;
@@ -68,8 +72,11 @@ async fn converse(
     if let Some(budget) = &agent.budget {
         cx.limit(budget);
     }
+    // The agent that goes on after a handoff, with the tools of this run.
+    let mut successor: Box<AgentDefinition>;
+    let mut since = 0;
     let (content, media) = loop {
-        let mut request = request(agent, messages.clone());
+        let mut request = request(agent, messages.clone(), since);
         // A run that goes on from its journal reserves only what is still to be asked.
         let mut admitted = None;
         if log.is_over() {
@@ -140,8 +147,17 @@ async fn converse(
         }
         let results = call_tools(agent, &messages, &calls, cx).await?;
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
+        let next = handoff::after(agent, &results).cloned();
         messages.push(Message::Tool { results });
         turn += 1;
+        if let Some(next) = next {
+            successor = Box::new(equipped_with(next, input, cx)?);
+            agent = &successor;
+            since = messages.len();
+            if let Some(budget) = &agent.budget {
+                cx.limit(budget);
+            }
+        }
     };
 
     let completed = async {
@@ -152,11 +168,35 @@ async fn converse(
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
 }
 
+/// Returns the agent with the tools that are made for this run.
+fn equipped<'a>(
+    agent: &'a AgentDefinition,
+    input: &StepInput,
+    cx: &StepContext,
+) -> Result<Cow<'a, AgentDefinition>, StepError> {
+    match &agent.made_tools {
+        Some(made) => made.given(agent, input, cx).map(Cow::Owned),
+        None => Ok(Cow::Borrowed(agent)),
+    }
+}
+
+fn equipped_with(
+    agent: AgentDefinition,
+    input: &StepInput,
+    cx: &StepContext,
+) -> Result<AgentDefinition, StepError> {
+    match &agent.made_tools {
+        Some(made) => made.given(&agent, input, cx),
+        None => Ok(agent),
+    }
+}
+
 /// Makes the request of a turn.
-fn request(agent: &AgentDefinition, messages: Vec<Message>) -> ModelRequest {
+/// `since` is the number of messages before the agent took over.
+fn request(agent: &AgentDefinition, messages: Vec<Message>, since: usize) -> ModelRequest {
     ModelRequest {
         instructions: agent.instructions.clone(),
-        tool_choice: tool_choice(agent, &messages),
+        tool_choice: tool_choice(agent, &messages[since..]),
         messages,
         tools: agent.specs.clone(),
         output_schema: agent.output.as_ref().map(OutputSchema::sent),

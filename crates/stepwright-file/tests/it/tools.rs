@@ -109,7 +109,12 @@ async fn the_toolkits_of_files_do_what_those_in_rust_do() {
             json!({"query": "DELETE FROM t"}),
             "the database refuses this statement: not authorized in DELETE FROM t at offset 0",
         ),
-        ("scratchpad", "write_note", json!({"title": "a", "text": "b"}), "kept `a`; there are 1 notes"),
+        (
+            "scratchpad",
+            "write_note",
+            json!({"title": "a", "text": "b"}),
+            "kept `a`; there are 1 notes",
+        ),
         (
             "http_get",
             "http_get",
