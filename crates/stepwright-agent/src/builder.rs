@@ -544,7 +544,11 @@ impl AgentBuilder {
             tools: self.tools,
             specs,
             confirmed,
-            tool_options: self.tool_options,
+            tool_options: self
+                .tool_options
+                .into_iter()
+                .map(|(name, options)| (name, options.with_own_cache()))
+                .collect(),
             handoffs: self.handoffs,
             made_tools: self.made_tools,
             options: self.options,

@@ -114,8 +114,9 @@ impl ToolOptions {
     }
 
     /// Keeps the answers of the tool for this time. A call with the same arguments, by the same
-    /// user, then reads the kept answer. The cache is in the memory of the process. Only for
-    /// read-only tools.
+    /// user, then reads the kept answer. Each agent has a cache of its own, in the memory of the
+    /// process. Only for read-only tools whose answers depend on nothing else, such as a
+    /// [`State`](stepwright_core::State) of the run.
     pub fn cache(mut self, time: Duration) -> Self {
         self.cache = Some(time);
         self
@@ -151,6 +152,12 @@ impl ToolOptions {
     {
         self.after.push(Arc::new(move |answer, cx| Box::pin(hook(answer, cx))));
         self
+    }
+
+    /// Returns the settings with a cache of their own. The same settings may be those of tools with
+    /// one name in several agents, whose answers differ.
+    pub(crate) fn with_own_cache(self) -> Self {
+        Self { answers: Arc::default(), ..self }
     }
 
     pub(crate) fn is_confirmed(&self) -> bool {

@@ -214,6 +214,19 @@ async fn an_answer_is_kept_for_the_same_arguments_and_as_long_as_set() {
 }
 
 #[tokio::test]
+async fn agents_with_the_same_settings_do_not_share_their_answers() {
+    let options = ToolOptions::new().cache(Duration::from_secs(60));
+    for word in ["one", "two"] {
+        let tool = FunctionTool::new("echo", "Says a word.", move |_: Word| async move { word });
+        let model = ScriptedModel::new([says("same"), Reply::text("x")]);
+        let agent = on(&model).tool_with(tool.read_only(), options.clone()).build().unwrap();
+        let host = Host::new();
+        host.run(&agent, "go").await.unwrap();
+        assert_eq!(host.tool_answers(), [format!("echo: {word}")]);
+    }
+}
+
+#[tokio::test]
 async fn hooks_change_refuse_and_rewrite() {
     let (tool, calls) = echo(0);
     let model = ScriptedModel::new([says("ann"), says("secret"), says("long"), Reply::text("x")]);
