@@ -1,10 +1,11 @@
 //! Agents and their builder.
 
 use crate::definition::{
-    AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_TIMEOUT, TURNS,
-    TURNS_MAX,
+    AgentDefinition, AgentLimits, Handoff, MadeTools, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX,
+    TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
-use crate::handoff::{Handoff, MadeTools};
+use crate::handoff;
+use crate::into_model::IntoModel;
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::budget::Budget;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Message;
 use stepwright_core::model::{AnyModel, Model, ModelOptions, ModelRequest, ToolChoice};
@@ -27,8 +28,8 @@ use stepwright_core::{
     WorkflowId,
 };
 use stepwright_engine::{IntoInput, Run, Workflow};
+use stepwright_models::RetryPolicy;
 use stepwright_models::guard::IDLE_TIMEOUT;
-use stepwright_models::{Fallback, RetryPolicy, UnknownModel, model};
 
 /// The longest name of a tool, in bytes, that every provider accepts.
 pub const TOOL_NAME_BYTES_MAX: usize = 64;
@@ -164,11 +165,7 @@ impl Executor for Agent {
     }
 
     fn asks(&self) -> bool {
-        let pauses = |budget: &Budget| budget.at_limit == AtLimit::Pause;
-        !self.definition.confirmed.is_empty()
-            || self.definition.tools.iter().any(Tool::asks)
-            || self.definition.handoffs.iter().any(|handoff| handoff.agent.asks())
-            || self.definition.budget.as_ref().is_some_and(pauses)
+        self.definition.asks()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
@@ -326,11 +323,11 @@ impl AgentBuilder {
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```
     pub fn handoff(mut self, agent: &Agent, description: impl AsRef<str>) -> Self {
-        let handoff = Handoff::to(agent);
+        let handoff = handoff::to(&agent.definition);
         // A run that goes on must find the same agent.
         let content = serde_json::to_string(&agent.fingerprint()).unwrap_or_default();
         self.content = self.content.with(format!("handoff {}", handoff.tool), content);
-        self.tools.push(handoff.as_tool(description.as_ref()));
+        self.tools.push(handoff::as_tool(&handoff, description.as_ref()));
         self.handoffs.push(handoff);
         self
     }
@@ -343,7 +340,7 @@ impl AgentBuilder {
     /// use stepwright_agent::{Agent, FunctionTool};
     /// use stepwright_core::tool::AnyTool;
     /// let agent = Agent::builder("Clerk").model("offline")?.tools_from(|_input, cx| {
-    ///     let user = cx.run().user_id.as_ref().map_or("nobody", |user| user.as_str()).to_owned();
+    ///     let user = cx.run().user_id.as_ref().map_or("a guest", |user| user.as_str()).to_owned();
     ///     let who = FunctionTool::new("who", "Names the user.", move |_: NoArguments| {
     ///         let user = user.clone();
     ///         async move { user }
@@ -467,7 +464,7 @@ impl AgentBuilder {
     /// attempts, or for a call of the agent as a tool. Budgets around it hold too.
     ///
     /// ```
-    /// use stepwright_core::budget::{AtLimit, Budget};
+    /// use stepwright_core::budget::Budget;
     /// use stepwright_agent::Agent;
     /// let budget = Budget::default().tokens(20_000).at_limit(AtLimit::WrapUp);
     /// let agent = Agent::builder("Scout").model("offline")?.budget(budget).build()?;
@@ -661,117 +658,5 @@ impl AgentBuilder {
             }
         }
         mistakes
-    }
-}
-
-/// A value that can be the model of an agent: `"provider:model"`, or a [`Model`].
-///
-/// `K` distinguishes the two and is always inferred.
-///
-/// ```
-/// use stepwright_agent::{Agent, IntoModel};
-/// use stepwright_core::{Error, model::Model as _};
-/// use stepwright_testing::model::ScriptedModel;
-/// /// Builds the same agent for production and for tests.
-/// fn editor<K>(model: impl IntoModel<K>) -> Result<Agent, Error> {
-///     Agent::builder("Editor").model(model)?.instructions("Correct the spelling.").build()
-/// }
-/// assert_eq!(editor("offline")?.model().id(), "offline:extract");
-/// assert_eq!(editor(ScriptedModel::new(["fine"]).named("test"))?.model().id(), "scripted:test");
-/// # Ok::<(), Error>(())
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a model",
-    note = "pass a text such as \"offline\", or implement `Model`"
-)]
-pub trait IntoModel<K> {
-    /// Converts this value into a model.
-    ///
-    /// # Errors
-    /// Returns an error if a text names no known model.
-    fn into_model(self) -> Result<AnyModel, UnknownModel>;
-
-    /// Returns the names if the model is given by name.
-    fn written(&self) -> Vec<&str> {
-        Vec::new()
-    }
-}
-
-/// Marks a model given by name.
-#[derive(Debug)]
-pub struct ByName(());
-
-/// Marks a model given as a value.
-#[derive(Debug)]
-pub struct ByValue(());
-
-impl IntoModel<ByName> for &str {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        model(self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        vec![self]
-    }
-}
-
-impl IntoModel<ByName> for String {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        model(&self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        vec![self]
-    }
-}
-
-impl IntoModel<ByName> for &String {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        model(self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        vec![self]
-    }
-}
-
-/// Marks several models given by name.
-#[derive(Debug)]
-pub struct ByNames(());
-
-impl<const COUNT: usize> IntoModel<ByNames> for [&str; COUNT] {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        chain(&self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        self.to_vec()
-    }
-}
-
-impl IntoModel<ByNames> for Vec<String> {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        chain(&self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        self.iter().map(String::as_str).collect()
-    }
-}
-
-/// Returns a chain of models, of which the next one answers where one is down.
-fn chain<N: AsRef<str>>(names: &[N]) -> Result<AnyModel, UnknownModel> {
-    let models: Result<Vec<_>, _> = names.iter().map(|name| model(name.as_ref())).collect();
-    let mut models = models?.into_iter();
-    let Some(first) = models.next() else { return model("") };
-    if models.len() == 0 {
-        return Ok(first);
-    }
-    Ok(AnyModel::new(Fallback::new(first, models)))
-}
-
-impl<M: Model> IntoModel<ByValue> for M {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        Ok(AnyModel::new(self))
     }
 }

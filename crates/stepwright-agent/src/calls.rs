@@ -3,7 +3,7 @@
 use crate::definition::AgentDefinition;
 use crate::options::{ToolOptions, can_repeat};
 use crate::replay::TurnError;
-use crate::results::{self, READ_RESULT};
+use crate::results::{self, READ_RESULT, TOOL_TEXT_BYTES_MAX};
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -31,10 +31,6 @@ use stepwright_core::{
 /// The largest number of tool calls executed in one turn. Later calls of the turn are answered with
 /// an error.
 pub const TOOL_CALLS_MAX: usize = 128;
-
-/// The longest tool result given to a model, in bytes. The rest is cut off, and the result says so.
-/// A longer text fills the context window of every model.
-pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The longest excerpt of invalid arguments repeated to the model, in bytes.
 const EXCERPT_BYTES_MAX: usize = 200;

@@ -1,15 +1,15 @@
 //! The definition of an agent: the settings that its runs read, with their defaults and limits.
 
-use crate::handoff::{Handoff, MadeTools};
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::Fingerprint;
-use stepwright_core::budget::Budget;
+use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::model::{AnyModel, ModelOptions, ToolChoice};
-use stepwright_core::tool::{AnyTool, Tool as _, ToolSpec};
+use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
+use stepwright_core::{Fingerprint, StepContext, StepError, StepInput};
 use stepwright_models::RetryPolicy;
 
 /// The default limit of model requests for one message.
@@ -26,6 +26,49 @@ pub const TOOL_CONCURRENCY_MAX: usize = 256;
 
 /// The default timeout of one tool call.
 pub const TOOL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// An agent that can take over a conversation.
+#[derive(Clone)]
+pub(crate) struct Handoff {
+    /// The name of the tool that hands over.
+    pub(crate) tool: String,
+    pub(crate) agent: Arc<AgentDefinition>,
+}
+
+type Make = dyn Fn(&StepInput, &StepContext) -> Result<Vec<AnyTool>, StepError> + Send + Sync;
+
+/// Makes the tools of a run.
+#[derive(Clone)]
+pub(crate) struct MadeTools(Arc<Make>);
+
+impl MadeTools {
+    pub(crate) fn by<F>(make: F) -> Self
+    where
+        F: Fn(&StepInput, &StepContext) -> Result<Vec<AnyTool>, StepError> + Send + Sync + 'static,
+    {
+        Self(Arc::new(make))
+    }
+
+    pub(crate) fn make(
+        &self,
+        input: &StepInput,
+        cx: &StepContext,
+    ) -> Result<Vec<AnyTool>, StepError> {
+        (self.0)(input, cx)
+    }
+}
+
+impl fmt::Debug for Handoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handoff").field(&self.tool).finish()
+    }
+}
+
+impl fmt::Debug for MadeTools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MadeTools").finish_non_exhaustive()
+    }
+}
 
 /// The settings of an agent, as [`AgentBuilder::build`](crate::AgentBuilder::build) checked them.
 #[derive(Clone)]
@@ -64,6 +107,15 @@ pub(crate) struct AgentLimits {
 impl AgentDefinition {
     pub(crate) fn tool(&self, name: &str) -> Option<&AnyTool> {
         self.tools.iter().find(|tool| tool.spec().name == name)
+    }
+
+    /// Returns `true` if a run may have to ask a person.
+    pub(crate) fn asks(&self) -> bool {
+        let pauses = |budget: &Budget| budget.at_limit == AtLimit::Pause;
+        !self.confirmed.is_empty()
+            || self.tools.iter().any(Tool::asks)
+            || self.budget.as_ref().is_some_and(pauses)
+            || self.handoffs.iter().any(|handoff| handoff.agent.asks())
     }
 
     /// Returns the settings of a tool, if it has any.

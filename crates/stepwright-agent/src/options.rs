@@ -1,6 +1,6 @@
 //! The settings of one tool of an agent.
 
-use crate::calls::TOOL_TEXT_BYTES_MAX;
+use crate::results::TOOL_TEXT_BYTES_MAX;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::fmt;

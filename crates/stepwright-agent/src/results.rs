@@ -5,6 +5,10 @@ use std::sync::Arc;
 use stepwright_core::message::{Message, ToolOutcome};
 use stepwright_core::tool::{ToolError, ToolSpec};
 
+/// The longest tool result given to a model, in bytes. The rest is cut off, and the result says so.
+/// A longer text fills the context window of every model.
+pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
+
 /// The name of the tool that reads the rest of a long result. An agent has it if one of its tools
 /// has a limit of its results: see [`ToolOptions::max_bytes`](crate::ToolOptions::max_bytes).
 pub const READ_RESULT: &str = "read_result";
@@ -14,7 +18,10 @@ const PART_BYTES_MAX: usize = 20_000;
 
 /// Returns the description of the tool for the model.
 pub(crate) fn spec() -> ToolSpec {
-    let whole = |least: u64, about: &str| json!({"type": "integer", "minimum": least, "description": about});
+    let whole = |least: u64, about: &str| {
+        let kind = "integer";
+        json!({"type": kind, "minimum": least, "description": about})
+    };
     ToolSpec {
         name: READ_RESULT.into(),
         description: "Reads on in a long result of a tool, of which you have seen the beginning."

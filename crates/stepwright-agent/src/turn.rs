@@ -175,7 +175,7 @@ fn equipped<'a>(
     cx: &StepContext,
 ) -> Result<Cow<'a, AgentDefinition>, StepError> {
     match &agent.made_tools {
-        Some(made) => made.given(agent, input, cx).map(Cow::Owned),
+        Some(made) => handoff::equipped(made, agent, input, cx).map(Cow::Owned),
         None => Ok(Cow::Borrowed(agent)),
     }
 }
@@ -186,7 +186,7 @@ fn equipped_with(
     cx: &StepContext,
 ) -> Result<AgentDefinition, StepError> {
     match &agent.made_tools {
-        Some(made) => made.given(&agent, input, cx),
+        Some(made) => handoff::equipped(made, &agent, input, cx),
         None => Ok(agent),
     }
 }

@@ -43,7 +43,7 @@ pub struct Calculator;
 #[serde(deny_unknown_fields)]
 struct Calculate {
     /// The expression, such as `(3 + 4.5) * 2^10 / sqrt(2)`. It may have `+ - * / % ^`, `pi`, `e`,
-    /// and the functions sqrt, abs, round, floor, ceil, exp, ln, log10, log2, sin, cos, tan, min and
+    /// and the functions sqrt, abs, round, floor, ceil, exp, ln, log10, log2, sin, cos, tan, min,
     /// max. `%` is the remainder; `round(x, 2)` rounds to two decimal places.
     expression: String,
 }

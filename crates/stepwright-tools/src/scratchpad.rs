@@ -16,7 +16,7 @@ pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 pub const NOTES_MAX: usize = 200;
 
 /// The largest number of things to do.
-pub const TODOS_MAX: usize = 100;
+pub const TASKS_MAX: usize = 100;
 
 /// The largest number of changes of a scratchpad in one step.
 pub const CHANGES_MAX: u32 = 2_000;
@@ -65,7 +65,7 @@ struct WriteTodos {
 struct Todo {
     /// The thing to do.
     task: String,
-    /// How far it is.
+    /// Its progress.
     status: Status,
 }
 
@@ -216,9 +216,9 @@ impl Toolkit for Scratchpad {
             "Keeps your list of things to do. Write it when a task has several steps, and again \
              whenever one is begun or done.",
             |args: WriteTodos, cx: StepContext| async move {
-                if args.todos.len() > TODOS_MAX {
+                if args.todos.len() > TASKS_MAX {
                     let count = args.todos.len();
-                    let wrong = format!("`todos` has {count} tasks; the limit is {TODOS_MAX}");
+                    let wrong = format!("`todos` has {count} tasks; the limit is {TASKS_MAX}");
                     return Err(ToolError::Arguments(wrong));
                 }
                 if let Some(todo) = args.todos.iter().find(|todo| todo.task.len() > NOTE_BYTES_MAX)

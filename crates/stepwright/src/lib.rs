@@ -150,7 +150,7 @@ pub mod file {
 }
 
 /// The examples of `docs/tools.md`.
-#[cfg(all(doctest, feature = "duckduckgo"))]
+#[cfg(all(doctest, feature = "duckduckgo", feature = "sqlite"))]
 #[doc = include_str!("../../../docs/tools.md")]
 struct Tools;
 

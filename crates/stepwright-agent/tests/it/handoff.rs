@@ -37,10 +37,13 @@ async fn another_agent_goes_on_with_the_conversation() {
     assert_eq!(asked.instructions.as_deref(), Some("You know invoices."));
     assert_eq!(asked.tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), ["invoice"]);
     assert_eq!(asked.messages[0], Message::user("my invoice?"));
-    assert_eq!(host.tool_answers(), [
-        format!("{TRANSFER}: `Billing & More` has the conversation now"),
-        "invoice: invoice".into(),
-    ]);
+    assert_eq!(
+        host.tool_answers(),
+        [
+            format!("{TRANSFER}: `Billing & More` has the conversation now"),
+            "invoice: invoice".into(),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -120,7 +123,8 @@ async fn tools_are_made_from_the_input_and_the_context() {
     // Another input, and other tools.
     let host = Host::new();
     host.run(&agent, "stay").await.unwrap();
-    assert_eq!(host.tool_answers(), ["!for_go: there is no tool `for_go`; the tools are `for_stay`"]);
+    let told = "!for_go: there is no tool `for_go`; the tools are `for_stay`";
+    assert_eq!(host.tool_answers(), [told]);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ struct Word {
     word: String,
 }
 
-/// A read-only tool that fails as often as this, then repeats its word; and the number of its calls.
+/// A read-only tool that fails so often, then repeats its word; and the number of its calls.
 fn echo(failures: usize) -> (FunctionTool, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = calls.clone();

@@ -116,9 +116,8 @@ pub(crate) struct BuiltinKind {
     pub(crate) without: &'static [(&'static str, &'static str)],
 }
 
-/// Reads the settings of the tool with this name; the settings that all tools have are taken
-/// already, but those that it takes for itself. Returns `None` after reporting a mistake that leaves
-/// nothing to check.
+/// Reads the own settings of the tool with this name. Those that all tools have are taken after it.
+/// Returns `None` after reporting a mistake that leaves nothing to check.
 pub(crate) type ReadTool =
     fn(&mut Reader<'_>, &Word, Option<&mut Fields<'_>>) -> Option<Box<dyn AgentTool>>;
 

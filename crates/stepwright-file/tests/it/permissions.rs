@@ -2,6 +2,9 @@
 //! and commands, files and addresses that look like allowed ones.
 
 mod acts;
+mod cases;
+
+use cases::TOOLS;
 
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -106,94 +109,6 @@ const FUNCTIONS: [(&str, &str, &str); 6] = [
     ("read_files", "read_files: 'docs/*.md'", "read_file: docs/**"),
     ("http", "http: {url: 'SERVER/page', method: POST, json: {a: 1}}", "http: POST SERVER/*"),
     ("http_get", "http_get: 'SERVER/page'", "http: GET SERVER/*"),
-];
-
-/// The tools: a tool in a file, its name for models, arguments, and the rule that means it.
-const TOOLS: [(&str, &str, &str, &str, &str); 18] = [
-    ("read_file", "read_file", "read_file", r#"{"path": "docs/a.md"}"#, "read_files: docs/*"),
-    (
-        "http_get",
-        "http_get: {private: true}",
-        "http_get",
-        r#"{"url": "SERVER/x"}"#,
-        "http_get: GET SERVER/*",
-    ),
-    (
-        "http",
-        "http: {private: true}",
-        "http_request",
-        r#"{"method": "POST", "url": "SERVER/x", "json": {"a": 1}}"#,
-        "http: POST SERVER/*",
-    ),
-    ("http", "http: {private: true}", "http_get", r#"{"url": "SERVER/x"}"#, "http: GET SERVER/*"),
-    (
-        "web_page",
-        "web_page: {private: true}",
-        "read_page",
-        r#"{"url": "SERVER/x"}"#,
-        "read_page: GET SERVER/*",
-    ),
-    ("files", "files", "read_file", r#"{"path": "docs/a.md"}"#, "read_file: docs/*"),
-    ("files", "files", "list_files", r#"{"path": "docs"}"#, "list_files: docs"),
-    ("files", "files", "find_files", r#"{"pattern": "docs/*.md"}"#, "find_files: docs/**"),
-    (
-        "files",
-        "files",
-        "search_files",
-        r#"{"text": "a", "pattern": "docs/*.md"}"#,
-        "search_files: docs/**",
-    ),
-    (
-        "files",
-        "files: {write: true}",
-        "write_file",
-        r#"{"path": "made", "text": "x"}"#,
-        "write_file: made",
-    ),
-    (
-        "files",
-        "files: {write: true}",
-        "patch_file",
-        r#"{"path": "docs/a.md", "old": "a", "new": "b"}"#,
-        "patch_file: docs/*",
-    ),
-    ("sql", "sql: {sqlite: data.db}", "sql_query", r#"{"query": "SELECT 1"}"#, "sql_query"),
-    ("sql", "sql: {sqlite: data.db}", "sql_schema", "{}", "sql"),
-    (
-        "sql",
-        "sql: {sqlite: data.db, write: true}",
-        "sql_execute",
-        r#"{"statement": "CREATE TABLE made (a)"}"#,
-        "sql_execute",
-    ),
-    (
-        "wikipedia",
-        "wikipedia: {base_url: 'SERVER'}",
-        "search_wikipedia",
-        r#"{"query": "x"}"#,
-        "search_wikipedia",
-    ),
-    (
-        "wikipedia",
-        "wikipedia: {base_url: 'SERVER'}",
-        "read_wikipedia",
-        r#"{"title": "x"}"#,
-        "read_wikipedia",
-    ),
-    (
-        "duckduckgo",
-        "duckduckgo: {base_url: 'SERVER'}",
-        "web_search",
-        r#"{"query": "x"}"#,
-        "web_search",
-    ),
-    (
-        "duckduckgo",
-        "duckduckgo: {base_url: 'SERVER'}",
-        "search_news",
-        r#"{"query": "x"}"#,
-        "search_*",
-    ),
 ];
 
 #[test]

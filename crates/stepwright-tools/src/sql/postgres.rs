@@ -14,8 +14,8 @@ pub(super) const SCHEMA: &str = "SELECT table_schema, table_name, string_agg(col
                                  information_schema.columns WHERE table_schema NOT IN \
                                  ('pg_catalog', 'information_schema') GROUP BY 1, 2 ORDER BY 1, 2";
 
-/// The question whether a read-only transaction is enough for the user: a superuser, and a role that
-/// may read and write files or run programs of the server, reach beyond the database.
+/// Asks whether the user reaches beyond the database: as a superuser, or with a role that may use
+/// files or programs of the server. A read-only transaction is not enough for such a user.
 const REACHES_BEYOND: &str = "SELECT rolsuper OR pg_has_role(current_user, \
                               'pg_execute_server_program', 'USAGE') OR pg_has_role(current_user, \
                               'pg_write_server_files', 'USAGE') OR pg_has_role(current_user, \

@@ -124,7 +124,7 @@ async fn bodies_that_are_too_large_or_have_no_end_are_refused() {
 #[tokio::test]
 async fn wikipedia_is_searched_and_read() {
     let found = json!({"query": {"search": [
-        {"title": "Forth Bridge", "snippet": "a <span class=\"searchmatch\">bridge</span> &amp; more"},
+        {"title": "Forth Bridge", "snippet": "a <span class='match'>bridge</span> &amp; more"},
         {"title": "Other", "snippet": ""},
     ]}});
     let server = Server::of([("/w/api.php", Answer::ok(found.to_string()))]).await;

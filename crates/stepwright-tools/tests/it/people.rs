@@ -29,7 +29,10 @@ async fn notes_survive_a_pause_and_another_process() {
     let store = Memory::default();
     let note =
         |title: &str, text: &str| Reply::call("write_note", json!({"title": title, "text": text}));
-    let todo = json!({"todos": [{"task": "ask", "status": "in_progress"}, {"task": "write", "status": "pending"}]});
+    let todo = json!({"todos": [
+        {"task": "ask", "status": "in_progress"},
+        {"task": "write", "status": "pending"},
+    ]});
     let model = ScriptedModel::new([
         note("plan", "first").and_call("write_note", json!({"title": "b", "text": "two"})),
         Reply::call("write_todos", todo),

@@ -20,7 +20,8 @@ fn sales(dir: &Path) -> std::path::PathBuf {
     database
         .execute_batch(
             "CREATE TABLE sales (city TEXT, eur REAL, note BLOB); CREATE INDEX i ON sales (eur);
-             INSERT INTO sales VALUES ('Bergen', 10.5, x'00ff'), ('Oslo', 20, NULL), ('Voss', 3, NULL);",
+             INSERT INTO sales VALUES ('Bergen', 10.5, x'00ff'), ('Oslo', 20, NULL);
+             INSERT INTO sales VALUES ('Voss', 3, NULL);",
         )
         .unwrap();
     file
