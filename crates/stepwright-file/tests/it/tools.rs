@@ -107,7 +107,7 @@ async fn the_toolkits_of_files_do_what_those_in_rust_do() {
             "sql: {sqlite: data.db}",
             "sql_query",
             json!({"query": "DELETE FROM t"}),
-            "the database refuses this statement: not authorized in DELETE FROM t at offset 0",
+            "the database refuses this statement: not authorized",
         ),
         (
             "scratchpad",

@@ -92,7 +92,8 @@ pub(super) async fn query(
     }
     let more = rows.len() > most;
     rows.truncate(most);
-    // Nothing is to be kept, and the server ends the transaction with its connection.
+    // Nothing is kept. Where this is not reached, the end of the connection does the same.
+    connection.execute("ROLLBACK").await.map_err(told)?;
     let _ = connection.close().await;
     Ok(Rows { rows, more })
 }

@@ -186,7 +186,6 @@ async fn postgres_answers_in_a_transaction_that_only_reads() {
         "COMMIT",
         "SELECT set_config('transaction_read_only', 'off', true)",
         "SELECT nextval('s')",
-        "SELECT lo_create(0)",
         "SET TRANSACTION READ WRITE",
         "DROP TABLE sales",
         "COPY sales TO PROGRAM 'cat > /tmp/x'",
@@ -199,6 +198,11 @@ async fn postgres_answers_in_a_transaction_that_only_reads() {
         let told = query(kit(), sql).await;
         assert!(told.is_error, "{sql}: {}", told.text);
     }
+    // Some functions write in a transaction that only reads, depending on the version of the
+    // server. Its end takes that back.
+    query(kit(), "SELECT lo_create(0)").await;
+    let kept = server.sql(&database, "SELECT count(*) FROM pg_largeobject_metadata");
+    assert_eq!(kept.trim(), "0");
     let told = query(kit(), "SELECT nextval('s')").await;
     assert!(told.text.starts_with("the database refuses this statement"), "{}", told.text);
     let told = query(kit().timeout(Duration::from_millis(200)), "SELECT pg_sleep(60)").await;
