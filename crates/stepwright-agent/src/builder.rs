@@ -299,6 +299,7 @@ impl AgentBuilder {
     /// let agent = Agent::builder("A").model("offline")?.tool_with(weather, settings).build()?;
     /// # Ok::<(), stepwright_core::Error>(())
     /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "settings are written where they are given")]
     pub fn tool_with<K>(mut self, tool: impl IntoTools<K>, options: ToolOptions) -> Self {
         let before = self.tools.len();
         self = self.tool(tool);

@@ -117,7 +117,7 @@ struct Place<'a> {
 /// Returns the number of each call among the calls of its tool in this conversation, from 1.
 fn numbers(earlier: &[Message], calls: &[ToolCall]) -> Vec<u32> {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    let before = earlier.iter().flat_map(|message| match message {
+    let before = earlier.iter().filter_map(|message| match message {
         Message::Assistant(turn) => Some(turn.tool_calls()),
         _ => None,
     });

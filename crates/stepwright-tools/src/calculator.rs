@@ -214,7 +214,7 @@ impl Number {
             Exact(top, bottom) => {
                 let floor = top.div_euclid(bottom);
                 let rest = top.rem_euclid(bottom);
-                let half = rest.checked_mul(2).map_or(true, |twice| twice >= bottom);
+                let half = rest.checked_mul(2).is_none_or(|twice| twice >= bottom);
                 // Halves are rounded away from zero, as people do.
                 let up = match how {
                     Round::Floor => false,

@@ -248,14 +248,14 @@ fn list(folder: &Arc<Folder>) -> AnyTool {
                 let mut names = folder.list(&path).map_err(told)?;
                 let count = names.len();
                 names.truncate(FILE_NAMES_MAX);
-                Ok(lines_of(names, count))
+                Ok(lines_of(&names, count))
             })
         },
     );
     KitTool::with_access(tool.read_only(), access(folder, READ, "list_files", "path", Some(".")))
 }
 
-fn lines_of(names: Vec<String>, count: usize) -> String {
+fn lines_of(names: &[String], count: usize) -> String {
     if count == 0 {
         return "there is none".into();
     }
@@ -279,7 +279,7 @@ fn find(folder: &Arc<Folder>) -> AnyTool {
                 paths.retain(|path| is_permitted(&folder, path, &cx));
                 let count = paths.len();
                 paths.truncate(FILE_NAMES_MAX);
-                Ok(lines_of(paths, count))
+                Ok(lines_of(&paths, count))
             })
         },
     );

@@ -76,10 +76,11 @@ impl Tool for KitTool {
 }
 
 /// Returns an error that the model sees. It cannot end the step.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn told(error: StepError) -> ToolError {
     ToolError::Failed(match &error.data.hint {
         Some(hint) => format!("{}; {hint}", error.data.message),
-        None => error.data.message.to_string(),
+        None => error.data.message.clone(),
     })
 }
 

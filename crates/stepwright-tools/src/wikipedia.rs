@@ -254,10 +254,9 @@ impl Toolkit for Wikipedia {
             },
         );
         let named = |name: &'static str| {
-            let names = move |arguments: &Value| {
+            move |arguments: &Value| {
                 Some(effects::called(Effect::call(name, arguments), effects::WIKIPEDIA))
-            };
-            names
+            }
         };
         Ok(vec![
             KitTool::with_access(search.read_only(), named("search_wikipedia")),

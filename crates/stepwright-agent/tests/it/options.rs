@@ -198,7 +198,7 @@ async fn an_answer_is_kept_for_the_same_arguments_and_as_long_as_set() {
     let script = [says("a"), Reply::text("x")];
     let script = script.into_iter().cycle().take(4).chain([says("b"), Reply::text("x")]);
     let model = ScriptedModel::new(script.chain([says("a"), Reply::text("x")]));
-    let options = ToolOptions::new().cache(Duration::from_secs(60));
+    let options = ToolOptions::new().cache(Duration::from_mins(1));
     let agent = on(&model).tool_with(tool, options).build().unwrap();
     let host = Host::new();
     let count = async |seconds: u64| {
@@ -215,7 +215,7 @@ async fn an_answer_is_kept_for_the_same_arguments_and_as_long_as_set() {
 
 #[tokio::test]
 async fn agents_with_the_same_settings_do_not_share_their_answers() {
-    let options = ToolOptions::new().cache(Duration::from_secs(60));
+    let options = ToolOptions::new().cache(Duration::from_mins(1));
     for word in ["one", "two"] {
         let tool = FunctionTool::new("echo", "Says a word.", move |_: Word| async move { word });
         let model = ScriptedModel::new([says("same"), Reply::text("x")]);

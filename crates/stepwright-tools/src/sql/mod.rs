@@ -10,7 +10,7 @@ use crate::kit::{KitTool, mistake};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
@@ -254,15 +254,17 @@ impl Rows {
             given += 1;
         }
         if given < self.rows.len() {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "[more rows are left out after {given}: they have more than {ROWS_BYTES_MAX} bytes; \
                  ask for fewer columns, or use LIMIT and OFFSET]"
-            ));
+            );
         } else if self.more {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "[these are the first {most} rows; count or sum in the query, or use LIMIT and \
                  OFFSET]"
-            ));
+            );
         }
         text.trim_end().to_owned()
     }

@@ -38,6 +38,7 @@ pub(super) fn check(url: &str) -> Result<(), Error> {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn told(error: sqlx::Error) -> ToolError {
     let text = match &error {
         sqlx::Error::Database(error) => {

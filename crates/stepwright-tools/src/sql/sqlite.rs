@@ -105,6 +105,7 @@ fn is_allowed(action: &AuthAction<'_>, write: bool) -> bool {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn told(error: SqlError) -> ToolError {
     let text = match &error {
         SqlError::MultipleStatement => {

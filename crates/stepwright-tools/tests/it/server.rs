@@ -89,7 +89,7 @@ async fn serve(
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
             let mut sent = stream.write_all(head.as_bytes()).await;
             while sent.is_ok() {
-                sent = stream.write_all(&[b'a'; 65_536]).await;
+                sent = stream.write_all(&[b'a'; 8_192]).await;
             }
             return;
         }
