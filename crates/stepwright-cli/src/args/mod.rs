@@ -21,8 +21,8 @@ pub(crate) use runs::{
 };
 #[cfg(feature = "mcp")]
 pub(crate) use serving::Mcp;
-pub(crate) use testing::{FromRun, Test, TestFrom};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
+pub(crate) use testing::{FromRun, Test, TestFrom};
 
 use crate::completion;
 use crate::database::{Database, run_error};

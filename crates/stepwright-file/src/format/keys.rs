@@ -13,7 +13,9 @@ use super::permissions::{AMOUNT_MAX, AT_LIMIT};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::used::USE;
+use crate::mcp::SERVERS;
 use serde_json::json;
+use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX};
 use stepwright_core::permission::RULES_MAX;
 use stepwright_core::plan::RETRIES_MAX;
 use stepwright_core::session::HISTORY_RUNS_MAX;
@@ -44,6 +46,34 @@ const STEP_TIMEOUT: Form = Form::Either(&[Form::Duration, Form::Mapping(&LIMITS)
 
 const EARLIER: Form =
     Form::Either(&[Form::Bool, Form::Whole(0, HISTORY_RUNS_MAX as u64), Form::Mapping(&HISTORY)]);
+
+const TOOL_CHOICE: Form =
+    Form::Either(&[Form::Words(|| words(&CHOICES)), Form::Mapping(&ONE_TOOL)]);
+
+static ONE_TOOL: Mapping = Mapping {
+    name: "tool_choice",
+    what: "`tool_choice`",
+    required: &[&["one"]],
+    members: &[key("one", &Form::Text, "The tool that the model must call before it answers.")],
+};
+
+/// The settings that each tool of an agent can have.
+pub(crate) const OF_TOOLS: &[Member] = &[
+    key("timeout", &Form::Duration, "The maximum time of one call."),
+    key(
+        "retries",
+        &Form::Whole(0, TOOL_RETRIES_MAX as u64),
+        "How often a call that failed is tried again. For tools that only read.",
+    ),
+    key("max_calls", &SMALL, "The maximum number of calls for one message."),
+    key(
+        "max_bytes",
+        &Form::Whole(1, TOOL_TEXT_BYTES_MAX as u64),
+        "The longest part of a result that the model reads at once.",
+    ),
+    key("cache", &Form::Duration, "How long answers are kept. For tools that only read."),
+    key("confirm", &Form::Bool, "Whether a person confirms each call."),
+];
 
 /// A whole file.
 pub(crate) static FILE: Mapping = Mapping {
@@ -92,6 +122,7 @@ pub(crate) static FILE: Mapping = Mapping {
             &Form::Names(&Form::Words(|| words(&REDUCERS))),
             "How changes of a key by parallel branches are combined.",
         ),
+        key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
         key("input", &SCHEMA, "The JSON Schema of the input."),
         key(
             "permissions",
@@ -147,7 +178,7 @@ static AGENT: Mapping = Mapping {
             "Texts \
             that end an answer.",
         ),
-        key("tool_choice", &Form::Words(|| words(&CHOICES)), "Whether the model calls tools."),
+        key("tool_choice", &TOOL_CHOICE, "Whether the model calls tools, or which one first."),
         key("extra", &Form::Names(&Form::Any), "Parameters that are passed to the provider."),
         key("headers", &Form::Names(&Form::Text), "Headers of requests to the provider."),
         key("tools", &Form::List(&Form::Tool, 0, usize::MAX), "The tools that it can call."),
