@@ -58,6 +58,7 @@ mod with_the_feature {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the functions that read tools have one type")]
     pub(super) fn read(
         reader: &mut Reader<'_>,
         _: &Word,

@@ -80,7 +80,7 @@ impl AgentTool for FilesOf {
         let folder = match &self.dir {
             None => Ok(Folder::clone(&granted.folder)),
             Some(dir) => granted.folder.within(dir).map_err(|error| {
-                let wrong = Error::new(ErrorKind::Definition, error.data.message.to_string());
+                let wrong = Error::new(ErrorKind::Definition, error.data.message.clone());
                 wrong.with_id(ErrorId::FILE_REFUSED)
             }),
         };

@@ -129,7 +129,7 @@ mod with_a_database {
                 #[cfg(feature = "sqlite")]
                 Database::Sqlite(file) => {
                     let root = granted.folder.root().map_err(|error| {
-                        Error::new(ErrorKind::Definition, error.data.message.to_string())
+                        Error::new(ErrorKind::Definition, error.data.message.clone())
                     })?;
                     Sql::sqlite_beneath(root, &file.text)
                 }

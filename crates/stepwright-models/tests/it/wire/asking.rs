@@ -404,7 +404,7 @@ async fn whether_to_call_a_tool_is_said_in_the_words_of_each_wire() {
             Wire::Anthropic => ("/tool_choice", json!({"type": "tool", "name": "add"})),
             Wire::Gemini => (
                 "/toolConfig/functionCallingConfig",
-                json!({"mode": "ANY", "allowedFunctionNames": ["add"]}),
+                json!({"mode": "ANY", "allowed_function_names": ["add"]}),
             ),
             Wire::Ollama => continue,
         };
