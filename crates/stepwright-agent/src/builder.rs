@@ -1,32 +1,35 @@
 //! Agents and their builder.
 
 use crate::definition::{
-    AgentDefinition, AgentLimits, TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX,
-    TOOL_TIMEOUT, TURNS, TURNS_MAX,
+    AgentDefinition, AgentLimits, Handoff, MadeTools, Source, TOOL_CONCURRENCY,
+    TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
+use crate::handoff;
+use crate::into_model::IntoModel;
+use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use crate::toolkit::IntoTools;
-use crate::{fingerprint, turn};
+use crate::{fingerprint, results, turn};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::budget::Budget;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Message;
 use stepwright_core::model::{AnyModel, Model, ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::path::name_mistake;
-use stepwright_core::tool::{AnyTool, AnyToolSource, Tool, ToolSpec};
+use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
 use stepwright_core::{
     Error, ErrorKind, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
     WorkflowId,
 };
 use stepwright_engine::{IntoInput, Run, Workflow};
+use stepwright_models::RetryPolicy;
 use stepwright_models::guard::IDLE_TIMEOUT;
-use stepwright_models::{Fallback, RetryPolicy, UnknownModel, model};
 
 /// A model with instructions and tools. Cheap to clone and never changed by a run.
 ///
@@ -74,6 +77,9 @@ impl Agent {
             tools: Vec::new(),
             sources: Vec::new(),
             confirmed: BTreeSet::new(),
+            tool_options: BTreeMap::new(),
+            handoffs: Vec::new(),
+            made_tools: None,
             toolkit_mistakes: Vec::new(),
             options: ModelOptions::default(),
             tool_choice: ToolChoice::default(),
@@ -157,12 +163,7 @@ impl Executor for Agent {
     }
 
     fn asks(&self) -> bool {
-        let pauses = |budget: &Budget| budget.at_limit == AtLimit::Pause;
-        !self.definition.confirmed.is_empty()
-            || self.definition.tools.iter().any(Tool::asks)
-            // Their tools may ask, and calls may end with unknown outcomes.
-            || !self.definition.sources.is_empty()
-            || self.definition.budget.as_ref().is_some_and(pauses)
+        self.definition.asks()
     }
 
     fn asks_player(&self) -> bool {
@@ -209,8 +210,11 @@ pub struct AgentBuilder {
     model: Option<AnyModel>,
     instructions: Option<String>,
     tools: Vec<AnyTool>,
-    sources: Vec<AnyToolSource>,
+    sources: Vec<Source>,
     confirmed: BTreeSet<String>,
+    tool_options: BTreeMap<String, ToolOptions>,
+    handoffs: Vec<Handoff>,
+    made_tools: Option<MadeTools>,
     /// Errors of toolkits, reported by `build`.
     toolkit_mistakes: Vec<String>,
     options: ModelOptions,
@@ -269,7 +273,8 @@ impl AgentBuilder {
         match tool.into_tools() {
             Ok(set) => {
                 self.tools.extend(set.tools);
-                self.sources.extend(set.sources);
+                let sources = set.sources.into_iter();
+                self.sources.extend(sources.map(|source| Source { source, options: None }));
             }
             Err(error) => self.toolkit_mistakes.push(match error.hint() {
                 Some(hint) => format!("{error}; {hint}"),
@@ -286,6 +291,90 @@ impl AgentBuilder {
     /// [`Tool::requires_confirmation`](stepwright_core::tool::Tool::requires_confirmation).
     pub fn requires_confirmation(mut self, tool: impl Into<String>) -> Self {
         self.confirmed.insert(tool.into());
+        self
+    }
+
+    /// Adds a tool, a toolkit with several, or a source of tools, with settings that hold for each
+    /// of them: see [`ToolOptions`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stepwright_agent::{Agent, ToolOptions, tool};
+    /// /// The weather in a city, now.
+    /// #[tool(crate = "stepwright_agent", read_only)]
+    /// fn weather(city: String) -> String { format!("it rains in {city}") }
+    /// let settings = ToolOptions::new().timeout(Duration::from_secs(10)).retries(2).max_calls(5);
+    /// let agent = Agent::builder("A").model("offline")?.tool_with(weather, settings).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "settings are written where they are given")]
+    pub fn tool_with<K>(mut self, tool: impl IntoTools<K>, options: ToolOptions) -> Self {
+        let (tools, sources) = (self.tools.len(), self.sources.len());
+        self = self.tool(tool);
+        for tool in &self.tools[tools..] {
+            self.tool_options.insert(tool.spec().name.clone(), options.clone());
+        }
+        for source in &mut self.sources[sources..] {
+            source.options = Some(options.clone());
+        }
+        self
+    }
+
+    /// Adds an agent that can take over the conversation. The model gets a tool for it,
+    /// `transfer_to_` and the name of the agent; `description` tells when to use it. When it is
+    /// called, the other agent goes on with the same messages, and with its own model,
+    /// instructions, tools and output schema. Its answer is the answer of the step.
+    ///
+    /// To ask another agent and go on oneself, use [`Agent::as_tool`].
+    ///
+    /// ```
+    /// use stepwright_agent::Agent;
+    /// let billing = Agent::builder("Billing").model("offline")?.build()?;
+    /// let desk = Agent::builder("Desk").model("offline")?.handoff(&billing, "Knows invoices.");
+    /// assert_eq!(desk.build()?.tools()[0].name, "transfer_to_billing");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn handoff(mut self, agent: &Agent, description: impl AsRef<str>) -> Self {
+        let handoff = handoff::to(&agent.definition);
+        // A run that goes on must find the same agent.
+        let content = serde_json::to_string(&agent.fingerprint()).unwrap_or_default();
+        self.content = self.content.with(format!("handoff {}", handoff.tool), content);
+        self.tools.push(handoff::as_tool(&handoff, description.as_ref()));
+        self.handoffs.push(handoff);
+        self
+    }
+
+    /// Adds tools that `make` returns when a run of the agent begins, from its input and context:
+    /// those that a user may use, for example. It is called again when a run is resumed, and must
+    /// then return the same tools: calls are found by their names.
+    ///
+    /// ```
+    /// use stepwright_agent::{Agent, FunctionTool};
+    /// use stepwright_core::tool::AnyTool;
+    /// let agent = Agent::builder("Clerk").model("offline")?.tools_from(|_input, cx| {
+    ///     let user = cx.run().user_id.as_ref().map_or("a guest", |user| user.as_str()).to_owned();
+    ///     let who = FunctionTool::new("who", "Names the user.", move |_: NoArguments| {
+    ///         let user = user.clone();
+    ///         async move { user }
+    ///     });
+    ///     Ok(vec![AnyTool::new(who.read_only())])
+    /// });
+    /// # #[derive(serde::Deserialize, schemars::JsonSchema)] struct NoArguments {}
+    /// let agent = agent.build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn tools_from<F>(mut self, make: F) -> Self
+    where
+        F: Fn(&StepInput, &StepContext) -> Result<Vec<AnyTool>, StepError> + Send + Sync + 'static,
+    {
+        self.made_tools = Some(MadeTools::by(make));
+        self
+    }
+
+    /// Sets the settings of the tool with this name, in place of earlier ones: see
+    /// [`AgentBuilder::tool_with`].
+    pub fn tool_options(mut self, tool: impl Into<String>, options: ToolOptions) -> Self {
+        self.tool_options.insert(tool.into(), options);
         self
     }
 
@@ -387,7 +476,7 @@ impl AgentBuilder {
     /// attempts, or for a call of the agent as a tool. Budgets around it hold too.
     ///
     /// ```
-    /// use stepwright_core::budget::{AtLimit, Budget};
+    /// use stepwright_core::budget::Budget;
     /// use stepwright_agent::Agent;
     /// let budget = Budget::default().tokens(20_000).at_limit(AtLimit::WrapUp);
     /// let agent = Agent::builder("Scout").model("offline")?.budget(budget).build()?;
@@ -422,7 +511,7 @@ impl AgentBuilder {
     /// assert!(error.to_string().starts_with("agent `a/b` has 3 mistakes"));
     /// ```
     pub fn build(self) -> Result<Agent, Error> {
-        let mistakes = self.mistakes();
+        let (mistakes, reads_results) = (self.mistakes(), self.reads_results());
         let Some(model) = self.model.filter(|_| mistakes.is_empty()) else {
             let message = match mistakes.as_slice() {
                 [only] => format!("agent `{}`: {only}", self.name),
@@ -435,16 +524,20 @@ impl AgentBuilder {
             };
             return Err(Error::new(ErrorKind::Definition, message));
         };
-        let specs = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        let mut specs: Vec<_> = self.tools.iter().map(|tool| tool.spec().clone()).collect();
+        specs.extend(reads_results.then(results::spec));
         let asking = self.tools.iter().filter(|tool| tool.requires_confirmation());
         let mut confirmed = self.confirmed;
         confirmed.extend(asking.map(|tool| tool.spec().name.clone()));
+        let asking = self.tool_options.iter().filter(|(_, options)| options.is_confirmed());
+        confirmed.extend(asking.map(|(name, _)| name.clone()));
         let made_of = fingerprint::AgentParts {
             model: &model,
             instructions: self.instructions.as_deref(),
             tools: &self.tools,
             sources: &self.sources,
             confirmed: &confirmed,
+            tool_options: &self.tool_options,
             options: &self.options,
             tool_choice: &self.tool_choice,
             output: self.output.as_ref(),
@@ -459,9 +552,16 @@ impl AgentBuilder {
             model,
             instructions: self.instructions,
             tools: self.tools,
-            sources: self.sources,
+            sources: self.sources.into_iter().map(Source::with_own_cache).collect(),
             specs,
             confirmed,
+            tool_options: self
+                .tool_options
+                .into_iter()
+                .map(|(name, options)| (name, options.with_own_cache()))
+                .collect(),
+            handoffs: self.handoffs,
+            made_tools: self.made_tools,
             options: self.options,
             tool_choice: self.tool_choice,
             output: self.output,
@@ -469,6 +569,13 @@ impl AgentBuilder {
             budget: self.budget,
             limits: self.limits,
         })))
+    }
+
+    /// Returns `true` if the agent has the tool that reads the rest of long results.
+    fn reads_results(&self) -> bool {
+        let of_sources = self.sources.iter().filter_map(|source| source.options.as_ref());
+        let mut all = self.tool_options.values().chain(of_sources);
+        all.any(|options| options.limit_of_result().is_some())
     }
 
     /// Returns the setting that the model does not have.
@@ -495,6 +602,15 @@ impl AgentBuilder {
         let has_none = self.tools.is_empty() && self.sources.is_empty();
         if self.tool_choice == ToolChoice::Required && has_none {
             mistakes.push("it must call a tool but has none; add one".into());
+        }
+        if let ToolChoice::One(name) = &self.tool_choice
+            && self.sources.is_empty()
+            && !self.tools.iter().any(|tool| tool.spec().name == *name)
+        {
+            mistakes.push(format!(
+                "it must call `{name}`, but has no such tool; add it with `.tool(…)`, or correct \
+                 the name"
+            ));
         }
         mistakes.extend(self.unsupported());
         mistakes.extend(self.toolkit_mistakes.iter().cloned());
@@ -526,6 +642,24 @@ impl AgentBuilder {
                  with `.tool(…)`, or correct the name"
             ));
         }
+        for tool in &self.tools {
+            let name = &tool.spec().name;
+            let options = self.tool_options.get(name);
+            mistakes.extend(options.into_iter().flat_map(|options| options.mistakes(tool)));
+        }
+        for name in self.tool_options.keys().filter(is_unknown) {
+            mistakes.push(format!(
+                "`tool_options` names `{name}`, but the agent has no such tool; add it with \
+                 `.tool(…)`, or correct the name"
+            ));
+        }
+        if self.reads_results() && names.iter().any(|name| *name == results::READ_RESULT) {
+            mistakes.push(format!(
+                "a tool is called `{READ_RESULT}`, which is the name of the tool that reads the \
+                 rest of long results; rename it",
+                READ_RESULT = results::READ_RESULT,
+            ));
+        }
         if let Some(mistake) = self.budget.as_ref().and_then(Budget::mistake) {
             mistakes.push(format!("{mistake}; set a limit of its `budget`"));
         }
@@ -544,117 +678,5 @@ impl AgentBuilder {
             }
         }
         mistakes
-    }
-}
-
-/// A value that can be the model of an agent: `"provider:model"`, or a [`Model`].
-///
-/// `K` distinguishes the two and is always inferred.
-///
-/// ```
-/// use stepwright_agent::{Agent, IntoModel};
-/// use stepwright_core::{Error, model::Model as _};
-/// use stepwright_testing::model::ScriptedModel;
-/// /// Builds the same agent for production and for tests.
-/// fn editor<K>(model: impl IntoModel<K>) -> Result<Agent, Error> {
-///     Agent::builder("Editor").model(model)?.instructions("Correct the spelling.").build()
-/// }
-/// assert_eq!(editor("offline")?.model().id(), "offline:extract");
-/// assert_eq!(editor(ScriptedModel::new(["fine"]).named("test"))?.model().id(), "scripted:test");
-/// # Ok::<(), Error>(())
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a model",
-    note = "pass a text such as \"offline\", or implement `Model`"
-)]
-pub trait IntoModel<K> {
-    /// Converts this value into a model.
-    ///
-    /// # Errors
-    /// Returns an error if a text names no known model.
-    fn into_model(self) -> Result<AnyModel, UnknownModel>;
-
-    /// Returns the names if the model is given by name.
-    fn written(&self) -> Vec<&str> {
-        Vec::new()
-    }
-}
-
-/// Marks a model given by name.
-#[derive(Debug)]
-pub struct ByName(());
-
-/// Marks a model given as a value.
-#[derive(Debug)]
-pub struct ByValue(());
-
-impl IntoModel<ByName> for &str {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        model(self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        vec![self]
-    }
-}
-
-impl IntoModel<ByName> for String {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        model(&self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        vec![self]
-    }
-}
-
-impl IntoModel<ByName> for &String {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        model(self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        vec![self]
-    }
-}
-
-/// Marks several models given by name.
-#[derive(Debug)]
-pub struct ByNames(());
-
-impl<const COUNT: usize> IntoModel<ByNames> for [&str; COUNT] {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        chain(&self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        self.to_vec()
-    }
-}
-
-impl IntoModel<ByNames> for Vec<String> {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        chain(&self)
-    }
-
-    fn written(&self) -> Vec<&str> {
-        self.iter().map(String::as_str).collect()
-    }
-}
-
-/// Returns a chain of models, of which the next one answers where one is down.
-fn chain<N: AsRef<str>>(names: &[N]) -> Result<AnyModel, UnknownModel> {
-    let models: Result<Vec<_>, _> = names.iter().map(|name| model(name.as_ref())).collect();
-    let mut models = models?.into_iter();
-    let Some(first) = models.next() else { return model("") };
-    if models.len() == 0 {
-        return Ok(first);
-    }
-    Ok(AnyModel::new(Fallback::new(first, models)))
-}
-
-impl<M: Model> IntoModel<ByValue> for M {
-    fn into_model(self) -> Result<AnyModel, UnknownModel> {
-        Ok(AnyModel::new(self))
     }
 }

@@ -1,14 +1,16 @@
 //! Executes the tool calls of one model turn.
 
 use crate::definition::AgentDefinition;
+use crate::options::{ToolOptions, can_repeat};
 use crate::played;
 use crate::replay::TurnError;
+use crate::results::{self, READ_RESULT, TOOL_TEXT_BYTES_MAX};
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use std::any::Any;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -21,9 +23,9 @@ use stepwright_core::error::ErrorCode;
 use stepwright_core::gate::{Admission, Demand, Permit};
 use stepwright_core::interrupted::Resolved;
 use stepwright_core::json;
-use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
+use stepwright_core::message::{Arguments, Message, ToolCall, ToolOutcome};
 use stepwright_core::requirement::{RequirementId, RequirementKind};
-use stepwright_core::tool::{Tool as _, ToolAnswer, ToolError};
+use stepwright_core::tool::{AnyTool, Tool as _, ToolAnswer, ToolError};
 use stepwright_core::{
     Answer, Content, Media, MediaSource, OnInterrupted, OnTimeout, Requirement, StepContext,
     StepError,
@@ -32,10 +34,6 @@ use stepwright_core::{
 /// The largest number of tool calls executed in one turn. Later calls of the turn are answered with
 /// an error.
 pub const TOOL_CALLS_MAX: usize = 128;
-
-/// The longest tool result given to a model, in bytes. The rest is cut off, and the result says so.
-/// A longer text fills the context window of every model.
-pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The largest size of the media of one tool result, in bytes. Further media are left out, and the
 /// result says so: a fact holds them, and each later request carries them.
@@ -49,14 +47,17 @@ const EXCERPT_BYTES_MAX: usize = 200;
 /// of it.
 pub(crate) async fn call_tools(
     agent: &AgentDefinition,
+    earlier: &[Message],
     calls: &[ToolCall],
     cx: &StepContext,
 ) -> Result<Vec<ToolOutcome>, TurnError> {
+    let numbers = numbers(earlier, calls);
+    let results = results::count(earlier);
     // Create all calls first, in the model's order: a call's path contains its position.
     let calls: Vec<Call> = calls.iter().map(|call| cx.call(call)).collect();
     // Request all confirmations and decisions before any tool runs, all at once: while people
     // think, no work is in flight.
-    let prepared = calls.iter().map(|call| prepared(agent, call, cx));
+    let prepared = calls.iter().zip(numbers).map(|(call, nth)| prepared(agent, call, nth, cx));
     let mut answers: Vec<Option<ToolOutcome>> = Vec::with_capacity(calls.len());
     let mut open = VecDeque::new();
     for (nth, prepared) in try_join_all(prepared).await?.into_iter().enumerate() {
@@ -76,7 +77,8 @@ pub(crate) async fn call_tools(
         {
             working.insert(nth);
             let call = &calls[nth];
-            at_work.push(async move { (nth, carry_out(agent, nth, call, ready).await) });
+            let place = Place { nth, result: results + nth + 1, earlier };
+            at_work.push(async move { (nth, carry_out(agent, place, call, ready).await) });
         }
         let next = poll_fn(|task| match at_work.poll_next_unpin(task) {
             // Calls in flight finish, so that their outcomes are known. A call that is waiting for
@@ -108,6 +110,35 @@ pub(crate) async fn call_tools(
     }
 }
 
+/// The place of a call in its conversation.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The number of the call in its turn, from 0.
+    nth: usize,
+    /// The number of its result in the conversation, from 1.
+    result: usize,
+    /// The messages before the turn.
+    earlier: &'a [Message],
+}
+
+/// Returns the number of each call among the calls of its tool in this conversation, from 1.
+fn numbers(earlier: &[Message], calls: &[ToolCall]) -> Vec<u32> {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    let before = earlier.iter().filter_map(|message| match message {
+        Message::Assistant(turn) => Some(turn.tool_calls()),
+        _ => None,
+    });
+    for call in before.flatten() {
+        *counts.entry(&call.name).or_default() += 1;
+    }
+    let number = |call| {
+        let count = counts.entry(call).or_default();
+        *count += 1;
+        *count
+    };
+    calls.iter().map(|call| call.name.as_str()).map(number).collect()
+}
+
 /// The state of a call before it runs.
 enum PreparedCall {
     /// The call ended in an earlier process.
@@ -132,6 +163,7 @@ enum ReadyCall {
 async fn prepared(
     agent: &AgentDefinition,
     call: &Call,
+    number: u32,
     cx: &StepContext,
 ) -> Result<PreparedCall, TurnError> {
     let mut open = false;
@@ -147,7 +179,11 @@ async fn prepared(
         }
         _ => (false, 0, false),
     };
-    let made = match allowed(agent, call, cx).await? {
+    let made = match first(agent, call, number).await? {
+        Ok(made) => made,
+        Err(refused) => return Ok(PreparedCall::Ready(ReadyCall::Answered(refused))),
+    };
+    let made = match allowed(agent, call, made, cx).await? {
         Ok(made) => made,
         Err(refused) => return Ok(PreparedCall::Ready(ReadyCall::Answered(refused))),
     };
@@ -191,19 +227,38 @@ fn outcome(call: &ToolCall, text: String, is_error: bool) -> ToolOutcome {
         is_error,
         outcome_unknown: false,
         media: Vec::new(),
+        whole: None,
     }
 }
 
-/// Executes the `nth` call of a turn and records its start and its end. Failures are returned to
+/// Returns the outcome of a call that has an answer.
+fn answered(call: &ToolCall, ToolAnswer { text, media }: ToolAnswer) -> ToolOutcome {
+    let (media, dropped) = held(media);
+    let text = if dropped.is_empty() { text } else { format!("{text}\n{dropped}") };
+    ToolOutcome { media, ..outcome(call, text, false) }
+}
+
+/// Executes a call of a turn and records its start and its end. Failures are returned to
 /// the model, which can correct them. Only a fatal failure of the tool is an error here.
 async fn carry_out(
     agent: &AgentDefinition,
-    nth: usize,
+    place: Place<'_>,
     call: &Call,
     ready: ReadyCall,
 ) -> Result<ToolOutcome, TurnError> {
     let begins = matches!(ready, ReadyCall::Begin(_) | ReadyCall::Answered(_));
     let (mut ready, mut admitted) = (ready, None);
+    let options = agent.options_of(&call.tool().name);
+    if let (ReadyCall::Begin(made), Some(options)) = (&ready, options)
+        && let Ok(given) = arguments(&made.arguments)
+        && let Some(answer) = options.kept(&made.name, &given, call.context())
+    {
+        ready = ReadyCall::Answered(answered(made, answer));
+    }
+    let limited = |told: ToolOutcome| match options.and_then(ToolOptions::limit_of_result) {
+        Some(limit) => results::limited(told, place.result, limit),
+        None => told,
+    };
     if let ReadyCall::Begin(made) = &ready {
         // A person may be asked for more. Only this call waits then, and others go on.
         let _waiting = call.go_on();
@@ -222,11 +277,12 @@ async fn carry_out(
     let made = match ready {
         ReadyCall::Begin(made) | ReadyCall::Continue(made) => made,
         ReadyCall::Answered(told) | ReadyCall::Done(told) => {
+            let told = limited(told);
             begun.end(&told).await.map_err(TurnError::Recorded)?;
             return Ok(told);
         }
     };
-    if nth < TOOL_CALLS_MAX
+    if place.nth < TOOL_CALLS_MAX
         && agent.tool(&made.name).is_some()
         && let Ok(arguments) = arguments(&made.arguments)
         && let Some(played) = played::call(&made, &arguments, call.context()).await
@@ -239,17 +295,10 @@ async fn carry_out(
         begun.end(&told).await.map_err(TurnError::Recorded)?;
         return Ok(told);
     }
-    let told = match answer(agent, nth, &made, call.context()).await {
-        Ok(ToolAnswer { text, media }) => {
-            let (media, dropped) = held(media);
-            let text = if dropped.is_empty() { text } else { format!("{text}\n{dropped}") };
-            ToolOutcome { media, ..outcome(&made, text, false) }
-        }
-        Err(CallError::Tool(ToolError::Fatal(mut error))) => {
-            if error.data.code == ErrorCode::Failed {
-                error.data.code = ErrorCode::Tool;
-            }
-            error.data.message = format!("tool `{}`: {}", made.name, error.data.message);
+    let told = match answer(agent, place, &made, call.context()).await {
+        Ok(answer) => answered(&made, answer),
+        Err(CallError::Tool(ToolError::Fatal(error))) => {
+            let error = of_tool(&made.name, error);
             let outcome_unknown = error.data.code == ErrorCode::OutcomeUnknown;
             let told = outcome(&made, error.data.message.clone(), true);
             let told = ToolOutcome { outcome_unknown, ..told };
@@ -260,6 +309,7 @@ async fn carry_out(
             outcome(&made, format!("{error}; correct them and call `{}` again", made.name), true)
         }
         Err(CallError::Tool(error)) => outcome(&made, error.to_string(), true),
+        Err(CallError::Panicked(text)) => outcome(&made, text, true),
         Err(CallError::TimedOut { limit, can_repeat: true }) => {
             let text = format!("the tool took longer than {limit:?} and was stopped");
             outcome(&made, format!("{text}; it can be called again"), true)
@@ -273,6 +323,7 @@ async fn carry_out(
             ToolOutcome { outcome_unknown: true, ..outcome(&made, text, true) }
         }
     };
+    let told = limited(told);
     begun.end(&told).await.map_err(TurnError::Recorded)?;
     Ok(told)
 }
@@ -280,6 +331,8 @@ async fn carry_out(
 /// The reason a call returned no result.
 enum CallError {
     Tool(ToolError),
+    /// It is not tried again.
+    Panicked(String),
     TimedOut {
         limit: Duration,
         /// `true` if repeating the call is safe.
@@ -295,15 +348,19 @@ impl From<ToolError> for CallError {
 
 async fn answer(
     agent: &AgentDefinition,
-    nth: usize,
+    place: Place<'_>,
     call: &ToolCall,
     cx: &StepContext,
 ) -> Result<ToolAnswer, CallError> {
-    if nth >= TOOL_CALLS_MAX {
+    if place.nth >= TOOL_CALLS_MAX {
         let message = format!("not called: one turn may call at most {TOOL_CALLS_MAX} tools");
         return Err(ToolError::Failed(message).into());
     }
+    let given = arguments(&call.arguments);
     let Some(tool) = agent.tool(&call.name) else {
+        if call.name == READ_RESULT && agent.specs.iter().any(|spec| spec.name == READ_RESULT) {
+            return Ok(results::read(place.earlier, &given?)?.into());
+        }
         let known: Vec<String> = agent.specs.iter().map(|s| format!("`{}`", s.name)).collect();
         let known = match known.as_slice() {
             [] => "there are none".to_owned(),
@@ -311,20 +368,57 @@ async fn answer(
         };
         return Err(ToolError::Failed(format!("there is no tool `{}`; {known}", call.name)).into());
     };
-    let arguments = arguments(&call.arguments)?;
-    // `tool.call` runs inside the async block so that a panic before the first await is caught too.
-    let work = AssertUnwindSafe(async { tool.answer(arguments, cx.clone()).await }).catch_unwind();
-    let limit = tool.timeout().unwrap_or(agent.limits.tool_timeout);
+    let given = given?;
+    let Some(options) = agent.options_of(&call.name) else {
+        return attempt(agent, tool, None, given, cx).await;
+    };
+    let mut retry = 0;
+    loop {
+        let answered = attempt(agent, tool, Some(options), given.clone(), cx).await;
+        retry += 1;
+        let failed = match &answered {
+            Ok(answer) => {
+                options.keep(&call.name, &given, answer, cx);
+                return answered;
+            }
+            Err(CallError::Tool(ToolError::Failed(why))) => why.clone(),
+            Err(CallError::TimedOut { limit, can_repeat: true }) => {
+                format!("it took longer than {limit:?}")
+            }
+            Err(_) => return answered,
+        };
+        let Some(wait) = options.retry_after(retry) else { return answered };
+        cx.note(format!("`{}` failed: {failed}; it is tried again in {wait:?}", call.name));
+        cx.world().sleep(wait).await;
+    }
+}
+
+/// Calls a tool once, and passes its answer to its hooks.
+async fn attempt(
+    agent: &AgentDefinition,
+    tool: &AnyTool,
+    options: Option<&ToolOptions>,
+    arguments: Value,
+    cx: &StepContext,
+) -> Result<ToolAnswer, CallError> {
+    // `tool.answer` runs inside the async block so that a panic before the first await is caught too.
+    let work = async {
+        let answer = tool.answer(arguments, cx.clone()).await?;
+        match options {
+            Some(options) => options.last(answer, cx).await,
+            None => Ok(answer),
+        }
+    };
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let limit = options.and_then(ToolOptions::limit_of_time).or_else(|| tool.timeout());
+    let limit = limit.unwrap_or(agent.limits.tool_timeout);
     match in_time(limit, cx, work).await {
         Some(Ok(answer)) => Ok(answer?),
         Some(Err(panic)) => {
             let message = format!("the tool panicked: {}", panic_text(&*panic));
-            Err(ToolError::Failed(message).into())
+            Err(CallError::Panicked(message))
         }
-        None => {
-            let policy = tool.on_interrupted().unwrap_or(tool.effect().on_interrupted());
-            Err(CallError::TimedOut { limit, can_repeat: policy == OnInterrupted::Retry })
-        }
+        None => Err(CallError::TimedOut { limit, can_repeat: can_repeat(tool) }),
     }
 }
 
@@ -361,6 +455,42 @@ async fn in_time<T>(limit: Duration, cx: &StepContext, work: impl Future<Output 
     }
 }
 
+/// Checks the limit of calls of a tool and runs its hooks. Returns the call to make, or the outcome
+/// that tells the model about a refusal.
+async fn first(
+    agent: &AgentDefinition,
+    call: &Call,
+    number: u32,
+) -> Result<Result<ToolCall, ToolOutcome>, TurnError> {
+    let made = call.tool();
+    let Some(options) = agent.options_of(&made.name) else { return Ok(Ok(made.clone())) };
+    if let Some(limit) = options.limit_of_calls().filter(|limit| number > *limit) {
+        let name = &made.name;
+        let text = format!(
+            "not called: `{name}` can be called {limit} times for one message, and was; go on \
+             without it"
+        );
+        return Ok(Err(outcome(made, text, true)));
+    }
+    let Some(given) = arguments(&made.arguments).ok().filter(|_| options.has_before()) else {
+        return Ok(Ok(made.clone()));
+    };
+    match options.first(given, call.context()).await {
+        Ok(given) => Ok(Ok(ToolCall { arguments: Arguments::json(given), ..made.clone() })),
+        Err(ToolError::Fatal(error)) => Err(TurnError::Failed(of_tool(&made.name, error))),
+        Err(error) => Ok(Err(outcome(made, format!("not called: {error}"), true))),
+    }
+}
+
+/// Names the tool in an error that fails its step.
+fn of_tool(name: &str, mut error: StepError) -> StepError {
+    if error.data.code == ErrorCode::Failed {
+        error.data.code = ErrorCode::Tool;
+    }
+    error.data.message = format!("tool `{name}`: {}", error.data.message);
+    error
+}
+
 /// Asks the permissions of the run for a call. Returns the outcome that tells the model about a
 /// refusal.
 async fn refused(
@@ -369,7 +499,9 @@ async fn refused(
     made: &ToolCall,
 ) -> Result<Option<ToolOutcome>, StepError> {
     // A call that fails before its tool acts needs no permission.
-    let Some(tool) = agent.tool(&made.name) else { return Ok(None) };
+    let Some(tool) = agent.tool(&made.name).filter(|tool| tool.needs_permission()) else {
+        return Ok(None);
+    };
     let Ok(arguments) = arguments(&made.arguments) else { return Ok(None) };
     Ok(match call.permit(&tool.access(&arguments)).await? {
         Permit::Granted => None,
@@ -384,11 +516,11 @@ async fn refused(
 async fn allowed(
     agent: &AgentDefinition,
     call: &Call,
+    tool: ToolCall,
     cx: &StepContext,
 ) -> Result<Result<ToolCall, ToolOutcome>, StepError> {
-    let tool = call.tool();
     if !agent.confirmed.contains(&tool.name) {
-        return Ok(Ok(tool.clone()));
+        return Ok(Ok(tool));
     }
     // A new attempt repeats the call, so it needs a confirmation of its own.
     let again = match cx.attempt() {
@@ -407,13 +539,13 @@ async fn allowed(
     };
     Ok(match cx.ask(requirement).await? {
         Answer::Edit { content } => {
-            Ok(ToolCall { arguments: Arguments::json(content.to_value()), ..tool.clone() })
+            Ok(ToolCall { arguments: Arguments::json(content.to_value()), ..tool })
         }
         Answer::Reject { feedback } => {
             let why = feedback.map(|feedback| format!(": {feedback}")).unwrap_or_default();
-            Err(outcome(tool, format!("a person rejected this call{why}"), true))
+            Err(outcome(&tool, format!("a person rejected this call{why}"), true))
         }
-        _ => Ok(tool.clone()),
+        _ => Ok(tool),
     })
 }
 

@@ -1,13 +1,14 @@
 //! The fingerprint of an agent, so that a run is not resumed with a different agent.
 
-use crate::definition::{AgentLimits, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
+use crate::definition::{AgentLimits, Source, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
+use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use stepwright_core::Fingerprint;
 use stepwright_core::budget::Budget;
 use stepwright_core::model::{AnyModel, Model as _, ModelOptions, ToolChoice};
-use stepwright_core::tool::{AnyTool, AnyToolSource, Tool as _, ToolSource as _, ToolSpec};
+use stepwright_core::tool::{AnyTool, Tool as _, ToolSource as _, ToolSpec};
 use stepwright_models::RetryPolicy;
 use stepwright_models::guard::IDLE_TIMEOUT;
 
@@ -16,8 +17,9 @@ pub(crate) struct AgentParts<'a> {
     pub(crate) model: &'a AnyModel,
     pub(crate) instructions: Option<&'a str>,
     pub(crate) tools: &'a [AnyTool],
-    pub(crate) sources: &'a [AnyToolSource],
+    pub(crate) sources: &'a [Source],
     pub(crate) confirmed: &'a BTreeSet<String>,
+    pub(crate) tool_options: &'a BTreeMap<String, ToolOptions>,
     pub(crate) options: &'a ModelOptions,
     pub(crate) tool_choice: &'a ToolChoice,
     pub(crate) output: Option<&'a OutputSchema>,
@@ -51,7 +53,14 @@ impl AgentParts<'_> {
         let budget = self.budget.map(|budget| json!(budget).to_string());
         let all = set(all, "budget", budget);
         let all = self.options(all);
-        let of_sources = |all: Fingerprint, it: &AnyToolSource| all.and(it.fingerprint());
+        let of_sources = |all: Fingerprint, Source { source, options }: &Source| {
+            let all = all.and(source.fingerprint());
+            let written = options.as_ref().map(ToolOptions::written).unwrap_or_default();
+            if written.is_empty() {
+                return all;
+            }
+            all.with(format!("tools of {}", source.name()), json!(written).to_string())
+        };
         let all = self.sources.iter().fold(all, of_sources);
         // Those of tools that are not known yet have no tool to stand with.
         let all = if self.sources.is_empty() || self.confirmed.is_empty() {
@@ -59,14 +68,25 @@ impl AgentParts<'_> {
         } else {
             all.with("requires_confirmation", json!(self.confirmed).to_string())
         };
+        let is_unknown = |name: &&String| self.tools.iter().all(|it| it.spec().name != **name);
+        let names = self.tool_options.keys().filter(is_unknown);
+        let all = names.fold(all, |all, name| {
+            let written = self.tool_options[name].written();
+            all.with(format!("options of tool {name}"), json!(written).to_string())
+        });
         self.tools.iter().fold(all, |all, tool| {
             let ToolSpec { name, description, parameters } = tool.spec();
             let confirmed = self.confirmed.contains(name);
-            let text = json!({
+            let mut text = json!({
                 "description": description,
                 "parameters": parameters,
                 "requires_confirmation": confirmed,
             });
+            if let Some(options) = self.tool_options.get(name).map(ToolOptions::written)
+                && !options.is_empty()
+            {
+                text["options"] = options.into();
+            }
             all.with(format!("tool {name}"), text.to_string())
         })
     }
@@ -100,6 +120,7 @@ impl AgentParts<'_> {
             ToolChoice::Auto => None,
             ToolChoice::None => Some("none".to_owned()),
             ToolChoice::Required => Some("required".to_owned()),
+            ToolChoice::One(name) => Some(format!("the tool `{name}`")),
         };
         let all = set(all, "tool_choice", choice);
         // A header of any name may hold a key.

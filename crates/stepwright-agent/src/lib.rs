@@ -38,20 +38,27 @@ mod calls;
 mod definition;
 mod fingerprint;
 mod function;
+mod handoff;
+mod into_model;
+mod options;
 mod played;
 mod replay;
+mod results;
 mod shape;
 mod sources;
 mod toolkit;
 mod turn;
 
 pub use as_tool::AgentTool;
-pub use builder::{Agent, AgentBuilder, IntoModel};
-pub use calls::{TOOL_CALLS_MAX, TOOL_MEDIA_BYTES_MAX, TOOL_TEXT_BYTES_MAX};
+pub use builder::{Agent, AgentBuilder};
+pub use calls::{TOOL_CALLS_MAX, TOOL_MEDIA_BYTES_MAX};
 pub use definition::{
     TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
 pub use function::{FunctionTool, ToolFunction, ToolReply};
+pub use into_model::IntoModel;
+pub use options::{CACHE_ENTRIES_MAX, TOOL_RETRIES_MAX, ToolOptions};
+pub use results::{READ_RESULT, TOOL_TEXT_BYTES_MAX};
 pub use stepwright_core::Json;
 pub use stepwright_macros::tool;
 pub use toolkit::{IntoTools, ToolSet, Toolkit};

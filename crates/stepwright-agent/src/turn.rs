@@ -2,11 +2,13 @@
 
 use crate::calls::call_tools;
 use crate::definition::AgentDefinition;
+use crate::handoff;
 use crate::played;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use crate::sources::with_tools;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -63,7 +65,8 @@ async fn converse(
     let EventKind::RunStarted { message, .. } = begun else {
         unreachable!("`next` returns one of the requested kinds");
     };
-    let agent = &*with_tools(agent, cx).await?;
+    let first = equipped(agent, input, cx).await?;
+    let mut agent = first.as_ref();
     let mut messages = vec![user_message(&message, input)];
     let mut usage = Usage::default();
     let mut corrected = false;
@@ -72,8 +75,11 @@ async fn converse(
     if let Some(budget) = &agent.budget {
         cx.limit(budget);
     }
+    // The agent that goes on after a handoff, with the tools of this run.
+    let mut successor: Box<AgentDefinition>;
+    let mut since = 0;
     let (content, media) = loop {
-        let mut request = request(agent, messages.clone());
+        let mut request = request(agent, messages.clone(), since);
         // A run that goes on from its journal reserves only what is still to be asked.
         let mut admitted = None;
         if log.is_over() {
@@ -142,12 +148,22 @@ async fn converse(
             // The calls are not executed: no later turn would read their results.
             return Err(TurnError::Failed(too_many_turns(agent, &calls)));
         }
+        let results = call_tools(agent, &messages, &calls, cx).await?;
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
-        let results = call_tools(agent, &calls, cx).await?;
+        let next = handoff::after(agent, &results).cloned();
         let media = results.iter().flat_map(|result| &result.media).cloned().collect();
         messages.push(Message::Tool { results });
-        messages.extend(shown(agent, &messages, media));
         turn += 1;
+        if let Some(next) = next {
+            successor = Box::new(equipped(&next, input, cx).await?.into_owned());
+            agent = &successor;
+            since = messages.len();
+            if let Some(budget) = &agent.budget {
+                cx.limit(budget);
+            }
+        }
+        // For the model that reads them: after a handoff that of the other agent.
+        messages.extend(shown(agent, &messages, since, media));
     };
 
     let completed = async {
@@ -158,11 +174,26 @@ async fn converse(
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
 }
 
-/// Makes the request of a turn.
-fn request(agent: &AgentDefinition, messages: Vec<Message>) -> ModelRequest {
+/// Returns the agent with the tools that are made for this run, and those of its sources.
+async fn equipped<'a>(
+    agent: &'a AgentDefinition,
+    input: &StepInput,
+    cx: &StepContext,
+) -> Result<Cow<'a, AgentDefinition>, StepError> {
+    match &agent.made_tools {
+        Some(made) => {
+            let agent = handoff::equipped(made, agent, input, cx)?;
+            Ok(Cow::Owned(with_tools(&agent, cx).await?.into_owned()))
+        }
+        None => with_tools(agent, cx).await,
+    }
+}
+
+/// Makes the request of a turn. `since` is the number of messages before the agent took over.
+fn request(agent: &AgentDefinition, messages: Vec<Message>, since: usize) -> ModelRequest {
     ModelRequest {
         instructions: agent.instructions.clone(),
-        tool_choice: tool_choice(agent, &messages),
+        tool_choice: tool_choice(agent, &messages[since..]),
         messages,
         tools: agent.specs.clone(),
         output_schema: agent.output.as_ref().map(OutputSchema::sent),
@@ -306,7 +337,12 @@ async fn read_answer(
 
 /// Returns the message with which the model sees the media of tool results. Wires of several
 /// providers have only text in a result. A model that does not take them gets a note.
-fn shown(agent: &AgentDefinition, before: &[Message], media: Vec<Media>) -> Option<Message> {
+fn shown(
+    agent: &AgentDefinition,
+    before: &[Message],
+    since: usize,
+    media: Vec<Media>,
+) -> Option<Message> {
     if media.is_empty() {
         return None;
     }
@@ -318,7 +354,7 @@ fn shown(agent: &AgentDefinition, before: &[Message], media: Vec<Media>) -> Opti
     let message = Message::User { parts: [Part::Text { text }].into_iter().chain(parts).collect() };
     let mut messages = before.to_vec();
     messages.push(message.clone());
-    Some(match agent.model.check(&request(agent, messages)) {
+    Some(match agent.model.check(&request(agent, messages, since)) {
         Ok(()) => message,
         Err(error) => Message::user(format!(
             "The tool results above have media that you cannot see ({kinds}): {error}"
@@ -433,7 +469,7 @@ async fn ask(
 fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
     let has_called = messages.iter().any(|message| matches!(message, Message::Tool { .. }));
     match agent.tool_choice {
-        ToolChoice::Required if has_called => ToolChoice::Auto,
+        ToolChoice::Required | ToolChoice::One(_) if has_called => ToolChoice::Auto,
         ref choice => choice.clone(),
     }
 }

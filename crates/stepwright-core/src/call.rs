@@ -28,10 +28,9 @@ impl StepContext {
     /// assert_eq!(*call.past(), CallPast::New);
     /// let begun = call.begin().await?;
     /// let text = format!("charged with {}", call.context().idempotency_key());
-    /// # let (call_id, name) = ("c-1".into(), "charge".into());
-    /// let outcome = ToolOutcome {
-    ///     call_id, name, text, is_error: false, outcome_unknown: false, media: Vec::new(),
-    /// };
+    /// # let (call_id, name, is_error) = ("c-1".into(), "charge".into(), false);
+    /// # let (outcome_unknown, media, whole) = (false, Vec::new(), None);
+    /// let outcome = ToolOutcome { call_id, name, text, is_error, outcome_unknown, media, whole };
     /// begun.end(&outcome).await?;
     /// # Ok::<(), stepwright_core::StepError>(()) }.now_or_never().unwrap().unwrap();
     /// ```

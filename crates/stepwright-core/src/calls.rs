@@ -351,14 +351,10 @@ mod tests {
             started("s/pay#1", call("a", 5)),
             {
                 let (call_id, name, text) = ("a".into(), "pay".into(), "paid".into());
-                let outcome = ToolOutcome {
-                    call_id,
-                    name,
-                    text,
-                    is_error: false,
-                    outcome_unknown: false,
-                    media: vec![],
-                };
+                let (is_error, outcome_unknown, whole) = (false, false, None);
+                let media = Vec::new();
+                let outcome =
+                    ToolOutcome { call_id, name, text, is_error, outcome_unknown, media, whole };
                 fact("s/pay#1", EventKind::ToolCallCompleted { tool: Box::new(outcome) })
             },
             retrying(),

@@ -407,7 +407,16 @@ impl StepContext {
         }
     }
 
-    /// Returns the result that [`StepContext::once`] recorded under this key, if there is one.
+    /// Returns the context of the step, or of the call, that makes this call. Facts that are
+    /// recorded with it belong to the caller, so that its other calls find them. For tools whose
+    /// calls share something.
+    #[must_use]
+    pub fn of_caller(&self) -> Self {
+        self.path.caller().map_or_else(|| self.clone(), |caller| self.beneath(caller))
+    }
+
+    /// Returns the recorded result of the effect `key` of this step or tool call, without running
+    /// it: see [`StepContext::once`].
     pub fn recorded(&self, key: &str) -> Option<Value> {
         if self.is_played() {
             return self.played_value(key);

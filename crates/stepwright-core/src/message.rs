@@ -242,6 +242,10 @@ pub struct ToolOutcome {
     /// The media of the answer. Agents show them to the model in a message after the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<Media>,
+    /// The whole answer, if `text` is only its beginning. The model reads on with the tool
+    /// `read_result`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Arc<str>>,
 }
 
 /// The token usage of a model request. `None` if the provider did not report it.

@@ -53,6 +53,7 @@ pub struct ModelRequest {
 ///         ToolChoice::Auto => "auto",
 ///         ToolChoice::None => "none",
 ///         ToolChoice::Required => "any",
+///         ToolChoice::One(_) => "tool",
 ///     }
 /// }
 /// # assert_eq!(ToolChoice::default(), ToolChoice::Auto);
@@ -66,6 +67,8 @@ pub enum ToolChoice {
     None,
     /// The model must call at least one tool.
     Required,
+    /// The model must call the tool of this name.
+    One(String),
 }
 
 /// The settings of a model. `None` means the provider's default. If a model does not support a

@@ -168,6 +168,12 @@ pub trait Tool: Send + Sync + 'static {
         Effect::call(self.spec().name.as_str(), arguments)
     }
 
+    /// Returns `true` if the permissions of the run judge the calls. A tool that reaches nothing
+    /// outside the run needs none: one that computes, keeps notes, or asks a person.
+    fn needs_permission(&self) -> bool {
+        true
+    }
+
     /// Returns `true` if a call may ask a person, which requires that its run is stored.
     fn asks(&self) -> bool {
         self.requires_confirmation()
@@ -269,6 +275,9 @@ impl Tool for AnyTool {
     }
     fn access(&self, arguments: &Value) -> Effect {
         self.0.access(arguments)
+    }
+    fn needs_permission(&self) -> bool {
+        self.0.needs_permission()
     }
     fn asks(&self) -> bool {
         self.0.asks()

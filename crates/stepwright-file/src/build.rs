@@ -61,7 +61,11 @@ impl Definition {
         let is_secret = |name: &String| declared.iter().any(|d| d.secret_names.contains(name));
         let pass_env = self.options.pass_env.iter().filter(|name| !is_secret(name));
         let pass_env = pass_env.cloned().collect();
-        let granted = Arc::new(Granted { folder, pass_env, secrets });
+        let named_secrets = declared.iter().flat_map(|declared| &declared.secrets);
+        let named_secrets = named_secrets
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect();
+        let granted = Arc::new(Granted { folder, pass_env, secrets, named_secrets });
         let is_played = self.options.playback;
         let mut builder =
             Builder { file: &self.file, granted, forced, inherited: None, is_played }.workflow()?;
@@ -346,7 +350,12 @@ impl<'a> Builder<'a> {
                 async move { fits(value, schema).await }
             });
         }
-        let with = |builder, chosen: &Chosen| chosen.tool.give_to(builder, &self.granted);
+        let with = |builder, chosen: &Chosen| {
+            let builder = chosen.tool.give_to(builder, &self.granted);
+            let Some(options) = &chosen.options else { return builder };
+            let names = chosen.tool.known_as().iter();
+            names.fold(builder, |builder, name| builder.tool_options(*name, options.clone()))
+        };
         let builder = agent.tools.iter().fold(builder, with);
         let agent = agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation);
         let agent = agent.build()?;

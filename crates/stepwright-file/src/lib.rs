@@ -25,7 +25,6 @@
 //! ```
 
 mod access;
-mod beneath;
 mod budget;
 mod build;
 mod builtins;
@@ -66,6 +65,8 @@ mod system;
 mod template;
 mod tools;
 mod work;
+
+use stepwright_tools::__private::beneath;
 
 pub use definition::{Definition, effects};
 pub use described::json_schema;

@@ -96,11 +96,15 @@ fn events(request: &ModelRequest) -> Result<Vec<ModelEvent>, ModelError> {
     }
     let given = Given::of(&request.messages);
     if given.is_first_turn && request.tool_choice != ToolChoice::None {
-        let calls = reading::calls(&request.tools, &given.message, given.turn);
+        let tools = request.tools.iter().filter(|tool| match &request.tool_choice {
+            ToolChoice::One(name) => tool.name == *name,
+            _ => true,
+        });
+        let calls = reading::calls(tools, &given.message, given.turn);
         if !calls.is_empty() {
             return Ok(call_events(calls));
         }
-        if request.tool_choice == ToolChoice::Required {
+        if matches!(request.tool_choice, ToolChoice::Required | ToolChoice::One(_)) {
             return Err(ModelError::new(
                 ModelErrorKind::BadRequest,
                 "the offline model must call a tool here and cannot tell how; choose a language \

@@ -269,7 +269,8 @@ impl Inner {
         if let Some(instructions) = request.instructions.filter(|text| !text.is_empty()) {
             asked = asked.preamble(instructions);
         }
-        if self.spec.wire == Wire::Ollama && request.tool_choice == ToolChoice::Required {
+        let must_call = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::One(_));
+        if self.spec.wire == Wire::Ollama && must_call {
             return Err(bad("`ollama` cannot be made to call a tool".to_owned())
                 .with_hint("leave the choice to the model, or use another provider"));
         }
@@ -286,6 +287,9 @@ impl Inner {
                 ToolChoice::Auto => rig_core::message::ToolChoice::Auto,
                 ToolChoice::None => rig_core::message::ToolChoice::None,
                 ToolChoice::Required => rig_core::message::ToolChoice::Required,
+                ToolChoice::One(name) => rig_core::message::ToolChoice::Specific {
+                    function_names: vec![tool_name(&name).map_err(bad)?],
+                },
             });
         }
         if let Some(schema) = request.output_schema {

@@ -13,10 +13,51 @@
 //! # Ok::<(), stepwright_core::Error>(())
 //! ```
 
+mod ask;
+#[doc(hidden)]
+pub mod beneath;
+mod calculator;
+mod clock;
+#[cfg(feature = "duckduckgo")]
 mod duckduckgo;
+#[doc(hidden)]
+pub mod effects;
+#[doc(hidden)]
+pub mod files;
+#[doc(hidden)]
+pub mod folder;
+mod kit;
+#[cfg(feature = "duckduckgo")]
 mod markup;
+#[doc(hidden)]
+pub mod readable;
+mod scratchpad;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[doc(hidden)]
+pub mod web;
+mod wikipedia;
 
+#[cfg(feature = "duckduckgo")]
 pub use duckduckgo::{
     DuckDuckGo, PAGE_BYTES_MAX, QUERY_CHARS_MAX, RESULTS, RESULTS_MAX, SafeSearch, TIMEOUT,
     TimeLimit,
 };
+
+pub use ask::{AskUser, OPTIONS_MAX};
+pub use calculator::{Calculator, EXPRESSION_BYTES_MAX};
+pub use clock::Clock;
+pub use files::{
+    FILE_BYTES_MAX, FILE_NAMES_MAX, FILE_PART_BYTES_MAX, FOUND_LINES_MAX, Files, SEARCHED_FILES_MAX,
+};
+pub use scratchpad::{CHANGES_MAX, NOTE_BYTES_MAX, NOTES_MAX, Scratchpad, TASKS_MAX};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use sql::{CELL_CHARS_MAX, ROWS, ROWS_BYTES_MAX, ROWS_MAX, SQL_BYTES_MAX, SQL_TIMEOUT, Sql};
+pub use web::{ANSWER_BYTES_MAX, FETCHED_BYTES_MAX, HTTP_TIMEOUT, Http, WebPage};
+pub use wikipedia::{ARTICLES_MAX, Wikipedia};
+
+/// Parts that workflow files share with the toolkits. Not part of the public API.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::{beneath, effects, files, folder, readable, web};
+}

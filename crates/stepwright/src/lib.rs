@@ -68,10 +68,16 @@ pub mod mcp {
 /// Tools: the trait, and the specifications that a model sees.
 pub mod tools {
     pub use stepwright_agent::{
-        AgentTool, FunctionTool, IntoTools, ToolReply, ToolSet, Toolkit, tool,
+        AgentTool, FunctionTool, IntoTools, READ_RESULT, ToolOptions, ToolReply, ToolSet, Toolkit,
+        tool,
     };
     pub use stepwright_core::tool::{
         AnyTool, AnyToolSource, Tool, ToolAnswer, ToolEffect, ToolError, ToolSource, ToolSpec,
+    };
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub use stepwright_tools::Sql;
+    pub use stepwright_tools::{
+        AskUser, Calculator, Clock, Files, Http, Scratchpad, WebPage, Wikipedia,
     };
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
@@ -171,7 +177,7 @@ pub mod file {
 }
 
 /// The examples of `docs/tools.md`.
-#[cfg(all(doctest, feature = "duckduckgo"))]
+#[cfg(all(doctest, feature = "duckduckgo", feature = "sqlite"))]
 #[doc = include_str!("../../../docs/tools.md")]
 struct Tools;
 

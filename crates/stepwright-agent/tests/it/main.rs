@@ -6,6 +6,8 @@ mod calls;
 mod content;
 mod crash;
 mod define;
+mod handoff;
 mod host;
+mod options;
 mod output;
 mod turn;

@@ -353,6 +353,7 @@ fn samples() -> Vec<Event> {
             is_error,
             outcome_unknown: is_error,
             media: Vec::new(),
+            whole: None,
         })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();

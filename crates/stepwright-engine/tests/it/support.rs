@@ -94,14 +94,9 @@ pub(crate) async fn call_tools<W: Future<Output = Result<u64, StepError>>>(
         };
         let answer = tool(*number, call.context().clone()).await?;
         let (call_id, name, text) = (call.tool().id.clone(), "act".into(), answer.to_string());
-        let outcome = ToolOutcome {
-            call_id,
-            name,
-            text,
-            is_error: false,
-            outcome_unknown: false,
-            media: Vec::new(),
-        };
+        let (is_error, outcome_unknown, whole) = (false, false, None);
+        let media = Vec::new();
+        let outcome = ToolOutcome { call_id, name, text, is_error, outcome_unknown, media, whole };
         begun.end(&outcome).await?;
         Ok(answer)
     });

@@ -28,6 +28,27 @@ impl Checker<'_, '_> {
             let mistake = self.at(agent.name.span, message).coded(ErrorId::SETTING_USELESS);
             self.mistakes.push(mistake.help("list its `tools`, or leave `tool_choice` out"));
         }
+        if let ToolChoice::One(one) = &settings.tool_choice {
+            let known = agent.tools.iter().flat_map(|chosen| chosen.tool.known_as());
+            let known: Vec<&str> = known.copied().collect();
+            if !known.contains(&one.as_str()) {
+                let place = settings.places.iter().find(|(key, _)| *key == "tool_choice");
+                let span = place.map_or(agent.name.span, |(_, span)| *span);
+                let message = format!("this agent has no tool `{one}`, which it must call");
+                let help = did_you_mean(one, &known, "it has");
+                let help = help.unwrap_or_else(|| "list it under `tools` too".into());
+                self.mistakes.push(self.at(span, message).help(help));
+            }
+        }
+        for secret in agent.tools.iter().filter_map(|chosen| chosen.tool.secret()) {
+            let known = self.file.declared.secret_named();
+            if !known.contains(&secret.text.as_str()) {
+                let message = format!("there is no secret `{}`", secret.text);
+                let help = did_you_mean(&secret.text, &known, "this file declares");
+                let help = help.unwrap_or_else(|| "declare it under `secrets:` at the top".into());
+                self.mistakes.push(self.at(secret.span, message).help(help));
+            }
+        }
         let own = agent.model.iter().flatten().map(|model| model.text.as_str());
         let own: Vec<&str> = own.collect();
         let models = match self.forced {

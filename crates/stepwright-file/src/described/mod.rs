@@ -5,11 +5,13 @@ mod tests;
 
 use crate::builtins::BUILTINS;
 use crate::containers::CONTAINERS;
-use crate::format::form::{Definitions, Form, Member, key, properties};
+use crate::format::form::{Definitions, Member, key, properties};
 use crate::format::keys::{
-    AGENT_STEP, COMMON, FILE, MCP_TOOLS, OF_CONTAINERS, OF_STEPS, OF_WORKFLOWS, USED_STEP,
+    AGENT_STEP, COMMON, FILE, OF_CONTAINERS, OF_STEPS, OF_TOOLS, OF_WORKFLOWS, USED_STEP,
     WORKFLOW_STEP,
 };
+use crate::format::reader::ToolKind;
+use crate::mcp::SERVER_TOOLS;
 use crate::tools::TOOLS;
 use serde_json::{Map, Value, json};
 
@@ -142,22 +144,34 @@ fn step(all: &mut Definitions) -> Value {
 
 /// Returns the schema of a tool: its name, or its name with its settings.
 fn tool(all: &mut Definitions) -> Value {
-    let names: Vec<&str> = TOOLS.iter().map(|kind| kind.name).collect();
+    let mut names = Vec::new();
     let mut settings = Map::new();
     for kind in TOOLS {
-        let nothing = json!({"type": "null"});
-        let schema = match kind.settings {
-            Some(form) => json!({"anyOf": [form.schema(all), nothing]}),
-            None => nothing,
-        };
+        let mut schema = json!({
+            "type": "object",
+            "properties": properties(settings_of(kind), all),
+            "additionalProperties": false,
+        });
+        if kind.needs.is_empty() {
+            names.push(kind.name);
+            schema = json!({"anyOf": [schema, {"type": "null"}]});
+        } else {
+            let each = kind.needs.iter().map(|name| json!({"required": [name]}));
+            schema["oneOf"] = each.collect();
+        }
         settings.insert(kind.name.to_owned(), schema);
     }
-    let served = json!({"anyOf": [Form::Mapping(&MCP_TOOLS).schema(all), {"type": "null"}]});
+    let server = json!({"anyOf": [SERVER_TOOLS.reference(all), {"type": "null"}]});
     json!({"anyOf": [
         {"enum": names},
         {"type": "string", "pattern": "^mcp:"},
-        {"type": "object", "properties": settings, "additionalProperties": false,
-            "patternProperties": {"^mcp:": served},
-            "minProperties": 1, "maxProperties": 1},
+        {"type": "object", "properties": settings, "patternProperties": {"^mcp:": server},
+            "additionalProperties": false, "minProperties": 1, "maxProperties": 1},
     ]})
+}
+
+/// Returns the settings of a tool: its own, and those of all tools.
+fn settings_of(kind: &ToolKind) -> impl Iterator<Item = &Member> {
+    let has = |name| kind.settings.iter().any(|own| own.name == name);
+    kind.settings.iter().chain(OF_TOOLS.iter().filter(move |member| !has(member.name)))
 }

@@ -1,11 +1,12 @@
 //! Tests of the table of keys.
 
-use super::kinds;
+use super::{kinds, settings_of};
 use crate::definition::KINDS;
 use crate::format::form::{Form, Mapping};
 use crate::format::keys::{FILE, USED_STEP};
 use crate::format::read_text;
 use crate::format::reader::State;
+use crate::mcp::SERVER_TOOLS;
 use crate::options::{Options, Variables};
 use crate::source::Source;
 use crate::tools::TOOLS;
@@ -51,7 +52,13 @@ fn every_key_of_the_reader_is_described_and_no_other() {
             collect(member.form, &mut described);
         }
     }
-    TOOLS.iter().filter_map(|kind| kind.settings).for_each(|form| collect(form, &mut described));
+    for kind in TOOLS {
+        for member in settings_of(kind) {
+            described.insert((kind.shown, member.name));
+            collect(member.form, &mut described);
+        }
+    }
+    collect_members(&SERVER_TOOLS, &mut described);
     let unknown: Vec<_> = state.asked.difference(&described).collect();
     assert!(unknown.is_empty(), "describe these keys where they are read: {unknown:?}");
     let unread: Vec<_> = described.difference(&state.asked).collect();

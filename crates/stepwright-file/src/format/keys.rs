@@ -12,9 +12,10 @@ use super::model::{
 use super::permissions::{AMOUNT_MAX, AT_LIMIT};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
-use super::run_limits::THEN;
 use super::used::USE;
+use crate::mcp::SERVERS;
 use serde_json::json;
+use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX};
 use stepwright_core::permission::RULES_MAX;
 use stepwright_core::plan::RETRIES_MAX;
 use stepwright_core::session::HISTORY_RUNS_MAX;
@@ -45,6 +46,34 @@ const STEP_TIMEOUT: Form = Form::Either(&[Form::Duration, Form::Mapping(&LIMITS)
 
 const EARLIER: Form =
     Form::Either(&[Form::Bool, Form::Whole(0, HISTORY_RUNS_MAX as u64), Form::Mapping(&HISTORY)]);
+
+const TOOL_CHOICE: Form =
+    Form::Either(&[Form::Words(|| words(&CHOICES)), Form::Mapping(&ONE_TOOL)]);
+
+static ONE_TOOL: Mapping = Mapping {
+    name: "tool_choice",
+    what: "`tool_choice`",
+    required: &[&["one"]],
+    members: &[key("one", &Form::Text, "The tool that the model must call before it answers.")],
+};
+
+/// The settings that each tool of an agent can have.
+pub(crate) const OF_TOOLS: &[Member] = &[
+    key("timeout", &Form::Duration, "The maximum time of one call."),
+    key(
+        "retries",
+        &Form::Whole(0, TOOL_RETRIES_MAX as u64),
+        "How often a call that failed is tried again. For tools that only read.",
+    ),
+    key("max_calls", &SMALL, "The maximum number of calls for one message."),
+    key(
+        "max_bytes",
+        &Form::Whole(1, TOOL_TEXT_BYTES_MAX as u64),
+        "The longest part of a result that the model reads at once.",
+    ),
+    key("cache", &Form::Duration, "How long answers are kept. For tools that only read."),
+    key("confirm", &Form::Bool, "Whether a person confirms each call."),
+];
 
 /// A whole file.
 pub(crate) static FILE: Mapping = Mapping {
@@ -93,6 +122,7 @@ pub(crate) static FILE: Mapping = Mapping {
             &Form::Names(&Form::Words(|| words(&REDUCERS))),
             "How changes of a key by parallel branches are combined.",
         ),
+        key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
         key("input", &SCHEMA, "The JSON Schema of the input."),
         key(
             "permissions",
@@ -103,13 +133,6 @@ pub(crate) static FILE: Mapping = Mapping {
         key("budget", &BUDGETED, "What a run may use."),
         key("session_budget", &BUDGETED, "What all runs of a session together may use."),
         key("limits", &Form::Mapping(&MODEL_LIMITS), "The limits of each model of the file."),
-        key("concurrency", &Form::Mapping(&RUNS_AT_ONCE), "How many runs go on at once."),
-        key("dedupe", &Form::Mapping(&ONCE_WITHIN), "Which runs are the same, and begin once."),
-        key(
-            "mcp",
-            &Form::Names(&Form::Either(&[Form::Text, Form::Mapping(&MCP_SERVER)])),
-            "The MCP servers by name, whose tools agents can call; or `file: mcp.json`.",
-        ),
         key(
             "prompts",
             &Form::Names(&TEXT_OR_FILE),
@@ -125,65 +148,6 @@ pub(crate) static FILE: Mapping = Mapping {
             "The time that these steps have after a cancel or a \
             timeout.",
         ),
-    ],
-};
-
-static RUNS_AT_ONCE: Mapping = Mapping {
-    name: "concurrency",
-    what: "`concurrency`",
-    required: &[&["max"]],
-    members: &[
-        key("key", &Form::Expression, "The runs that are counted together. By default all."),
-        key("max", &SMALL, "The number of runs at once."),
-        key("then", &Form::Words(|| words(&THEN)), "What happens to a run that is one too many."),
-    ],
-};
-
-static ONCE_WITHIN: Mapping = Mapping {
-    name: "dedupe",
-    what: "`dedupe`",
-    required: &[&["within"]],
-    members: &[
-        key("key", &Form::Expression, "What makes two runs the same. By default their input."),
-        key("within", &Form::Duration, "How long a second run with the same key does not begin."),
-    ],
-};
-
-static MCP_SERVER: Mapping = Mapping {
-    name: "mcp_server",
-    what: "an MCP server",
-    required: &[&["command"], &["url"]],
-    members: &[
-        key("command", &Form::Text, "The program that is the server."),
-        key("args", &Form::List(&Form::Text, 0, usize::MAX), "The arguments of the program."),
-        key("env", &Form::Names(&Form::Text), "Environment variables of the program."),
-        key("url", &Form::Text, "The address of the server."),
-        key("headers", &Form::Names(&Form::Text), "Headers of requests to the server."),
-        key("tools", &NAMES, "The tools that agents can call. By default all."),
-        key("exclude", &NAMES, "Tools that agents cannot call."),
-        key("confirm", &NAMES, "Tools whose calls a person confirms."),
-        key("prefix", &Form::Text, "What stands before the names of its tools."),
-        key("timeout", &Form::Duration, "The maximum time of a call."),
-        key("on_interrupted", &INTERRUPTED, "What to do with calls whose outcome is unknown."),
-        key("resources", &Form::Bool, "Offers the resources of the server to agents."),
-        key(
-            "questions",
-            &Form::Schema(|| json!({"enum": ["ask", "decline"]})),
-            "What happens to questions of the server to a person.",
-        ),
-    ],
-};
-
-/// The settings of the tools of an MCP server, in the list of an agent.
-pub(crate) static MCP_TOOLS: Mapping = Mapping {
-    name: "mcp_tools",
-    what: "the tools of an MCP server",
-    required: &[],
-    members: &[
-        key("tools", &NAMES, "The tools that this agent can call."),
-        key("exclude", &NAMES, "Tools that this agent cannot call."),
-        key("confirm", &NAMES, "Tools whose calls a person confirms."),
-        key("prefix", &Form::Text, "What stands before their names."),
     ],
 };
 
@@ -214,7 +178,7 @@ static AGENT: Mapping = Mapping {
             "Texts \
             that end an answer.",
         ),
-        key("tool_choice", &Form::Words(|| words(&CHOICES)), "Whether the model calls tools."),
+        key("tool_choice", &TOOL_CHOICE, "Whether the model calls tools, or which one first."),
         key("extra", &Form::Names(&Form::Any), "Parameters that are passed to the provider."),
         key("headers", &Form::Names(&Form::Text), "Headers of requests to the provider."),
         key("tools", &Form::List(&Form::Tool, 0, usize::MAX), "The tools that it can call."),

@@ -35,7 +35,7 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_agent::AgentBuilder;
+use stepwright_agent::{AgentBuilder, ToolOptions};
 use stepwright_core::budget::Budget;
 use stepwright_core::message::Message;
 use stepwright_core::model::{ModelOptions, ModelRequest, ToolChoice};
@@ -316,6 +316,8 @@ pub(crate) struct Chosen {
     /// Its name in the file.
     pub(crate) word: &'static str,
     pub(crate) tool: Box<dyn AgentTool>,
+    /// Its settings, if it has any that all tools can have.
+    pub(crate) options: Option<ToolOptions>,
 }
 
 /// A tool with its settings. Each kind implements this in a file of its own.
@@ -327,6 +329,16 @@ pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
     /// ahead of a run.
     fn may_have(&self, _name: &str) -> bool {
         false
+    }
+
+    /// Returns `true` if its calls change nothing, so that they can be repeated.
+    fn only_reads(&self) -> bool {
+        true
+    }
+
+    /// Returns the secret of the file that it needs, by its name.
+    fn secret(&self) -> Option<&Word> {
+        None
     }
 
     /// Adds the tool to an agent.

@@ -91,18 +91,7 @@ impl Reader<'_> {
         }
         if let Some((key, node)) = fields.take("tool_choice") {
             places.push(("tool_choice", key.span));
-            let choice = self.word(node, "tool_choice");
-            let found = choice.and_then(|word| {
-                let found = CHOICES.iter().find(|(name, _)| *name == word.text);
-                if found.is_none() {
-                    let names: Vec<&str> = CHOICES.iter().map(|(name, _)| *name).collect();
-                    let message = format!("`tool_choice` is one of {}", listed(&names));
-                    let label = format!("there is no `{}`", word.text);
-                    self.push(self.mistake(word.span, message).label(label));
-                }
-                found.map(|(_, choice)| choice.clone())
-            });
-            settings.tool_choice = found.unwrap_or_default();
+            settings.tool_choice = self.tool_choice(node);
         }
         let options = &mut settings.options;
         options.timeout = fields.duration(self, "request_timeout");
@@ -174,6 +163,32 @@ impl Reader<'_> {
             fields.duration(self, "max_retry_after").unwrap_or(policy.retry_after_max);
         fields.finish(self);
         Some(policy)
+    }
+
+    /// Parses a choice of tools: a word, or `{one: http_get}`.
+    fn tool_choice(&mut self, node: &Node) -> ToolChoice {
+        if let Yaml::Map(_) = &node.value {
+            let Some(mut fields) = Fields::of(self, node, "`tool_choice`") else {
+                return ToolChoice::default();
+            };
+            let one = fields.need(self, "one", "write `{one: http_get}`, with the name of a tool");
+            let one = one.and_then(|(_, node)| self.word(node, "one"));
+            fields.finish(self);
+            return one.map(|one| ToolChoice::One(one.text)).unwrap_or_default();
+        }
+        let choice = self.word(node, "tool_choice");
+        let found = choice.and_then(|word| {
+            let found = CHOICES.iter().find(|(name, _)| *name == word.text);
+            if found.is_none() {
+                let names: Vec<&str> = CHOICES.iter().map(|(name, _)| *name).collect();
+                let message = format!("`tool_choice` is one of {}", listed(&names));
+                let label = format!("there is no `{}`", word.text);
+                let mistake = self.mistake(word.span, message).label(label);
+                self.push(mistake.help("for one tool, write `tool_choice: {one: http_get}`"));
+            }
+            found.map(|(_, choice)| choice.clone())
+        });
+        found.unwrap_or_default()
     }
 
     /// Parses a number from 0 to `most`.

@@ -145,20 +145,25 @@ pub(crate) struct BuiltinKind {
     pub(crate) about: &'static str,
 }
 
-/// Reads the settings of the tool with this name. Returns `None` after reporting a mistake that
-/// leaves nothing to check.
-pub(crate) type ReadTool = fn(&mut Reader<'_>, &Word, Option<&Node>) -> Option<Box<dyn AgentTool>>;
+/// Reads the own settings of the tool with this name. Those that all tools have are taken after it.
+/// Returns `None` after reporting a mistake that leaves nothing to check.
+pub(crate) type ReadTool =
+    fn(&mut Reader<'_>, &Word, Option<&mut Fields<'_>>) -> Option<Box<dyn AgentTool>>;
 
 /// A kind of tool for agents.
 #[derive(Clone, Copy)]
 pub(crate) struct ToolKind {
     /// Its name in the file.
     pub(crate) name: &'static str,
+    /// Its name in messages.
+    pub(crate) shown: &'static str,
     pub(crate) read: ReadTool,
     /// The names of its effects, for permissions.
     pub(crate) effects: Names,
-    /// The form of its settings. `None` for a tool without settings.
-    pub(crate) settings: Option<&'static Form>,
+    /// The settings that only it has, beside those of all tools.
+    pub(crate) settings: &'static [Member],
+    /// The settings of which exactly one is required.
+    pub(crate) needs: &'static [&'static str],
 }
 
 /// The keys of a mapping that were not taken yet.
@@ -213,6 +218,11 @@ impl<'n> Fields<'n> {
     /// Returns the place of the value of a key.
     pub(crate) fn value_place(&self, name: &str) -> Option<Span> {
         self.left.iter().find(|(key, _)| key.name == name).map(|(_, node)| node.span)
+    }
+
+    /// Returns the value of a key.
+    pub(crate) fn value(&self, name: &str) -> Option<&'n Node> {
+        self.left.iter().find(|(key, _)| key.name == name).map(|(_, node)| *node)
     }
 
     /// Takes a required key. Reports a mistake if it is missing.

@@ -1,9 +1,10 @@
 //! The tools of an agent.
 
-use super::reader::Reader;
+use super::reader::{Fields, Reader, ToolKind};
 use super::{Chosen, Word};
 use crate::suggest::did_you_mean;
 use crate::tree::{Node, Yaml};
+use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX, ToolOptions};
 
 impl Reader<'_> {
     /// Parses a list of tools such as `read_file`, or `duckduckgo: {region: us-en}` with settings.
@@ -16,7 +17,7 @@ impl Reader<'_> {
                 && !names.contains(&word.text)
             {
                 let tool = self.mcp_tools(&word, server, settings);
-                chosen.extend(tool.map(|tool| Chosen { word: "mcp", tool }));
+                chosen.extend(tool.map(|tool| Chosen { word: "mcp", tool, options: None }));
                 names.push(word.text);
                 continue;
             }
@@ -35,11 +36,84 @@ impl Reader<'_> {
                 self.push(mistake);
                 continue;
             };
-            let tool = (kind.read)(self, &word, settings);
-            chosen.extend(tool.map(|tool| Chosen { word: kind.name, tool }));
+            let tool = self.tool_of(kind, &word, settings);
+            self.told_apart(&chosen, tool.as_ref(), &word);
+            chosen.extend(tool);
             names.push(word.text);
         }
         chosen
+    }
+
+    /// Reports a tool that has a name for models which an earlier one has.
+    fn told_apart(&mut self, earlier: &[Chosen], tool: Option<&Chosen>, word: &Word) {
+        let Some(tool) = tool else { return };
+        let both = |chosen: &Chosen| {
+            let mut names = tool.tool.known_as().iter();
+            let name = names.find(|name| chosen.tool.known_as().contains(name))?;
+            Some((chosen.word, *name))
+        };
+        if let Some((other, name)) = earlier.iter().find_map(both) {
+            let message = format!("`{}` and `{other}` both have a tool `{name}`", word.text);
+            let mistake = self.mistake(word.span, message);
+            self.push(mistake.help("leave one of them out"));
+        }
+    }
+
+    /// Parses the settings of a tool: its own, and those that all tools have.
+    fn tool_of(&mut self, kind: &ToolKind, word: &Word, settings: Option<&Node>) -> Option<Chosen> {
+        let mut fields = match settings {
+            Some(node) => Some(Fields::of(self, node, kind.shown)?),
+            None => None,
+        };
+        let tool = (kind.read)(self, word, fields.as_mut());
+        let Some(mut fields) = fields else {
+            return tool.map(|tool| Chosen { word: kind.name, tool, options: None });
+        };
+        let can_repeat = tool.as_ref().is_none_or(|tool| tool.only_reads());
+        let options = self.tool_options(kind.shown, &mut fields, can_repeat);
+        fields.finish(self);
+        tool.map(|tool| Chosen { word: kind.name, tool, options: Some(options) })
+    }
+
+    /// Takes the settings that all tools have.
+    fn tool_options(
+        &mut self,
+        shown: &str,
+        fields: &mut Fields<'_>,
+        can_repeat: bool,
+    ) -> ToolOptions {
+        let mut options = ToolOptions::new();
+        for name in ["retries", "cache"] {
+            if let Some(span) = fields.place(name).filter(|_| !can_repeat) {
+                let message = format!("`{name}` is for tools that only read, and {shown} acts");
+                let mistake =
+                    self.mistake(span, message).label("it would act twice, or not at all");
+                self.push(mistake.help("leave it out"));
+            }
+        }
+        if let Some(time) = fields.duration(self, "timeout") {
+            options = options.timeout(time);
+        }
+        let retries = fields.number(self, "retries", (0, TOOL_RETRIES_MAX.into()));
+        if let Some(retries) = retries.and_then(|retries| u32::try_from(retries).ok()) {
+            options = options.retries(retries);
+        }
+        let calls = fields.number(self, "max_calls", (1, u32::MAX.into()));
+        if let Some(calls) = calls.and_then(|calls| u32::try_from(calls).ok()) {
+            options = options.max_calls(calls);
+        }
+        let most = u64::try_from(TOOL_TEXT_BYTES_MAX).unwrap_or(u64::MAX);
+        let bytes = fields.number(self, "max_bytes", (1, most));
+        if let Some(bytes) = bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
+            options = options.max_bytes(bytes);
+        }
+        if let Some(time) = fields.duration(self, "cache") {
+            options = options.cache(time);
+        }
+        if fields.bool(self, "confirm") == Some(true) {
+            options = options.requires_confirmation();
+        }
+        options
     }
 
     /// Returns the tools that need a confirmation, named as under `tools` or as models see them.

@@ -1,9 +1,12 @@
 //! The MCP servers that a file declares, and the tools that agents get of them.
 
 mod import;
+mod keys;
 mod read;
 #[cfg(feature = "mcp")]
 mod server;
+
+pub(crate) use keys::{SERVER_TOOLS, SERVERS};
 
 use crate::format::{AgentTool, Choice, Declaration};
 use crate::system::Granted;

@@ -1,6 +1,7 @@
 //! Reads `mcp`, and the tools of servers among those of an agent.
 
 use super::ServerTools;
+use super::keys::QUESTIONS;
 use crate::format::reader::{Fields, Reader};
 use crate::format::{AgentTool, Choice, Declaration, ON_INTERRUPTED, Recipe, Text, Word};
 use crate::source::Span;
@@ -87,7 +88,7 @@ impl Reader<'_> {
         let timeout = fields.duration(self, "timeout");
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
         let resources = fields.bool(self, "resources");
-        let answers = fields.choice(self, "questions", &[("ask", true), ("decline", false)]);
+        let answers = fields.choice(self, "questions", &QUESTIONS);
         fields.finish(self);
         let mut declaration = Declaration::new(name, recipe.filter(|_| is_named)?);
         declaration.choice = choice;

@@ -1,18 +1,27 @@
 //! `duckduckgo`: a search of the web and of news.
 
 use crate::effects;
-use crate::format::reader::{Reader, ToolKind};
+use crate::format::reader::{Fields, Reader, ToolKind};
 use crate::format::{AgentTool, Word};
-use crate::tree::Node;
 
-pub(super) const KIND: ToolKind =
-    ToolKind { name: "duckduckgo", read, effects: effects::SEARCH, settings: SETTINGS };
+pub(super) const KIND: ToolKind = ToolKind {
+    name: "duckduckgo",
+    shown: "`duckduckgo`",
+    read,
+    effects: effects::SEARCH,
+    settings: SETTINGS,
+    needs: &[],
+};
 
 #[cfg(not(feature = "duckduckgo"))]
-const SETTINGS: Option<&crate::format::form::Form> = Some(&crate::format::form::Form::Any);
+const SETTINGS: &[crate::format::form::Member] = &[];
 
 #[cfg(not(feature = "duckduckgo"))]
-fn read(reader: &mut Reader<'_>, name: &Word, _: Option<&Node>) -> Option<Box<dyn AgentTool>> {
+fn read(
+    reader: &mut Reader<'_>,
+    name: &Word,
+    _: Option<&mut Fields<'_>>,
+) -> Option<Box<dyn AgentTool>> {
     let mistake = reader.mistake(name.span, "the tool `duckduckgo` was left out of this program");
     reader.push(mistake.help("build it with the feature `duckduckgo`"));
     None
@@ -23,27 +32,18 @@ use with_the_feature::{SETTINGS, read};
 
 #[cfg(feature = "duckduckgo")]
 mod with_the_feature {
-    use super::{AgentTool, Node, Reader, Word};
-    use crate::format::form::{Form, Mapping, key};
-    use crate::format::reader::Fields;
+    use super::{AgentTool, Fields, Reader, Word};
+    use crate::format::form::{Form, Member, key};
     use crate::system::Granted;
     use stepwright_agent::AgentBuilder;
-    use stepwright_core::Error;
     use stepwright_tools::{DuckDuckGo, RESULTS_MAX};
 
-    pub(super) const SETTINGS: Option<&Form> = Some(&Form::Mapping(&MAPPING));
-
-    static MAPPING: Mapping = Mapping {
-        name: "duckduckgo",
-        what: "`duckduckgo`",
-        required: &[],
-        members: &[
-            key("max_results", &Form::Whole(1, RESULTS_MAX as u64), "The number of results."),
-            key("timeout", &Form::Duration, "The maximum time of a search."),
-            key("region", &Form::Text, "The region, such as `us-en`."),
-            key("base_url", &Form::Text, "The address of another server."),
-        ],
-    };
+    pub(super) const SETTINGS: &[Member] = &[
+        key("max_results", &Form::Whole(1, RESULTS_MAX as u64), "The number of results."),
+        key("timeout", &Form::Duration, "The maximum time of a search."),
+        key("region", &Form::Text, "The region, such as `us-en`."),
+        key("base_url", &Form::Text, "The address of another server."),
+    ];
 
     #[derive(Debug)]
     struct Search(DuckDuckGo);
@@ -58,14 +58,14 @@ mod with_the_feature {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the functions that read tools have one type")]
     pub(super) fn read(
         reader: &mut Reader<'_>,
         _: &Word,
-        settings: Option<&Node>,
+        fields: Option<&mut Fields<'_>>,
     ) -> Option<Box<dyn AgentTool>> {
         let mut search = DuckDuckGo::new();
-        let Some(settings) = settings else { return Some(Box::new(Search(search))) };
-        let mut fields = Fields::of(reader, settings, "`duckduckgo`")?;
+        let Some(fields) = fields else { return Some(Box::new(Search(search))) };
         let most = u64::try_from(RESULTS_MAX).unwrap_or(u64::MAX);
         let results = fields.number(reader, "max_results", (1, most));
         if let Some(results) = results.and_then(|results| usize::try_from(results).ok()) {
@@ -83,17 +83,6 @@ mod with_the_feature {
             reader.setting(&url, wrong(DuckDuckGo::new().base_url(&url.text)));
             search = search.base_url(url.text);
         }
-        fields.finish(reader);
         Some(Box::new(Search(search)))
-    }
-
-    impl Reader<'_> {
-        /// Reports a mistake in a setting at its place.
-        fn setting(&mut self, word: &Word, wrong: Option<Error>) {
-            if let Some(error) = wrong {
-                let mistake = self.mistake(word.span, error.to_string());
-                self.push(mistake.maybe_help(error.hint().map(ToOwned::to_owned)));
-            }
-        }
     }
 }

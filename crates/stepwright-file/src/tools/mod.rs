@@ -2,45 +2,36 @@
 //! [`TOOLS`].
 
 mod duckduckgo;
-mod http_get;
+mod files;
+mod kits;
 mod read_file;
+mod sql;
+mod web;
+mod wikipedia;
 
-use crate::format::Word;
-use crate::format::reader::{Reader, ToolKind};
-use crate::tree::Node;
-use serde_json::{Value, json};
+use crate::format::reader::ToolKind;
+use serde_json::Value;
 use stepwright_core::StepError;
-use stepwright_core::tool::{ToolError, ToolSpec};
+use stepwright_core::tool::ToolError;
 
 /// The kinds of tools.
-pub(crate) const TOOLS: &[ToolKind] = &[duckduckgo::KIND, http_get::KIND, read_file::KIND];
+pub(crate) const TOOLS: &[ToolKind] = &[
+    kits::ASK_USER,
+    kits::CALCULATOR,
+    kits::CLOCK,
+    duckduckgo::KIND,
+    files::KIND,
+    web::HTTP,
+    web::GET,
+    read_file::KIND,
+    kits::SCRATCHPAD,
+    sql::KIND,
+    web::PAGE,
+    wikipedia::KIND,
+];
 
 /// The maximum number of bytes that a tool reads, because models pay for every word.
 const BYTES_MAX: u64 = 200_000;
-
-impl Reader<'_> {
-    /// Reports the settings of a tool that has none.
-    fn no_settings(&mut self, name: &Word, settings: Option<&Node>) {
-        if let Some(settings) = settings {
-            let message = format!("the tool `{}` has no settings", name.text);
-            let mistake = self.mistake(settings.span, message);
-            self.push(mistake.help(format!("write `{}` alone", name.text)));
-        }
-    }
-}
-
-fn spec(name: &str, description: &str, argument: &str, about: &str) -> ToolSpec {
-    ToolSpec {
-        name: name.into(),
-        description: description.into(),
-        parameters: json!({
-            "type": "object",
-            "properties": {argument: {"type": "string", "description": about}},
-            "required": [argument],
-            "additionalProperties": false,
-        }),
-    }
-}
 
 fn argument(arguments: &Value, name: &str) -> Result<String, ToolError> {
     let text = arguments.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
@@ -51,11 +42,4 @@ fn argument(arguments: &Value, name: &str) -> Result<String, ToolError> {
 // The model sees the error and may try another path or URL. It cannot end the step.
 fn told(error: StepError) -> ToolError {
     ToolError::Failed(error.data.message)
-}
-
-fn with_note(text: String, note: Option<String>) -> String {
-    match note {
-        Some(note) => format!("({note})\n\n{text}"),
-        None => text,
-    }
 }

@@ -1,31 +1,32 @@
 //! `read_file`: a text file of the base directory.
 
-use super::{BYTES_MAX, argument, told, with_note};
+use super::{BYTES_MAX, argument, told};
 use crate::effects;
-use crate::format::reader::{Reader, ToolKind};
+use crate::format::reader::{Fields, Reader, ToolKind};
 use crate::format::{AgentTool, Word};
-use crate::system::{Folder, Granted, Lines, acts, blocking};
-use crate::tree::Node;
+use crate::system::{Folder, Granted, acts, blocking};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::AgentBuilder;
 use stepwright_core::permission::Effect;
 use stepwright_core::tool::{Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, StepContext};
+use stepwright_tools::__private::files::lines_with_notes;
 
-pub(super) const KIND: ToolKind =
-    ToolKind { name: "read_file", read, effects: effects::READ, settings: None };
+pub(super) const KIND: ToolKind = ToolKind {
+    name: "read_file",
+    shown: "`read_file`",
+    read,
+    effects: effects::READ,
+    settings: &[],
+    needs: &[],
+};
 
 #[derive(Debug)]
 struct ReadFile;
 
 #[expect(clippy::unnecessary_wraps, reason = "the functions that read tools have one type")]
-fn read(
-    reader: &mut Reader<'_>,
-    name: &Word,
-    settings: Option<&Node>,
-) -> Option<Box<dyn AgentTool>> {
-    reader.no_settings(name, settings);
+fn read(_: &mut Reader<'_>, _: &Word, _: Option<&mut Fields<'_>>) -> Option<Box<dyn AgentTool>> {
     Some(Box::new(ReadFile))
 }
 
@@ -88,8 +89,7 @@ impl Tool for FileTool {
             let most = number(&arguments, "limit")?.unwrap_or(u64::MAX);
             let read = blocking(move || folder.read_lines(&path, first, most, BYTES_MAX));
             let lines = read.await.map_err(told)?;
-            let notes: Vec<String> = part(first, &lines).into_iter().chain(lines.note).collect();
-            Ok(with_note(lines.text, (!notes.is_empty()).then(|| notes.join("; "))))
+            Ok(lines_with_notes(first, lines))
         })
     }
 }
@@ -103,23 +103,4 @@ fn number(arguments: &Value, name: &str) -> Result<Option<u64>, ToolError> {
             None => Err(ToolError::Arguments(format!("`{name}` is a whole number from 1"))),
         },
     }
-}
-
-/// Tells the model which part of a file it has.
-fn part(first: u64, lines: &Lines) -> Option<String> {
-    if lines.count == 0 {
-        return (first > 1).then(|| format!("the file has no line {first}"));
-    }
-    let last = first.saturating_add(lines.count - 1);
-    if lines.is_cut {
-        let next = last.saturating_add(1);
-        return Some(format!(
-            "line {first} is longer than {BYTES_MAX} bytes, and is cut; go on with `offset: {next}`"
-        ));
-    }
-    if !lines.more {
-        return (first > 1).then(|| format!("these are the lines from {first} to the end"));
-    }
-    let next = last.saturating_add(1);
-    Some(format!("these are the lines {first} to {last}; more follow: go on with `offset: {next}`"))
 }

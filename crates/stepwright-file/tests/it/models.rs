@@ -111,7 +111,7 @@ fn a_setting_that_is_wrong_or_that_a_model_does_not_have_is_a_mistake() {
         (
             "{model: offline, tool_choice: any}",
             "`tool_choice` is one of `auto`, `none` and `required`",
-            "",
+            "for one tool, write `tool_choice: {one: http_get}`",
         ),
         (
             "{model: offline, reasoning_effort: hi}",

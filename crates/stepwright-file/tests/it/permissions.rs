@@ -2,6 +2,9 @@
 //! and commands, files and addresses that look like allowed ones.
 
 mod acts;
+mod cases;
+
+use cases::TOOLS;
 
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -63,6 +66,7 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("docs")).unwrap();
         std::fs::write(dir.path().join("docs/a.md"), "text").unwrap();
+        rusqlite::Connection::open(dir.path().join("data.db")).unwrap();
         Self { dir, server: Server::saying_ok() }
     }
 
@@ -105,26 +109,6 @@ const FUNCTIONS: [(&str, &str, &str); 6] = [
     ("read_files", "read_files: 'docs/*.md'", "read_file: docs/**"),
     ("http", "http: {url: 'SERVER/page', method: POST, json: {a: 1}}", "http: POST SERVER/*"),
     ("http_get", "http_get: 'SERVER/page'", "http: GET SERVER/*"),
-];
-
-/// The tools: a tool in a file, its name for models, arguments, and the rule that means it.
-const TOOLS: [(&str, &str, &str, &str, &str); 4] = [
-    ("read_file", "read_file", "read_file", r#"{"path": "docs/a.md"}"#, "read_files: docs/*"),
-    ("http_get", "http_get", "http_get", r#"{"url": "SERVER/x"}"#, "http_get: GET SERVER/*"),
-    (
-        "duckduckgo",
-        "duckduckgo: {base_url: 'SERVER'}",
-        "web_search",
-        r#"{"query": "x"}"#,
-        "web_search",
-    ),
-    (
-        "duckduckgo",
-        "duckduckgo: {base_url: 'SERVER'}",
-        "search_news",
-        r#"{"query": "x"}"#,
-        "search_*",
-    ),
 ];
 
 #[test]
@@ -254,8 +238,10 @@ async fn each_tool_is_denied_asked_about_and_allowed() {
                 assert_eq!(place.server.count(), 0, "{call} acted although it is denied");
             } else {
                 assert!(!told.starts_with("not called: "), "{call}: {told}");
-                let acts = place.server.count() > 0 || call == "read_file";
+                let is_remote = arguments.contains("http://") || tool.contains("SERVER");
+                let acts = place.server.count() > 0 || !is_remote;
                 assert!(acts, "{call} did not act: {told}");
+                assert_eq!(place.made(), call == "write_file", "{call}");
             }
         }
     }
@@ -265,7 +251,7 @@ async fn each_tool_is_denied_asked_about_and_allowed() {
 async fn a_rejected_call_is_told_to_the_model_and_not_made() {
     let place = Place::new();
     let arguments = format!(r#"{{"url": "{}/x"}}"#, place.server.address);
-    let text = calling("tool-rejected", "http_get", "http_get", &arguments);
+    let text = calling("tool-rejected", "http_get: {private: true}", "http_get", &arguments);
     let workflow = place.workflow(&text, Permissions::default());
     let paused = workflow.run("x").await.unwrap();
     let answer = [("act", Answer::reject("not there"))];

@@ -28,7 +28,11 @@ enum Wants {
 }
 
 /// The calls of those tools that read what the message names.
-pub(super) fn calls(tools: &[ToolSpec], message: &str, turn: usize) -> Vec<ToolCall> {
+pub(super) fn calls<'t>(
+    tools: impl IntoIterator<Item = &'t ToolSpec>,
+    message: &str,
+    turn: usize,
+) -> Vec<ToolCall> {
     if message.len() > MESSAGE_BYTES_MAX {
         return Vec::new();
     }

@@ -268,6 +268,7 @@ async fn with_answers(question: &str, answer: impl Fn(&str) -> (String, bool)) -
             is_error,
             outcome_unknown: false,
             media: Vec::new(),
+            whole: None,
         }
     });
     let results = results.collect();

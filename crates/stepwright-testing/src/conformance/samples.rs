@@ -90,6 +90,7 @@ fn outcome(is_error: bool) -> ToolOutcome {
         is_error,
         outcome_unknown: is_error,
         media: Vec::new(),
+        whole: None,
     }
 }
 

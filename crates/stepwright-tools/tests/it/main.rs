@@ -1,15 +1,20 @@
 //! Tools against servers on real sockets.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod computing;
 mod failures;
+mod files;
 mod news;
+mod pages;
+mod people;
 mod server;
 mod settings;
+mod sql;
 mod web;
 
 use serde_json::Value;
 use server::Server;
-use stepwright_agent::{Agent, Toolkit as _};
+use stepwright_agent::{Agent, IntoTools, Toolkit as _};
 use stepwright_core::message::ToolOutcome;
 use stepwright_core::output::Turn;
 use stepwright_core::tool::{AnyTool, Tool as _};
@@ -18,7 +23,7 @@ use stepwright_testing::model::{Reply, ScriptedModel};
 use stepwright_tools::DuckDuckGo;
 
 /// Returns the outcome of a call of this toolkit's tool with these arguments.
-async fn call(kit: DuckDuckGo, tool: &'static str, arguments: Value) -> ToolOutcome {
+async fn call<K>(kit: impl IntoTools<K>, tool: &'static str, arguments: Value) -> ToolOutcome {
     let model = ScriptedModel::new([Reply::call(tool, arguments), Reply::text("done")]);
     let agent = Agent::builder("Searcher").model(model).unwrap().tool(kit).build().unwrap();
     let workflow = Workflow::builder("test").step(agent).build().unwrap();

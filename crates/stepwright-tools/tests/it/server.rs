@@ -12,6 +12,8 @@ pub(crate) enum Answer {
     Give(u16, &'static str, String),
     /// Never answers.
     Silence,
+    /// Gives a body without an end.
+    Endless,
     /// Promises more than it gives, and hangs up.
     Half,
 }
@@ -82,6 +84,14 @@ async fn serve(
         Answer::Give(status, head, body) => {
             let length = body.len();
             format!("HTTP/1.1 {status} Status\r\n{head}content-length: {length}\r\n\r\n{body}")
+        }
+        Answer::Endless => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+            let mut sent = stream.write_all(head.as_bytes()).await;
+            while sent.is_ok() {
+                sent = stream.write_all(&[b'a'; 8_192]).await;
+            }
+            return;
         }
         Answer::Half => "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n<html>".to_owned(),
         Answer::Silence => {

@@ -10,7 +10,7 @@ use crate::format::{Builtin, Computed, Expr, Referring, Text};
 use crate::reference::OwnedValues;
 use crate::shape::Shape;
 use crate::source::Span;
-use crate::system::{Granted, Page, Request, blocking, check_address, fetch, refused};
+use crate::system::{Granted, Page, Reach, Request, blocking, check_address, fetch, refused};
 use crate::work::value_of;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -247,6 +247,8 @@ impl Http {
             timeout: self.timeout,
             max_bytes: self.max_bytes,
             any_status: self.result == Whole::Full,
+            // The author of the file names the address.
+            reach: Reach::All,
         })
     }
 }

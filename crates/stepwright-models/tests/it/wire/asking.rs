@@ -329,6 +329,7 @@ async fn the_turn_of_one_provider_is_rebuilt_for_another() {
                 is_error: false,
                 outcome_unknown: false,
                 media: Vec::new(),
+                whole: None,
             };
             let mut request = everything();
             let results = vec![result];
@@ -395,6 +396,20 @@ async fn whether_to_call_a_tool_is_said_in_the_words_of_each_wire() {
             let body = asked(wire, with(choice)).await.body;
             assert_eq!(body.pointer(place), Some(&json!(word)), "{wire:?}: {body:#}");
         }
+        let (place, one) = match wire {
+            Wire::Chat => {
+                ("/tool_choice", json!({"type": "function", "function": {"name": "add"}}))
+            }
+            Wire::Responses => ("/tool_choice", json!({"type": "function", "name": "add"})),
+            Wire::Anthropic => ("/tool_choice", json!({"type": "tool", "name": "add"})),
+            Wire::Gemini => (
+                "/toolConfig/functionCallingConfig",
+                json!({"mode": "ANY", "allowed_function_names": ["add"]}),
+            ),
+            Wire::Ollama => continue,
+        };
+        let body = asked(wire, with(ToolChoice::One("add".into()))).await.body;
+        assert_eq!(body.pointer(place), Some(&one), "{wire:?}: {body:#}");
     }
 }
 
@@ -405,9 +420,11 @@ async fn ollama_is_not_told_of_tools_that_it_must_not_call() {
     let body = asked(Wire::Ollama, none).await.body;
     assert_eq!(body.get("tools"), None, "{body:#}");
     let server = Server::start([]).await;
-    let required = ModelRequest { tool_choice: ToolChoice::Required, ..everything() };
-    let seen = watch(Wire::Ollama.model(&server), required, None).await;
-    assert_eq!(seen.lines, ["error BadRequest final"]);
+    for tool_choice in [ToolChoice::Required, ToolChoice::One("add".into())] {
+        let required = ModelRequest { tool_choice, ..everything() };
+        let seen = watch(Wire::Ollama.model(&server), required, None).await;
+        assert_eq!(seen.lines, ["error BadRequest final"]);
+    }
     assert!(server.requests().is_empty());
 }
 
@@ -461,6 +478,7 @@ async fn dialogue(wire: Wire) -> (Seen, Vec<Request>) {
         is_error: text != "5",
         outcome_unknown: false,
         media: Vec::new(),
+        whole: None,
     });
     let results = results.collect();
     request.messages.extend([Message::Assistant(turn), Message::Tool { results }]);

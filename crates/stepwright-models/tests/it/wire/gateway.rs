@@ -144,6 +144,7 @@ async fn answers_of_others(gateway: &Gateway, upstream: &Server, verdicts: &mut 
         is_error: false,
         outcome_unknown: false,
         media: Vec::new(),
+        whole: None,
     });
     let results = results.collect();
     request.messages.extend([Message::Assistant(turn), Message::Tool { results }]);

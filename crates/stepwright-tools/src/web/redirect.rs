@@ -8,7 +8,7 @@ use stepwright_http::reqwest::header::{
 use stepwright_http::reqwest::{Method, Response, Url};
 
 /// A redirect that an answer asks for.
-pub(super) enum Redirect {
+pub(crate) enum Redirect {
     /// To be followed.
     To {
         url: Url,
@@ -24,7 +24,7 @@ pub(super) enum Redirect {
 impl Redirect {
     /// Returns the redirect of an answer to a request for `from`. `None` if there is none that can
     /// be followed; then the answer is the result.
-    pub(super) fn of(response: &Response, from: &Url, method: &Method) -> Option<Self> {
+    pub(crate) fn of(response: &Response, from: &Url, method: &Method) -> Option<Self> {
         let status = response.status().as_u16();
         if !matches!(status, 301 | 302 | 303 | 307 | 308) {
             return None;
@@ -46,14 +46,14 @@ impl Redirect {
 }
 
 /// Removes the headers of a body that is no longer sent.
-pub(super) fn without_body(headers: &mut HeaderMap) {
+pub(crate) fn without_body(headers: &mut HeaderMap) {
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_LANGUAGE] {
         headers.remove(name);
     }
 }
 
 /// Keeps the headers that cannot hold a secret. A header of any name may hold one.
-pub(super) fn without_secrets(headers: &mut HeaderMap) {
+pub(crate) fn without_secrets(headers: &mut HeaderMap) {
     let kept = [ACCEPT, ACCEPT_LANGUAGE].map(|name| headers.remove(&name).map(|text| (name, text)));
     headers.clear();
     headers.extend(kept.into_iter().flatten().map(|(name, text)| (Some(name), text)));

@@ -9,9 +9,9 @@ mod other;
 mod unix;
 
 #[cfg(not(unix))]
-pub(crate) use other::{Beneath, open_regular};
+pub use other::{Beneath, open_regular};
 #[cfg(unix)]
-pub(crate) use unix::{Beneath, open_regular};
+pub use unix::{Beneath, open_regular};
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -20,20 +20,21 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An open regular file.
-pub(crate) struct Found {
-    pub(crate) file: File,
+#[derive(Debug)]
+pub struct Found {
+    pub file: File,
     /// The path without symbolic links.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// The directory that contains the file.
-    pub(crate) dir: Beneath,
+    pub dir: Beneath,
 }
 
 /// The message about a missing file.
-pub(crate) const MISSING: &str = "there is no such file";
+pub const MISSING: &str = "there is no such file";
 
 /// The reason that a file is not opened.
 #[derive(Debug)]
-pub(crate) enum Denied {
+pub enum Denied {
     /// The path leads outside the directory.
     Outside,
     /// The path is not a regular file. The text says what it is, with an article.
@@ -49,7 +50,7 @@ impl From<io::Error> for Denied {
 
 impl Denied {
     /// Describes the reason as the end of a sentence about the file.
-    pub(crate) fn why(&self) -> String {
+    pub fn why(&self) -> String {
         match self {
             Self::Outside => "it is outside of the directory".into(),
             Self::Irregular(what) => format!("it is not a regular file, but {what}"),
@@ -64,14 +65,14 @@ impl Denied {
 
 /// An entry of a directory.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    pub(crate) name: OsString,
-    pub(crate) kind: EntryKind,
+pub struct Entry {
+    pub name: OsString,
+    pub kind: EntryKind,
 }
 
 /// The kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum EntryKind {
+pub enum EntryKind {
     Directory,
     /// A symbolic link to anything.
     Link,
@@ -80,7 +81,7 @@ pub(crate) enum EntryKind {
 }
 
 /// Returns `true` if a path only goes down: it is not absolute and has no `..`.
-pub(crate) fn goes_down(path: &Path) -> bool {
+pub fn goes_down(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 

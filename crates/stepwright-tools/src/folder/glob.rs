@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The maximum number of names that one pattern may look at, in all directories.
-pub(crate) const ENTRIES_MAX: usize = 1_000_000;
+pub const ENTRIES_MAX: usize = 1_000_000;
 
 /// The maximum depth of `**`.
 const DEPTH_MAX: usize = 256;
@@ -22,7 +22,8 @@ const OPTIONS: MatchOptions = MatchOptions {
 };
 
 /// The reason that a search stopped.
-pub(crate) enum Stopped {
+#[derive(Debug)]
+pub enum Stopped {
     NoPattern(&'static str),
     /// A pattern of files to leave out is not valid.
     NoExclusion(String, &'static str),
@@ -43,23 +44,24 @@ enum Part {
 
 /// The files that a search leaves out.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Except {
+pub struct Except {
     /// Patterns of paths.
-    pub(crate) patterns: Vec<String>,
+    pub patterns: Vec<String>,
     /// `true` to pass over directories and files that cannot be read.
-    pub(crate) unreadable: bool,
+    pub unreadable: bool,
 }
 
 /// The files that a search has found.
-pub(crate) struct Matched {
+#[derive(Debug)]
+pub struct Matched {
     /// Their paths, sorted.
-    pub(crate) paths: Vec<String>,
+    pub paths: Vec<String>,
     /// The files that could not be read, with the reasons.
-    pub(crate) unreadable: Vec<(String, Denied)>,
+    pub unreadable: Vec<(String, Denied)>,
 }
 
 /// Returns the files that match a pattern. Fails if there are more than `most`.
-pub(crate) fn matching(
+pub fn matching(
     root: &Beneath,
     pattern: &str,
     most: usize,

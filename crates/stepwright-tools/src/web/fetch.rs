@@ -1,15 +1,13 @@
 //! Sends requests over HTTP.
 
-mod charset;
-mod redirect;
-
-use super::{over, refused};
+use super::charset::decoded;
+use super::guard::{Public, check_public};
+use super::redirect::{self, Redirect};
 use crate::effects;
-use charset::decoded;
-use redirect::Redirect;
+use crate::folder::over;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::json::{self, JsonError};
@@ -23,7 +21,12 @@ use stepwright_http::{builder, causes};
 /// The maximum number of redirects that a request follows, as in browsers and other clients.
 const REDIRECTS_MAX: usize = 10;
 
-static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
+static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| client(false));
+
+/// The client that reaches no private address. It uses no proxy, which would look up names itself.
+static PUBLIC: LazyLock<Result<Client, String>> = LazyLock::new(|| client(true));
+
+fn client(only_public: bool) -> Result<Client, String> {
     let unusable = |error: &dyn std::error::Error| format!("no HTTPS on this machine: {error}");
     let builder = builder().map_err(|error| unusable(&error))?;
     let builder = builder
@@ -32,27 +35,54 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
         .referer(false)
         // A connection belongs to the runtime that opened it, and the next run may have another.
         .pool_max_idle_per_host(0);
+    let builder =
+        if only_public { builder.no_proxy().dns_resolver(Arc::new(Public)) } else { builder };
     builder.build().map_err(|error| unusable(&error))
-});
+}
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
-    pub(crate) url: String,
+pub struct Request {
+    pub method: Method,
+    pub url: String,
     /// Pairs to add to the query of the address.
-    pub(crate) query: Vec<(String, String)>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Vec<u8>>,
-    pub(crate) timeout: Duration,
-    pub(crate) max_bytes: u64,
+    pub query: Vec<(String, String)>,
+    pub headers: HeaderMap,
+    pub body: Option<Vec<u8>>,
+    pub timeout: Duration,
+    pub max_bytes: u64,
     /// `true` if an answer with any status is a result.
-    pub(crate) any_status: bool,
+    pub any_status: bool,
+    pub reach: Reach,
+}
+
+/// The servers that a request may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Any server.
+    #[default]
+    All,
+    /// Addresses of the internet, none of this machine or its network, but those of these servers:
+    /// `host`, or `host:port`.
+    Public(Arc<[String]>),
+}
+
+impl Reach {
+    /// Returns `true` if only addresses of the internet may be reached by this address.
+    fn is_guarded(&self, url: &Url) -> bool {
+        let Self::Public(except) = self else { return false };
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let is_named = |name: &String| {
+            name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(&format!("{host}:{port}"))
+        };
+        !except.iter().any(is_named)
+    }
 }
 
 impl Request {
     /// Returns the request for a page.
-    pub(crate) fn get(url: String, timeout: Duration, max_bytes: u64) -> Self {
+    pub fn get(url: String, timeout: Duration, max_bytes: u64) -> Self {
         Self {
             method: Method::GET,
             url,
@@ -62,11 +92,12 @@ impl Request {
             timeout,
             max_bytes,
             any_status: false,
+            reach: Reach::All,
         }
     }
 
     /// Returns the request as recordings have it. Headers that carry credentials have no value.
-    pub(crate) fn shown(&self, address: &Url) -> Value {
+    pub fn shown(&self, address: &Url) -> Value {
         let mut request = json!({"method": self.method.as_str(), "url": address.as_str()});
         let headers = self.headers.keys().map(|name| {
             let values = self.headers.get_all(name).iter();
@@ -90,7 +121,7 @@ impl Request {
     }
 
     /// Returns the whole address.
-    pub(crate) fn address(&self) -> Result<Url, StepError> {
+    pub fn address(&self) -> Result<Url, StepError> {
         let mut url = address(&self.url)?;
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
@@ -100,11 +131,12 @@ impl Request {
 }
 
 /// The answer to a request.
-pub(crate) struct Page {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
-    pub(crate) note: Option<String>,
+#[derive(Debug)]
+pub struct Page {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub note: Option<String>,
     json: bool,
 }
 
@@ -113,7 +145,7 @@ impl Page {
     ///
     /// # Errors
     /// Fails if the JSON is nested too deep, or has an integer that would be rounded.
-    pub(crate) fn content(self) -> Result<Content, StepError> {
+    pub fn content(self) -> Result<Content, StepError> {
         if !self.json {
             return Ok(self.text.into());
         }
@@ -126,7 +158,7 @@ impl Page {
 }
 
 /// Sends a request. Each piece of the answer is a sign of life of the step.
-pub(crate) async fn fetch(what: Request, cx: &StepContext) -> Result<Page, StepError> {
+pub async fn fetch(what: Request, cx: &StepContext) -> Result<Page, StepError> {
     let text = what.url.trim();
     let url = what.address()?;
     let in_time = cx.world().timeout(what.timeout, async {
@@ -142,11 +174,16 @@ pub(crate) async fn fetch(what: Request, cx: &StepContext) -> Result<Page, StepE
 
 /// Sends a request, and follows redirects. See [`Redirect`].
 async fn send(what: &Request, url: Url, cx: &StepContext) -> Result<Response, StepError> {
-    let client = CLIENT.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
     let text = what.url.trim();
     let (mut url, mut method) = (url, what.method.clone());
     let (mut headers, mut body) = (what.headers.clone(), what.body.clone());
     for _ in 0..=REDIRECTS_MAX {
+        let is_guarded = what.reach.is_guarded(&url);
+        if is_guarded {
+            check_public(text, &url)?;
+        }
+        let client = if is_guarded { &*PUBLIC } else { &*CLIENT };
+        let client = client.as_ref().map_err(|reason| StepError::terminal(reason.clone()))?;
         let mut request = client.request(method.clone(), url.clone()).headers(headers.clone());
         if let Some(body) = &body {
             request = request.body(body.clone());
@@ -195,13 +232,13 @@ fn permitted(text: &str, method: &Method, url: &Url, cx: &StepContext) -> Result
 }
 
 /// Checks that an address can be fetched.
-pub(crate) fn check_address(text: &str) -> Result<(), StepError> {
+pub fn check_address(text: &str) -> Result<(), StepError> {
     address(text.trim()).map(drop)
 }
 
 /// Parses an address. Browsers repair some wrong addresses, and then visit another place than the
 /// one that the text names: such an address is an error here.
-pub(crate) fn address(text: &str) -> Result<Url, StepError> {
+pub fn address(text: &str) -> Result<Url, StepError> {
     let text = text.trim();
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let error =
@@ -259,6 +296,10 @@ async fn read(mut response: Response, what: &Request, cx: &StepContext) -> Resul
     let (page, note) = decoded(bytes, kind);
     let note = note.map(|note| format!("`{text}`: {note}"));
     Ok(Page { status: status.as_u16(), headers, text: page, note, json })
+}
+
+fn refused(message: impl Into<String>) -> StepError {
+    StepError::terminal(message).with_code(ErrorCode::BadInput)
 }
 
 fn failed(text: &str, error: &reqwest::Error) -> StepError {

@@ -1,61 +1,65 @@
 //! The files of one directory.
 
-use super::glob::{self, Except, Matched};
-use super::{over, text_of};
-use crate::beneath::{Beneath, Denied, Found};
+pub mod acts;
+pub mod glob;
+
+use self::glob::{Except, Matched};
+use crate::beneath::{Beneath, Denied, EntryKind, Found};
 use serde_json::{Value, json};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use stepwright_core::{ErrorId, StepError};
+use stepwright_core::{ErrorCode, ErrorId, StepError};
 
 /// A directory that steps and tools cannot leave: not with `..`, an absolute path or a symbolic
 /// link.
 #[derive(Clone, Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     dir: PathBuf,
 }
 
 /// The limits of one read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) max_files: usize,
-    pub(crate) max_bytes: u64,
+pub struct Limits {
+    pub max_files: usize,
+    pub max_bytes: u64,
 }
 
 /// The files that were read.
-pub(crate) struct Read {
+#[derive(Debug)]
+pub struct Read {
     /// The files as `[{path, text}]`, with a `note` if a text is incomplete.
-    pub(crate) list: Value,
-    pub(crate) files: usize,
-    pub(crate) bytes: u64,
+    pub list: Value,
+    pub files: usize,
+    pub bytes: u64,
     /// The reasons why others were not.
-    pub(crate) skipped: Vec<String>,
+    pub skipped: Vec<String>,
 }
 
 /// Some lines of a file.
-pub(crate) struct Lines {
-    pub(crate) text: String,
+#[derive(Debug)]
+pub struct Lines {
+    pub text: String,
     /// The number of lines in the text.
-    pub(crate) count: u64,
+    pub count: u64,
     /// `true` if the file has more after them.
-    pub(crate) more: bool,
+    pub more: bool,
     /// `true` if the last line is cut.
-    pub(crate) is_cut: bool,
-    pub(crate) note: Option<String>,
+    pub is_cut: bool,
+    pub note: Option<String>,
 }
 
 impl Folder {
-    pub(crate) fn new(dir: Option<PathBuf>) -> Self {
+    pub fn new(dir: Option<PathBuf>) -> Self {
         Self { dir: dir.unwrap_or_else(|| PathBuf::from(".")) }
     }
 
     /// Returns the path of the directory without symbolic links.
-    pub(crate) fn root(&self) -> Result<PathBuf, StepError> {
+    pub fn root(&self) -> Result<PathBuf, StepError> {
         Ok(self.open()?.path().to_owned())
     }
 
     /// Checks that a path stays beneath the directory, as far as the path alone tells it.
-    pub(crate) fn check_path(&self, path: &str) -> Result<(), StepError> {
+    pub fn check_path(&self, path: &str) -> Result<(), StepError> {
         if !Path::new(path).is_absolute() {
             return relative(Path::new(""), path).map(drop);
         }
@@ -64,6 +68,24 @@ impl Folder {
             // The directory may exist by the time that the workflow runs.
             Err(_) => Ok(()),
         }
+    }
+
+    /// Returns a directory within this one.
+    pub fn within(&self, path: &str) -> Result<Self, StepError> {
+        let root = self.open()?;
+        let within = relative(root.path(), path)?;
+        match root.is_dir(Path::new(&within)) {
+            Ok(true) => {}
+            Ok(false) => return Err(refused(format!("`{path}` is not a directory"))),
+            Err(denied) => return Err(told(path, "used", &denied)),
+        }
+        // Its links are resolved, and it stays beneath this one.
+        let dir = root.path().join(&within);
+        let whole = dir.canonicalize().map_err(|error| failed(&format!("`{path}`"), &error))?;
+        if !whole.starts_with(root.path()) {
+            return Err(outside(path));
+        }
+        Ok(Self { dir: whole })
     }
 
     fn open(&self) -> Result<Beneath, StepError> {
@@ -75,7 +97,7 @@ impl Folder {
 
     /// Reads lines of a file: those from the line `first`, counted from 1, at most `most` of them,
     /// and at most `max_bytes` bytes.
-    pub(crate) fn read_lines(
+    pub fn read_lines(
         &self,
         path: &str,
         first: u64,
@@ -118,7 +140,7 @@ impl Folder {
     }
 
     /// Appends to a file, which is created if it is missing. Creates missing directories.
-    pub(crate) fn append(&self, path: &str, text: &str) -> Result<Value, StepError> {
+    pub fn append(&self, path: &str, text: &str) -> Result<Value, StepError> {
         let root = self.open()?;
         let within = relative(root.path(), path)?;
         root.append(Path::new(&within), text.as_bytes())
@@ -126,11 +148,63 @@ impl Folder {
         Ok(json!({"path": path, "bytes": text.len()}))
     }
 
+    /// Returns the names in a directory, sorted. Those of directories end with `/`.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, StepError> {
+        let root = self.open()?;
+        let within = match path.trim_start_matches("./") {
+            "" | "." => String::from("."),
+            path => relative(root.path(), path)?,
+        };
+        let entries = root.entries(Path::new(&within));
+        let mut names = Vec::new();
+        for entry in entries.map_err(|denied| told(path, "listed", &denied))? {
+            let name = entry.name.to_string_lossy().into_owned();
+            let is_dir = entry.kind == EntryKind::Directory;
+            names.push(if is_dir { format!("{name}/") } else { name });
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Returns the paths of the files that match a pattern, sorted, at most `most`. What cannot be
+    /// read is left out.
+    pub fn find(&self, pattern: &str, most: usize) -> Result<Vec<String>, StepError> {
+        let root = self.open()?;
+        let within = relative(root.path(), pattern)?;
+        let except = Except { patterns: Vec::new(), unreadable: true };
+        let matched = glob::matching(&root, &within, most, &except);
+        matched.map(|matched| matched.paths).map_err(|stopped| match stopped {
+            glob::Stopped::NoPattern(why) | glob::Stopped::NoExclusion(_, why) => {
+                refused(format!("`{pattern}` is not a pattern: {why}"))
+            }
+            glob::Stopped::TooMany => {
+                refused(format!("`{pattern}` matches more than {most} files"))
+                    .with_hint("narrow the pattern")
+            }
+            glob::Stopped::TooLarge => {
+                refused(format!("`{pattern}` looks at more than {} names", glob::ENTRIES_MAX))
+                    .with_hint("begin the pattern with the folder that is meant")
+            }
+            glob::Stopped::Denied(path, denied) => told(&path, "read", &denied),
+        })
+    }
+
+    /// Returns the text of a whole file, of at most `max_bytes` bytes.
+    pub fn read_whole(&self, path: &str, max_bytes: u64) -> Result<String, StepError> {
+        let root = self.open()?;
+        let within = relative(root.path(), path)?;
+        let (text, note, _) = read_text(&root, &within, path, (max_bytes, max_bytes))?;
+        match note {
+            None => Ok(text),
+            Some(_) => Err(refused(format!("`{path}` is not a text: it is not all UTF-8"))),
+        }
+    }
+
     /// Reads all files that match a pattern, sorted by path.
     ///
     /// # Errors
     /// Fails for the reasons of `permit`, which is asked about each file.
-    pub(crate) fn read_all(
+    pub fn read_all(
         &self,
         pattern: &str,
         except: &Except,
@@ -188,7 +262,7 @@ impl Folder {
     }
 
     /// Writes a file atomically. Creates missing directories.
-    pub(crate) fn write(&self, path: &str, text: &str) -> Result<Value, StepError> {
+    pub fn write(&self, path: &str, text: &str) -> Result<Value, StepError> {
         let root = self.open()?;
         let within = relative(root.path(), path)?;
         root.write(Path::new(&within), text.as_bytes())
@@ -216,7 +290,27 @@ fn failed(what: &str, error: &io::Error) -> StepError {
 }
 
 fn refused(message: impl Into<String>) -> StepError {
-    super::refused(message).with_id(ErrorId::FILE_REFUSED)
+    StepError::terminal(message).with_code(ErrorCode::BadInput).with_id(ErrorId::FILE_REFUSED)
+}
+
+/// Decodes bytes as text. Returns a note if they are not valid UTF-8.
+pub fn text_of(bytes: Vec<u8>) -> (String, Option<String>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let note = "it is not all UTF-8: what is not was replaced by `\u{fffd}`".to_owned();
+            (text, Some(note))
+        }
+    }
+}
+
+/// Returns the error of a limit that was reached.
+pub fn over(message: impl Into<String>, limit: &str) -> StepError {
+    StepError::terminal(message)
+        .with_code(ErrorCode::Limit)
+        .with_id(ErrorId::RESULT_TOO_LARGE)
+        .with_hint(format!("raise `{limit}`, or ask for less"))
 }
 
 fn outside(path: &str) -> StepError {

@@ -9,7 +9,7 @@ const NAMED_BYTES_MAX: usize = 1024;
 ///
 /// The first of these that is there decides: a byte order mark, the character set of the content
 /// type, and that which the page itself names in a `<meta>` or in its XML declaration.
-pub(super) fn decoded(bytes: Vec<u8>, kind: &str) -> (String, Option<String>) {
+pub(crate) fn decoded(bytes: Vec<u8>, kind: &str) -> (String, Option<String>) {
     if let Some((encoding, mark)) = Encoding::for_bom(&bytes) {
         return with(encoding, &bytes[mark..]);
     }
@@ -19,12 +19,12 @@ pub(super) fn decoded(bytes: Vec<u8>, kind: &str) -> (String, Option<String>) {
         let is_marked = essence == "text/html" || essence.ends_with("xml");
         is_marked.then(|| named_within(&bytes)).flatten()
     });
-    let Some(named) = named else { return super::super::text_of(bytes) };
+    let Some(named) = named else { return crate::folder::text_of(bytes) };
     match Encoding::for_label(named.as_bytes()) {
-        Some(encoding) if encoding == UTF_8 => super::super::text_of(bytes),
+        Some(encoding) if encoding == UTF_8 => crate::folder::text_of(bytes),
         Some(encoding) => with(encoding, &bytes),
         None => {
-            let (text, note) = super::super::text_of(bytes);
+            let (text, note) = crate::folder::text_of(bytes);
             let unknown = format!("its character set `{named}` is not known: it was read as UTF-8");
             (text, Some(note.map_or(unknown.clone(), |note| format!("{unknown}; {note}"))))
         }

@@ -7,25 +7,25 @@ use std::path::{Component, Path, PathBuf};
 
 /// A directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Beneath {
+pub struct Beneath {
     path: PathBuf,
 }
 
 impl Beneath {
     /// Finds a directory. Follows links in its own path.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let path = path.canonicalize()?;
         if path.is_dir() { Ok(Self { path }) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
     /// Returns the path without symbolic links.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Opens the regular file at a path beneath this directory.
-    pub(crate) fn file(&self, path: &Path) -> Result<Found, Denied> {
+    pub fn file(&self, path: &Path) -> Result<Found, Denied> {
         let path = self.real(path)?;
         let file = open_regular(&path)?;
         let parent = path.parent().unwrap_or(&self.path).to_owned();
@@ -33,7 +33,7 @@ impl Beneath {
     }
 
     /// Returns the entries of a directory beneath this one, in no particular order.
-    pub(crate) fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
+    pub fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
         let mut entries = Vec::new();
         for entry in self.real(path)?.read_dir()? {
             let entry = entry?;
@@ -49,12 +49,12 @@ impl Beneath {
     }
 
     /// Returns `true` if the path is a directory. Follows links that stay inside.
-    pub(crate) fn is_dir(&self, path: &Path) -> Result<bool, Denied> {
+    pub fn is_dir(&self, path: &Path) -> Result<bool, Denied> {
         Ok(self.real(path)?.is_dir())
     }
 
     /// Writes a file beneath this directory atomically. Creates missing directories on its path.
-    pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
         if path.components().any(|part| part == Component::ParentDir) {
             return Err(Denied::Outside);
         }
@@ -95,7 +95,7 @@ impl Beneath {
     }
 
     /// Appends to a file beneath this directory, which is created if it is missing.
-    pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
+    pub fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
         let place = match self.real(path) {
             Ok(place) => place,
             Err(Denied::Failed(error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -120,7 +120,7 @@ impl Beneath {
 }
 
 /// Opens a file that a person named, anywhere in the file system.
-pub(crate) fn open_regular(path: &Path) -> Result<File, Denied> {
+pub fn open_regular(path: &Path) -> Result<File, Denied> {
     let regular = |metadata: fs::Metadata| match (metadata.is_file(), metadata.is_dir()) {
         (true, _) => Ok(()),
         (_, true) => Err(Denied::Irregular("a directory")),

@@ -31,7 +31,7 @@ const THROUGH: OFlags = DIRECTORY;
 
 /// An open directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Beneath {
+pub struct Beneath {
     dir: Arc<OwnedFd>,
     /// The path without symbolic links.
     path: PathBuf,
@@ -49,7 +49,7 @@ struct Place {
 
 impl Beneath {
     /// Opens a directory. Follows links in its own path.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let path = path.canonicalize()?;
         let dir = Arc::new(fs::open(&path, THROUGH, Mode::empty())?);
@@ -57,12 +57,12 @@ impl Beneath {
     }
 
     /// Returns the path without symbolic links.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Opens the regular file at a path beneath this directory.
-    pub(crate) fn file(&self, path: &Path) -> Result<Found, Denied> {
+    pub fn file(&self, path: &Path) -> Result<Found, Denied> {
         let place = self.walk(path, false)?;
         // Check before opening, because opening a device may have an effect.
         regular(place.kind.unwrap_or(FileType::Unknown))?;
@@ -75,7 +75,7 @@ impl Beneath {
     }
 
     /// Returns the entries of a directory beneath this one, in no particular order.
-    pub(crate) fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
+    pub fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
         let place = self.walk(path, false)?;
         let dir = fs::openat(&*place.dir, &place.name, DIRECTORY, Mode::empty());
         let mut entries = Vec::new();
@@ -107,12 +107,12 @@ impl Beneath {
     }
 
     /// Returns `true` if the path is a directory. Follows links that stay inside.
-    pub(crate) fn is_dir(&self, path: &Path) -> Result<bool, Denied> {
+    pub fn is_dir(&self, path: &Path) -> Result<bool, Denied> {
         Ok(self.walk(path, false)?.kind == Some(FileType::Directory))
     }
 
     /// Writes a file beneath this directory atomically. Creates missing directories on its path.
-    pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
         let place = self.walk(path, true)?;
         if let Some(kind) = place.kind {
             regular(kind)?;
@@ -127,7 +127,7 @@ impl Beneath {
 
     /// Appends to a file beneath this directory, which is created if it is missing. Creates missing
     /// directories on its path.
-    pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
+    pub fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), Denied> {
         let place = self.walk(path, true)?;
         if let Some(kind) = place.kind {
             regular(kind)?;
@@ -228,7 +228,7 @@ fn go_on(left: &mut VecDeque<OsString>, path: &Path, root: &Path) -> Result<(), 
 }
 
 /// Opens a file that a person named, anywhere in the file system.
-pub(crate) fn open_regular(path: &Path) -> Result<File, Denied> {
+pub fn open_regular(path: &Path) -> Result<File, Denied> {
     regular(file_type(&fs::stat(path).map_err(io::Error::from)?))?;
     let flags = READ.difference(OFlags::NOFOLLOW);
     let file = fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;

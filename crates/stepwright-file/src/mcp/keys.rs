@@ -1,0 +1,58 @@
+//! The keys of MCP servers, with their forms.
+
+use crate::format::ON_INTERRUPTED;
+use crate::format::form::{Form, Mapping, Member, key, words};
+
+const NAMES: Form = Form::List(&Form::Text, 0, usize::MAX);
+
+const TOOLS: Member = key("tools", &NAMES, "The tools to have. By default all of them.");
+const EXCLUDE: Member = key("exclude", &NAMES, "The tools to leave out.");
+const CONFIRM: Member = key("confirm", &NAMES, "The tools whose calls a person confirms.");
+const PREFIX: Member = key(
+    "prefix",
+    &Form::Text,
+    "The beginning of the names that models see. By default the name of the server.",
+);
+
+/// The servers that a file declares.
+pub(crate) const SERVERS: Form = Form::Names(&Form::Either(&[SERVER, Form::Text]));
+
+const SERVER: Form = Form::Mapping(&Mapping {
+    name: "mcp_server",
+    what: "an MCP server",
+    required: &[&["command"], &["url"]],
+    members: &[
+        key("command", &Form::Text, "The program that is the server."),
+        key("args", &Form::List(&Form::Text, 0, usize::MAX), "The arguments of the program."),
+        key("env", &Form::Names(&Form::Text), "Environment variables of the program."),
+        key("url", &Form::Text, "The address of a server that runs already."),
+        key("headers", &Form::Names(&Form::Text), "Headers of each request to it."),
+        TOOLS,
+        EXCLUDE,
+        CONFIRM,
+        PREFIX,
+        key("timeout", &Form::Duration, "The maximum time of one call."),
+        key(
+            "on_interrupted",
+            &Form::Words(|| words(&ON_INTERRUPTED)),
+            "What to do with calls whose outcome is unknown after a crash.",
+        ),
+        key("resources", &Form::Bool, "Whether the model can read its resources and prompts."),
+        key(
+            "questions",
+            &Form::Words(|| words(&QUESTIONS)),
+            "Whether its questions are put to a person, or declined.",
+        ),
+    ],
+});
+
+/// The answers to questions of a server.
+pub(super) const QUESTIONS: [(&str, bool); 2] = [("ask", true), ("decline", false)];
+
+/// The settings of the tools of a server among those of an agent.
+pub(crate) static SERVER_TOOLS: Mapping = Mapping {
+    name: "mcp_tools",
+    what: "the tools of an MCP server",
+    required: &[],
+    members: &[TOOLS, EXCLUDE, CONFIRM, PREFIX],
+};
