@@ -3,8 +3,8 @@
 # needs, or names what it cannot install.
 #
 #   ./test.sh        form, lints, documentation, all tests: what the build server runs
-#   ./test.sh all    the same, then the longer tests: installing without Rust, three times on one busy
-#                    core, fuzzing, mutants
+#   ./test.sh all    the same, then the longer tests: installing without Rust, a receiver of traces,
+#                    three times on one busy core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -161,6 +161,10 @@ if [ "${1:-}" = all ]; then
     else
         echo "Skipped: it needs root on a Debian or Ubuntu."
     fi
+
+    stage "a receiver of traces that is not ours"
+    STEPWRIGHT_TEST_PHOENIX="$(scripts/test-phoenix.sh)" \
+        cargo test --workspace --all-features --test it -- a_receiver_of_traces_that_is_not_ours
 
     stage "three times on one busy core"
     scripts/busy.sh 3 cargo test --workspace --all-features

@@ -18,6 +18,7 @@ mod input_pairs;
 mod input_text;
 mod open;
 mod run_reference;
+mod traces;
 mod ui;
 mod verbs;
 

@@ -3,9 +3,10 @@
 use crate::args::{self, In, OneRun, Storage};
 use crate::database::Database;
 use crate::exit::Exit;
+use crate::traces;
 use crate::ui::terminal::Stderr;
 use stepwright::file::Definition;
-use stepwright::{Error, ErrorId, ErrorKind, Memory, RunId, UserId, Workflow};
+use stepwright::{Error, ErrorId, ErrorKind, Memory, RunId, UserId, Workflow, WorkflowBuilder};
 use stepwright_engine::Runs;
 use tokio::runtime::Runtime;
 
@@ -63,11 +64,24 @@ pub(crate) async fn workflow(
     definition: &Definition,
     db: Option<&Database>,
 ) -> Result<Workflow, Error> {
-    let builder = definition.builder()?;
+    let builder = builder(definition)?;
     match db {
         Some(db) => db.open().await?.beneath(builder).build(),
         None => builder.store(Memory::default()).build(),
     }
+}
+
+/// Returns the builder of a workflow whose runs are traced if the environment asks for that. Must be
+/// called on the runtime of the runs.
+pub(crate) fn builder(definition: &Definition) -> Result<WorkflowBuilder, Error> {
+    traces::observed(definition.builder()?)
+}
+
+/// Ends the runtime: sends the rest of the traces, and does not wait for blocking work of runs that
+/// have ended, such as a download.
+pub(crate) fn end(runtime: Runtime, stderr: Stderr) {
+    runtime.block_on(traces::finish(stderr));
+    runtime.shutdown_background();
 }
 
 /// Makes the folder of a database that the user did not name. Returns the database to use: none if

@@ -16,6 +16,7 @@ use crate::path::{StepPath, is_call};
 use crate::permission::{Effect, Verdict};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::session::Exchange;
+use crate::trace::{SpanId, SpanOf, TraceContext, TraceId, Traced};
 use crate::values::HostValues;
 use crate::world::{ImpatientClock, Timestamp, World};
 use serde::de::DeserializeOwned;
@@ -63,6 +64,9 @@ pub trait StepHost: Send + Sync {
         step: &'a StepPath,
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>>;
+
+    /// Returns the trace of the run.
+    fn trace(&self) -> Traced<'_>;
 
     /// Resets the idle timeout of the step without an event. See [`StepContext::keep_alive`].
     fn keep_alive(&self, _: &StepPath) {}
@@ -244,6 +248,35 @@ impl StepContext {
 
     pub(crate) fn shared_host(&self) -> Arc<dyn StepHost> {
         self.host.clone()
+    }
+
+    /// Returns the trace context of this step, or of the tool call. What the step asks of other
+    /// programs continues the trace with it.
+    ///
+    /// ```
+    /// use stepwright_core::StepContext;
+    /// fn header(cx: &StepContext) -> String {
+    ///     cx.trace_context().traceparent().to_owned()
+    /// }
+    /// assert!(header(&StepContext::detached("fetch")).starts_with("00-"));
+    /// ```
+    pub fn trace_context(&self) -> TraceContext {
+        let Traced { continues, part, .. } = self.host.trace();
+        let run = &self.run().run_id;
+        let of = if is_call(&self.path) { SpanOf::Tool } else { SpanOf::Node };
+        let span = SpanId::of(run, &self.path, of, part);
+        let sampled = continues.is_none_or(TraceContext::is_sampled);
+        let context = TraceContext::of(TraceId::of(run, continues), span, sampled);
+        match continues {
+            Some(continues) => context.with_state_of(continues),
+            None => context,
+        }
+    }
+
+    /// Returns `true` if the run is traced: the program has an observer, or the run continues the
+    /// trace of its caller. Otherwise requests to others need no trace context.
+    pub fn is_traced(&self) -> bool {
+        self.host.trace().is_traced
     }
 
     /// Returns the cost of a request to a model, by the prices of the workflow. For agents.
@@ -672,6 +705,9 @@ impl StepHost for Detached {
     ) -> BoxFuture<'a, Result<Answer, StepError>> {
         let error = format!("`{}` cannot be answered outside of a run", requirement.id);
         Box::pin(std::future::ready(Err(StepError::terminal(error))))
+    }
+    fn trace(&self) -> Traced<'_> {
+        Traced::default()
     }
     fn recorded(&self, _: &StepPath, _: &str) -> Option<Value> {
         None

@@ -29,6 +29,7 @@ pub mod memory;
 pub mod message;
 pub mod model;
 pub mod number;
+pub mod observe;
 pub mod once;
 pub mod output;
 mod passage;
@@ -50,6 +51,7 @@ pub mod status;
 pub mod step;
 pub mod store;
 pub mod tool;
+pub mod trace;
 pub mod values;
 pub mod world;
 

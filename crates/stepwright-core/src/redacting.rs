@@ -15,6 +15,7 @@ use crate::redact::Secrets;
 use crate::requirement::{Answer, Requirement};
 use crate::session::Exchange;
 use crate::step::StepOutput;
+use crate::trace::Traced;
 use crate::world::World;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,6 +91,10 @@ impl StepHost for Redacting {
 
     fn keep_alive(&self, step: &StepPath) {
         self.host.keep_alive(step);
+    }
+
+    fn trace(&self) -> Traced<'_> {
+        self.host.trace()
     }
 
     fn past(&self, step: &StepPath) -> Vec<Event> {

@@ -1,6 +1,8 @@
 //! Engine runs beside bare code that does the same work, in turns, so that a busy machine slows
 //! both. Prints a line of JSON for each row of `docs/benchmarks.md`; `scripts/figures.py` reads
-//! them.
+//! them. Arguments are parts of the names of the rows that are measured:
+//! `cargo bench -p stepwright-engine --bench figures -- turn`. `FIGURES_SHORT=1` measures for a
+//! tenth of the time.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use futures_util::StreamExt as _;
@@ -16,7 +18,16 @@ use tokio::runtime::Runtime;
 
 /// The number of measurements of a row. The shortest ones are compared: on a busy machine, the
 /// others include the time of other programs.
-const ROUNDS: usize = 201;
+fn rounds() -> usize {
+    if std::env::var_os("FIGURES_SHORT").is_some() { 21 } else { 201 }
+}
+
+/// Returns `true` if the row of this name is measured.
+fn is_asked_for(name: &str) -> bool {
+    // Cargo passes options of its own.
+    let mut parts = std::env::args().skip(1).filter(|part| !part.starts_with('-')).peekable();
+    parts.peek().is_none() || parts.any(|part| name.contains(&part))
+}
 
 /// The smallest possible step: it returns its input.
 struct Pass;
@@ -87,9 +98,12 @@ fn row<F: Future, G: Future>(
     ours: impl Fn() -> F,
     bare: impl Fn() -> G,
 ) {
+    if !is_asked_for(name) {
+        return;
+    }
     let (mut all_ours, mut all_bare) = (Vec::new(), Vec::new());
     runtime.block_on(async {
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds() {
             all_ours.push(time(repeats, count, &ours).await);
             all_bare.push(time(repeats, count, &bare).await);
         }
@@ -174,8 +188,11 @@ fn main() {
         || async { tokio::spawn(read(three.clone())).await },
         || async { tokio::spawn(send(events)).await },
     );
+    if !is_asked_for("blocking") {
+        return;
+    }
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         ours.push(repeat(50, || three.run("in").blocking().expect("it completes")));
         bare.push(repeat(50, || poll_to_end(through(&bare_three, 1))));
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::cost::Prices;
 use stepwright_core::dispatch::{Dispatcher, Limits};
+use stepwright_core::observe::Observer;
 use stepwright_core::permission::Permissions;
 use stepwright_core::plan::After;
 use stepwright_core::state::{Reducer, Reducers, State};
@@ -72,6 +73,7 @@ pub struct WorkflowBuilder {
     session_budget: Option<Budget>,
     prices: Option<Prices>,
     run_limits: RunLimits,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Workflow {
@@ -105,6 +107,7 @@ impl Workflow {
             session_budget: None,
             prices: None,
             run_limits: RunLimits::default(),
+            observer: None,
         }
     }
 }
@@ -605,6 +608,13 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Sets an observer, which receives every event of the runs that this process drives: traces and
+    /// metrics are made of them. [`Observer`] has an example.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// Sets the source of time, ids and randomness: for tests.
     pub fn world(mut self, world: World) -> Self {
         self.world = Some(world);
@@ -673,7 +683,8 @@ impl WorkflowBuilder {
             Some(given) => Dispatching::Given(given),
             None => Dispatching::Local(PerProcess::new()),
         };
-        let runner = Runner::new(definition, self.store, world, dispatching, self.limits);
+        let mut runner = Runner::new(definition, self.store, world, dispatching, self.limits);
+        runner.observer = self.observer;
         Ok(Workflow::of(runner))
     }
 }

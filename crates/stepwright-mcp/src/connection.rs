@@ -65,7 +65,7 @@ impl Running {
                 let (process, stdout, stdin) = stdio::start(name, command).await?;
                 let transport = Patient::new(AsyncRwTransport::new_client(stdout, stdin));
                 let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                match in_time(served).await {
+                match Box::pin(in_time(served)).await {
                     Ok(served) => (served, Some(process)),
                     Err(why) => return Err(format!("{why}{}", process.last_words().await)),
                 }
@@ -73,7 +73,7 @@ impl Running {
             Recipe::Url(endpoint) => {
                 let transport = Patient::new(endpoint.transport()?);
                 let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                (in_time(served).await?, None)
+                (Box::pin(in_time(served)).await?, None)
             }
         };
         let since = Instant::now();

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 /// The progress of a call.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    pub(crate) progress: f64,
+    pub(crate) done: f64,
     pub(crate) total: Option<f64>,
     pub(crate) message: Option<String>,
 }

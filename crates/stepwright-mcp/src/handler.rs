@@ -152,7 +152,7 @@ impl rmcp::ClientHandler for Handler {
     ) {
         let ProgressNotificationParam { progress_token, progress, total, message, .. } = params;
         if let Some(events) = self.calls.find(|(_, token)| *token == progress_token, true) {
-            let _ = events.send(CallEvent::Progress(Progress { progress, total, message }));
+            let _ = events.send(CallEvent::Progress(Progress { done: progress, total, message }));
         }
     }
 

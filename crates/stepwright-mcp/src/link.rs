@@ -57,7 +57,7 @@ impl Link {
     pub(crate) async fn connected(self: &Arc<Self>) -> Result<Arc<Running>, String> {
         let link = self.clone();
         // A caller that is dropped does not stop what others wait for.
-        let task = runtime().spawn(async move { link.connect().await });
+        let task = runtime().spawn(async move { Box::pin(link.connect()).await });
         task.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
@@ -80,7 +80,7 @@ impl Link {
         if let Some(moment) = state.not_before.take() {
             tokio::time::sleep_until(moment).await;
         }
-        match Running::start(&self.name, &self.recipe, self.asks).await {
+        match Box::pin(Running::start(&self.name, &self.recipe, self.asks)).await {
             Ok(running) => {
                 let running = Arc::new(running);
                 state.running = Some(running.clone());

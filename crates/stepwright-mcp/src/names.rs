@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use stepwright_agent::TOOL_NAME_BYTES_MAX;
 
 /// The length of a hash in a name: too long for two tools of one server to share it by chance.
@@ -33,7 +34,11 @@ pub(crate) fn visible(prefix: &str, server: &str, raw: &[&str]) -> Vec<String> {
 /// Returns a short hash of a text, in hexadecimal.
 pub(crate) fn hashed(text: &str) -> String {
     let digest = Sha256::digest(text);
-    digest.iter().take(HASH_CHARS / 2).map(|byte| format!("{byte:02x}")).collect()
+    let mut hash = String::with_capacity(HASH_CHARS);
+    for byte in digest.iter().take(HASH_CHARS / 2) {
+        let _ = write!(hash, "{byte:02x}");
+    }
+    hash
 }
 
 fn clean(name: &str) -> String {

@@ -90,13 +90,13 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
         loop {
             let message = match &self.held {
                 None => self.inner.receive().await?,
-                Some((_, until)) => match timeout_at(*until, self.inner.receive()).await {
-                    Ok(message) => message?,
-                    Err(_) => {
+                Some((_, until)) => {
+                    let Ok(message) = timeout_at(*until, self.inner.receive()).await else {
                         self.begin_handshake().await?;
                         continue;
-                    }
-                },
+                    };
+                    message?
+                }
             };
             let id = match &message {
                 JsonRpcMessage::Response(response) => Some(&response.id),

@@ -213,7 +213,7 @@ async fn answered(
         }
     }
     if answer.text.is_empty() && answer.media.is_empty() {
-        answer.text = "nothing".to_owned();
+        answer.text.push_str("nothing");
     }
     Ok(answer)
 }

@@ -400,9 +400,9 @@ impl ToolSource for McpServer {
                 let all = all.with(format!("command of mcp {name}"), line.to_string());
                 env.iter().fold(all, |all, Variable { name: variable, value, is_secret }| {
                     let what = format!("{variable} of mcp {name}");
-                    let value = if *is_secret { "a secret" } else { value };
+                    let value = if *is_secret { "a secret" } else { value.as_str() };
                     // A variable of any name may hold a key.
-                    all.with_hidden(what, value.to_owned())
+                    all.with_hidden(what, value)
                 })
             }
             Recipe::Url(endpoint) => {

@@ -160,11 +160,10 @@ async fn supervise<G: Send + 'static>(
         ended = child.wait() => Some(ended),
         () = stop.cancelled() => tokio::time::timeout(GRACE, child.wait()).await.ok(),
     };
-    match ended {
-        Some(Ok(status)) => {
-            tracing::debug!(target: "stepwright", server = name, %status, "the MCP server ended")
-        }
-        _ => tracing::debug!(target: "stepwright", server = name, "the MCP server is killed"),
+    if let Some(Ok(status)) = ended {
+        tracing::debug!(target: "stepwright", server = name, %status, "the MCP server ended");
+    } else {
+        tracing::debug!(target: "stepwright", server = name, "the MCP server is killed");
     }
     // This waits for the process that watches the group.
     let _ = tokio::task::spawn_blocking(move || drop(group)).await;

@@ -123,9 +123,8 @@ impl Drop for Watched<'_> {
 
 impl McpTool {
     async fn carry_out(&self, arguments: Value, cx: StepContext) -> Result<ToolAnswer, ToolError> {
-        let arguments = match arguments {
-            Value::Object(arguments) => arguments,
-            _ => return Err(ToolError::Arguments("they must be an object".into())),
+        let Value::Object(arguments) = arguments else {
+            return Err(ToolError::Arguments("they must be an object".into()));
         };
         let mut live = self.link.unpark(&cx.idempotency_key());
         let mut lost = 1;
@@ -352,7 +351,7 @@ fn said(text: String) -> String {
 fn show(progress: &Progress, cx: &StepContext) {
     let text = progress.message.clone().unwrap_or_default();
     match progress.total.filter(|total| *total > 0.0) {
-        Some(total) => cx.progress(progress.progress / total, text),
+        Some(total) => cx.progress(progress.done / total, text),
         None if text.is_empty() => cx.keep_alive(),
         None => cx.note(text),
     }

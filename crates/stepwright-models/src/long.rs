@@ -1,9 +1,9 @@
-//! Long texts of an answer, kept once.
+//! Texts of an answer that do not go through the library that reads the wires.
 //!
-//! The library that reads the wires copies each text several times while it puts an answer
-//! together. So a long text does not go through it: a token of a few letters stands in its place,
-//! and the text is put back where the library gives the token out again. Once an answer is long, a
-//! piece that only adds to the text before it does not go through the library at all.
+//! The library copies each text several times while it puts an answer together, and reads each
+//! piece of it into a tree. So a token of a few letters stands in the place of a long text and of a
+//! text that comes in plain pieces, and the text is put back where the library gives the token out
+//! again. A piece that only adds to the text before it does not go through the library at all.
 
 use serde_json::Value;
 use std::collections::HashMap;
@@ -276,14 +276,23 @@ pub(crate) enum Cut {
     Grown,
 }
 
+/// An event without its text.
+#[derive(Debug, PartialEq, Eq)]
+enum Form {
+    /// A piece of text and nothing else.
+    Plain(u64),
+    /// Another one, as a text.
+    Other(String),
+}
+
 /// Takes the long texts out of the events of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Cutter {
     texts: Arc<LongTexts>,
     /// The number of bytes of text that have come.
     said: usize,
-    /// The event that the text that may grow came with, without its text.
-    frame: Option<String>,
+    /// The form of the event that the text that may grow came with.
+    frame: Option<Form>,
     streamed: Streamed,
 }
 
@@ -308,6 +317,23 @@ impl Cutter {
         self.frame = None;
     }
 
+    /// Adds a plain piece to the text before it, if that came in pieces of the same form.
+    pub(crate) fn grow(&mut self, text: &str, form: u64) -> bool {
+        let may_grow = self.frame == Some(Form::Plain(form));
+        if may_grow {
+            self.said += text.len();
+            self.texts.grow(text);
+        }
+        may_grow
+    }
+
+    /// Keeps a text that plain pieces of the same form add to, and returns its token.
+    pub(crate) fn begin(&mut self, text: &str, form: u64) -> String {
+        self.pass(text);
+        self.frame = Some(Form::Plain(form));
+        self.texts.keep(text.to_owned())
+    }
+
     /// Texts that have come in pieces and come once more as a whole.
     pub(crate) fn streamed(&mut self) -> &mut Streamed {
         &mut self.streamed
@@ -324,12 +350,12 @@ impl Cutter {
             // With no more than one text in it the event is small now.
             let frame = frame(event);
             // A signature belongs to the piece that it came with.
-            let may_grow = !frame.contains("ignature");
-            if may_grow && self.frame.as_ref() == Some(&frame) {
+            let frame = (!frame.contains("ignature")).then_some(Form::Other(frame));
+            if frame.is_some() && self.frame == frame {
                 self.texts.grow(text);
                 return Cut::Grown;
             }
-            self.frame = may_grow.then_some(frame);
+            self.frame = frame;
         } else {
             self.frame = None;
         }

@@ -66,32 +66,46 @@ fn is_known(event: &Map<String, Value>, known: &[&str]) -> Checked<bool> {
 /// events of an answer have: what is right is seen here at a fraction of the price of looking at
 /// everything.
 pub(crate) fn plain_text(wire: Wire, data: &str) -> Option<PlainText<'_>> {
-    let alone = |text| PlainText { text, item: 0, part: 0 };
     match wire {
         Wire::OpenAi | Wire::Xai => {
             serde_json::from_str(data).ok().and_then(plain::Responses::into_text)
         }
-        Wire::Anthropic => {
-            serde_json::from_str(data).ok().and_then(plain::Messages::into_text).map(alone)
-        }
+        Wire::Anthropic => serde_json::from_str(data).ok().and_then(plain::Messages::into_text),
         Wire::Gemini | Wire::Ollama => None,
-        _ => serde_json::from_str(data).ok().and_then(plain::Chat::into_text).map(alone),
+        _ => serde_json::from_str(data).ok().and_then(plain::Chat::into_text),
     }
 }
 
-/// A piece of text, and its place in a Responses answer.
+/// A piece of text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PlainText<'a> {
     pub(crate) text: Cow<'a, str>,
-    pub(crate) item: u64,
-    pub(crate) part: u64,
+    pub(crate) place: PlainPlace,
+}
+
+/// The place of a piece of text in its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlainPlace {
+    /// A text that comes in pieces alone. The library learns nothing from a piece but its text if
+    /// the piece before it has the same form: a hash of everything else that the library reads.
+    Form(u64),
+    /// A text of a Responses answer, which comes once more as a whole.
+    Item { item: u64, part: u64 },
 }
 
 /// Pieces of text as the wires have them. An event with anything that is not named here is looked
 /// at more closely.
 mod plain {
+    use super::{PlainPlace, PlainText};
     use serde::de::IgnoredAny;
     use std::borrow::Cow;
+    use std::hash::{DefaultHasher, Hash, Hasher as _};
+
+    fn form(members: impl Hash) -> PlainPlace {
+        let mut form = DefaultHasher::new();
+        members.hash(&mut form);
+        PlainPlace::Form(form.finish())
+    }
 
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -101,22 +115,19 @@ mod plain {
         error: Option<IgnoredAny>,
         usage: Option<IgnoredAny>,
         x_groq: Option<IgnoredAny>,
-        #[serde(rename = "id")]
-        _id: Option<IgnoredAny>,
-        #[serde(rename = "object")]
+        id: Option<&'a str>,
         object: Option<&'a str>,
         #[serde(rename = "created")]
         _created: Option<IgnoredAny>,
-        #[serde(rename = "model")]
-        _model: Option<IgnoredAny>,
-        #[serde(rename = "provider")]
-        _provider: Option<IgnoredAny>,
+        model: Option<&'a str>,
+        provider: Option<&'a str>,
         #[serde(rename = "obfuscation")]
         _obfuscation: Option<IgnoredAny>,
-        #[serde(rename = "service_tier")]
-        _service_tier: Option<IgnoredAny>,
-        #[serde(rename = "system_fingerprint")]
-        _system_fingerprint: Option<IgnoredAny>,
+        // The padding of Mistral.
+        #[serde(rename = "p")]
+        _p: Option<IgnoredAny>,
+        service_tier: Option<&'a str>,
+        system_fingerprint: Option<&'a str>,
     }
 
     #[derive(serde::Deserialize)]
@@ -133,16 +144,20 @@ mod plain {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Delta<'a> {
-        #[serde(rename = "role")]
-        _role: Option<&'a str>,
+        role: Option<&'a str>,
         #[serde(borrow)]
         content: Cow<'a, str>,
         refusal: Option<IgnoredAny>,
+        reasoning: Option<IgnoredAny>,
+        reasoning_content: Option<IgnoredAny>,
+        tool_calls: Option<IgnoredAny>,
+        function_call: Option<IgnoredAny>,
     }
 
     impl<'a> Chat<'a> {
-        pub(super) fn into_text(self) -> Option<Cow<'a, str>> {
+        pub(super) fn into_text(self) -> Option<PlainText<'a>> {
             let [choice] = self.choices;
+            let delta = choice.delta;
             let is_plain = self.error.is_none()
                 && self.usage.is_none()
                 && self.x_groq.is_none()
@@ -151,8 +166,15 @@ mod plain {
                 && choice.finish_reason.is_none()
                 && choice.native_finish_reason.is_none()
                 && choice.logprobs.is_none()
-                && choice.delta.refusal.is_none();
-            is_plain.then_some(choice.delta.content)
+                && delta.refusal.is_none()
+                && delta.reasoning.is_none()
+                && delta.reasoning_content.is_none()
+                && delta.tool_calls.is_none()
+                && delta.function_call.is_none();
+            let beside = (self.id, self.object, self.model, self.provider);
+            let beside = (beside, self.service_tier, self.system_fingerprint);
+            let place = form((beside, choice.index, delta.role));
+            is_plain.then_some(PlainText { text: delta.content, place })
         }
     }
 
@@ -177,11 +199,12 @@ mod plain {
     }
 
     impl<'a> Responses<'a> {
-        pub(super) fn into_text(self) -> Option<super::PlainText<'a>> {
+        pub(super) fn into_text(self) -> Option<PlainText<'a>> {
             let is_plain = self.error.is_none() && self.kind == "response.output_text.delta";
             let (item, part) = (self.output_index, self.content_index);
             let (item, part) = (item.unwrap_or(0), part.unwrap_or(0).checked_mul(3)?);
-            is_plain.then_some(super::PlainText { text: self.delta, item, part })
+            let place = PlainPlace::Item { item, part };
+            is_plain.then_some(PlainText { text: self.delta, place })
         }
     }
 
@@ -206,12 +229,12 @@ mod plain {
     }
 
     impl<'a> Messages<'a> {
-        pub(super) fn into_text(self) -> Option<Cow<'a, str>> {
+        pub(super) fn into_text(self) -> Option<PlainText<'a>> {
             let is_plain = self.error.is_none()
                 && self.kind == "content_block_delta"
                 && self.delta.kind == "text_delta"
                 && self.index <= super::BLOCK_INDEX_MAX;
-            is_plain.then_some(self.delta.text)
+            is_plain.then_some(PlainText { text: self.delta.text, place: form(self.index) })
         }
     }
 }

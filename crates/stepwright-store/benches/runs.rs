@@ -1,6 +1,7 @@
 //! The cost of a store in a run of three steps in SQLite: the calls that the engine makes for such
 //! a run, each run followed at once by the bare inserts of its rows in the same four transactions.
-//! `cargo bench -p stepwright-store --bench runs`.
+//! `cargo bench -p stepwright-store --bench runs`. `FIGURES_SHORT=1` measures once instead of three
+//! times.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -171,7 +172,8 @@ async fn measure(name: &str, durability: Durability) {
 
 #[tokio::main]
 async fn main() {
-    for _ in 0..3 {
+    let times = if std::env::var_os("FIGURES_SHORT").is_some() { 1 } else { 3 };
+    for _ in 0..times {
         measure("FULL", Durability::Full).await;
         measure("NORMAL", Durability::Normal).await;
     }

@@ -1,6 +1,7 @@
 //! Durable runs compared with the bare inserts that they consist of, in pairs, because a disk never
 //! performs the same twice; and the memory of waiting runs. Prints medians. `cargo bench -p
-//! stepwright --bench measure`.
+//! stepwright --bench measure`; `-- waiting` measures only that part. `FIGURES_SHORT=1` measures a
+//! tenth of the runs.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use rusqlite::{Connection, params};
@@ -38,11 +39,26 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
+    // Cargo passes options of its own.
+    let asked: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_asked_for = |part: &str| asked.is_empty() || asked.iter().any(|word| word == part);
     runtime.block_on(async {
-        waiting().await;
-        durable().await;
-        one_session().await;
+        if is_asked_for("waiting") {
+            waiting().await;
+        }
+        if is_asked_for("durable") {
+            durable().await;
+        }
+        if is_asked_for("session") {
+            one_session().await;
+        }
     });
+}
+
+/// Returns the number of runs to measure.
+fn count(whole: usize) -> usize {
+    if std::env::var_os("FIGURES_SHORT").is_some() { whole / 10 } else { whole }
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
@@ -86,7 +102,6 @@ async fn capture(store: &Sqlite) -> Vec<Event> {
 }
 
 async fn durable() {
-    const PAIRS: usize = 400;
     let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
     let ours = Sqlite::open(directory.path().join("ours.db")).await.expect("a database");
     let bare_path = directory.path().join("bare.db");
@@ -98,7 +113,7 @@ async fn durable() {
     bare.pragma_update(None, "synchronous", "FULL").expect("FULL");
     let workflow = three_steps().store(ours.clone()).build().expect("no mistakes");
     let (mut run_times, mut bare_times) = (Vec::new(), Vec::new());
-    for n in 0..PAIRS {
+    for n in 0..count(400) {
         let begun = Instant::now();
         workflow.run("in").session_id("s").await.expect("it completes");
         run_times.push(begun.elapsed());
@@ -162,20 +177,20 @@ fn bare_inserts(bare: &Connection, n: usize, facts: &[Event]) {
 }
 
 async fn one_session() {
-    const RUNS: usize = 1_000;
+    let count = count(1_000);
     let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
     let store = Sqlite::open(directory.path().join("session.db")).await.expect("a database");
     let workflow = three_steps().store(store.clone()).build().expect("no mistakes");
     let mut times = Vec::new();
-    for _ in 0..RUNS {
+    for _ in 0..count {
         let begun = Instant::now();
         workflow.run("in").session_id("s").await.expect("it completes");
         times.push(begun.elapsed());
     }
-    let tenth = RUNS / 10;
+    let tenth = count / 10;
     let first = median(times[..tenth].to_vec());
-    let last = median(times[RUNS - tenth..].to_vec());
-    println!("{RUNS} runs in one session: {first:.0} µs each at first, {last:.0} µs at the end");
+    let last = median(times[count - tenth..].to_vec());
+    println!("{count} runs in one session: {first:.0} µs each at first, {last:.0} µs at the end");
     let runs = store.session(&"s".parse().expect("an identifier")).await.expect("a store");
-    assert_eq!(runs.map(|session| session.metrics.runs), Some(RUNS as u64));
+    assert_eq!(runs.map(|session| session.metrics.runs), Some(count as u64));
 }

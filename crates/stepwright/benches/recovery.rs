@@ -1,5 +1,6 @@
 //! Runs that wait, are resumed and are cancelled, on SQLite: `cargo bench -p stepwright --bench
-//! recovery`. Prints the measurements; `-- paused` measures only waiting runs.
+//! recovery`. Prints the measurements; `-- paused` measures only waiting runs. `FIGURES_SHORT=1`
+//! repeats each measurement less often.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use futures_util::StreamExt as _;
@@ -34,6 +35,11 @@ impl Executor for Wait {
 }
 
 const PARTS: [&str; 4] = ["at-once", "taken-up", "paused", "cancelled"];
+
+/// Returns `true` if each measurement is repeated less often.
+fn is_short() -> bool {
+    std::env::var_os("FIGURES_SHORT").is_some()
+}
 
 /// Each part has its own process, so that the memory of one does not count for the next.
 fn main() {
@@ -77,7 +83,8 @@ async fn open(path: &Path) -> Sqlite {
 /// Runs many durable runs at once, which share waits for the disk.
 async fn at_once() {
     const RUNS: usize = 1_000;
-    for round in 1..=5 {
+    let rounds = if is_short() { 1 } else { 5 };
+    for round in 1..=rounds {
         let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
         let workflow = three_steps(open(&directory.path().join("one.db")).await);
         let began = Instant::now();
@@ -104,7 +111,8 @@ async fn at_once() {
 
 /// Loads and folds a long journal.
 async fn taken_up() {
-    for turns in [2_500_u32, 10_000, 40_000] {
+    let turns: &[u32] = if is_short() { &[2_500] } else { &[2_500, 10_000, 40_000] };
+    for &turns in turns {
         let directory = tempfile::tempdir_in(".").expect("a directory on this disk");
         let store = open(&directory.path().join("long.db")).await;
         let asked = HumanReview::new().requires_confirmation("Go on?");
@@ -195,7 +203,8 @@ async fn cancelled() {
     let (here, there) = (waits(open(&path).await), waits(open(&path).await));
     for (by, canceller) in [("its handle", &here), ("another program", &there)] {
         let mut times = Vec::new();
-        for _ in 0..500 {
+        let count = if is_short() { 50 } else { 500 };
+        for _ in 0..count {
             let handle = here.run("in").background().await.expect("it begins");
             let mut events = handle.events(0).await.expect("it is followed");
             // Wait until the run is in the middle of its steps.

@@ -2,7 +2,8 @@
 //! reader: from a model in this process, and over HTTP from a provider, compared with the model
 //! library alone. Prints the mean of many rounds, alternating the kinds in one run, because timings
 //! on a shared machine are only good for comparison. It measures the time that the reading thread
-//! works. `cargo bench -p stepwright --bench tokens`.
+//! works. `cargo bench -p stepwright --bench tokens`; arguments are parts of the names of the lines
+//! that are measured. `FIGURES_SHORT=1` measures a fifth of the rounds.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use futures_util::stream;
@@ -26,7 +27,17 @@ const TOKENS: usize = 20_000;
 /// again and again.
 const PACKET: usize = 40;
 const PAUSE: Duration = Duration::from_millis(2);
-const ROUNDS: usize = 25;
+
+fn rounds() -> usize {
+    if std::env::var_os("FIGURES_SHORT").is_some() { 5 } else { 25 }
+}
+
+/// Returns `true` if the line of this name is measured.
+fn is_asked_for(name: &str) -> bool {
+    // Cargo passes options of its own.
+    let mut parts = std::env::args().skip(1).filter(|part| !part.starts_with('-')).peekable();
+    parts.peek().is_none() || parts.any(|part| name.contains(&part))
+}
 
 /// A model in this process that repeats `word`.
 struct Words {
@@ -64,15 +75,20 @@ fn main() {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        println!("{TOKENS} tokens, mean of {ROUNDS} rounds, microseconds each");
-        in_process(true).await;
-        in_process(false).await;
-        over_http().await;
+        println!("{TOKENS} tokens, mean of {} rounds, microseconds each", rounds());
+        for (name, paced) in [("one at a time", true), ("in a burst", false)] {
+            if is_asked_for(name) {
+                in_process(name, paced).await;
+            }
+        }
+        if is_asked_for(MODEL) || is_asked_for(WORKFLOW) {
+            over_http().await;
+        }
     });
 }
 
 /// Compares the model alone with the same model in an agent in a workflow.
-async fn in_process(paced: bool) {
+async fn in_process(name: &str, paced: bool) {
     let workflow = Workflow::builder("w")
         .step(
             Agent::builder("a").model(Words { paced }).expect("a model").build().expect("an agent"),
@@ -80,13 +96,15 @@ async fn in_process(paced: bool) {
         .build()
         .expect("no mistakes");
     let (mut alone, mut through) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         alone.push(drained(Words { paced }.stream(ModelRequest::default())).await);
         through.push(drained(workflow.run("in").stream()).await);
     }
-    let how = if paced { "one at a time" } else { "in a burst" };
-    report(how, &alone, &through);
+    report(name, &alone, &through);
 }
+
+const MODEL: &str = "over HTTP, our model beside the library";
+const WORKFLOW: &str = "over HTTP, the workflow beside the library";
 
 /// Compares the model library alone, our model on top of it, and that model in an agent in a
 /// workflow, all with the same bytes from the same server.
@@ -104,7 +122,7 @@ async fn over_http() {
     let workflow = workflow.expect("no mistakes");
 
     let (mut alone, mut ours, mut through) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let request = CompletionRequest::from(vec![Message::user("in")]);
         alone.push(drained(library.stream(request).expect("a request")).await);
         let messages = vec![stepwright::models::Message::user("in")];
@@ -113,8 +131,8 @@ async fn over_http() {
         );
         through.push(drained(workflow.run("in").stream()).await);
     }
-    report("over HTTP, our model beside the library", &alone, &ours);
-    report("over HTTP, the workflow beside the library", &alone, &through);
+    report(MODEL, &alone, &ours);
+    report(WORKFLOW, &alone, &through);
 }
 
 /// Starts a server that speaks OpenAI's chat completions and repeats `word` for every client.

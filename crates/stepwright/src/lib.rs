@@ -125,6 +125,20 @@ pub mod time {
     pub use stepwright_core::world::{Clock, Timestamp, VirtualClock, World};
 }
 
+/// Traces and metrics: an observer of the runs of a process, and the trace context of a run.
+pub mod observe {
+    pub use stepwright_core::observe::Observer;
+    pub use stepwright_core::trace::{
+        SpanId, SpanOf, TraceContext, TraceContextError, TraceId, Traced,
+    };
+}
+
+/// Traces of runs for OpenTelemetry.
+#[cfg(feature = "otel")]
+pub mod otel {
+    pub use stepwright_otel::{Moment, Span, SpanKind, SpanStatus, Spans, Traces, TracesError};
+}
+
 /// Stores: the four traits of a store, and their types.
 pub mod store {
     pub use stepwright_core::journal::{Append, SessionClose};
@@ -166,6 +180,11 @@ pub mod file {
 #[cfg(all(doctest, feature = "duckduckgo", feature = "sqlite"))]
 #[doc = include_str!("../../../docs/tools.md")]
 struct Tools;
+
+/// The examples of `docs/traces.md`.
+#[cfg(all(doctest, feature = "otel"))]
+#[doc = include_str!("../../../docs/traces.md")]
+struct TracesPage;
 
 /// Terminal output: printed runs and prompts.
 #[cfg(feature = "term")]

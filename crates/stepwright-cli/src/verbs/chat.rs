@@ -34,8 +34,7 @@ fn started(arguments: &Chat, stderr: Stderr) -> Result<Exit, Exit> {
     let storage = open::storage(storage, stderr);
     let words = words(arguments, storage.as_ref());
     let ended = runtime.block_on(talk(arguments, &definition, storage, &words));
-    // Do not wait for blocking work of runs that have ended.
-    runtime.shutdown_background();
+    open::end(runtime, stderr);
     Ok(match ended {
         Ok(conversation) => match conversation.last {
             Some(answer) => {
@@ -78,7 +77,7 @@ async fn talk(
     // Every model that is chosen at the prompt has the same runs and sessions.
     let store = Memory::default();
     let build = move |definition: &Definition| {
-        let builder = definition.builder()?;
+        let builder = open::builder(&definition)?;
         match &opened {
             Some(opened) => opened.clone().beneath(builder).build(),
             None => builder.store(store.clone()).build(),

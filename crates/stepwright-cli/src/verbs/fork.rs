@@ -94,7 +94,7 @@ async fn taken(
     }
     let read = open::definition(&definition, stderr, false).map_err(Failed::Said)?;
     let schema = read.input_schema().cloned();
-    let workflow = opened.beneath(read.builder()?).build()?;
+    let workflow = opened.beneath(open::builder(&read)?).build()?;
     check_workflow(&workflow, snapshot.row())?;
     Ok(Taken { snapshot, definition, workflow, origin, schema })
 }
@@ -115,8 +115,7 @@ fn driven(
         let (cancel, _signals) = Cancel::on_signals(stderr);
         work(&cancel).await
     });
-    // Do not wait for blocking work of runs that have ended.
-    runtime.shutdown_background();
+    open::end(runtime, stderr);
     exit.unwrap_or_else(|failed| match failed {
         Failed::Said(exit) => exit,
         Failed::Error(error) => {
@@ -214,7 +213,7 @@ impl Forking<'_> {
         };
         let read = open::definition(&same, self.stderr, false).map_err(Failed::Said)?;
         let opened = self.again.run.kept.database()?.open_existing().await?;
-        let workflow = opened.beneath(read.builder()?).build()?;
+        let workflow = opened.beneath(open::builder(&read)?).build()?;
         workflow.check_definition(&snapshot.row().run_id).await?;
         Ok(())
     }

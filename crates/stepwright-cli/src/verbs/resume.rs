@@ -80,8 +80,7 @@ impl Wanted<'_> {
             Err(exit) => return exit,
         };
         let exit = runtime.block_on(self.go_on());
-        // Do not wait for blocking work of runs that have ended.
-        runtime.shutdown_background();
+        open::end(runtime, stderr);
         exit.unwrap_or_else(|failed| match failed {
             Failed::Said(exit) => exit,
             Failed::Error(error) => {
@@ -148,7 +147,7 @@ impl Wanted<'_> {
         }
         let definition = definition(again, origin.as_ref(), &looked.output)?;
         let definition = open::definition(&definition, stderr, false).map_err(Failed::Said)?;
-        let workflow = opened.beneath(definition.builder()?).build()?;
+        let workflow = opened.beneath(open::builder(&definition)?).build()?;
         check_workflow(&workflow, looked.row)?;
         let Some(given) = asked(asker, given, &open).await? else {
             return Ok(Exit::of_paused(&looked.output));

@@ -8,7 +8,7 @@ use crate::ui::debug;
 use crate::ui::driving::Driving;
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
-use crate::{input, input_pairs, open};
+use crate::{input, input_pairs, open, traces};
 use std::io::IsTerminal as _;
 use stepwright::file::Definition;
 use stepwright::{Answer, Content, Error, ErrorId, ErrorKind, Report, RunOutput};
@@ -54,8 +54,7 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     driving.is_new = true;
     let answer = runtime.block_on(drive(arguments, &definition, content, &mut driving));
     let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
-    // Do not wait for blocking work, such as a download, of a run that has ended.
-    runtime.shutdown_background();
+    open::end(runtime, stderr);
     Ok(exit)
 }
 
@@ -97,7 +96,8 @@ async fn drive(
 ) -> Result<RunOutput, Error> {
     let workflow = open::workflow(definition, driving.db()).await?;
     // Request all events, because the progress display needs them even if stdout does not.
-    let mut run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
+    let run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
+    let mut run = traces::continued(run);
     if let Some(session) = &arguments.kept.session_id {
         run = run.session_id(session);
     }

@@ -23,7 +23,11 @@ use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
+use stepwright_core::trace::TraceContext;
 use stepwright_core::{Answer, OnTimeout, Requirement, RunStatus};
+
+/// The trace of a caller.
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// Asks for a confirmation, for a review and for a choice.
 const WAITING: &str = "\
@@ -383,6 +387,7 @@ fn samples() -> Vec<Event> {
                 tool_calls: 2,
                 time_ms: 9_000,
             }),
+            trace: TraceContext::parse(TRACEPARENT, Some("vendor=1")).ok(),
         })),
         E::WorkflowCompleted { content: content(), stopped_at: Some(StepPath::from("known")) },
         E::WorkflowError { error: error(), step: Some(StepPath::from("facts/web")), attempts: 3 },

@@ -39,5 +39,6 @@ mod support;
 mod takingup;
 mod terminals;
 mod testing;
+mod traces;
 #[cfg(unix)]
 mod watching;

@@ -145,4 +145,9 @@ super::entry::catalogue! {
     /// a replay of it differs from what happened, or the workflow file is missing or has mistakes.
     /// The message says which.
     CASSETTE_UNFIT = 126, "a run and a test do not fit";
+
+    /// The environment asks for traces in a way that this program does not have: another exporter
+    /// than `otlp`, or another protocol than `http/protobuf`. Collectors take OTLP over HTTP at a
+    /// port of its own, often 4318. `OTEL_SDK_DISABLED=true` turns traces off.
+    TRACES_UNSUPPORTED = 127, "traces cannot be sent in this way";
 }

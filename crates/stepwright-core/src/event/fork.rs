@@ -91,6 +91,7 @@ impl WorkflowForked {
             timeout_ms: self.timeout_ms,
             background: self.background,
             session_used: self.session_used,
+            trace: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::path::{StepPath, is_call};
 use crate::state::{Patch, State};
 use crate::step::RunInput;
+use crate::trace::TraceContext;
 use crate::world::Timestamp;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -194,6 +195,9 @@ pub struct WorkflowStarted {
     /// The consumption of the session before this run, if the session has a budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_used: Option<SessionUsed>,
+    /// The trace that the run continues, if its caller has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 fn no_state(state: &Arc<State>) -> bool {

@@ -41,7 +41,7 @@ pub struct IllegalEvent {
 /// # fn started() -> EventKind { EventKind::WorkflowStarted(std::sync::Arc::new(WorkflowStarted {
 /// #     workflow_id: WorkflowId::new("w").unwrap(), workflow_name: "W".into(), digest: "".into(),
 /// #     session_id: SessionId::new("s").unwrap(), user_id: None, input: Default::default(),
-/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None, background: false, session_used: None })) }
+/// #     state: Default::default(), patches: Vec::new(), metadata: Default::default(), debug: false, timeout_ms: None, background: false, session_used: None, trace: None })) }
 /// let event = |sequence, kind| Event {
 ///     sequence, delta: 0, time: Timestamp(0), run: RunId::new("r").unwrap(),
 ///     path: StepPath::root(), kind,

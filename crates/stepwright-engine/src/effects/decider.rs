@@ -12,6 +12,7 @@ use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
@@ -61,6 +62,10 @@ impl StepHost for DeciderHost {
             return Box::pin(ready(refused("record anything but its decision")));
         }
         Box::pin(self.recorder.record_of_decider(self.inner(step), fact))
+    }
+
+    fn trace(&self) -> Traced<'_> {
+        StepHost::trace(&*self.recorder)
     }
 
     fn past(&self, step: &StepPath) -> Vec<Event> {

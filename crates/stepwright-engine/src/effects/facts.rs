@@ -153,11 +153,17 @@ impl<'w> Facts<'w> {
         self.recorder.world().now()
     }
 
+    /// Notes that time may have passed since the last fact.
+    pub(crate) fn time_passes(&self) {
+        self.recorder.time_passes();
+    }
+
     /// Waits until a moment. It counts as work, so that the run is not left.
     pub(crate) async fn sleep(&self, until: Timestamp) {
         let _working = self.recorder.pending().work();
         let world = self.recorder.world();
         world.sleep(until.since(world.now())).await;
+        self.time_passes();
     }
 
     /// Returns the number of the fact with which a step ended, or that of the next fact.

@@ -26,10 +26,10 @@ impl<E: Effects> Effects for Journaled<E> {
         }
         let recorder = &self.facts().recorder;
         let _working = recorder.pending().work();
-        // Earlier facts must be durable before the next effect begins.
+        // Earlier facts must be durable before the next effect begins. Both note that time passes
+        // if they wait: without a journal, the attempt begins at the time of the fact before it.
         recorder.settle().await?;
         recorder.give_way().await;
-        recorder.time_passes();
         let answer = self.inner.execute(attempt).await;
         recorder.time_passes();
         recorder.check()?;

@@ -53,6 +53,7 @@ impl Effects for Live<'_> {
         if self.facts.is_limited(step) {
             // Nothing begins after the time of a budget. Boxed, because few steps have a budget.
             let admitted = Box::pin(cx.reserve(&Demand::Nothing)).await;
+            self.facts.time_passes();
             match admitted.map_err(|error| Stop::failed(step, error, number))? {
                 Admission::Spent(error) if !is_agent(node) => {
                     return Err(Stop::failed(step, error, number));
@@ -73,10 +74,14 @@ impl Effects for Live<'_> {
                 }
             })
             .await;
+            self.facts.time_passes();
             history = Some(earlier.map_err(|error| Stop::failed(step, error, number))?);
         }
         // Made after that, so that the future has no place for it.
-        let input = StepInput { history, now: cx.world().now(), ..input() };
+        let now = self.facts.recorder.now();
+        // The executor may work for long before it first waits, and other branches go on then.
+        self.facts.time_passes();
+        let input = StepInput { history, now, ..input() };
         if cx.is_played() && !self.asks_player(node) {
             let played = Box::pin(played(&input, &cx)).await;
             return played.map(Arc::new).map_err(|error| Stop::failed(step, error, number));

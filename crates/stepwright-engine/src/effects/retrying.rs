@@ -50,6 +50,7 @@ impl<E: Effects> Retrying<'_, E> {
     async fn pause(&self, due: Timestamp) {
         let _working = self.pending.work();
         self.world.sleep(due.since(self.world.now())).await;
+        self.inner.facts().time_passes();
     }
 
     async fn persist(

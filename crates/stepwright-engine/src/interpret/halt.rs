@@ -40,7 +40,8 @@ impl Halt {
 
     /// Returns `true` if this part, or one around it, was stopped.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.why().is_some()
+        let is_around_stopped = || self.0.around.as_ref().is_some_and(Self::is_stopped);
+        self.0.why.get().is_some() || is_around_stopped()
     }
 
     /// Returns the reason for which this part was stopped: that of the outermost one.

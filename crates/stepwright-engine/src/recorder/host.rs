@@ -7,6 +7,7 @@ use crate::stop::Stop;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stepwright_core::budget::Budget;
 use stepwright_core::calls::CallPast;
@@ -15,6 +16,7 @@ use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit, Release};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
 };
@@ -50,6 +52,14 @@ impl StepHost for Recorder {
     fn emit(&self, step: &StepPath, delta: EventKind) {
         self.activity.sign(step, Duration::ZERO);
         Self::emit(self, step, delta);
+    }
+
+    fn trace(&self) -> Traced<'_> {
+        Traced {
+            continues: self.trace.context.as_ref(),
+            part: self.trace.parts.load(Ordering::Relaxed),
+            is_traced: self.trace.is_traced,
+        }
     }
 
     fn keep_alive(&self, step: &StepPath) {

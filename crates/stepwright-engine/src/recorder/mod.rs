@@ -22,11 +22,11 @@ use answers::Standing;
 use append::Journal;
 use clock::FactClock;
 use done::{Once, is_of_call, note_effect};
-use readers::Readers;
+use readers::{Observed, Readers};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use stepwright_core::Timestamp;
@@ -37,8 +37,10 @@ use stepwright_core::event::{ContainerKind, Event, EventClass, EventRef, Turns, 
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
+use stepwright_core::observe::Observer;
 use stepwright_core::output::StepType;
 use stepwright_core::rewind::effective;
+use stepwright_core::trace::TraceContext;
 use stepwright_core::{
     AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, RunId, RunOutput, RunStatus,
     StepError, StepPath, StepStatus, StoreError, World,
@@ -68,6 +70,18 @@ pub(crate) struct Recorder {
     was_lost: AtomicBool,
     settings: GateSettings,
     prices: Arc<Prices>,
+    trace: Trace,
+}
+
+/// The trace of a run, and the number of times that the run was continued.
+struct Trace {
+    context: Option<TraceContext>,
+    is_traced: bool,
+    parts: AtomicU32,
+}
+
+fn continues(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::WorkflowContinued { .. })
 }
 
 type Notes = FxHashMap<StepPath, Vec<Event>>;
@@ -122,6 +136,8 @@ pub(crate) struct Recording {
     pub(crate) now: Option<Timestamp>,
     /// The permissions, prices and the session's budget.
     pub(crate) gate: GateSettings,
+    /// Receives the events.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Recorder {
@@ -136,13 +152,15 @@ impl Recorder {
     ) -> Result<Self, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
-        let settings = recording.gate;
+        let (settings, observer) = (recording.gate, recording.observer);
         let prices = settings.prices.clone().unwrap_or_else(built_in_prices);
         let clock = FactClock::new(world, recording.now);
         let is_read = outbox.is_some();
         let fold = fold_all(&run, past)?;
         let mut notes: Option<Box<Notes>> = None;
         let mut once: Option<Box<Once>> = None;
+        let is_observed = observer.is_some();
+        let observed = observer.map(|observer| Observed::begin(observer, &run, past));
         let counts = effective(past);
         for event in &*counts {
             match event.kind {
@@ -181,7 +199,7 @@ impl Recorder {
             appending: false,
             close: None,
             lost: None,
-            readers: Readers::of(outbox, debug),
+            readers: Readers::of(outbox, debug, observed),
             events: keep_events.then(|| past.to_vec()),
             notes,
             once,
@@ -191,6 +209,12 @@ impl Recorder {
             interrupted: interrupted.and_then(Standing::new),
             guards: permits::guards(&settings, started, past),
             ledger: permits::ledger(&settings, started, past, (&prices, clock.now())),
+        };
+        let parts = past.iter().filter(|event| continues(&event.kind)).count();
+        let trace = Trace {
+            context: started.trace.clone(),
+            is_traced: is_observed || started.trace.is_some(),
+            parts: AtomicU32::new(u32::try_from(parts).unwrap_or(u32::MAX)),
         };
         let run = RunInfo {
             run_id: run,
@@ -220,6 +244,7 @@ impl Recorder {
             was_lost,
             settings,
             prices,
+            trace,
         })
     }
 
@@ -230,6 +255,11 @@ impl Recorder {
     /// Notes that time may have passed since the last fact.
     pub(crate) fn time_passes(&self) {
         self.clock.time_passes();
+    }
+
+    /// Returns the time of the next fact.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Records a fact.
@@ -246,6 +276,9 @@ impl Recorder {
                 .with_code(ErrorCode::Limit)
                 .with_hint("split the work over several runs");
             return Err(Stop::failed(at, error, 1));
+        }
+        if continues(&kind) {
+            self.trace.parts.fetch_add(1, Ordering::Relaxed);
         }
         let shown_before = state.shown_before(at, &kind);
         let run = &self.run.run_id;
@@ -520,6 +553,7 @@ impl Recorder {
                 Poll::Pending
             })
             .await;
+            self.time_passes();
         }
     }
 

@@ -3,28 +3,46 @@
 use crate::debug;
 use crate::outbox::Outbox;
 use std::sync::Arc;
-use stepwright_core::Timestamp;
 use stepwright_core::event::Event;
+use stepwright_core::observe::Observer;
+use stepwright_core::{RunId, Timestamp};
 
-/// The readers of a run: none or one in most runs. The log of `debug_mode` reads along.
+/// The readers of a run: none or one in most runs. The log of `debug_mode` and an observer read along.
 pub(super) struct Readers {
     outboxes: Vec<Arc<Outbox>>,
     debug: bool,
+    observed: Option<Observed>,
+}
+
+/// The observer of a run, from the beginning of its work here to the end.
+pub(super) struct Observed(Arc<dyn Observer>, RunId);
+
+impl Observed {
+    pub(super) fn begin(observer: Arc<dyn Observer>, run: &RunId, past: &[Event]) -> Self {
+        observer.begins(run, past);
+        Self(observer, run.clone())
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        self.0.leaves(&self.1);
+    }
 }
 
 impl Readers {
-    pub(super) fn of(outbox: Option<Arc<Outbox>>, debug: bool) -> Self {
-        Self { outboxes: outbox.into_iter().collect(), debug }
+    pub(super) fn of(outbox: Option<Arc<Outbox>>, debug: bool, observed: Option<Observed>) -> Self {
+        Self { outboxes: outbox.into_iter().collect(), debug, observed }
     }
 
-    /// Returns `true` if there is no reader. The log may still be one.
+    /// Returns `true` if there is no reader and no observer. The log may still read along.
     pub(super) fn is_empty(&self) -> bool {
-        self.outboxes.is_empty()
+        self.outboxes.is_empty() && self.observed.is_none()
     }
 
     /// Returns `true` if events are neither shown nor logged.
     pub(super) fn is_idle(&self) -> bool {
-        !self.debug && self.outboxes.is_empty()
+        !self.debug && self.is_empty()
     }
 
     /// Returns `true` if every event is logged.
@@ -47,6 +65,9 @@ impl Readers {
     pub(super) fn show(&self, event: Event) {
         if self.debug {
             debug::log(&event);
+        }
+        if let Some(observed) = &self.observed {
+            observed.0.event(&event);
         }
         if let Some((last, others)) = self.outboxes.split_last() {
             for outbox in others {

@@ -4,7 +4,7 @@ use super::driven::Driven;
 use super::runtime::{block_on_given, runtime};
 use super::{IntoInput, RunHandle};
 use crate::job::{Job, Left};
-use crate::local::{Local, Place};
+use crate::local::{Local, LocalRuns, Place};
 use crate::outbox::Outbox;
 use crate::recorder::Recording;
 use crate::runner::Runner;
@@ -19,6 +19,7 @@ use stepwright_core::event::{SessionUsed, WorkflowStarted};
 use stepwright_core::executor::RunInput;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
+use stepwright_core::trace::TraceContext;
 use stepwright_core::values::HostValues;
 use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, RunStatus,
@@ -94,6 +95,7 @@ struct Options {
     all_events: bool,
     timeout: Option<Duration>,
     values: HostValues,
+    trace: Option<TraceContext>,
 }
 
 impl Options {
@@ -144,6 +146,7 @@ impl Run {
             all_events: false,
             timeout: None,
             values: HostValues::default(),
+            trace: None,
         });
         let setup = Setup { workflow: workflow.clone(), options, cancel: CancellationToken::new() };
         Self { workflow, stage: Stage::Before(setup) }
@@ -224,6 +227,28 @@ impl Run {
     /// a dispatcher may hand to another process cannot have one.
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
         self.options().values.set(value);
+        self
+    }
+
+    /// Sets the trace that the run continues, such as that of the request which the program answers.
+    /// Every process that drives the run goes on with it. Without this, the run has a trace of its
+    /// own.
+    ///
+    /// ```
+    /// use stepwright_core::trace::TraceContext;
+    /// # use stepwright_engine::Workflow;
+    /// # use stepwright_core::{StepContext, StepInput};
+    /// async fn whose(_: StepInput, cx: StepContext) -> String {
+    ///     cx.trace_context().trace_id().to_string()
+    /// }
+    /// let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let workflow = Workflow::builder("Traced").step(whose).build()?;
+    /// let run = workflow.run("hi").trace_context(TraceContext::parse(header, None).unwrap());
+    /// assert_eq!(run.blocking()?.content.text(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn trace_context(mut self, context: TraceContext) -> Self {
+        self.options().trace = Some(context);
         self
     }
 
@@ -359,6 +384,7 @@ impl Setup {
 
     /// Drives the run to its end in the calling task.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
+        let has_values = !self.options.values.is_empty();
         let Prepared { job, workflow, place, .. } = self.prepare(outbox, false).await?;
         let mut guard = AbandonGuard(Some(job.left()));
         let driven = job.drive().await;
@@ -368,7 +394,10 @@ impl Setup {
             // Boxed, because every run would keep the space, and few pause.
             return Box::pin(paused(workflow.runner(), place, job.output()?)).await;
         }
-        workflow.runner().finished(job.output())
+        if has_values {
+            return workflow.runner().finished(job.output());
+        }
+        workflow.runner().shown(job.output())
     }
 
     async fn prepare(
@@ -376,7 +405,10 @@ impl Setup {
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
     ) -> Result<Prepared, Error> {
-        self.workflow.runner().local().check_open()?;
+        let workflow = self.workflow.clone();
+        // Looked for once, because each time takes a system call.
+        let local = workflow.runner().local();
+        local.check_open()?;
         let named = self.options.session_id.is_some();
         let limits = &self.workflow.definition().limits;
         let store = self.workflow.runner().store_for(remembered || named || !limits.is_empty());
@@ -395,7 +427,7 @@ impl Setup {
                 input.content = prepared;
             }
         }
-        let mut prepared = self.assemble(outbox, store, session, remembered)?;
+        let mut prepared = self.assemble(local, outbox, store, session, remembered)?;
         if !prepared.workflow.definition().limits.is_empty() {
             // Boxed, because few workflows limit their runs.
             Box::pin(prepared.admit()).await?;
@@ -438,6 +470,7 @@ impl Setup {
 
     fn assemble(
         self,
+        local: &LocalRuns,
         outbox: Option<Arc<Outbox>>,
         store: Option<AnyStore>,
         session: Option<Session>,
@@ -447,7 +480,7 @@ impl Setup {
         let (user_id, chosen) = (options.user()?, options.run()?);
         let input = options.input?;
         let (runner, definition) = (workflow.runner(), workflow.definition());
-        let (world, local) = (&runner.world, runner.local());
+        let world = &runner.world;
         let (process, now) = (local.process(world), world.now());
         let run = chosen.unwrap_or_else(|| world.run_id_in(process, now));
         let session_id = options.session_id.transpose()?;
@@ -482,6 +515,7 @@ impl Setup {
             timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             background,
             session_used,
+            trace: options.trace,
         });
         if let (Some(outbox), Some(store)) = (&outbox, &store) {
             outbox.found_in(store.clone(), run.clone());
@@ -502,6 +536,7 @@ impl Setup {
             interrupted: None,
             now: Some(now),
             gate: definition.gate.clone(),
+            observer: runner.observer.clone(),
         };
         let mut job = Job::new(definition.compiled.clone(), started, recording, &[])?;
         if !options.values.is_empty() {

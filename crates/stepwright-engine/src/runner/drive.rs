@@ -202,6 +202,7 @@ impl Runner {
                 interrupted,
                 now: None,
                 gate: self.definition.gate.clone(),
+                observer: self.observer.clone(),
             };
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;

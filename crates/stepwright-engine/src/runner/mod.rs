@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use stepwright_core::dispatch::Limits;
 use stepwright_core::event::Event;
+use stepwright_core::observe::Observer;
 use stepwright_core::plan::Plan;
 use stepwright_core::rewind::effective;
 use stepwright_core::{AnyStore, Error, Memory, RunId, RunOutput, StoreError, World};
@@ -39,6 +40,8 @@ pub(crate) struct Runner {
     pub(crate) definition: Definition,
     pub(crate) world: World,
     pub(crate) limits: Limits,
+    /// Receives the events of the runs that this runner drives.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     store: Option<AnyStore>,
     /// Holds sessions and background runs if there is no store.
     memory: OnceLock<AnyStore>,
@@ -62,6 +65,7 @@ impl Runner {
             definition,
             world,
             limits,
+            observer: None,
             store,
             memory: OnceLock::new(),
             local: Arc::new(PerProcess::new()),
@@ -186,14 +190,16 @@ impl Runner {
     }
 
     /// Returns the result of a run with the events that its output may have.
-    pub(crate) fn finished(
-        &self,
-        mut answer: Result<RunOutput, Error>,
-    ) -> Result<RunOutput, Error> {
+    pub(crate) fn finished(&self, answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
         let output = answer.as_ref().map_or_else(|error| error.output(), Some);
         if let Some(output) = output.filter(|output| output.is_terminal()) {
             self.local().forget_values(&output.run_id);
         }
+        self.shown(answer)
+    }
+
+    /// Returns the answer of a run without values of its own, as its caller sees it.
+    pub(crate) fn shown(&self, mut answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
         if let Ok(output) = &mut answer {
             self.definition.leave_out_skipped(output);
         }

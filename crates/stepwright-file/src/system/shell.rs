@@ -119,6 +119,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         .current_dir(&command.dir)
         .env_clear()
         .envs(passed(&command.pass_env))
+        .envs(cx.is_traced().then(|| ("TRACEPARENT", cx.trace_context().traceparent().to_owned())))
         .envs(command.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -10,16 +10,21 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
 use stepwright_core::{
     Answer, Content, Error, ErrorKind, Event, EventKind, Requirement, RunOutput, RunStatus,
 };
 use stepwright_engine::RunHandle;
+use tokio::task::JoinHandle;
 
 /// The shortest time between two messages about progress: a client that shows them needs no more.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// The interval of looks at a run that waits for a moment.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The time for which the state of a call that waits for input can be given back.
 const STATE_TTL: Duration = Duration::from_hours(24 * 7);
@@ -45,7 +50,7 @@ pub(super) async fn begin(
         run = run.session_id(session);
     }
     match run.background().await {
-        Ok(handle) => followed(shared, served, handle, context).await,
+        Ok(handle) => followed(shared, served, UnderWay::of(handle), context).await,
         Err(error) if error.kind() == ErrorKind::Usage => {
             Err(ErrorData::invalid_params(told(&error), None))
         }
@@ -75,25 +80,50 @@ pub(super) async fn go_on(
         Some((request.id.to_string(), ask::answer(request, &result)?))
     });
     let answers: Vec<(String, Answer)> = answers.collect();
-    let handle = continued(served, &output, answers).await;
-    match handle {
-        Ok(handle) => followed(shared, served, handle, context).await,
+    match continued(served, &output, answers).await {
+        Ok(run) => followed(shared, served, run, context).await,
         Err(error) => Ok(failed(told(&error)).into()),
     }
 }
 
-/// Answers the requests of a run, and drives it on in the background.
+/// A run that a call follows.
+pub(super) struct UnderWay {
+    handle: RunHandle,
+    /// The task that drives it, if a call has continued it.
+    driven: Option<JoinHandle<Result<RunOutput, Error>>>,
+}
+
+impl UnderWay {
+    pub(super) fn of(handle: RunHandle) -> Self {
+        Self { handle, driven: None }
+    }
+
+    /// Waits until it ends or pauses.
+    async fn settled(&mut self) -> Result<RunOutput, Error> {
+        match self.driven.take() {
+            Some(driven) => driven.await.unwrap_or_else(|error| {
+                Err(Error::new(ErrorKind::Run, format!("the run was stopped: {error}")))
+            }),
+            None => self.handle.settled().await,
+        }
+    }
+}
+
+/// Answers the requests of a run, and drives it on in a task of its own: the call may be lost.
 pub(super) async fn continued(
     served: &Served,
     output: &RunOutput,
     answers: Vec<(String, Answer)>,
-) -> Result<RunHandle, Error> {
+) -> Result<UnderWay, Error> {
+    let handle = served.workflow.handle(&output.run_id).await?;
     if output.status != RunStatus::Paused || answers.is_empty() {
-        return served.workflow.handle(&output.run_id).await;
+        return Ok(UnderWay::of(handle));
     }
     let answers: Vec<(&str, Answer)> =
         answers.iter().map(|(id, answer)| (id.as_str(), answer.clone())).collect();
-    served.workflow.continue_run(&output.run_id, answers).background().await
+    // A handle would still see the pause that the answers end.
+    let run = served.workflow.continue_run(&output.run_id, answers).into_future();
+    Ok(UnderWay { handle, driven: Some(tokio::spawn(run)) })
 }
 
 /// Returns what a state is bound to: the user and the tool.
@@ -105,12 +135,14 @@ fn bound(shared: &Shared, served: &Served) -> String {
 pub(super) async fn followed(
     shared: &Shared,
     served: &Served,
-    mut handle: RunHandle,
+    mut run: UnderWay,
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
+    let mut seen = Seen::default();
     loop {
+        let handle = run.handle.clone();
         let settled = tokio::select! {
-            settled = watched(&handle, context) => settled,
+            settled = watched(run, &mut seen, context) => settled,
             () = context.ct.cancelled() => {
                 let _ = handle.cancel().await;
                 return Err(ErrorData::internal_error("the call was cancelled", None));
@@ -125,7 +157,16 @@ pub(super) async fn followed(
         }
         let asked: Vec<&Requirement> =
             output.requirements.iter().filter(|request| request.needs_person()).collect();
-        if asked.is_empty() || !can_ask(context) {
+        if asked.is_empty() {
+            // It waits for a moment, and goes on by itself.
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = context.ct.cancelled() => {}
+            }
+            run = UnderWay::of(handle);
+            continue;
+        }
+        if !can_ask(context) {
             return Ok(waiting(shared, &output).into());
         }
         if is_stateless(context) {
@@ -149,34 +190,45 @@ pub(super) async fn followed(
         if answers.is_empty() {
             return Ok(waiting(shared, &output).into());
         }
-        handle = match continued(served, &output, answers).await {
-            Ok(handle) => handle,
+        run = match continued(served, &output, answers).await {
+            Ok(run) => run,
             Err(error) => return Ok(failed(told(&error)).into()),
         };
     }
 }
 
+/// The progress that a call has told.
+#[derive(Default)]
+struct Seen {
+    /// The first fact that it has not seen.
+    from: u64,
+    count: u32,
+    last: Option<Instant>,
+}
+
 /// Waits until a run ends or pauses, and tells its progress.
 async fn watched(
-    handle: &RunHandle,
+    mut run: UnderWay,
+    seen: &mut Seen,
     context: &RequestContext<RoleServer>,
 ) -> Result<RunOutput, Error> {
-    let Some(token) = context.meta.get_progress_token() else { return handle.settled().await };
-    let mut settled = std::pin::pin!(handle.settled());
-    let mut events = handle.events(0).await?;
-    let (mut count, mut last) = (0_u32, None::<Instant>);
+    let Some(token) = context.meta.get_progress_token() else { return run.settled().await };
+    let mut events = run.handle.events(seen.from).await?;
+    let mut settled = std::pin::pin!(run.settled());
     loop {
         let event = tokio::select! {
-            output = &mut settled => return output,
+            biased;
             event = events.next() => event,
+            output = &mut settled => return output,
         };
         let Some(Ok(event)) = event else { return settled.await };
+        seen.from = event.sequence.saturating_add(1);
         let Some(text) = activity(&event) else { continue };
-        if last.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) {
+        if seen.last.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) {
             continue;
         }
-        (count, last) = (count.saturating_add(1), Some(Instant::now()));
-        tell(context, token.clone(), count, text).await;
+        (seen.count, seen.last) = (seen.count.saturating_add(1), Some(Instant::now()));
+        tell(context, token.clone(), seen.count, text).await;
     }
 }
 
@@ -248,7 +300,8 @@ fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
     };
     let text = format!("The run `{run}` waits for an answer: {}\n{how}", asked.join("; "));
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(json!({"run": run, "status": "paused", "requests": requests}));
+    result.structured_content =
+        Some(json!({"run": run, "status": output.status, "requests": requests}));
     result
 }
 
@@ -256,7 +309,7 @@ fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
 fn of_output(output: &RunOutput) -> CallToolResult {
     let text = output.content.pretty().into_owned();
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(output.content.to_value()).filter(|value| value.is_object());
+    result.structured_content = Some(output.content.to_value()).filter(Value::is_object);
     result
 }
 

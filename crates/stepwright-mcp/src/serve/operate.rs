@@ -1,7 +1,7 @@
 //! Tools that operate runs.
 
 use super::ask;
-use super::follow::{continued, followed, told};
+use super::follow::{UnderWay, continued, followed, told};
 use super::shared::{Served, Shared, failed, value};
 use futures_util::StreamExt as _;
 use rmcp::model::{CallToolResponse, CallToolResult, ErrorData, Tool, ToolAnnotations};
@@ -136,7 +136,7 @@ async fn listed(runs: &Runs, status: &str, limit: Option<&Value>) -> Result<Call
     let mut filter =
         RunFilter { limit: limit.unwrap_or(RUNS).clamp(1, RUNS_MAX), ..<_>::default() };
     if !status.is_empty() {
-        let status: RunStatus = serde_json::from_value(json!(status))
+        let status: RunStatus = serde_json::from_value(json!(status.to_uppercase()))
             .map_err(|_| Error::usage(format!("there is no status `{status}`")))?;
         filter.status = Some(status);
     }
@@ -196,8 +196,8 @@ async fn driven(
             Error::usage(what)
         })?;
         let handle = match name {
-            "retry_run" => served.workflow.retry(&id).background().await?,
-            "fork_run" => served.workflow.fork(&id).at(at).background().await?,
+            "retry_run" => UnderWay::of(served.workflow.retry(&id).background().await?),
+            "fork_run" => UnderWay::of(served.workflow.fork(&id).at(at).background().await?),
             _ => {
                 let wanted = output.requirements.iter().find(|it| *it.id == *request);
                 let wanted = wanted.ok_or_else(|| {

@@ -16,7 +16,7 @@ pub(super) struct Served {
     pub(super) metadata: Map<String, Value>,
 }
 
-/// What all clients share.
+/// The parts that all clients share.
 pub(super) struct Shared {
     pub(super) served: Vec<Served>,
     pub(super) tools: Vec<Tool>,

@@ -1,5 +1,7 @@
 //! MCP, with a server that misbehaves and with servers of others.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "the helpers of tests are tests")]
+
 mod calls;
 mod faults;
 mod others;

@@ -2,12 +2,13 @@
 //! these tests are skipped.
 
 use crate::support::{called, ended, outcomes, workflow};
+use futures_util::StreamExt as _;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use stepwright_core::tool::{Tool as _, ToolSource as _};
-use stepwright_core::{Answer, MediaKind, RunStatus, StepContext};
+use stepwright_core::{Answer, Event, MediaKind, RunStatus, StepContext};
 use stepwright_mcp::McpServer;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -86,12 +87,11 @@ async fn asks(server: &McpServer) {
 }
 
 async fn shows_progress(server: &McpServer) {
-    use futures_util::StreamExt as _;
     let arguments = json!({"duration": 1, "steps": 2});
     let workflow = workflow(server.clone(), "it__trigger-long-running-operation", arguments);
     let events: Vec<_> = workflow.run("go").stream_events(true).stream().collect().await;
     let shown = events.iter().filter(|event| event.name() == "StepProgress").count();
-    assert!(shown >= 1, "{:?}", events.iter().map(|event| event.name()).collect::<Vec<_>>());
+    assert!(shown >= 1, "{:?}", events.iter().map(Event::name).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -144,7 +144,6 @@ async fn a_server_killed_in_the_middle_of_a_call() {
     let server = McpServer::url("it", &web.1);
     let arguments = json!({"duration": 600, "steps": 1000});
     let workflow = workflow(server, "it__trigger-long-running-operation", arguments);
-    use futures_util::StreamExt as _;
     let mut events = workflow.run("go").stream_events(true).stream();
     while let Some(event) = events.next().await {
         if event.name() == "StepProgress" {

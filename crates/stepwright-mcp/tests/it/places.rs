@@ -64,7 +64,9 @@ fn calls_in(facts: &[Event]) -> BTreeMap<String, bool> {
                 calls.insert(name.to_owned(), false);
             }
             EventKind::ToolCallCompleted { .. } => {
-                calls.values_mut().for_each(|ended| *ended = true);
+                for ended in calls.values_mut() {
+                    *ended = true;
+                }
             }
             _ => {}
         }

@@ -3,6 +3,15 @@
 //!
 //! Each call of a tool that acts is a line in the file `LOG`, and so is each cancellation.
 
+#![allow(
+    clippy::exit,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program for tests"
+)]
+
 use serde_json::{Value, json};
 use std::io::{BufRead as _, Write as _};
 

@@ -13,6 +13,7 @@ mod judge;
 mod members;
 mod messages;
 mod ollama;
+mod plain;
 mod responses;
 mod usage;
 
@@ -25,8 +26,8 @@ use crate::faults::find_error;
 use crate::framing::{Frame, Framer, Stray};
 use crate::halves::Halves;
 use crate::literals;
-use crate::long::{Cut, Cutter, LONG_BYTES, LongTexts, MARK};
-use crate::shape::{mistake, plain_text};
+use crate::long::{Cut, Cutter, LONG_BYTES, LongTexts};
+use crate::shape::mistake;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -108,6 +109,9 @@ pub(crate) struct Reader {
     broken: Option<String>,
     halves: Halves,
     cutter: Cutter,
+    /// `true` if the last frame began a text that pieces behind it add to. It is handed on alone,
+    /// so that each piece is told as it came.
+    has_begun: bool,
     /// The number of bytes of events that have told once more what had come.
     repeated: usize,
     notes: Notes,
@@ -154,6 +158,7 @@ impl Reader {
             broken: None,
             halves: Halves::default(),
             cutter: Cutter::new(texts),
+            has_begun: false,
             repeated: 0,
             notes: Notes::default(),
             dialect,
@@ -201,6 +206,9 @@ impl Reader {
             let Some(frame) = self.frames.pop_front() else { break };
             if self.held_frame(frame, out)? {
                 return Ok(Read::Grown);
+            }
+            if std::mem::take(&mut self.has_begun) {
+                return Ok(Read::Some);
             }
         }
         if !self.frames.is_empty() {
@@ -307,13 +315,8 @@ impl Reader {
             let value = self.parse(frame.data)?;
             return self.value(value, None, out);
         }
-        let may_be_plain = self.failure.is_none()
-            && !self.halves.is_waiting()
-            && !self.cutter.is_long()
-            && !data.contains(MARK);
-        if may_be_plain && self.is_plain(data) {
-            self.emit(data, out);
-            return Ok(false);
+        if let Some(has_grown) = self.plain(data, out) {
+            return Ok(has_grown);
         }
         let value = self.parse(data.to_owned())?;
         self.value(value, Some(data), out)
@@ -348,23 +351,6 @@ impl Reader {
                 Wrong::Shape(format!("a line of its stream is no event: `{}`", begin.trim()))
             }
         }
-    }
-
-    /// Returns whether this is a piece of text and nothing else: what is right is seen at a
-    /// fraction of the price of looking at everything.
-    fn is_plain(&mut self, data: &str) -> bool {
-        let Some(plain) = plain_text(self.wire, data) else { return false };
-        match &mut self.dialect {
-            Dialect::Chat(chat) => chat.say(&plain.text),
-            Dialect::Responses(_) => {
-                let streamed = self.cutter.streamed();
-                streamed.piece(plain.item, plain.part, &plain.text);
-                streamed.give(plain.item, plain.part, &plain.text);
-            }
-            _ => {}
-        }
-        self.cutter.pass(&plain.text);
-        true
     }
 
     fn parse(&mut self, data: String) -> Result<Value, Wrong> {

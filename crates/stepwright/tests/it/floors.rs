@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 16] = [
+const FLOORS: [(&str, u32); 17] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
     ("stepwright-engine", 1),
     ("stepwright-models", 1),
+    ("stepwright-otel", 1),
     ("stepwright-store", 1),
     ("stepwright-agent", 2),
     ("stepwright-process", 2),
@@ -26,12 +27,13 @@ const FLOORS: [(&str, u32); 16] = [
 
 /// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
 /// that may use it.
-const HEAVY: [(&str, &str); 15] = [
+const HEAVY: [(&str, &str); 16] = [
     ("reqwest", "stepwright-http"),
     ("rustls", "stepwright-http"),
     ("rig-core", "stepwright-models"),
     ("rmcp", "stepwright-mcp"),
     ("html5ever", "stepwright-tools"),
+    ("opentelemetry_sdk", "stepwright-otel"),
     ("rusqlite", "stepwright-store"),
     ("cel", "stepwright-file"),
     ("jsonschema", "stepwright-file"),
@@ -59,19 +61,19 @@ const CLIENTS: [&str; 8] = [
     "tungstenite",
 ];
 
-/// Crates that may have it: the client, and models, MCP, tools and files with `http_get`, which use
-/// it.
-const SPEAKERS: [&str; 5] = [
+/// Crates that may have it: the client, and those that use it. Models, MCP, tools, files with
+/// `http`, and traces, which go to the collector that the environment names.
+const SPEAKERS: [&str; 6] = [
     "stepwright-http",
     "stepwright-models",
     "stepwright-mcp",
+    "stepwright-otel",
     "stepwright-tools",
     "stepwright-file",
 ];
 
 /// Crates that send reports about a program to a service, by the beginnings of their names.
-const TELEMETRY: [&str; 6] =
-    ["amplitude", "datadog", "opentelemetry", "posthog", "segment", "sentry"];
+const TELEMETRY: [&str; 5] = ["amplitude", "datadog", "posthog", "segment", "sentry"];
 
 fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -130,7 +132,7 @@ fn heavy_dependencies_live_in_leaves() {
 }
 
 #[test]
-fn nothing_is_sent_but_by_models_tools_and_files() {
+fn nothing_is_sent_but_by_models_tools_files_and_traces() {
     let mut wrong = Vec::new();
     for (crate_name, needed) in dependencies() {
         let clients = needed.into_iter().filter(|other| CLIENTS.contains(&&**other));

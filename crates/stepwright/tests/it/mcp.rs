@@ -10,7 +10,9 @@ const PROGRAMS: [&str; 2] = [include_str!("mcp/planner.rs"), include_str!("mcp/s
 fn the_programs_of_the_page_are_compiled() {
     let blocks = PAGE.split("```rust\n").skip(1);
     let blocks: Vec<&str> = blocks.map(|block| block.split("```").next().unwrap()).collect();
-    let public = PROGRAMS.map(|program| program.replace("pub(super) fn", "fn"));
+    // Each begins with a line about itself.
+    let program = |text: &str| text.split_once("\n\n").unwrap().1.replace("pub(super) fn", "fn");
+    let public = PROGRAMS.map(program);
     assert_eq!(blocks, public.each_ref().map(String::as_str));
 }
 

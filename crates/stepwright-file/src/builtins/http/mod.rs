@@ -42,6 +42,9 @@ pub(super) const GET: BuiltinKind = BuiltinKind {
     about: "A page over HTTP: the short form of `http`.",
 };
 
+/// The header with which a server continues the trace of a run.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The header that asks a server to recognise a repeated request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -210,6 +213,11 @@ impl Http {
                 headers
                     .insert(AUTHORIZATION, header_value(&AUTHORIZATION, &format!("Basic {both}"))?);
             }
+        }
+        if cx.is_traced()
+            && let Ok(context) = HeaderValue::from_str(cx.trace_context().traceparent())
+        {
+            headers.entry(TRACEPARENT).or_insert(context);
         }
         if let Some(name) = &self.idempotency_key {
             headers.insert(name.clone(), header_value(name, &printable(&cx.idempotency_key()))?);

@@ -1,3 +1,5 @@
+//! The agent of `docs/mcp.md`.
+
 use stepwright::mcp::McpServer;
 use stepwright::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The server of `docs/mcp.md`.
+
 use stepwright::mcp::McpService;
 use stepwright::prelude::*;
 

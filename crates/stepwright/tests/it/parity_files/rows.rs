@@ -100,6 +100,8 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ),
     ("WorkflowBuilder", "budget", Keys(&["file.budget"])),
     ("WorkflowBuilder", "session_budget", Keys(&["file.session_budget"])),
+    ("WorkflowBuilder", "concurrency", Keys(&["file.concurrency", "concurrency.*"])),
+    ("WorkflowBuilder", "dedupe", Keys(&["file.dedupe", "dedupe.*"])),
     (
         "WorkflowBuilder",
         "prices",
@@ -112,6 +114,11 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("WorkflowBuilder", "concurrent_runs", Instead(PROGRAM)),
     ("WorkflowBuilder", "dispatcher", Instead(PROGRAM)),
     ("WorkflowBuilder", "world", Instead(PROGRAM)),
+    (
+        "WorkflowBuilder",
+        "observer",
+        Instead("The command traces runs by `OTEL_EXPORTER_OTLP_ENDPOINT`, or the builder."),
+    ),
     ("WorkflowBuilder", "build", Instead("`Definition::build()`.")),
     ("Step", "new", Keys(&["step.name", "step.agent"])),
     (
@@ -316,6 +323,10 @@ const CLASSES: &[&str] = &[
 pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["file.format"], "Nothing: the compiler checks the version."),
     (&["file.name"], "`Workflow::builder(name)`."),
+    (
+        &["file.mcp", "mcp_server.*"],
+        "`McpServer::command`, `McpServer::url`, and `AgentBuilder::tools`.",
+    ),
     (&["file.agents"], "`Agent::builder(name)`, and a variable that holds the agent."),
     (&["file.vars"], "A constant."),
     (&["file.env"], "`std::env::var`."),
@@ -362,5 +373,4 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["tool.clock"], "`Clock`."),
     (&["tool.scratchpad"], "`Scratchpad`."),
     (&["tool.ask_user"], "`AskUser`."),
-    (&["file.mcp", "mcp_server.*"], "`McpServer`."),
 ];

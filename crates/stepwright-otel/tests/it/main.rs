@@ -1,0 +1,3 @@
+//! The spans of runs.
+
+mod spans;
