@@ -476,7 +476,7 @@ impl AgentBuilder {
     /// attempts, or for a call of the agent as a tool. Budgets around it hold too.
     ///
     /// ```
-    /// use stepwright_core::budget::Budget;
+    /// use stepwright_core::budget::{AtLimit, Budget};
     /// use stepwright_agent::Agent;
     /// let budget = Budget::default().tokens(20_000).at_limit(AtLimit::WrapUp);
     /// let agent = Agent::builder("Scout").model("offline")?.budget(budget).build()?;

@@ -65,9 +65,10 @@ impl Running {
                 let (process, stdout, stdin) = stdio::start(name, command).await?;
                 let transport = Patient::new(AsyncRwTransport::new_client(stdout, stdin));
                 let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                let served = Box::pin(in_time(served)).await;
-                let said = process.said().clone();
-                (served.map_err(|why| format!("{why}{}", said.told()))?, Some(process))
+                match Box::pin(in_time(served)).await {
+                    Ok(served) => (served, Some(process)),
+                    Err(why) => return Err(format!("{why}{}", process.last_words().await)),
+                }
             }
             Recipe::Url(endpoint) => {
                 let transport = Patient::new(endpoint.transport()?);

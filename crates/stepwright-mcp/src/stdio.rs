@@ -13,6 +13,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// The time that a server has to end by itself after its input has been closed.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The time in which the last lines of a server that did not begin are read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The lines of stderr that an error message has, and the longest of them in bytes.
 const STDERR_LINES: usize = 8;
 const STDERR_LINE_BYTES: usize = 400;
@@ -50,6 +53,8 @@ pub(crate) struct Variable {
 pub(crate) struct Process {
     _stop: DropGuard,
     said: Said,
+    /// Cancelled when the server writes no more to stderr.
+    silent: CancellationToken,
 }
 
 /// The last lines that a server wrote to stderr.
@@ -80,6 +85,13 @@ impl Said {
 impl Process {
     pub(crate) fn said(&self) -> &Said {
         &self.said
+    }
+
+    /// Returns the last lines of a server that did not begin, as the end of a message. A server
+    /// that has ended may have written lines which nothing has read yet.
+    pub(crate) async fn last_words(&self) -> String {
+        let _ = tokio::time::timeout(LAST_WORDS, self.silent.cancelled()).await;
+        self.said.told()
     }
 }
 
@@ -122,13 +134,19 @@ pub(crate) async fn start(
     #[cfg(unix)]
     stdin.write_all(b"\n").await.map_err(failed)?;
     let said = Said::default();
-    tokio::spawn(log(name.to_owned(), BufReader::new(stderr), said.clone()));
+    let silent = CancellationToken::new();
+    let (logging, end) = (said.clone(), silent.clone().drop_guard());
+    let (server, stderr) = (name.to_owned(), BufReader::new(stderr));
+    tokio::spawn(async move {
+        let _end = end;
+        log(server, stderr, logging).await;
+    });
     let stop = CancellationToken::new();
     #[cfg(unix)]
     tokio::spawn(supervise(name.to_owned(), child, stop.clone(), group));
     #[cfg(not(unix))]
     tokio::spawn(supervise(name.to_owned(), child, stop.clone(), ()));
-    Ok((Process { _stop: stop.drop_guard(), said }, stdout, stdin))
+    Ok((Process { _stop: stop.drop_guard(), said, silent }, stdout, stdin))
 }
 
 /// Waits for the end of a server, and ends the rest of its group.

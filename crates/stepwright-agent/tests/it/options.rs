@@ -3,14 +3,16 @@
 use crate::host::{Host, on};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use stepwright_agent::{FunctionTool, READ_RESULT, ToolOptions};
+use stepwright_agent::{Agent, FunctionTool, READ_RESULT, ToolOptions};
 use stepwright_core::model::ToolChoice;
-use stepwright_core::tool::ToolError;
-use stepwright_core::{EventKind, StepContext};
+use stepwright_core::tool::{
+    AnyTool, AnyToolSource, Tool, ToolAnswer, ToolEffect, ToolError, ToolSource, ToolSpec,
+};
+use stepwright_core::{BoxFuture, EventKind, Media, MediaKind, StepContext, StepError};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 #[derive(Deserialize, JsonSchema)]
@@ -301,4 +303,101 @@ fn settings_that_a_tool_cannot_have_are_mistakes() {
     let agent = on(&model).tool(own).tool_with(acts(), ToolOptions::new().max_bytes(9)).build();
     let error = agent.unwrap_err().to_string();
     assert!(error.contains("a tool is called `read_result`"), "{error}");
+}
+
+/// A tool that draws: a text, and an image.
+struct Draws(ToolSpec, Arc<AtomicUsize>);
+
+impl Tool for Draws {
+    fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::ReadOnly
+    }
+
+    fn call(&self, _: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+        Box::pin(async { unreachable!("the agent wants the whole answer") })
+    }
+
+    fn answer(&self, _: Value, _: StepContext) -> BoxFuture<'_, Result<ToolAnswer, ToolError>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        let image = Media::bytes(MediaKind::Image, *b"\x89PNG").with_mime("image/png");
+        Box::pin(async { Ok(ToolAnswer { text: "a bridge".into(), media: vec![image] }) })
+    }
+}
+
+/// A source with the tool `draw`.
+struct Studio(Arc<AtomicUsize>);
+
+impl ToolSource for Studio {
+    fn name(&self) -> &str {
+        "studio"
+    }
+
+    fn tools(&self, _: StepContext) -> BoxFuture<'_, Result<Vec<AnyTool>, StepError>> {
+        let (name, description) = ("draw".into(), "Draws.".into());
+        let spec = ToolSpec { name, description, parameters: json!({"type": "object"}) };
+        let tool = AnyTool::new(Draws(spec, self.0.clone()));
+        Box::pin(async { Ok(vec![tool]) })
+    }
+}
+
+fn images(host: &Host) -> Vec<usize> {
+    let outcomes = host.events().into_iter().filter_map(|event| match event {
+        EventKind::ToolCallCompleted { tool } => Some(tool.media.len()),
+        _ => None,
+    });
+    outcomes.collect()
+}
+
+#[tokio::test]
+async fn settings_hold_for_the_tools_of_a_source_and_keep_the_media_of_answers() {
+    let draw = || Reply::call("draw", json!({}));
+    let model = ScriptedModel::new([draw(), draw(), draw(), Reply::text("done")]);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let options = ToolOptions::new()
+        .max_calls(2)
+        .cache(Duration::from_mins(1))
+        .after(|text, _| async move { Ok(text.to_uppercase()) });
+    let studio = AnyToolSource::new(Studio(calls.clone()));
+    let agent = on(&model).tool_with(studio, options).build().unwrap();
+    let host = Host::new();
+    host.run(&agent, "go").await.unwrap();
+    let refused = "!draw: not called: `draw` can be called 2 times for one message, and was; go on \
+                   without it";
+    assert_eq!(host.tool_answers(), ["draw: A BRIDGE", "draw: A BRIDGE", refused]);
+    assert_eq!(images(&host), [1, 1]);
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "the second answer is the kept one");
+}
+
+#[tokio::test]
+async fn settings_that_do_not_fit_a_tool_of_a_source_fail_the_step() {
+    let model = ScriptedModel::new([Reply::text("done")]);
+    let agent = |name: &str, options: ToolOptions| {
+        let studio = AnyToolSource::new(Studio(Arc::default()));
+        on(&model).tool(studio).tool_options(name, options).build().unwrap()
+    };
+    let told = async |agent| {
+        let error = Host::new().run(&agent, "go").await.unwrap_err();
+        error.data.message.to_string()
+    };
+    let missing = told(agent("paint", ToolOptions::new().max_calls(2))).await;
+    assert!(missing.contains("`tool_options` names `paint`"), "{missing}");
+    let many = told(agent("draw", ToolOptions::new().retries(1000))).await;
+    assert!(many.contains("`retries` of tool `draw` is 1000"), "{many}");
+}
+
+#[tokio::test]
+async fn an_agent_that_takes_over_asks_its_own_sources() {
+    let artist = ScriptedModel::new([Reply::call("draw", json!({})), Reply::text("here it is")]);
+    let studio = AnyToolSource::new(Studio(Arc::default()));
+    let artist = Agent::builder("Artist").model(artist).unwrap().tool(studio).build().unwrap();
+    let model = ScriptedModel::new([Reply::call("transfer_to_artist", json!({}))]);
+    let agent = on(&model).handoff(&artist, "Draws.").build().unwrap();
+    let host = Host::new();
+    let output = host.run(&agent, "go").await.unwrap();
+    assert_eq!(output.content.text(), "here it is");
+    assert_eq!(images(&host), [0, 1]);
 }

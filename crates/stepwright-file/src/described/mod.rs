@@ -10,7 +10,6 @@ use crate::format::keys::{
     AGENT_STEP, COMMON, FILE, OF_CONTAINERS, OF_STEPS, OF_TOOLS, OF_WORKFLOWS, USED_STEP,
     WORKFLOW_STEP,
 };
-use crate::format::reader::ToolKind;
 use crate::mcp::SERVER_TOOLS;
 use crate::tools::TOOLS;
 use serde_json::{Map, Value, json};
@@ -145,11 +144,11 @@ fn step(all: &mut Definitions) -> Value {
 /// Returns the schema of a tool: its name, or its name with its settings.
 fn tool(all: &mut Definitions) -> Value {
     let mut names = Vec::new();
-    let mut settings = Map::new();
+    let mut tools = Map::new();
     for kind in TOOLS {
         let mut schema = json!({
             "type": "object",
-            "properties": properties(settings_of(kind), all),
+            "properties": properties(settings(kind.settings), all),
             "additionalProperties": false,
         });
         if kind.needs.is_empty() {
@@ -159,19 +158,23 @@ fn tool(all: &mut Definitions) -> Value {
             let each = kind.needs.iter().map(|name| json!({"required": [name]}));
             schema["oneOf"] = each.collect();
         }
-        settings.insert(kind.name.to_owned(), schema);
+        tools.insert(kind.name.to_owned(), schema);
     }
-    let server = json!({"anyOf": [SERVER_TOOLS.reference(all), {"type": "null"}]});
+    let server = json!({
+        "type": ["object", "null"],
+        "properties": properties(settings(SERVER_TOOLS), all),
+        "additionalProperties": false,
+    });
     json!({"anyOf": [
         {"enum": names},
-        {"type": "string", "pattern": "^mcp:"},
-        {"type": "object", "properties": settings, "patternProperties": {"^mcp:": server},
+        {"type": "object", "properties": tools, "patternProperties": {"^mcp:": server},
             "additionalProperties": false, "minProperties": 1, "maxProperties": 1},
+        {"type": "string", "pattern": "^mcp:"},
     ]})
 }
 
 /// Returns the settings of a tool: its own, and those of all tools.
-fn settings_of(kind: &ToolKind) -> impl Iterator<Item = &Member> {
-    let has = |name| kind.settings.iter().any(|own| own.name == name);
-    kind.settings.iter().chain(OF_TOOLS.iter().filter(move |member| !has(member.name)))
+fn settings(own: &'static [Member]) -> impl Iterator<Item = &'static Member> {
+    let has = |name| own.iter().any(|own| own.name == name);
+    own.iter().chain(OF_TOOLS.iter().filter(move |member| !has(member.name)))
 }

@@ -27,6 +27,8 @@ pub(crate) enum Form {
     List(&'static Self, usize, usize),
     /// A mapping of any names to values of one form.
     Names(&'static Self),
+    /// The same, in which some names map to values of other forms.
+    NamesBut(&'static [Member], &'static Self),
     Mapping(&'static Mapping),
     Either(&'static [Self]),
     /// A step.
@@ -104,6 +106,11 @@ impl Form {
             Self::Names(of) => {
                 json!({"type": "object", "additionalProperties": of.schema(all)})
             }
+            Self::NamesBut(members, of) => json!({
+                "type": "object",
+                "properties": properties(members.iter(), all),
+                "additionalProperties": of.schema(all),
+            }),
             Self::Mapping(mapping) => mapping.reference(all),
             Self::Either(forms) => {
                 let forms: Vec<Value> = forms.iter().map(|form| form.schema(all)).collect();

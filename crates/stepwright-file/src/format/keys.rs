@@ -12,6 +12,7 @@ use super::model::{
 use super::permissions::{AMOUNT_MAX, AT_LIMIT};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
+use super::run_limits::THEN;
 use super::used::USE;
 use crate::mcp::SERVERS;
 use serde_json::json;
@@ -122,6 +123,8 @@ pub(crate) static FILE: Mapping = Mapping {
             &Form::Names(&Form::Words(|| words(&REDUCERS))),
             "How changes of a key by parallel branches are combined.",
         ),
+        key("concurrency", &Form::Mapping(&RUNS_AT_ONCE), "How many runs go on at once."),
+        key("dedupe", &Form::Mapping(&ONCE_WITHIN), "Which runs are the same, and begin once."),
         key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
         key("input", &SCHEMA, "The JSON Schema of the input."),
         key(
@@ -148,6 +151,27 @@ pub(crate) static FILE: Mapping = Mapping {
             "The time that these steps have after a cancel or a \
             timeout.",
         ),
+    ],
+};
+
+static RUNS_AT_ONCE: Mapping = Mapping {
+    name: "concurrency",
+    what: "`concurrency`",
+    required: &[&["max"]],
+    members: &[
+        key("key", &Form::Expression, "The runs that are counted together. By default all."),
+        key("max", &SMALL, "The number of runs at once."),
+        key("then", &Form::Words(|| words(&THEN)), "What happens to a run that is one too many."),
+    ],
+};
+
+static ONCE_WITHIN: Mapping = Mapping {
+    name: "dedupe",
+    what: "`dedupe`",
+    required: &[&["within"]],
+    members: &[
+        key("key", &Form::Expression, "What makes two runs the same. By default their input."),
+        key("within", &Form::Duration, "How long a second run with the same key does not begin."),
     ],
 };
 

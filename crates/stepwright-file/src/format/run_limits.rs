@@ -7,7 +7,7 @@ use crate::tree::Node;
 use std::time::Duration;
 use stepwright_engine::WhenFull;
 
-const THEN: [(&str, WhenFull); 3] = [
+pub(super) const THEN: [(&str, WhenFull); 3] = [
     ("queue", WhenFull::Queue),
     ("skip", WhenFull::Skip),
     ("cancel_running", WhenFull::CancelRunning),

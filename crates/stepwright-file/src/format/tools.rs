@@ -76,7 +76,7 @@ impl Reader<'_> {
     }
 
     /// Takes the settings that all tools have.
-    fn tool_options(
+    pub(crate) fn tool_options(
         &mut self,
         shown: &str,
         fields: &mut Fields<'_>,

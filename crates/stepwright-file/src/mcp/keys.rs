@@ -15,7 +15,13 @@ const PREFIX: Member = key(
 );
 
 /// The servers that a file declares.
-pub(crate) const SERVERS: Form = Form::Names(&Form::Either(&[SERVER, Form::Text]));
+pub(crate) const SERVERS: Form = Form::NamesBut(&[FILE], &SERVER);
+
+const FILE: Member = key(
+    "file",
+    &Form::Either(&[Form::Text, SERVER]),
+    "The path of a file with servers, as other programs have it.",
+);
 
 const SERVER: Form = Form::Mapping(&Mapping {
     name: "mcp_server",
@@ -49,10 +55,8 @@ const SERVER: Form = Form::Mapping(&Mapping {
 /// The answers to questions of a server.
 pub(super) const QUESTIONS: [(&str, bool); 2] = [("ask", true), ("decline", false)];
 
-/// The settings of the tools of a server among those of an agent.
-pub(crate) static SERVER_TOOLS: Mapping = Mapping {
-    name: "mcp_tools",
-    what: "the tools of an MCP server",
-    required: &[],
-    members: &[TOOLS, EXCLUDE, CONFIRM, PREFIX],
-};
+/// The settings of the tools of a server among those of an agent, beside those of all tools.
+pub(crate) const SERVER_TOOLS: &[Member] = &[TOOLS, EXCLUDE, CONFIRM, PREFIX];
+
+/// The name of these settings in messages.
+pub(crate) const SERVER_TOOLS_SHOWN: &str = "the tools of an MCP server";

@@ -6,18 +6,23 @@ mod read;
 #[cfg(feature = "mcp")]
 mod server;
 
+#[cfg(test)]
+pub(crate) use keys::SERVER_TOOLS_SHOWN;
 pub(crate) use keys::{SERVER_TOOLS, SERVERS};
 
 use crate::format::{AgentTool, Choice, Declaration};
 use crate::system::Granted;
 use std::sync::Arc;
-use stepwright_agent::AgentBuilder;
+use stepwright_agent::{AgentBuilder, ToolOptions};
 
 /// The tools of a server, as an agent has them.
 #[derive(Debug)]
 struct ServerTools {
     declaration: Arc<Declaration>,
     choice: Choice,
+    /// The settings of each of them.
+    #[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "read to find mistakes"))]
+    options: ToolOptions,
 }
 
 impl AgentTool for ServerTools {
@@ -35,7 +40,7 @@ impl AgentTool for ServerTools {
 
     #[cfg(feature = "mcp")]
     fn give_to(&self, agent: AgentBuilder, granted: &Granted) -> AgentBuilder {
-        agent.tool(self.server(granted))
+        agent.tool_with(self.server(granted), self.options.clone())
     }
 
     #[cfg(not(feature = "mcp"))]

@@ -1,7 +1,7 @@
 //! Reads `mcp`, and the tools of servers among those of an agent.
 
 use super::ServerTools;
-use super::keys::QUESTIONS;
+use super::keys::{QUESTIONS, SERVER_TOOLS_SHOWN};
 use crate::format::reader::{Fields, Reader};
 use crate::format::{AgentTool, Choice, Declaration, ON_INTERRUPTED, Recipe, Text, Word};
 use crate::source::Span;
@@ -11,6 +11,7 @@ use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use stepwright_agent::ToolOptions;
 use stepwright_core::ErrorId;
 
 /// The maximum number of servers of a file.
@@ -252,12 +253,14 @@ impl Reader<'_> {
             return None;
         };
         declaration.is_used.store(true, Ordering::Relaxed);
-        let mut choice = Choice::default();
+        let (mut choice, mut options) = (Choice::default(), ToolOptions::new());
         if let Some(settings) = settings {
-            let mut fields = Fields::of(self, settings, "the tools of an MCP server")?;
+            let mut fields = Fields::of(self, settings, SERVER_TOOLS_SHOWN)?;
             choice = self.mcp_choice(&mut fields);
+            // Which of its tools only read is known when the server is asked.
+            options = self.tool_options(SERVER_TOOLS_SHOWN, &mut fields, true);
             fields.finish(self);
         }
-        Some(Box::new(ServerTools { declaration, choice }))
+        Some(Box::new(ServerTools { declaration, choice, options }))
     }
 }

@@ -9,6 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use stepwright_file::{Definition, Options, Severity, Variables, json_schema};
 
+/// A file with every setting of tools, some of which are left out of some programs.
+const TOOLS: &str = "tests/it/every_key_tools.yaml";
+
+const HAS_ALL_TOOLS: bool =
+    cfg!(all(feature = "mcp", feature = "duckduckgo", feature = "sqlite", feature = "postgres"));
+
 static SCHEMA: LazyLock<jsonschema::Validator> =
     LazyLock::new(|| jsonschema::validator_for(&json_schema()).unwrap());
 
@@ -107,7 +113,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
 #[test]
 fn the_schema_accepts_every_example_and_case_that_is_right() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut all = vec![PathBuf::from("tests/it/every_key.yaml")];
+    let mut all = vec![PathBuf::from("tests/it/every_key.yaml"), PathBuf::from(TOOLS)];
     files(&root.join("examples"), &mut all);
     files(&root.join("cases"), &mut all);
     files(&root.join("crates/stepwright-cli/templates"), &mut all);
@@ -228,6 +234,12 @@ fn the_schema_and_the_reader_agree_about_every_change_of_a_right_file() {
     // The head and each step alone, so that a file is read fast.
     whole["steps"] = json!([{"agent": "writer"}]);
     count += mutate(&whole, "", &mut wrong);
+    if HAS_ALL_TOOLS {
+        let text = std::fs::read_to_string(TOOLS).unwrap();
+        let tools = value(&text).unwrap();
+        count += mutate(&tools, "/mcp", &mut wrong);
+        count += mutate(&tools, "/agents", &mut wrong);
+    }
     let agents: Vec<&String> = whole["agents"].as_object().unwrap().keys().collect();
     let agents: Value = agents.into_iter().map(|name| (name.clone(), json!({}))).collect();
     for step in steps.as_array().unwrap() {

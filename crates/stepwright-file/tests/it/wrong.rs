@@ -215,7 +215,9 @@ fn a_narrow_report_breaks_between_words_and_points_below_the_mistake() {
     assert!(lines.iter().all(|line| line.width() <= 40), "{report}");
     // A word is whole, and the lines after the first one are indented.
     assert!(
-        report.contains("help: it has: `max`, `backoff`,\n  `max_backoff` and `on`\n"),
+        report.contains(
+            "help: it has: `max`, `backoff`,\n  `max_backoff`, `factor`, `jitter` and\n  `on`\n"
+        ),
         "{report}"
     );
     let shown = lines.iter().position(|line| line.contains("imput }}")).unwrap();

@@ -26,6 +26,7 @@ pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("ModelLimits", "ModelLimits", "stepwright-models/src/limits.rs"),
 ];
 
+const CODE: &str = "A closure. A file has an expression, a template or a schema in its place.";
 const READS: &str = "It reads a value, and sets nothing.";
 const CONTENT: &str =
     "The content of a file is part of the digest by itself, so nothing is to be said.";
@@ -260,6 +261,14 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("AgentBuilder", "instructions", Keys(&["agent.instructions", "text_file.file"])),
     ("AgentBuilder", "tool", Keys(&["agent.tools"])),
     ("AgentBuilder", "tools", Keys(&["agent.tools"])),
+    ("AgentBuilder", "tool_with", Keys(&["agent.tools"])),
+    ("AgentBuilder", "tool_options", Keys(&["agent.tools"])),
+    ("AgentBuilder", "tools_from", Instead(CODE)),
+    (
+        "AgentBuilder",
+        "handoff",
+        Instead("A `router` step, whose choices are steps with the other agents."),
+    ),
     ("AgentBuilder", "requires_confirmation", Keys(&["agent.requires_confirmation"])),
     ("AgentBuilder", "output", Keys(&["agent.output"])),
     ("AgentBuilder", "output_schema", Keys(&["agent.output"])),
@@ -271,7 +280,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("AgentBuilder", "model_retry", Keys(&["agent.model_retry"])),
     ("AgentBuilder", "budget", Keys(&["agent.budget"])),
     ("AgentBuilder", "options", Keys(&["agent.temperature", "agent.top_p"])),
-    ("AgentBuilder", "tool_choice", Keys(&["agent.tool_choice"])),
+    ("AgentBuilder", "tool_choice", Keys(&["agent.tool_choice", "tool_choice.one"])),
     ("AgentBuilder", "build", Instead("`Definition::build()`.")),
     ("ModelOptions", "max_output_tokens", Keys(&["agent.max_output_tokens"])),
     ("ModelOptions", "temperature", Keys(&["agent.temperature"])),
@@ -315,7 +324,7 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["file.format"], "Nothing: the compiler checks the version."),
     (&["file.name"], "`Workflow::builder(name)`."),
     (
-        &["file.mcp", "mcp_server.*", "mcp_tools.*"],
+        &["file.mcp", "mcp_server.*"],
         "`McpServer::command`, `McpServer::url`, and `AgentBuilder::tools`.",
     ),
     (&["file.agents"], "`Agent::builder(name)`, and a variable that holds the agent."),
@@ -354,6 +363,14 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
         "A function or a constant that several workflows use.",
     ),
     (&["step.stop"], "`StepOutput::stop`."),
-    (&["tool.duckduckgo", "duckduckgo.*"], "`DuckDuckGo`."),
-    (&["tool.http_get", "tool.read_file"], "`#[tool]` on a function."),
+    (&["tool.duckduckgo"], "`DuckDuckGo`."),
+    (&["tool.files", "tool.read_file"], "`Files`."),
+    (&["tool.http", "tool.http_get"], "`Http`."),
+    (&["tool.web_page"], "`WebPage`."),
+    (&["tool.sql"], "`Sql`."),
+    (&["tool.wikipedia"], "`Wikipedia`."),
+    (&["tool.calculator"], "`Calculator`."),
+    (&["tool.clock"], "`Clock`."),
+    (&["tool.scratchpad"], "`Scratchpad`."),
+    (&["tool.ask_user"], "`AskUser`."),
 ];
