@@ -177,10 +177,9 @@ fn parts_that_grow_without_end_are_refused_at_once() {
     let mut text = "format: 1\nname: F\nsteps:\n".to_owned();
     for nth in 0..30 {
         let next = nth + 1;
-        let _ = writeln!(
-            text,
-            "  - {{name: s{nth}, steps: [{{use: '#s{next}', name: a}}, {{use: '#s{next}', name: b}}]}}"
-        );
+        let part = |name: &str| format!("{{use: '#s{next}', name: {name}}}");
+        let (a, b) = (part("a"), part("b"));
+        let _ = writeln!(text, "  - {{name: s{nth}, steps: [{a}, {b}]}}");
     }
     text.push_str("  - {name: s30, template: x}\n");
     let begun = std::time::Instant::now();
