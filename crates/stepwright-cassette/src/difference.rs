@@ -132,7 +132,7 @@ fn text(value: &Value) -> String {
 
 /// Returns the part of a text around the character at which it differs, on one line.
 fn excerpt(text: &str, differs_at: usize) -> String {
-    let skip = if differs_at > BEFORE_CHARS { differs_at - BEFORE_CHARS } else { 0 };
+    let skip = differs_at.saturating_sub(BEFORE_CHARS);
     let mut shown = String::from(if skip > 0 { "…" } else { "" });
     let mut rest = text.chars().skip(skip);
     for c in rest.by_ref().take(SHOWN_CHARS_MAX) {

@@ -39,6 +39,7 @@ replays it without network. It has what models, tools and commands answered.";
 /// A recording of the effects of a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the fields are the keys of the file")]
 pub(crate) struct Cassette {
     /// The version of the format.
     pub(crate) cassette: u64,
@@ -213,8 +214,7 @@ pub(crate) fn bounded(value: Value) -> Value {
 
 fn sha256(text: &str) -> String {
     use sha2::Digest as _;
-    let hash = sha2::Sha256::digest(text.as_bytes());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", sha2::Sha256::digest(text.as_bytes()))
 }
 
 fn mapped(value: Value, text: &dyn Fn(String) -> String) -> Value {

@@ -45,7 +45,7 @@ pub enum Source<'a> {
     /// A workflow file, and the options with which it was read.
     File(&'a Path, &'a Options),
     /// A workflow of the program.
-    Workflow(WorkflowBuilder),
+    Workflow(Box<WorkflowBuilder>),
 }
 
 /// The files of a new test.
@@ -110,7 +110,7 @@ pub fn record(journal: &Journal, source: Source<'_>, path: &Path) -> Result<Made
             let builder = file.builder(path)?;
             (Some(file), builder)
         }
-        Source::Workflow(builder) => (None, builder),
+        Source::Workflow(builder) => (None, *builder),
     };
     let mut state = serde_json::to_value(&*started.state).unwrap_or_default();
     state = clean(state);

@@ -25,6 +25,7 @@ use stepwright_core::permission::Permissions;
 /// # Ok::<(), stepwright_file::Diagnostics>(())
 /// ```
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Options {
     /// `true` if steps may run commands. Otherwise a file with such steps is refused.
     pub allow_shell: bool,

@@ -27,9 +27,10 @@ fn workflow(live: bool, given: &Given) -> WorkflowBuilder {
     let (prompt, goes_on) = (given.prompt, given.goes_on);
     let write = Step::new("write", agent.build().unwrap())
         .prompt(move |input: &StepInput| format!("{prompt} {}", input.text()));
-    let write = match given.asks {
-        true => write.human_review(HumanReview::new().requires_confirmation("Write it?")),
-        false => write,
+    let write = if given.asks {
+        write.human_review(HumanReview::new().requires_confirmation("Write it?"))
+    } else {
+        write
     };
     let check = Step::new("check", move |input: StepInput| async move {
         assert!(live, "a function was called in a replay");
@@ -127,7 +128,7 @@ async fn a_run_of_another_definition_is_refused() {
     let recorded =
         recorded(workflow(true, &AS_IT_WAS), workflow(false, &other), "ants", approve).await;
     let error = recorded.made.unwrap_err();
-    let told = error.report().to_string();
+    let told = error.report();
     assert!(told.contains("run `r-1` cannot become a test: a replay of it differs"), "{told}");
     assert!(told.contains("at `more`"), "{told}");
 }

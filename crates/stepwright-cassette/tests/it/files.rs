@@ -125,13 +125,13 @@ async fn a_file_that_is_gone_or_wrong_is_an_error_and_no_difference() {
     assert!(replay(dir).differences.is_empty());
     std::fs::write(dir.join("flow.yaml"), text.replace("greet,", "greet, colour: red,")).unwrap();
     let run = || Replay::of(dir.join("run.cassette.yaml")).run();
-    let error = run().unwrap_err().report().to_string();
+    let error = run().unwrap_err().report();
     assert!(error.contains("the workflow file") && error.contains("colour"), "{error}");
     std::fs::remove_file(dir.join("flow.yaml")).unwrap();
-    let error = run().unwrap_err().report().to_string();
+    let error = run().unwrap_err().report();
     assert!(error.contains("cannot be read"), "{error}");
     std::fs::write(dir.join("run.cassette.yaml"), "cassette: 9\n").unwrap();
-    let error = run().unwrap_err().report().to_string();
+    let error = run().unwrap_err().report();
     assert!(error.contains("it has version 9 of the format"), "{error}");
     assert!(error.contains("reads version 1"), "{error}");
 }

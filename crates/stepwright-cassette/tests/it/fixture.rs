@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use stepwright_agent::{Agent, tool};
 use stepwright_cassette::Replay;
+use stepwright_core::message::Message;
 use stepwright_core::model::AnyModel;
 use stepwright_core::{Answer, HumanReview, StepInput};
 use stepwright_engine::{Map, Step, Workflow, WorkflowBuilder};
@@ -22,7 +23,7 @@ fn price(thing: String) -> String {
 
 fn workflow() -> WorkflowBuilder {
     let model = AnyModel::new(FunctionModel::new(|request| {
-        let last = request.messages.last().map(|message| message.text()).unwrap_or_default();
+        let last = request.messages.last().map(Message::text).unwrap_or_default();
         match request.messages.len() {
             1 => Reply::call("price", serde_json::json!({"thing": last})),
             _ => Reply::text(format!("I found out:\n\n{last}, token=abcdefghijkl")),
@@ -48,7 +49,7 @@ fn workflow() -> WorkflowBuilder {
 fn timeless(text: &str) -> String {
     let is_time =
         |line: &&str| !line.trim_start().starts_with("after_ms:") && !line.starts_with("begun_ms:");
-    text.lines().filter(is_time).map(|line| format!("{line}\n")).collect()
+    text.lines().filter(is_time).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]

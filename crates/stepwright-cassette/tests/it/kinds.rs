@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use stepwright_agent::{Agent, tool};
+use stepwright_core::message::Message;
 use stepwright_core::model::{AnyModel, ModelError, ModelErrorKind};
 use stepwright_core::plan::{Join, OnError};
 use stepwright_core::{HumanReview, Memory, Patch, StepContext, StepError, StepInput, StepOutput};
@@ -24,7 +25,7 @@ fn effect(live: bool) {
 fn model(live: bool) -> AnyModel {
     AnyModel::new(FunctionModel::new(move |request| {
         effect(live);
-        let last = request.messages.last().map(|m| m.text()).unwrap_or_default();
+        let last = request.messages.last().map(Message::text).unwrap_or_default();
         let is_result = request.messages.len() > 1;
         match request.tools.first() {
             Some(tool) if !is_result && tool.name == "ask" => {
@@ -52,7 +53,8 @@ mod silent {
     /// Looks a word up.
     #[tool(crate = "stepwright_agent")]
     pub(super) fn look_up(word: String) -> String {
-        panic!("a tool was called in a replay with {word}")
+        drop(word);
+        panic!("a tool was called in a replay")
     }
 }
 
@@ -132,7 +134,7 @@ const STEPS: &[(&str, Make)] = &[
             effect(live);
             let nth = tries.fetch_add(1, Ordering::Relaxed);
             async move {
-                if nth % 2 == 0 {
+                if nth.is_multiple_of(2) {
                     return Err(StepError::new("not yet"));
                 }
                 Ok(format!("{} at last", input.text()))
@@ -233,10 +235,10 @@ async fn a_failing_branch_stops_the_same_branches_again() {
                 Step::new(name, move |_: StepInput| async move {
                     effect(live);
                     tokio::time::sleep(Duration::from_millis(ms)).await;
-                    match fails {
-                        true => Err(StepError::terminal("broken")),
-                        false => Ok("fine".to_owned()),
+                    if fails {
+                        return Err(StepError::terminal("broken"));
                     }
+                    Ok("fine".to_owned())
                 })
             };
             let long = Steps::new("Long").step(step("a", 1, false)).step(step("b", 60_000, false));

@@ -75,7 +75,7 @@ pub(crate) async fn of_run(store: Memory, with: WorkflowBuilder) -> Recorded {
     let runs = Runs::of(AnyStore::new(store));
     let journal = Journal::of(&runs, &RunId::new("r-1").unwrap()).await.unwrap();
     let path = folder.path().join("run.cassette.yaml");
-    let made = record(&journal, Source::Workflow(with), &path);
+    let made = record(&journal, Source::Workflow(Box::new(with)), &path);
     Recorded { folder, made }
 }
 
