@@ -598,7 +598,7 @@ async fn an_agent_in_a_decider_is_not_asked_again_after_a_crash() {
     for kind in DECIDING {
         let store = Memory::default();
         let agent = agent(quick(), Some(OUTPUT));
-        let workflow = deciding(kind, &agent, 2).store(store.clone()).build().unwrap();
+        let workflow = deciding(kind, &agent, 4).store(store.clone()).build().unwrap();
         workflow.run("hi").run_id("r").await.unwrap();
         let facts = journal(&store, "r").await;
         grammar::check(&facts);

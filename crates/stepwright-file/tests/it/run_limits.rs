@@ -5,7 +5,7 @@ use stepwright_core::{ErrorId, ErrorKind, Memory};
 use stepwright_file::{Definition, Options};
 
 fn with(top: &str) -> String {
-    let asks = "{name: a, template: x, confirm: 'Go on?'}";
+    let asks = "{name: a, template: x, human_review: {requires_confirmation: 'Go on?'}}";
     format!("format: 1\nname: T\n{top}\nsteps:\n  - {asks}\n")
 }
 
@@ -50,7 +50,7 @@ fn check_knows_what_a_key_cannot_be() {
     for (top, message, help) in [
         ("concurrency: {key: '= input.customer'}", "`concurrency` needs `max`", "max: 2"),
         ("concurrency: {max: 0}", "`max` is a whole number", ""),
-        ("concurrency: {max: 2, then: wait}", "wait", "queue"),
+        ("concurrency: {max: 2, then: wait}", "`then` is one of `queue`", ""),
         ("concurrency: {max: 2, key: customer}", "`key` is an expression", "= customer"),
         ("concurrency: {max: 2, keys: x}", "keys", "key"),
         ("concurrency: 2", "", ""),
