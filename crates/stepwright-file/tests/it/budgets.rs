@@ -627,7 +627,7 @@ async fn an_agent_in_a_decider_is_not_asked_again_after_a_crash() {
 }
 
 #[tokio::test]
-async fn the_budget_of_an_agent_in_a_decider_does_not_hold_for_the_steps_of_its_container() {
+async fn the_budget_of_an_agent_in_a_decider_does_not_hold_for_the_steps_inside() {
     let model = quick();
     let own = Budget::default().model_calls(1);
     let small = Agent::builder("A").model(model.clone()).unwrap().budget(own).build().unwrap();
