@@ -6,7 +6,7 @@ use crate::interpret::{Flow, Halt, Walk, whole};
 use crate::journal::load_all;
 use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
-use crate::runner::{Admitted, Held, Slot};
+use crate::runner::{Admitted, Slot, queued};
 use crate::stop::{Failure, Stop, stop_error};
 use crate::table::Compiled;
 use futures_util::future::BoxFuture;
@@ -680,14 +680,6 @@ fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
         Some(output) => made.with_output(output),
         None => made,
     }
-}
-
-/// Makes the error of a run that waits for a slot, and is left to the dispatcher meanwhile.
-pub(crate) fn queued(mut output: RunOutput) -> Error {
-    output.status = RunStatus::Pending;
-    let why = output.queued.as_ref().map(ToString::to_string).unwrap_or_default();
-    let what = format!("run `{}` is {why}", output.run_id);
-    Error::new(ErrorKind::Store, what).with_source(Held::queued()).with_output(output)
 }
 
 fn released(output: RunOutput) -> Error {

@@ -69,6 +69,7 @@ fn rows_have_a_shape_that_scripts_can_rely_on() {
         keys,
         [
             "background",
+            "cost",
             "created_at",
             "digest",
             "driver",

@@ -1,8 +1,8 @@
 //! Takes up a stored run, and drives it until it ends or waits.
 
 use super::supervise::{HEARTBEAT, LEASE};
-use super::{Runner, is_dead, shown};
-use crate::job::{Job, queued};
+use super::{Runner, is_dead, queued, shown};
+use crate::job::Job;
 use crate::journal::{fold_all, load_after, load_all};
 use crate::local::{Hold, Outcome};
 use crate::outbox::Outbox;

@@ -17,7 +17,7 @@ pub(crate) use drive::{Held, TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub use local_dispatcher::LocalDispatcher;
-pub(crate) use slots::{Admitted, Slot};
+pub(crate) use slots::{Admitted, Slot, queued};
 pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 

@@ -1,7 +1,7 @@
 //! Slots of runs: a run waits until fewer runs of its key are under way.
 
 use super::supervise::LEASE;
-use super::{Runner, is_dead};
+use super::{Held, Runner, is_dead};
 use crate::define::{Concurrency, KEY_BYTES_MAX, WhenFull, key_of};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
@@ -12,7 +12,8 @@ use std::time::Duration;
 use stepwright_core::event::WorkflowStarted;
 use stepwright_core::store::{Entered, FirstClaim, Signal, SlotClaim, SlotHolder, Watched};
 use stepwright_core::{
-    AnyStore, Error, ErrorId, ErrorKind, EventKind, RunId, StepInput, StepPath, Timestamp, World,
+    AnyStore, Error, ErrorId, ErrorKind, EventKind, RunId, RunOutput, RunStatus, StepInput,
+    StepPath, Timestamp, World,
 };
 
 /// The first and the longest time between two looks at the slots. The end of the oldest run wakes
@@ -306,6 +307,14 @@ async fn until_freed(store: &AnyStore, world: &World, before: &[SlotHolder], pau
             Either::Right(_) => return,
         }
     }
+}
+
+/// Makes the error of a run that waits for a slot, and is left to the dispatcher meanwhile.
+pub(crate) fn queued(mut output: RunOutput) -> Error {
+    output.status = RunStatus::Pending;
+    let why = output.queued.as_ref().map(ToString::to_string).unwrap_or_default();
+    let what = format!("run `{}` is {why}", output.run_id);
+    Error::new(ErrorKind::Store, what).with_source(Held::queued()).with_output(output)
 }
 
 fn skipped_behind(workflow: &str, slot: &Slot, before: &[SlotHolder]) -> Error {

@@ -598,7 +598,6 @@ async fn an_agent_in_a_decider_is_not_asked_again_after_a_crash() {
     for kind in DECIDING {
         let store = Memory::default();
         let agent = agent(quick(), Some(OUTPUT));
-        // What was under way at a crash may have been answered, and counts.
         let workflow = deciding(kind, &agent, 4).store(store.clone()).build().unwrap();
         workflow.run("hi").run_id("r").await.unwrap();
         let facts = journal(&store, "r").await;
@@ -618,6 +617,7 @@ async fn an_agent_in_a_decider_is_not_asked_again_after_a_crash() {
             store.append(append).await.unwrap();
             let model = quick();
             let agent = self::agent(model.clone(), Some(OUTPUT));
+            // What was under way may have been answered, and counts.
             let workflow = deciding(kind, &agent, 4).store(store.clone()).build().unwrap();
             workflow.resume("r").await.unwrap();
             assert_eq!(paid + model.requests().len(), 2, "{kind}, cut at {at}");
@@ -627,7 +627,7 @@ async fn an_agent_in_a_decider_is_not_asked_again_after_a_crash() {
 }
 
 #[tokio::test]
-async fn the_budget_of_an_agent_in_a_decider_does_not_hold_for_the_steps_of_its_container() {
+async fn the_budget_of_an_agent_in_a_decider_does_not_hold_for_the_steps_inside() {
     let model = quick();
     let own = Budget::default().model_calls(1);
     let small = Agent::builder("A").model(model.clone()).unwrap().budget(own).build().unwrap();

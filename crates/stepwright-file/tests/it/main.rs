@@ -25,6 +25,7 @@ mod outline;
 mod parts;
 mod people;
 mod permissions;
+mod projects;
 mod requests;
 mod run_limits;
 mod runs;

@@ -469,55 +469,6 @@ async fn a_file_narrows_what_its_user_allows_and_never_widens_it() {
 }
 
 #[tokio::test]
-async fn a_project_narrows_what_its_user_allows_and_never_widens_it() {
-    const EACH: [&str; 3] = ["allow", "ask", "deny"];
-    let text = steps("  - {name: act, write_file: {path: made, text: x}}\n");
-    for user in ["nothing", "other", "allow", "ask", "deny"] {
-        for project in ["nothing", "other", "allow", "ask", "deny"] {
-            let place = Place::new();
-            let rules = |list: &str| match list {
-                "nothing" => None,
-                "other" => Some(place.rules("allow", &["read_file"])),
-                list => Some(place.rules(list, &["write_file"])),
-            };
-            let options = Options {
-                base_dir: Some(place.dir.path().to_path_buf()),
-                permissions: rules(user),
-                project_permissions: rules(project),
-                ..Options::default()
-            };
-            let definition = Definition::parse(&text, "test.yaml", &options).unwrap();
-            let builder = definition.builder().unwrap().store(Memory::default());
-            let answer = builder.build().unwrap().run("x").await;
-            let found = match answer {
-                Ok(output) if output.is_paused() => "ask",
-                Ok(_) => "allow",
-                Err(error) => {
-                    assert_eq!(error.id(), ErrorId::EFFECT_REFUSED, "{error}");
-                    "deny"
-                }
-            };
-            // Without any permissions there is nothing to narrow. What one of them does not name
-            // is asked about, also where it says nothing at all beside the other.
-            let verdict = |list| match list {
-                "nothing" | "other" => "ask",
-                list => list,
-            };
-            let wanted = match (user, project) {
-                ("nothing", "nothing") => "allow",
-                (user, "nothing") => verdict(user),
-                (user, project) => {
-                    let strict = |list| EACH.iter().position(|one| *one == verdict(list)).unwrap();
-                    EACH[strict(user).max(strict(project))]
-                }
-            };
-            assert_eq!(found, wanted, "{user} by the user, {project} by the project");
-            assert_eq!(place.made(), wanted == "allow");
-        }
-    }
-}
-
-#[tokio::test]
 async fn the_permissions_of_a_nested_file_hold_inside_it_alone() {
     let place = Place::new();
     let inner = "format: 1\nname: Inner\npermissions: {deny: [write_file]}\nsteps:\n  - {name: \

@@ -5,7 +5,7 @@ use stepwright_core::{ErrorId, ErrorKind, Memory};
 use stepwright_file::{Definition, Options};
 
 fn with(top: &str) -> String {
-    let asks = "{name: a, template: x, human_review: {requires_confirmation: true}}";
+    let asks = "{name: a, template: x, human_review: {requires_confirmation: 'Go on?'}}";
     format!("format: 1\nname: T\n{top}\nsteps:\n  - {asks}\n")
 }
 
