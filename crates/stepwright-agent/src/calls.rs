@@ -401,7 +401,7 @@ async fn attempt(
     arguments: Value,
     cx: &StepContext,
 ) -> Result<ToolAnswer, CallError> {
-    // `tool.answer` runs inside the async block so that a panic before the first await is caught too.
+    // `tool.answer` runs inside the async block, so that a panic before the first await is caught.
     let work = async {
         let answer = tool.answer(arguments, cx.clone()).await?;
         match options {

@@ -100,8 +100,12 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ),
     ("WorkflowBuilder", "budget", Keys(&["file.budget"])),
     ("WorkflowBuilder", "session_budget", Keys(&["file.session_budget"])),
-    ("WorkflowBuilder", "concurrency", Keys(&["file.concurrency", "concurrency.*"])),
-    ("WorkflowBuilder", "dedupe", Keys(&["file.dedupe", "dedupe.*"])),
+    (
+        "WorkflowBuilder",
+        "concurrency",
+        Keys(&["file.concurrency", "concurrency.key", "concurrency.max", "concurrency.then"]),
+    ),
+    ("WorkflowBuilder", "dedupe", Keys(&["file.dedupe", "dedupe.key", "dedupe.within"])),
     (
         "WorkflowBuilder",
         "prices",
