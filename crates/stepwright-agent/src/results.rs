@@ -11,6 +11,10 @@ pub const TOOL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 /// The name of the tool that reads the rest of a long result. An agent has it if one of its tools
 /// has a limit of its results: see [`ToolOptions::max_bytes`](crate::ToolOptions::max_bytes).
+///
+/// ```
+/// assert_eq!(stepwright_agent::READ_RESULT, "read_result");
+/// ```
 pub const READ_RESULT: &str = "read_result";
 
 /// The largest part of a long result that the model reads on at once, in bytes.

@@ -71,8 +71,8 @@ pub(crate) async fn workflow(
     }
 }
 
-/// Returns the builder of a workflow whose runs are traced if the environment asks for that. Must be
-/// called on the runtime of the runs.
+/// Returns the builder of a workflow, whose runs are traced if the environment asks for that. Must
+/// be called on the runtime of the runs.
 pub(crate) fn builder(definition: &Definition) -> Result<WorkflowBuilder, Error> {
     traces::observed(definition.builder()?)
 }

@@ -11,6 +11,7 @@ pub mod container;
 pub mod content;
 pub mod context;
 pub mod cost;
+mod detached;
 pub mod dispatch;
 pub mod error;
 pub mod event;

@@ -250,7 +250,14 @@ pub struct Quota {
     pub tokens: Option<QuotaLeft>,
 }
 
-/// The rest of one limit of a provider. [`Quota`] has an example.
+/// The rest of one limit of a provider.
+///
+/// ```
+/// use std::time::Duration;
+/// use stepwright_core::model::QuotaLeft;
+/// let spent = QuotaLeft { left: 0, reset: Duration::from_secs(6) };
+/// assert_eq!((spent.left, spent.reset.as_secs()), (0, 6));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaLeft {
     /// The number that is left.

@@ -27,6 +27,11 @@ pub struct TraceContext {
 }
 
 /// The reason why a text is no `traceparent`.
+///
+/// ```
+/// let wrong = stepwright_core::trace::TraceContext::parse("yes", None).unwrap_err();
+/// assert_eq!(wrong.to_string(), "`yes` is not a `traceparent` as the W3C defines it");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContextError(String);
 
@@ -117,6 +122,14 @@ impl TraceContext {
 }
 
 /// The id of a trace.
+///
+/// ```
+/// use stepwright_core::{RunId, trace::TraceId};
+/// let run = RunId::new("r-1")?;
+/// assert_eq!(TraceId::of(&run, None), TraceId::of(&run, None));
+/// assert_eq!(TraceId(7).to_string().len(), 32);
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceId(pub u128);
 
@@ -141,6 +154,10 @@ impl fmt::Display for TraceId {
 }
 
 /// The id of a span.
+///
+/// ```
+/// assert_eq!(stepwright_core::trace::SpanId(7).to_string(), "0000000000000007");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SpanId(pub u64);
 
@@ -152,6 +169,11 @@ impl fmt::Display for SpanId {
 
 /// A kind of work that has a span. Work of several kinds has the same path: a step, its agent, and
 /// the requests of the agent to its model.
+///
+/// ```
+/// use stepwright_core::trace::SpanOf;
+/// assert!(SpanOf::Node < SpanOf::Agent, "what is around comes first");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SpanOf {
     /// The run, or one of the parts between its pauses.
@@ -192,6 +214,11 @@ impl SpanId {
 }
 
 /// The trace of a run, as its engine knows it.
+///
+/// ```
+/// let outside = stepwright_core::trace::Traced::default();
+/// assert!(outside.continues.is_none() && !outside.is_traced);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traced<'a> {
     /// The trace that the run continues.

@@ -185,8 +185,7 @@ impl WorkflowBuilder {
     ///
     /// ```
     /// # use stepwright_engine::Workflow;
-    /// # async fn work(text: String) -> String { text }
-    /// # async fn upload_logs(text: String) -> String { text }
+    /// # async fn work(t: String) -> String { t } async fn upload_logs(t: String) -> String { t }
     /// use std::time::Duration;
     /// let workflow = Workflow::builder("Job")
     ///     .step(work)
@@ -608,8 +607,7 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Sets an observer, which receives every event of the runs that this process drives: traces and
-    /// metrics are made of them. [`Observer`] has an example.
+    /// Sets an observer of the events of all runs that this process drives. [`Observer`] shows it.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self

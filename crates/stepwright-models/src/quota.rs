@@ -28,7 +28,7 @@ const TOKENS: [(&str, &str); 4] = [
 /// Reads the limits from the headers of an answer, whether it is a success or not.
 pub(crate) fn quota(headers: &HeaderMap) -> Option<Box<Quota>> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let now = text("date").and_then(crate::failure::unix_seconds);
+    let now = text("date").and_then(crate::http_date::unix_seconds);
     let left = |(remaining, reset): &(&str, &str)| {
         let left = text(remaining)?.parse::<u64>().ok()?;
         let reset = text(reset).and_then(|reset| until(reset, now));
@@ -87,7 +87,7 @@ fn moment(text: &str) -> Option<u64> {
     let (time, offset) = split_offset(time)?;
     let mut time = time.split(':').map(|part| part.split('.').next()?.parse::<u64>().ok());
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    let seconds = crate::failure::seconds_of((year, month, day), (hour, minute, second))?;
+    let seconds = crate::http_date::seconds_of((year, month, day), (hour, minute, second))?;
     seconds.checked_add_signed(-offset)
 }
 

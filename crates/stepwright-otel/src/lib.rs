@@ -1,7 +1,7 @@
 //! Traces of runs for OpenTelemetry.
 //!
-//! [`Spans`] folds the events of runs into spans: one for the run, for each step and container, and,
-//! by the conventions for generative AI, for each agent, request to a model and tool call.
+//! [`Spans`] folds the events of runs into spans: for the run, for each step and container, and, by
+//! the conventions for generative AI, for each agent, request to a model and tool call.
 //! [`Traces`] sends them with OTLP over HTTP to the collector that the environment names.
 //!
 //! ```no_run

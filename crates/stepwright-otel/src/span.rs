@@ -56,6 +56,13 @@ impl Span {
 }
 
 /// Something that happened during a span.
+///
+/// ```
+/// use stepwright_core::Timestamp;
+/// use stepwright_otel::Moment;
+/// let retry = Moment { time: Timestamp(1_000), name: "retry", attributes: Vec::new() };
+/// assert_eq!(retry.name, "retry");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moment {
     /// The time.
@@ -67,6 +74,10 @@ pub struct Moment {
 }
 
 /// The kind of work of a span.
+///
+/// ```
+/// assert_ne!(stepwright_otel::SpanKind::Internal, stepwright_otel::SpanKind::Client);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanKind {
     /// Work of this process.
@@ -76,6 +87,12 @@ pub enum SpanKind {
 }
 
 /// The outcome of a span.
+///
+/// ```
+/// use stepwright_otel::SpanStatus;
+/// let failed = SpanStatus::Error("the line is busy".into());
+/// assert_ne!(failed, SpanStatus::Unset);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpanStatus {
     /// It ended well, or waits.

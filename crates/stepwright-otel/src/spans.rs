@@ -12,8 +12,8 @@ use stepwright_core::{ErrorData, RunId, StepPath, Timestamp};
 
 /// Folds the events of runs into spans.
 ///
-/// A pause ends all spans of a run, and what continues after it has new ones in the same trace, with
-/// a link to those before. The ids come from the run, its paths and the number of the part, so that
+/// A pause ends all spans of a run. What continues after it has new ones in the same trace, with a
+/// link to those before. The ids come from the run, its paths and the number of the part, so that
 /// two processes that export the same work export the same spans.
 ///
 /// ```

@@ -27,8 +27,14 @@ pub(crate) const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// of tools are sent only with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`.
 ///
 /// A collector that is slow or away never holds up a run: spans beyond the queue of
-/// `OTEL_BSP_MAX_QUEUE_SIZE` are dropped, and a warning is logged. The example of
-/// [the crate](crate) shows it.
+/// `OTEL_BSP_MAX_QUEUE_SIZE` are dropped.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// // Without `OTEL_EXPORTER_OTLP_ENDPOINT` there are no traces.
+/// assert!(stepwright_otel::Traces::from_env("shop")?.is_none());
+/// # Ok::<(), stepwright_otel::TracesError>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Traces(Arc<Inner>);
 
@@ -41,6 +47,13 @@ struct Inner {
 }
 
 /// The reason why spans cannot be sent.
+///
+/// ```
+/// fn told(error: &stepwright_otel::TracesError) -> String {
+///     format!("no traces: {error}")
+/// }
+/// # let _ = told;
+/// ```
 #[derive(Debug)]
 pub struct TracesError(String);
 

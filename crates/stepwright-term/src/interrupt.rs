@@ -67,8 +67,8 @@ fn handlers() -> MutexGuard<'static, Handlers> {
 pub struct Interrupts(u64);
 
 /// Makes a write beyond the limit of the size of files (`ulimit -f`) an error of that write. By
-/// default the signal SIGXFSZ ends the process without a word. Programs that this one starts keep the
-/// default.
+/// default the signal SIGXFSZ ends the process without a word. Programs that this one starts keep
+/// the default.
 ///
 /// ```
 /// stepwright_term::survive_size_limits();

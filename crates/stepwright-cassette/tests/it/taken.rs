@@ -82,6 +82,8 @@ async fn the_state_and_the_history_of_the_session_come_from_the_cassette() {
     let workflow = build(true).store(store.clone()).build().unwrap();
     for run in ["r-8", "r-9", "r-1", "r-2"] {
         workflow.run(format!("input of {run}")).session_id("s-1").run_id(run).await.unwrap();
+        // Which run came first is told by their times, in milliseconds.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let text = is_repeated(store, || build(false)).await;
     assert!(text.contains("input of r-9") && !text.contains("input of r-2"), "{text}");

@@ -50,6 +50,14 @@ pub struct SlotClaim {
 }
 
 /// The answer to a [`SlotClaim`].
+///
+/// ```
+/// use stepwright_core::store::Entered;
+/// fn waits(entered: &Entered) -> bool {
+///     matches!(entered, Entered::Behind { .. })
+/// }
+/// assert!(!waits(&Entered::Held));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entered {
     /// The holder has a slot.

@@ -7,7 +7,8 @@ use stepwright_core::event::Event;
 use stepwright_core::observe::Observer;
 use stepwright_core::{RunId, Timestamp};
 
-/// The readers of a run: none or one in most runs. The log of `debug_mode` and an observer read along.
+/// The readers of a run: none or one in most runs. The log of `debug_mode` and an observer read
+/// along.
 pub(super) struct Readers {
     outboxes: Vec<Arc<Outbox>>,
     debug: bool,

@@ -230,7 +230,7 @@ impl Run {
         self
     }
 
-    /// Sets the trace that the run continues, such as that of the request which the program answers.
+    /// Sets the trace that the run continues, such as that of the request that the program answers.
     /// Every process that drives the run goes on with it. Without this, the run has a trace of its
     /// own.
     ///

@@ -1,6 +1,6 @@
 //! Hands background runs to a dispatcher, and drives those that a dispatcher hands over.
 
-use super::drive::Held;
+use super::held::Held;
 use super::supervise::supervise;
 use super::{LocalDispatcher, Runner, TakeUp};
 use crate::local::{Local, Outcome};

@@ -1,6 +1,7 @@
 //! Takes up a stored run, and drives it until it ends or waits.
 
-use super::supervise::{HEARTBEAT, LEASE};
+use super::held::Held;
+use super::supervise::LEASE;
 use super::{Runner, is_dead, queued, shown};
 use crate::job::Job;
 use crate::journal::{fold_all, load_after, load_all};
@@ -269,7 +270,7 @@ impl Runner {
                     let hint = "let it finish, or stop it; a driver that is silent for 10 s is \
                                 taken for dead";
                     let lease = seen_at.plus(LEASE).since(now);
-                    let error = Error::new(ErrorKind::Store, what).with_source(Held { lease });
+                    let error = Error::new(ErrorKind::Store, what).with_source(Held::by(lease));
                     return Err(error.with_id(ErrorId::RUN_DRIVEN_ELSEWHERE).with_hint(hint));
                 }
             }
@@ -284,35 +285,6 @@ fn still_queued(job: &Job) -> Error {
         None => Error::new(ErrorKind::Store, "the run waits for a slot"),
     }
 }
-
-/// The lease that another driver has on a run.
-#[derive(Debug)]
-pub(crate) struct Held {
-    /// The rest of it, unless the driver renews it.
-    lease: Duration,
-}
-
-impl Held {
-    /// Creates the reason of a run that waits for a slot.
-    pub(crate) fn queued() -> Self {
-        Self { lease: Duration::ZERO }
-    }
-
-    /// Returns the time to wait before the next claim, if this is the reason of an error.
-    pub(super) fn retry_after(error: &Error) -> Option<Duration> {
-        let held = std::error::Error::source(error)?.downcast_ref::<Self>()?;
-        // The lease must have ended then, and a driver that lives has renewed it.
-        Some(held.lease.max(HEARTBEAT) + Duration::from_millis(1))
-    }
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "its lease ends in {} s unless it is renewed", self.lease.as_secs())
-    }
-}
-
-impl std::error::Error for Held {}
 
 /// The result of taking up a run.
 enum Taken {

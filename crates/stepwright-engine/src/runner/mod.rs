@@ -6,6 +6,7 @@
 mod dispatching;
 mod drive;
 mod driver;
+mod held;
 mod local_dispatcher;
 mod shutdown;
 mod slots;
@@ -13,7 +14,7 @@ mod supervise;
 mod supervision;
 
 pub(crate) use dispatching::Dispatching;
-pub(crate) use drive::{Held, TakeUp, driven_here};
+pub(crate) use drive::{TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub use local_dispatcher::LocalDispatcher;

@@ -1,7 +1,8 @@
 //! Slots of runs: a run waits until fewer runs of its key are under way.
 
+use super::held::Held;
 use super::supervise::LEASE;
-use super::{Held, Runner, is_dead};
+use super::{Runner, is_dead};
 use crate::define::{Concurrency, KEY_BYTES_MAX, WhenFull, key_of};
 use crate::recorder::Recorder;
 use crate::stop::Stop;

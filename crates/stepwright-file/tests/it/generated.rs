@@ -38,7 +38,8 @@ impl Choices {
         let mut step = match self.below(kinds) {
             0 => json!({"template": format!("{{{{ input }}}} and: {{{{ previous }}}} #{name}")}),
             1 => {
-                json!({"value": {"a": format!("= {} + 1", self.below(9)), "b": [true, null, "yes"]}})
+                let sum = format!("= {} + 1", self.below(9));
+                json!({"value": {"a": sum, "b": [true, null, "yes"]}})
             }
             2 => json!({"set_state": {"seen": self.below(9)}}),
             3 => json!({"increment_state": {"count": 1}}),

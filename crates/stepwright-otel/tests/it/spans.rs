@@ -236,7 +236,8 @@ async fn a_retry_and_a_fork_have_spans_with_parents() {
     let shaky = move |_: String| {
         *seen.lock().unwrap() += 1;
         let fails = *seen.lock().unwrap() == 1;
-        async move { if fails { Err(StepError::terminal("not yet")) } else { Ok("done".to_owned()) } }
+        let answer = Ok("done".to_owned());
+        async move { if fails { Err(StepError::terminal("not yet")) } else { answer } }
     };
     let workflow =
         observed(&collected, &store).step(pass).step(Step::new("shaky", shaky)).build().unwrap();
