@@ -298,8 +298,7 @@ mod tests {
         assert_eq!(i64::try_from(copy.metadata().unwrap().len()).unwrap(), page);
         let connection = SqliteOptions::new(&copy).writer().unwrap();
         assert!(is_write_ahead(&connection).unwrap());
-        let runs =
-            connection.query_row("SELECT count(*) FROM runs", [], |row| row.get::<_, i64>(0));
+        let runs = connection.query_row("SELECT count(*) FROM runs", [], |row| row.get::<_, i64>(0));
         assert_eq!(runs.unwrap(), 0);
     }
 
