@@ -1,7 +1,6 @@
 //! The cost of a store in a run of three steps in SQLite: the calls that the engine makes for such
 //! a run, each run followed at once by the bare inserts of its rows in the same four transactions.
-//! `cargo bench -p stepwright-store --bench runs`. `FIGURES_SHORT=1` measures once instead of three
-//! times.
+//! `cargo bench -p stepwright-store --bench runs`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -172,8 +171,7 @@ async fn measure(name: &str, durability: Durability) {
 
 #[tokio::main]
 async fn main() {
-    let times = if std::env::var_os("FIGURES_SHORT").is_some() { 1 } else { 3 };
-    for _ in 0..times {
+    for _ in 0..3 {
         measure("FULL", Durability::Full).await;
         measure("NORMAL", Durability::Normal).await;
     }

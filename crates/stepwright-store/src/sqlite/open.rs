@@ -172,9 +172,6 @@ impl SqliteOptions {
         let connection =
             connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.busy_timeout(self.lock_wait)?;
-        if is_empty(&connection)? {
-            begin_file(&connection)?;
-        }
         // Reads what is there before it changes anything: a file of another program stays as it is.
         let connection = migrate(connection, &self.path)?;
         write_ahead(&connection)?;
@@ -201,38 +198,14 @@ impl SqliteOptions {
     }
 }
 
-/// Returns `true` if the file is new: it has no page.
-fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).map(|n| n == 0)
-}
-
-/// Makes the first page of a new file, and lets what follows go into the log. So the tables wait
-/// for the disk together with the first run, and not eight times before it: a power failure takes
-/// the tables only if it takes everything that was written to them.
-fn begin_file(connection: &Connection) -> rusqlite::Result<()> {
-    // One page is written as a whole or not at all, so it needs no journal on the disk.
-    set_journal_mode(connection, "MEMORY")?;
-    write_ahead(connection)?;
-    if !is_write_ahead(connection)? {
-        // A file system without shared memory has no log.
-        return set_journal_mode(connection, "DELETE");
-    }
-    connection.pragma_update(None, "synchronous", "NORMAL")
-}
-
 /// Readers and the writer do not wait for each other. The file remembers it.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    if is_write_ahead(connection)? { Ok(()) } else { set_journal_mode(connection, "WAL") }
-}
-
-fn is_write_ahead(connection: &Connection) -> rusqlite::Result<bool> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    Ok(mode.eq_ignore_ascii_case("wal"))
-}
-
-fn set_journal_mode(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    if mode.eq_ignore_ascii_case("wal") {
+        return Ok(());
+    }
     let changed = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
-    connection.pragma_update_and_check(None, "journal_mode", mode, changed).map(drop)
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", changed).map(drop)
 }
 
 impl SqliteOptions {
@@ -286,21 +259,6 @@ fn is_in_the_way(error: &rusqlite::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A power failure can leave the first page and nothing of the log.
-    #[test]
-    fn the_tables_of_a_new_file_are_in_its_log_and_are_made_again_without_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let [path, copy] = ["a.db", "b.db"].map(|name| directory.path().join(name));
-        let connection = SqliteOptions::new(&path).writer().unwrap();
-        let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
-        std::fs::copy(&path, &copy).unwrap();
-        assert_eq!(i64::try_from(copy.metadata().unwrap().len()).unwrap(), page);
-        let connection = SqliteOptions::new(&copy).writer().unwrap();
-        assert!(is_write_ahead(&connection).unwrap());
-        let runs = connection.query_row("SELECT count(*) FROM runs", [], |row| row.get::<_, i64>(0));
-        assert_eq!(runs.unwrap(), 0);
-    }
 
     /// Each connection has its own setting, so that no test from outside sees it.
     #[test]

@@ -27,10 +27,9 @@ async fn a_change_is_made_at_once_while_nothing_else_writes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.db");
     let store = Sqlite::open(&path).await.unwrap();
-    let before = commits(&path);
     let mut append = store.append(facts("r", 0, vec![start()]));
     assert!(futures_util::poll!(&mut append).is_ready(), "it went to another thread");
-    assert_eq!(commits(&path), before + 1);
+    assert_eq!(commits(&path), 1);
     // The first read opens a connection; from then on a small read is ready at once, too.
     let session = "s".parse().unwrap();
     assert!(store.session(&session).await.unwrap().is_some());
