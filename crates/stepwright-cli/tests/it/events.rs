@@ -352,8 +352,8 @@ fn samples() -> Vec<Event> {
             text: "# Bridges".into(),
             is_error,
             outcome_unknown: is_error,
-            media: Vec::new(),
-            whole: None,
+            media: vec![Media::path(MediaKind::Image, "bridge.png")],
+            whole: Some("# Bridges\n\nAll of them.".into()),
         })
     };
     let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Arc<[_]>>();

@@ -167,7 +167,12 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 39] = [
+    "fix",
+    "mcp",
+    "schema",
+    "test",
+    "test from-run",
     "run",
     "chat",
     "check",

@@ -7,6 +7,7 @@ use crate::source::{Source, Span};
 use crate::template::Flavour;
 use crate::tree::Node;
 use serde_json::{Map, Value};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
 
@@ -26,13 +27,14 @@ impl Reader<'_> {
         };
         self.state.bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
         let servers = match serde_json::from_str::<Value>(&text) {
-            Ok(mut value) => match value.get_mut("mcpServers").map(Value::take) {
-                Some(Value::Object(servers)) => servers,
-                _ => {
+            Ok(mut value) => {
+                let servers = value.get_mut("mcpServers").map(Value::take);
+                let Some(Value::Object(servers)) = servers else {
                     self.mcp_refuse(&word, "it has no `mcpServers`", None);
                     return Vec::new();
-                }
-            },
+                };
+                servers
+            }
             Err(error) => {
                 // The message of the error quotes nothing but single characters.
                 let why = format!("line {} is not valid JSON", error.line());
@@ -138,7 +140,7 @@ impl Reader<'_> {
                 self.mcp_refuse(file, &why, Some(help));
                 return None;
             };
-            template.push_str(&format!("{{{{ {root}.{name} }}}}"));
+            let _ = write!(template, "{{{{ {root}.{name} }}}}");
         }
         template.push_str(rest);
         let source = Source::unshown(shown, template.clone());
