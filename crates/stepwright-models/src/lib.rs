@@ -40,6 +40,7 @@ pub mod fuzzing;
 pub mod guard;
 #[cfg(feature = "providers")]
 mod halves;
+#[cfg(feature = "providers")]
 mod http_date;
 #[cfg(feature = "providers")]
 mod key;

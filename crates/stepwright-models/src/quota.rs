@@ -115,8 +115,8 @@ mod tests {
         quota(&pairs.collect()).map(|quota| *quota)
     }
 
-    fn left(left: u64, millis: u64) -> Option<QuotaLeft> {
-        Some(QuotaLeft { left, reset: Duration::from_millis(millis) })
+    fn left(left: u64, millis: u64) -> QuotaLeft {
+        QuotaLeft { left, reset: Duration::from_millis(millis) }
     }
 
     #[test]
@@ -127,7 +127,10 @@ mod tests {
             ("x-ratelimit-remaining-tokens", "149984"),
             ("x-ratelimit-reset-tokens", "6ms"),
         ]);
-        assert_eq!(quota, Some(Quota { requests: left(0, 62_500), tokens: left(149_984, 6) }));
+        assert_eq!(
+            quota,
+            Some(Quota { requests: Some(left(0, 62_500)), tokens: Some(left(149_984, 6)) })
+        );
     }
 
     #[test]
@@ -141,7 +144,10 @@ mod tests {
             ("anthropic-ratelimit-output-tokens-remaining", "10"),
             ("anthropic-ratelimit-output-tokens-reset", "1994-11-06T10:49:47+02:00"),
         ]);
-        assert_eq!(quota, Some(Quota { requests: left(3, 30_000), tokens: left(10, 10_000) }));
+        assert_eq!(
+            quota,
+            Some(Quota { requests: Some(left(3, 30_000)), tokens: Some(left(10, 10_000)) })
+        );
     }
 
     #[test]
@@ -151,7 +157,10 @@ mod tests {
             ("x-ratelimit-remaining-tokens", "0"),
             ("x-ratelimit-reset-tokens", "7"),
         ]);
-        assert_eq!(quota, Some(Quota { requests: left(12, 10_000), tokens: left(0, 7_000) }));
+        assert_eq!(
+            quota,
+            Some(Quota { requests: Some(left(12, 10_000)), tokens: Some(left(0, 7_000)) })
+        );
     }
 
     #[test]
@@ -172,7 +181,7 @@ mod tests {
                 ("x-ratelimit-remaining-requests", "1"),
                 ("x-ratelimit-reset-requests", reset),
             ]);
-            assert_eq!(quota.unwrap().requests, left(1, 10_000), "{reset}");
+            assert_eq!(quota.unwrap().requests, Some(left(1, 10_000)), "{reset}");
         }
     }
 }

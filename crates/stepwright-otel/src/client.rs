@@ -19,7 +19,7 @@ pub(crate) type LastFailure = Arc<Mutex<Option<String>>>;
 /// run on the runtime of the program.
 #[derive(Debug)]
 pub(crate) struct Client {
-    client: reqwest::Client,
+    http: reqwest::Client,
     runtime: Handle,
     last_failure: LastFailure,
 }
@@ -30,15 +30,15 @@ impl Client {
         timeout: Duration,
         last_failure: LastFailure,
     ) -> Result<Self, HttpError> {
-        let client = stepwright_http::builder()?.timeout(timeout).build()?;
-        Ok(Self { client, runtime, last_failure })
+        let http = stepwright_http::builder()?.timeout(timeout).build()?;
+        Ok(Self { http, runtime, last_failure })
     }
 }
 
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let client = self.client.clone();
+        let client = self.http.clone();
         let sent = self.runtime.spawn(async move { send(&client, request).await }).await;
         let sent = sent.map_err(HttpError::from).flatten();
         let failure = match &sent {

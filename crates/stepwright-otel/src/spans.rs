@@ -168,7 +168,7 @@ impl RunSpans {
             EventKind::WorkflowError { error, .. } => self.end_run(time, "ERROR", Some(error)),
             EventKind::WorkflowCancelled { reason } => {
                 let reason = format!("cancelled: {reason}");
-                self.end_run_with(time, "CANCELLED", SpanStatus::Error(reason), "cancelled");
+                self.end_run_with(time, "CANCELLED", &SpanStatus::Error(reason), "cancelled");
             }
 
             EventKind::ContainerStarted { kind, decision } => {
@@ -256,8 +256,9 @@ impl RunSpans {
             EventKind::ModelRequestStarted { .. } => self.ask_model(at, time),
             EventKind::ModelRequestRetrying { error, usage, .. } => {
                 if let Some(of) = self.request_of(at) {
-                    let span = self.open.get_mut(&(at.clone(), of));
-                    span.into_iter().for_each(|span| set_usage(span, usage));
+                    if let Some(span) = self.open.get_mut(&(at.clone(), of)) {
+                        set_usage(span, usage);
+                    }
                     self.end(at, of, time, None, Some(error));
                 }
                 self.ask_model(at, time);
@@ -400,14 +401,14 @@ impl RunSpans {
             Some(error) => (SpanStatus::Error(error.message.clone()), error_type(error)),
             None => (SpanStatus::Unset, String::new()),
         };
-        self.end_run_with(time, status, outcome, &kind);
+        self.end_run_with(time, status, &outcome, &kind);
     }
 
     fn end_run_with(
         &mut self,
         time: Timestamp,
         status: &'static str,
-        outcome: SpanStatus,
+        outcome: &SpanStatus,
         error_type: &str,
     ) {
         self.ended = std::mem::take(&mut self.open);
@@ -415,7 +416,7 @@ impl RunSpans {
             span.end = time.max(span.start);
             if of == SpanOf::Run {
                 span.set(name::STATUS, status);
-                if outcome != SpanStatus::Unset {
+                if *outcome != SpanStatus::Unset {
                     span.set(name::ERROR_TYPE, error_type);
                     span.status = outcome.clone();
                 }

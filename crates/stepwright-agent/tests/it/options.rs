@@ -332,7 +332,7 @@ impl Tool for Draws {
 struct Studio(Arc<AtomicUsize>);
 
 impl ToolSource for Studio {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "studio"
     }
 
@@ -381,7 +381,7 @@ async fn settings_that_do_not_fit_a_tool_of_a_source_fail_the_step() {
     };
     let told = async |agent| {
         let error = Host::new().run(&agent, "go").await.unwrap_err();
-        error.data.message.to_string()
+        error.data.message.clone()
     };
     let missing = told(agent("paint", ToolOptions::new().max_calls(2))).await;
     assert!(missing.contains("`tool_options` names `paint`"), "{missing}");

@@ -116,7 +116,7 @@ fn parse(
             let mut key = key.get_ref().to_string();
             // Those of a project stand beside those of the user, and do not replace them.
             if key == PERMISSIONS && !is_of_user && is_untrusted {
-                key = PROJECT_PERMISSIONS.to_owned();
+                PROJECT_PERMISSIONS.clone_into(&mut key);
             }
             if key == PROJECT_PERMISSIONS && is_of_user {
                 let wrong = place.wrong("`project-permissions` is for the file of a project");

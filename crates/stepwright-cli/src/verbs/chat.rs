@@ -77,7 +77,7 @@ async fn talk(
     // Every model that is chosen at the prompt has the same runs and sessions.
     let store = Memory::default();
     let build = move |definition: &Definition| {
-        let builder = open::builder(&definition)?;
+        let builder = open::builder(definition)?;
         match &opened {
             Some(opened) => opened.clone().beneath(builder).build(),
             None => builder.store(store.clone()).build(),

@@ -11,9 +11,7 @@ use crate::processes::end_leftovers;
 use crate::recorder::Recording;
 use crate::runs::SECOND_CANCEL;
 use crate::stop::stop_error;
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 use stepwright_core::rewind;
 use stepwright_core::store::{Claim, Claimed, SignalKind};
 use stepwright_core::{

@@ -225,7 +225,7 @@ fn a_run_with_the_same_key_does_not_begin_again_within_the_time() {
     let key = |input: &StepInput| input.run.content.to_value()["order"].clone();
     let workflow = Workflow::builder("W")
         .world(World::new(clock.clone(), 7))
-        .dedupe(Dedupe::within(Duration::from_secs(60)).key(key))
+        .dedupe(Dedupe::within(Duration::from_mins(1)).key(key))
         .step(step)
         .build()
         .unwrap();

@@ -96,6 +96,24 @@ fn no_request_goes_where_the_provider_has_said_that_nothing_is_left() {
     assert_eq!(times, [0, 0, 20, 20, 50]);
 }
 
+/// A gate that tells what passes.
+struct Gate(World, Arc<Mutex<Vec<String>>>);
+
+impl RequestGate for Gate {
+    fn pass(&self, model: &str, _: &ModelRequest, answer: ModelStream) -> ModelStream {
+        let (told, name) = (self.1.clone(), model.to_owned());
+        let waits = move |is_first| {
+            if is_first {
+                told.lock().unwrap().push(format!("{name} waits"));
+            }
+        };
+        throttled(model, 0, &self.0, waits, answer)
+    }
+    fn failed(&self, model: &str, error: &ModelError) {
+        self.1.lock().unwrap().push(format!("{model}: {error}"));
+    }
+}
+
 #[test]
 fn each_model_of_a_chain_waits_for_its_own_limits() {
     let clock = VirtualClock::default();
@@ -107,21 +125,6 @@ fn each_model_of_a_chain_waits_for_its_own_limits() {
         let second = ScriptedModel::new(["hello"]).named("limits-second");
         Fallback::new(AnyModel::new(first), [AnyModel::new(second)])
     };
-    struct Gate(World, Arc<Mutex<Vec<String>>>);
-    impl RequestGate for Gate {
-        fn pass(&self, model: &str, _: &ModelRequest, answer: ModelStream) -> ModelStream {
-            let (told, name) = (self.1.clone(), model.to_owned());
-            let waits = move |is_first| {
-                if is_first {
-                    told.lock().unwrap().push(format!("{name} waits"));
-                }
-            };
-            throttled(model, 0, &self.0, waits, answer)
-        }
-        fn failed(&self, model: &str, error: &ModelError) {
-            self.1.lock().unwrap().push(format!("{model}: {error}"));
-        }
-    }
     let told = Arc::default();
     let gate = Arc::new(Gate(world.clone(), Arc::clone(&told)));
     clock.run(async {

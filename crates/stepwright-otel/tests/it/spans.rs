@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use stepwright_agent::{Agent, FunctionTool};
 use stepwright_core::observe::Observer;
@@ -71,7 +72,7 @@ fn write(
             SpanStatus::Unset => String::new(),
             SpanStatus::Error(why) => format!(" failed: {why}"),
         };
-        lines.push_str(&format!("{}{}{status}\n", "  ".repeat(depth), span.name));
+        writeln!(lines, "{}{}{status}", "  ".repeat(depth), span.name).unwrap();
         write(inside, Some(span.id.0), depth + 1, lines);
     }
 }

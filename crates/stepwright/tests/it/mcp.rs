@@ -32,7 +32,8 @@ async fn a_workflow_and_an_agent_are_tools() {
     let served = service::service(&digest.build().unwrap(), &editor);
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (read, write) = tokio::io::split(server);
-    let serving = tokio::spawn(served.serve(read, write, Default::default()));
+    let serving =
+        tokio::spawn(served.serve(read, write, tokio_util::sync::CancellationToken::default()));
     let (read, mut write) = tokio::io::split(client);
     let mut lines = BufReader::new(read).lines();
     for line in [
