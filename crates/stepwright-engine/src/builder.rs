@@ -162,8 +162,7 @@ impl WorkflowBuilder {
     /// [`Step::on_error`](crate::Step::on_error).
     ///
     /// ```
-    /// # use stepwright_engine::{Step, Workflow};
-    /// # use stepwright_core::StepInput;
+    /// # use stepwright_engine::{Step, Workflow}; use stepwright_core::StepInput;
     /// # async fn work(text: String) -> String { text }
     /// let tell = Step::new("Tell", |input: StepInput| async move {
     ///     let failure = input.failure.as_ref().expect("it is there after a failure");

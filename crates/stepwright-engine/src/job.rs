@@ -6,7 +6,7 @@ use crate::interpret::{Flow, Halt, Walk, whole};
 use crate::journal::load_all;
 use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
-use crate::runner::{Admitted, Slot, queued};
+use crate::slot::{Admitted, Slot, queued};
 use crate::stop::{Failure, Stop, stop_error};
 use crate::table::Compiled;
 use futures_util::future::BoxFuture;

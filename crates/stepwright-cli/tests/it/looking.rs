@@ -70,7 +70,6 @@ fn rows_have_a_shape_that_scripts_can_rely_on() {
         [
             "background",
             "cost",
-            "cost",
             "created_at",
             "digest",
             "driver",

@@ -1,8 +1,8 @@
 //! Hands background runs to a dispatcher, and drives those that a dispatcher hands over.
 
-use super::held::Held;
 use super::supervise::supervise;
 use super::{LocalDispatcher, Runner, TakeUp};
+use crate::held::Held;
 use crate::local::{Local, Outcome};
 use crate::process::PerProcess;
 use futures_util::future::{Either, select};

@@ -1,8 +1,8 @@
 //! Takes up a stored run, and drives it until it ends or waits.
 
-use super::held::Held;
-use super::supervise::LEASE;
-use super::{Runner, is_dead, queued, shown};
+use super::lease::LEASE;
+use super::{Runner, is_dead, shown};
+use crate::held::Held;
 use crate::job::Job;
 use crate::journal::{fold_all, load_after, load_all};
 use crate::local::{Hold, Outcome};
@@ -10,6 +10,7 @@ use crate::outbox::Outbox;
 use crate::processes::end_leftovers;
 use crate::recorder::Recording;
 use crate::runs::SECOND_CANCEL;
+use crate::slot::queued;
 use crate::stop::stop_error;
 use std::sync::Arc;
 use stepwright_core::rewind;

@@ -6,7 +6,7 @@
 mod dispatching;
 mod drive;
 mod driver;
-mod held;
+mod lease;
 mod local_dispatcher;
 mod shutdown;
 mod slots;
@@ -17,9 +17,8 @@ pub(crate) use dispatching::Dispatching;
 pub(crate) use drive::{TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
+pub(crate) use lease::{HEARTBEAT, LEASE};
 pub use local_dispatcher::LocalDispatcher;
-pub(crate) use slots::{Admitted, Slot, queued};
-pub(crate) use supervise::HEARTBEAT;
 pub(crate) use supervision::Supervision;
 
 use crate::changed::{difference, digest_of, same_past};

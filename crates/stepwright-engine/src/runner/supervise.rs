@@ -2,6 +2,7 @@
 //! that no process drives.
 
 use super::Runner;
+use super::lease::HEARTBEAT;
 use crate::runs::SECOND_CANCEL;
 use futures_util::future::{Either, select};
 use std::pin::pin;
@@ -9,13 +10,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use stepwright_core::store::{SignalKind, Watched};
 use stepwright_core::{RunStatus, StoreError};
-
-/// The interval at which a driver writes its heartbeat.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
-
-/// The lease of a driver on another machine: after this time without a heartbeat, its runs are
-/// claimed.
-pub(super) const LEASE: Duration = Duration::from_secs(10);
 
 /// The largest number of runs without a driver that one look handles.
 const SWEEP_MAX: usize = 1_000;

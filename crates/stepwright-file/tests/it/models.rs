@@ -70,10 +70,19 @@ async fn the_limits_of_an_agent_are_those_of_the_file() {
 
 #[tokio::test]
 async fn a_file_has_an_id_a_state_and_reducers() {
-    let text = "format: 1\nname: Test\nid: my-id\nsession_state: {visits: 1}\n\
-                reducers: {votes: sum}\nsteps:\n  - name: p\n    parallel: {}\n    branches:\n      \
-                - {name: a, set_state: {votes: 2}}\n      - {name: b, set_state: {votes: 3}}\n  \
-                - {name: c, value: ['= state.visits', '= state.votes']}\n";
+    let text = "format: 1
+name: Test
+id: my-id
+session_state: {visits: 1}
+reducers: {votes: sum}
+steps:
+  - name: p
+    parallel: {}
+    branches:
+      - {name: a, set_state: {votes: 2}}
+      - {name: b, set_state: {votes: 3}}
+  - {name: c, value: ['= state.visits', '= state.votes']}
+";
     let read = |text: &str| Definition::parse(text, "test.yaml", &Options::default());
     let workflow = read(text).unwrap().build().unwrap();
     assert_eq!(workflow.id().as_str(), "my-id");

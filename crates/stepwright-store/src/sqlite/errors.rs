@@ -30,7 +30,12 @@ impl Failure {
 pub(super) fn unavailable(what: &str, path: &Path, error: &Arc<SqlError>) -> StoreError {
     StoreError::Unavailable {
         what: format!("cannot {what} the database `{}`", path.display()),
-        source: Box::new(error.clone()),
+        source: match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => {
+                Box::new(crate::errors::Said(format!("it is damaged: {error}")))
+            }
+            _ => Box::new(error.clone()),
+        },
         hint: hint(path, error),
         id: id(path, error),
     }

@@ -1,6 +1,6 @@
 //! The lease that another driver has on a run.
 
-use super::supervise::HEARTBEAT;
+use crate::runner::HEARTBEAT;
 use std::fmt;
 use std::time::Duration;
 use stepwright_core::Error;
@@ -14,17 +14,17 @@ pub(crate) struct Held {
 
 impl Held {
     /// Creates the reason of a run that waits for a slot.
-    pub(super) fn queued() -> Self {
+    pub(crate) fn queued() -> Self {
         Self { lease: Duration::ZERO }
     }
 
     /// Creates the reason of a run that another driver has for so long.
-    pub(super) fn by(lease: Duration) -> Self {
+    pub(crate) fn by(lease: Duration) -> Self {
         Self { lease }
     }
 
     /// Returns the time to wait before the next claim, if this is the reason of an error.
-    pub(super) fn retry_after(error: &Error) -> Option<Duration> {
+    pub(crate) fn retry_after(error: &Error) -> Option<Duration> {
         let held = std::error::Error::source(error)?.downcast_ref::<Self>()?;
         // The lease must have ended then, and a driver that lives has renewed it.
         Some(held.lease.max(HEARTBEAT) + Duration::from_millis(1))
