@@ -543,7 +543,9 @@ impl Recorder {
     /// Interrupts a run that is driven by the task of its reader, if the reader would have to wait
     /// too long for the events so far. From then on the run has a task of its own.
     pub(crate) async fn give_way(&self) {
-        if self.is_read && self.are_readers_overdue() {
+        // Without a runtime, no other task could drive the run.
+        let can_leave = || tokio::runtime::Handle::try_current().is_ok();
+        if self.is_read && self.are_readers_overdue() && can_leave() {
             let mut interrupted = false;
             poll_fn(|cx| {
                 if std::mem::replace(&mut interrupted, true) {

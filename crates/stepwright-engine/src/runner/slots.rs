@@ -1,4 +1,4 @@
-//! Slots of runs: a run waits until fewer runs of its key are under way.
+//! Finds and admits runs to the slots of their keys.
 
 use super::Runner;
 use crate::define::{Concurrency, KEY_BYTES_MAX, WhenFull, key_of};

@@ -26,7 +26,15 @@ impl Clock for SetByHand {
 
 #[test]
 fn a_run_that_never_waits_needs_no_task_and_no_runtime() {
-    let workflow = of(mark("a")).step(mark("b")).build().unwrap();
+    // However long its steps take.
+    let clock = SetByHand::default();
+    let slow = clock.clone();
+    let step = Step::new("b", move |input: StepInput| {
+        slow.0.fetch_add(60_000, Ordering::SeqCst);
+        async move { format!("{}b", input.text()) }
+    });
+    let world = World::new(clock, 7);
+    let workflow = of(mark("a")).step(step).world(world).build().unwrap();
     let mut events = workflow.run("in").stream_events(true).stream();
     let mut names = Vec::new();
     while let Some(event) = events.next().now_or_never().expect("the next event is there") {
