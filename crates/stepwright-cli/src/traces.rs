@@ -28,6 +28,10 @@ mod exporter {
 }
 
 /// Traces the runs of a workflow. Must be called on the runtime of the runs.
+#[cfg_attr(
+    not(feature = "otel"),
+    expect(clippy::unnecessary_wraps, reason = "without traces nothing fails")
+)]
 pub(crate) fn observed(builder: WorkflowBuilder) -> Result<WorkflowBuilder, Error> {
     #[cfg(feature = "otel")]
     if let Some(traces) = exporter::started()? {
