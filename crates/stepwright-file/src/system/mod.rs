@@ -27,7 +27,7 @@ pub(crate) struct Granted {
     /// The secrets of the workflow, which no output and no event shows.
     pub(crate) secrets: Secrets,
     /// Their values by name, for tools that are given one.
-    #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "of MCP servers"))]
+    #[allow(dead_code, reason = "of tools and servers that are features")]
     pub(crate) named_secrets: BTreeMap<String, String>,
 }
 
