@@ -104,7 +104,8 @@ pub trait StepHost: Send + Sync {
         None
     }
 
-    /// Returns the path and the state of the next tool call of this step. See [`Calls`].
+    /// Returns the path and the state of the next tool call of this step. See
+    /// [`Calls`](crate::calls::Calls).
     fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast);
 
     /// Notes that the call at `call` is running, and that `step` only waits for its calls.
