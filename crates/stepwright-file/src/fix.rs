@@ -15,7 +15,7 @@ const FIXES_MAX: usize = 1_000;
 /// let text = "
 /// format: 1
 /// name: Greeting
-/// # Says hello.
+/// ## Says hello.
 /// steps:
 ///   - {name: greet, value: '{{ input }}'}
 /// ";
