@@ -40,7 +40,7 @@ impl<'p> Places<'p> {
     /// of those that begin again, and the paths of containers that go on. With `gently`, containers
     /// that begin again keep what is in them.
     ///
-    /// What follows in a sequence or in a later turn comes after them. Branches of a parallel and
+    /// Later steps of a sequence and later turns come after them. Branches of a parallel and
     /// items of a map do not depend on each other.
     pub(crate) fn of(
         executions: impl Iterator<Item = (&'p StepPath, StepType)>,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use stepwright_core::permission::{Address, Effect};
 use stepwright_http::reqwest::{Client, Url};
 
-/// The number of times that a broken stream of answers is connected again. Where the server keeps
-/// what it sent, nothing is lost; otherwise the calls are.
+/// The number of times that a broken stream of answers is connected again. If the server keeps its
+/// answers, nothing is lost; otherwise the calls are.
 const RECONNECTS: usize = 5;
 
 /// The delay before the first of them. It doubles each time.

@@ -365,10 +365,6 @@ impl RunSpans {
         let open = std::mem::take(&mut self.open);
         // The enclosing spans come first in the map, and are the parents of those inside.
         for ((path, of), old) in open {
-            // A request that a dead process had sent is sent anew, with a span of its own.
-            if matches!(of, SpanOf::Request(_)) {
-                continue;
-            }
             let mut span = self.span(&path, of, old.name, time);
             let own: Vec<_> = span.attributes.iter().map(|(name, _)| *name).collect();
             let settled = [name::STATUS, name::FIRST_CHUNK];

@@ -27,7 +27,7 @@ pub(crate) struct Granted {
     /// The secrets of the workflow, which no output and no event shows.
     pub(crate) secrets: Secrets,
     /// Their values by name, for tools that are given one.
-    #[allow(dead_code, reason = "of tools and servers that are features")]
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "of `sql` over PostgreSQL"))]
     pub(crate) named_secrets: BTreeMap<String, String>,
 }
 

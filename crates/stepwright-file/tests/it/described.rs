@@ -1,7 +1,7 @@
 //! The JSON Schema of the format and the reader agree.
 //!
-//! What the schema refuses, the reader refuses. What the reader refuses because of a key or the
-//! type of a value, the schema refuses too.
+//! The reader refuses everything that the schema refuses. The schema refuses everything that the
+//! reader refuses because of a key or the type of a value.
 
 use serde_json::{Value, json};
 use serde_saphyr::DuplicateKeyPolicy;

@@ -1,5 +1,6 @@
 //! Real runs, and the spans that their events make.
 
+use futures_util::StreamExt as _;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,7 +9,8 @@ use stepwright_agent::{Agent, FunctionTool};
 use stepwright_core::observe::Observer;
 use stepwright_core::trace::{SpanId, TraceContext};
 use stepwright_core::{
-    Answer, AnyStore, Event, HumanReview, Memory, RunId, StepContext, StepError, StepInput,
+    Answer, AnyStore, Event, EventKind, HumanReview, Memory, RunId, StepContext, StepError,
+    StepInput,
 };
 use stepwright_engine::{Parallel, Step, Workflow, WorkflowBuilder};
 use stepwright_otel::{Span, SpanKind, SpanStatus, Spans};
@@ -296,12 +298,40 @@ async fn what_a_dead_process_left_open_is_exported_by_the_one_that_continues() {
         .map(|span| span.name.as_str())
         .collect();
     assert_eq!(interrupted, ["invoke_workflow Trip", "step work"]);
-    let ids: BTreeSet<SpanIdNumber> = spans.iter().map(|span| number(span.id)).collect();
+    let ids: BTreeSet<u64> = spans.iter().map(|span| span.id.0).collect();
     assert_eq!(ids.len(), 4, "each part has spans of its own: {spans:#?}");
 }
 
-type SpanIdNumber = u64;
+#[tokio::test]
+async fn a_request_that_a_dead_process_had_sent_has_a_span_in_each_process() {
+    let store = AnyStore::new(Memory::default());
+    let workflow = |collected: &Arc<Collected>, model: &ScriptedModel| {
+        observed(collected, &store).step(researcher(model)).build().unwrap()
+    };
+    let (first, second) = (Collected::new(false), Collected::new(false));
+    let silent = ScriptedModel::new([Reply::text("Take an").and_hang()]);
+    let hanging = workflow(&first, &silent);
+    let mut events = hanging.run("x").run_id("r-5").stream_events(true).stream();
+    while let Some(event) = events.next().await {
+        if matches!(event.kind, EventKind::RunContent { .. }) {
+            break;
+        }
+    }
+    hanging.shutdown(std::time::Duration::ZERO).await.unwrap();
+    drop(hanging);
 
-fn number(id: SpanId) -> SpanIdNumber {
-    id.0
+    let answering = ScriptedModel::new([Reply::text("Take an umbrella.").with_tokens(40, 6)]);
+    workflow(&second, &answering).resume("r-5").await.unwrap();
+    let spans = second.take();
+    let chats: Vec<&Span> = spans.iter().filter(|span| span.kind == SpanKind::Client).collect();
+    let tokens: Vec<_> =
+        chats.iter().map(|chat| chat.attribute("gen_ai.usage.output_tokens")).collect();
+    assert_eq!(tokens, [None, Some(&json!(6))], "{spans:#?}");
+    assert_ne!(chats[0].id, chats[1].id);
+    let agents: Vec<SpanId> = spans
+        .iter()
+        .filter(|span| span.name == "invoke_agent Researcher")
+        .map(|span| span.id)
+        .collect();
+    assert_eq!(chats.iter().filter_map(|chat| chat.parent).collect::<Vec<_>>(), agents);
 }
