@@ -162,7 +162,7 @@ steps:
     crate::support::Ran::of(&mut command).ended(0);
     let spans = "/v1/projects/default/spans?limit=100";
     let has_all = |answer: &str| {
-        ["invoke_workflow Traced", "step facts", "invoke_agent writer", "chat offline"]
+        ["invoke_workflow Traced", "step facts", "invoke_agent writer", "chat extract"]
             .iter()
             .all(|name| answer.contains(name))
     };
