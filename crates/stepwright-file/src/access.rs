@@ -6,6 +6,7 @@ use crate::suggest::closest;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
+use stepwright_tools::__private::folder::acts::without_dots;
 
 /// The maximum size of a file, in bytes. A workflow that needs more should use several files.
 pub(crate) const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -149,21 +150,6 @@ impl Home {
         }
         Err(Refused { why: why.into(), help: Some(HELP.into()) })
     }
-}
-
-/// Resolves the dots of a path without access to the file system.
-fn without_dots(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain
 }
 
 /// Reads a text up to the limit, because the size from the file system may be wrong.

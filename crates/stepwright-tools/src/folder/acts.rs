@@ -30,7 +30,7 @@ fn form(root: &Path, path: &Path) -> PathForm {
 }
 
 /// Resolves the dots of a path without access to the file system.
-fn without_dots(path: &Path) -> PathBuf {
+pub fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
