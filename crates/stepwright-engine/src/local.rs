@@ -111,6 +111,16 @@ impl Local {
         }
     }
 
+    /// Returns `true` if no other process can drive the run: a driver of this one does, or this one
+    /// has begun it and not claimed it yet.
+    pub(crate) fn is_ours(&self) -> bool {
+        match &self.run {
+            LocalRun::Driving(_) => true,
+            LocalRun::Queued { begun, .. } => begun.is_some(),
+            LocalRun::Claimed { .. } => false,
+        }
+    }
+
     /// Cancels the run, as a signal in its inbox asks. Such a signal is met again and again until
     /// the run ends, so only `is_second` tells that there are two.
     pub(crate) fn cancel_signalled(&self, is_second: bool) {

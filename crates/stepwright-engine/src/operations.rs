@@ -77,9 +77,12 @@ impl Workflow {
     /// If the store fails.
     pub async fn cancel_run(&self, run: impl AsRef<str>) -> Result<bool, Error> {
         let run = RunId::new(run)?;
-        if self.cancel_now(&run) {
+        let local = self.runner().local().get(run.as_str());
+        let is_ours = local.is_some_and(|local| local.is_ours());
+        if self.cancel_now(&run) && is_ours {
             return Ok(true);
         }
+        // Another process may turn out to drive a run that this one is about to claim.
         let Some(runs) = self.runner().stored() else { return Ok(false) };
         match runs.load(&run).await {
             Ok(snapshot) if snapshot.status().is_terminal() => return Ok(false),

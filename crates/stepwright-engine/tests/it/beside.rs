@@ -1,5 +1,6 @@
 //! Runs that are to be taken up while another process drives them.
 
+use crate::simulation::store::{Claims, Slow};
 use crate::support::{mark, text};
 use futures_util::StreamExt as _;
 use std::future::IntoFuture as _;
@@ -118,6 +119,27 @@ async fn an_answer_to_a_run_that_another_process_drives_is_streamed_all_the_same
     is_dense(&events);
     assert_eq!(stream.output().await.unwrap().status, RunStatus::Completed);
     assert_eq!(shared.begun.load(Ordering::SeqCst), 1);
+}
+
+/// Each process tries now and then to take up runs whose driver may be dead.
+#[tokio::test]
+async fn a_run_is_cancelled_from_a_process_that_is_just_trying_to_claim_it() {
+    let shared = Shared::new();
+    let driver = shared.process();
+    shared.asking(&driver).await;
+    let claims = Arc::new(Claims::default());
+    let store = Slow { claims: Some(claims.clone()), ..Slow::quick(shared.store.clone()) };
+    let other = shared.builder().store(store).build().unwrap();
+    let claiming = tokio::spawn(other.resume("r").into_future());
+    claims.begun.acquire().await.unwrap().forget();
+    let (cancelled, ended) = tokio::join!(other.cancel_run("r"), async {
+        // The claim fails: the run has a driver that is alive.
+        claims.go_on.add_permits(100);
+        driver.handle("r").await.unwrap().wait().await
+    });
+    assert!(cancelled.unwrap());
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled);
+    claiming.await.unwrap().unwrap_err();
 }
 
 #[tokio::test]

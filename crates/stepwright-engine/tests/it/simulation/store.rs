@@ -12,6 +12,7 @@ use stepwright_core::{
     BoxFuture, ErrorId, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp,
     WorkflowId, World,
 };
+use tokio::sync::Semaphore;
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
@@ -23,6 +24,17 @@ pub(crate) struct Slow {
     pub(crate) world: Option<World>,
     /// The fate of appends, if not all of them come to an end.
     pub(crate) fate: Option<Fate>,
+    /// The claims, if they wait for the test.
+    pub(crate) claims: Option<Arc<Claims>>,
+}
+
+/// Claims of runs that wait until the test lets them go on.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    /// One permit for each claim that began.
+    pub(crate) begun: Semaphore,
+    /// One permit for each claim that may go on.
+    pub(crate) go_on: Semaphore,
 }
 
 /// The number of appends that a store carries out, and what it does with the next one.
@@ -30,6 +42,12 @@ pub(crate) struct Slow {
 pub(crate) struct Fate {
     pub(crate) appends: Arc<AtomicUsize>,
     pub(crate) then: Then,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self { begun: Semaphore::new(0), go_on: Semaphore::new(0) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +58,7 @@ pub(crate) enum Then {
 
 impl Slow {
     pub(crate) fn quick(memory: Memory) -> Self {
-        Self { memory, world: None, fate: None }
+        Self { memory, world: None, fate: None, claims: None }
     }
 
     /// One that appends so often, and then no more.
@@ -168,7 +186,13 @@ impl Inbox for Slow {
 
 impl Leases for Slow {
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
-        self.memory.claim(claim)
+        Box::pin(async move {
+            if let Some(claims) = &self.claims {
+                claims.begun.add_permits(1);
+                claims.go_on.acquire().await.expect("it stays open").forget();
+            }
+            self.memory.claim(claim).await
+        })
     }
 
     fn release<'a>(&'a self, run: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
