@@ -2,10 +2,25 @@
 
 use crate::catalogue::{Schema, Spec, Wire};
 use serde_json::{Value, json};
-use stepwright_core::model::{HostedTool, ModelRequest, ToolChoice};
+use std::collections::BTreeMap;
+use stepwright_core::model::{HostedTool, ModelOptions, ModelRequest, ToolChoice};
 
-/// The version of Anthropic's execution of code.
+/// The name of Anthropic's execution of code among its features that a header asks for.
 const CODE_EXECUTION: &str = "code-execution-2025-08-25";
+
+/// Returns the headers that the caller wrote, with those that the provider wants for its tools.
+pub(crate) fn headers(options: &ModelOptions, spec: &Spec) -> BTreeMap<String, String> {
+    let mut headers = options.headers.clone();
+    if spec.wire == Wire::Anthropic && options.hosted_tools.contains(&HostedTool::CodeExecution) {
+        let is_beta = |name: &&String| name.eq_ignore_ascii_case("anthropic-beta");
+        let name = headers.keys().find(is_beta).cloned();
+        let features = headers.entry(name.unwrap_or_else(|| "anthropic-beta".to_owned()));
+        features
+            .and_modify(|features| *features = format!("{features},{CODE_EXECUTION}"))
+            .or_insert_with(|| CODE_EXECUTION.to_owned());
+    }
+    headers
+}
 
 /// Returns the member of a request that asks for a tool of the provider, and its element for this
 /// tool. `None` if the provider does not have it.
@@ -64,13 +79,6 @@ pub(crate) fn adapted(mut request: ModelRequest, spec: &Spec) -> ModelRequest {
         // What is no list is the caller's own, and the provider's to judge.
         if let Value::Array(list) = list {
             list.push(asked);
-        }
-        if spec.wire == Wire::Anthropic && tool == HostedTool::CodeExecution {
-            let header = request.options.headers.entry("anthropic-beta".to_owned()).or_default();
-            if !header.is_empty() {
-                header.push(',');
-            }
-            header.push_str(CODE_EXECUTION);
         }
     }
     if matches!(spec.wire, Wire::OpenAi | Wire::Xai) {

@@ -7,7 +7,7 @@ mod line;
 use self::answer::Answer;
 pub(crate) use self::line::Recorded;
 use self::line::{Line, headers};
-use crate::adapt::{adapted, hosted};
+use crate::adapt::{self, adapted, hosted};
 use crate::attachment::{Attachment, AttachmentSource};
 use crate::catalogue::{Gateway, Schema, Spec, Wire};
 use crate::connection::Connection;
@@ -272,7 +272,8 @@ impl Inner {
         request: ModelRequest,
         recorded: Option<Recorded>,
     ) -> Result<Answer, ModelError> {
-        let headers = headers(&request.options.headers, &self.speaker)?;
+        let written = adapt::headers(&request.options, self.spec);
+        let headers = headers(&written, &self.speaker)?;
         let request = self.request(request).await?;
         let mut line = Line::new(&self.speaker, self.spec.wire);
         (line.headers, line.recorded, line.proxy) = (headers, recorded, self.proxy.clone());

@@ -203,6 +203,11 @@ async fn tools_of_a_provider_are_asked_for_in_its_words() {
     assert!(has_tool(&request.body, &code), "{:#}", request.body);
     assert_eq!(request.header("anthropic-beta"), Some("code-execution-2025-08-25"));
 
+    let mut request = both();
+    request.options.headers.insert("Anthropic-Beta".into(), "another".into());
+    let request = asked(Wire::Anthropic, request).await;
+    assert_eq!(request.header("anthropic-beta"), Some("another,code-execution-2025-08-25"));
+
     let request = with(|options| options.hosted_tools = vec![WebSearch, CodeExecution]);
     let body = asked(Wire::Gemini, request).await.body;
     assert!(has_tool(&body, &json!({"googleSearch": {}})), "{body:#}");
