@@ -1,7 +1,5 @@
 //! The source of keys and addresses: the environment, or the variables of a test.
 
-#[cfg(feature = "providers")]
-use crate::secret;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,28 +27,6 @@ impl Environment {
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let value = (self.0)(name)?.trim().to_owned();
         (!value.is_empty()).then_some(value)
-    }
-
-    /// The secret in the first of these variables that is set, or whose file or command is.
-    ///
-    /// # Errors
-    /// Returns the reason if a file or a command gives no secret.
-    #[cfg(feature = "providers")]
-    pub(crate) fn secret(&self, names: &[&str]) -> Result<Option<String>, String> {
-        for name in names {
-            let found = self.get(name).map_or_else(|| secret::of(self, name), |v| Ok(Some(v)))?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns `true` if one of these variables is set, or one that names a file or a command for
-    /// it.
-    #[cfg(feature = "providers")]
-    pub(crate) fn has_secret(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.get(name).is_some() || secret::is_named(self, name))
     }
 
     /// The value of the first of these that is set.

@@ -129,7 +129,8 @@ impl Fallback {
     /// [`FallbackReason::USUAL`].
     ///
     /// ```
-    /// use stepwright_core::model::{AnyModel, Model as _, ModelError, ModelErrorKind, ModelRequest};
+    /// use stepwright_core::model::{AnyModel, Model as _, ModelError, ModelErrorKind};
+    /// use stepwright_core::model::ModelRequest;
     /// use stepwright_models::{Fallback, FallbackReason};
     /// use stepwright_testing::model::{Reply, ScriptedModel};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

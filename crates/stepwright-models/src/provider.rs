@@ -7,6 +7,7 @@ use crate::failure::{Speaker, variables};
 use crate::guard::guarded;
 use crate::key::Key;
 use crate::rig::RigModel;
+use crate::secret;
 use crate::transport;
 use crate::unknown::{UnknownModel, unknown_provider};
 use stepwright_core::model::AnyModel;
@@ -189,7 +190,7 @@ impl Provider {
 
     /// Returns `true` if its key is available, so that `auto` may choose it.
     pub(crate) fn has_key(&self) -> bool {
-        self.environment.has_secret(self.spec.key_variables)
+        secret::is_set(&self.environment, self.spec.key_variables)
     }
 
     /// The address, and the version of the interface where it has one.
@@ -255,7 +256,7 @@ impl Provider {
         if !is_trusted {
             return Ok(None);
         }
-        let key = self.environment.secret(self.spec.key_variables)?;
+        let key = secret::first(&self.environment, self.spec.key_variables)?;
         Ok(key.map(|key| Key::new(&key)))
     }
 }

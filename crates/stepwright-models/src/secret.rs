@@ -17,15 +17,37 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 // A password manager asks once, and not for each agent.
 static PRINTED: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
 
-/// Returns `true` if a file or a command is named for this variable.
-pub(crate) fn is_named(environment: &Environment, variable: &str) -> bool {
-    ["_FILE", "_COMMAND"].iter().any(|end| environment.get(&format!("{variable}{end}")).is_some())
+/// Returns `true` if one of these variables is set, or one that names a file or a command for it.
+pub(crate) fn is_set(environment: &Environment, variables: &[&str]) -> bool {
+    let ends = ["", "_FILE", "_COMMAND"];
+    let mut names = variables.iter().flat_map(|name| ends.map(|end| format!("{name}{end}")));
+    names.any(|name| environment.get(&name).is_some())
+}
+
+/// Returns the secret in the first of these variables that is set, or whose file or command is.
+///
+/// # Errors
+/// Returns the reason if a file or a command gives no secret.
+pub(crate) fn first(
+    environment: &Environment,
+    variables: &[&str],
+) -> Result<Option<String>, String> {
+    for name in variables {
+        let found = match environment.get(name) {
+            Some(value) => Some(value),
+            None => of(environment, name)?,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the key that the file in `VARIABLE_FILE` holds, or that the command in
 /// `VARIABLE_COMMAND` prints. `None` if neither variable is set; otherwise the reason why there is
 /// no key.
-pub(crate) fn of(environment: &Environment, variable: &str) -> Result<Option<String>, String> {
+fn of(environment: &Environment, variable: &str) -> Result<Option<String>, String> {
     let name = format!("{variable}_FILE");
     if let Some(path) = environment.get(&name) {
         let key = in_file(&path).map_err(|why| format!("the file in `{name}` {why}"))?;

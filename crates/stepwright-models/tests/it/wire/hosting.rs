@@ -67,8 +67,13 @@ async fn every_gateway_is_asked_where_it_listens() {
 
 #[tokio::test]
 async fn a_schema_reaches_every_gateway() {
-    let schema = json!({"title": "Sum", "type": "object", "properties": {"sum": {"type": "integer"}},
-        "required": ["sum"], "additionalProperties": false});
+    let schema = json!({
+        "title": "Sum",
+        "type": "object",
+        "properties": {"sum": {"type": "integer"}},
+        "required": ["sum"],
+        "additionalProperties": false,
+    });
     for (name, path, _) in GATEWAYS {
         let server = Server::start([Wire::Chat.says(&Script::text(&["{\"sum\":1}"]))]).await;
         let provider = Provider::named(name).unwrap().base_url(server.url(path)).api_key(KEY);
