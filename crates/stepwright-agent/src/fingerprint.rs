@@ -97,7 +97,9 @@ impl AgentParts<'_> {
             max_output_tokens,
             temperature,
             reasoning_effort,
+            reasoning_budget,
             cache,
+            hosted_tools,
             timeout,
             idle_timeout,
             extra,
@@ -110,7 +112,11 @@ impl AgentParts<'_> {
         let all = set(all, "temperature", temperature.map(|value| value.to_string()));
         let effort = reasoning_effort.map(|effort| effort.as_str().to_owned());
         let all = set(all, "reasoning_effort", effort);
-        let all = set(all, "cache", cache.then(|| "true".to_owned()));
+        let budget = reasoning_budget.map(|tokens| tokens.to_string());
+        let all = set(all, "reasoning_budget", budget);
+        let all = set(all, "cache", cache.map(|cache| cache.as_str().to_owned()));
+        let hosted: Vec<&str> = hosted_tools.iter().map(|tool| tool.as_str()).collect();
+        let all = set(all, "hosted_tools", (!hosted.is_empty()).then(|| hosted.join(", ")));
         let all = set(all, "timeout", timeout.map(|limit| format!("{limit:?}")));
         let all = set(all, "idle_timeout of the model", idle_timeout.map(|t| format!("{t:?}")));
         let all = set(all, "top_p", top_p.map(|value| value.to_string()));

@@ -24,6 +24,8 @@ struct Turn {
     warning: Option<String>,
     /// The model that answered, of a chain.
     model: Option<String>,
+    #[serde(default)]
+    hosted_tools: Vec<String>,
 }
 
 /// A recorded result of a tool.
@@ -63,6 +65,7 @@ pub(crate) async fn turn(
             usage: told.usage,
             warning: told.warning.map(Into::into),
             model: told.model.map(Into::into),
+            hosted_tools: told.hosted_tools.into_iter().map(Into::into).collect(),
         })
     };
     Some(told.await)
@@ -152,6 +155,9 @@ fn options(request: &ModelRequest) -> Value {
         ("stop", list(of.stop.iter().map(|text| text.as_str().into()).collect())),
         ("seed", of.seed.map(Value::from)),
         ("reasoning_effort", of.reasoning_effort.map(|effort| effort.as_str().into())),
+        ("reasoning_budget", of.reasoning_budget.map(Value::from)),
+        ("cache", of.cache.map(|cache| cache.as_str().into())),
+        ("hosted_tools", list(of.hosted_tools.iter().map(|tool| tool.as_str().into()).collect())),
         ("extra", (!of.extra.is_empty()).then(|| of.extra.clone().into())),
         ("headers", list(of.headers.keys().map(|name| name.as_str().into()).collect())),
     ];

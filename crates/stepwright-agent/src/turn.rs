@@ -455,6 +455,7 @@ async fn ask(
                     usage: completion.usage,
                     warning: completion.warning.map(Into::into),
                     model: completion.model.map(Into::into),
+                    hosted_tools: completion.hosted_tools.into_iter().map(Into::into).collect(),
                 });
             }
             // The completed answer contains the calls.

@@ -98,9 +98,14 @@ pub struct ModelOptions {
     pub seed: Option<u64>,
     /// The reasoning effort.
     pub reasoning_effort: Option<ReasoningEffort>,
-    /// `true` to ask the provider to cache the input for later requests. Most providers do this
-    /// automatically.
-    pub cache: bool,
+    /// The maximum number of tokens of reasoning, for models that take a number instead of an
+    /// effort.
+    pub reasoning_budget: Option<u32>,
+    /// The time for which the provider is asked to cache the input. Most providers cache it for a
+    /// short time without being asked.
+    pub cache: Option<CacheRetention>,
+    /// The tools that the provider itself runs while it answers.
+    pub hosted_tools: Vec<HostedTool>,
     /// The timeout of a whole answer, from the request to its end.
     pub timeout: Option<Duration>,
     /// The maximum time without an event from the model. Overrides the default of the guard.
@@ -149,6 +154,60 @@ impl ReasoningEffort {
             Self::Medium => "medium",
             Self::High => "high",
             Self::Max => "max",
+        }
+    }
+}
+
+/// The time for which a provider keeps the input of a request in its cache.
+///
+/// ```
+/// use stepwright_core::model::CacheRetention;
+/// assert_eq!(CacheRetention::Long.as_str(), "long");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CacheRetention {
+    /// The provider's usual time, such as five minutes.
+    Short,
+    /// The longest time that the provider has: an hour, or a day.
+    Long,
+}
+
+impl CacheRetention {
+    /// Returns the name as in files: `short` or `long`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Long => "long",
+        }
+    }
+}
+
+/// A tool that a provider runs itself while its model answers. The provider charges for it.
+///
+/// ```
+/// use stepwright_core::model::{HostedTool, ModelOptions};
+/// let options =
+///     ModelOptions { hosted_tools: vec![HostedTool::WebSearch], ..ModelOptions::default() };
+/// assert_eq!(options.hosted_tools[0].as_str(), "web_search");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HostedTool {
+    /// A search of the web.
+    WebSearch,
+    /// Code that the model writes and the provider executes in a sandbox.
+    CodeExecution,
+}
+
+impl HostedTool {
+    /// Returns the name as in files: `web_search` or `code_execution`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSearch => "web_search",
+            Self::CodeExecution => "code_execution",
         }
     }
 }
@@ -229,6 +288,8 @@ pub struct Completion {
     pub warning: Option<String>,
     /// The id of the model that answered, if it is one of several.
     pub model: Option<String>,
+    /// The provider's names of its own tools that it used, one for each use.
+    pub hosted_tools: Vec<String>,
     /// The rest of the provider's limits, if it told it.
     pub quota: Option<Box<Quota>>,
 }

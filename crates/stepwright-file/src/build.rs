@@ -7,8 +7,8 @@ use crate::declared::Declared;
 use crate::definition::Definition;
 use crate::effects::SHELL;
 use crate::format::{
-    AfterItems, Agent as AgentOf, Chosen, Earlier, Expr, File, Item, Kind, OnceWithin, RunsAtOnce,
-    Text, Word,
+    AfterItems, Agent as AgentOf, Chosen, Earlier, Expr, File, Item, Kind, ModelName, OnceWithin,
+    RunsAtOnce, Text, WrittenPlace,
 };
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
@@ -28,7 +28,7 @@ use stepwright_core::{
     StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::{AnyStep, Concurrency, Dedupe, IntoStep, Step, Workflow, WorkflowBuilder};
-use stepwright_models::{limit, silent};
+use stepwright_models::{Fallback, limit, silent};
 
 impl Definition {
     /// Builds the workflow.
@@ -127,7 +127,7 @@ struct Builder<'a> {
     /// The model that overrides those of the file.
     forced: Option<&'a str>,
     /// The model of the file that contains this one.
-    inherited: Option<&'a [Word]>,
+    inherited: Option<&'a [ModelName]>,
     /// `true` if a recording answers for the models.
     is_played: bool,
 }
@@ -305,8 +305,15 @@ impl<'a> Builder<'a> {
         let agent: &'a AgentOf = agent.ok_or_else(missing)?;
         let own = [&agent.model, &self.file.model];
         let own = own.into_iter().flatten().next().map(Vec::as_slice);
+        // The agent knows its models by their names alone.
+        let places = own.into_iter().flatten().filter_map(|model| model.place.as_ref());
+        let content = places.fold(agent.content.clone(), WrittenPlace::written_to);
+        let content = match &agent.limits.fallback_on {
+            Some(reasons) => content.with("fallback_on", format!("{reasons:?}")),
+            None => content,
+        };
         let mut builder = Agent::builder(name)
-            .fingerprint(agent.content.clone())
+            .fingerprint(content)
             .options(agent.settings.options.clone())
             .tool_choice(agent.settings.tool_choice.clone());
         builder = match (self.forced, own.or(self.inherited)) {
@@ -315,10 +322,23 @@ impl<'a> Builder<'a> {
                 builder.model(silent(models.iter().map(|model| model.text.as_str())))?
             }
             (Some(model), _) => builder.model(model)?,
-            (None, Some([model])) => builder.model(&model.text)?,
+            (None, Some([ModelName { text, place: None, .. }])) => builder.model(text)?,
             (None, Some(models)) => {
-                let names: Vec<String> = models.iter().map(|model| model.text.clone()).collect();
-                builder.model(names)?
+                // Those of other files too: the models may be those of the file around.
+                let secrets = &self.granted.named_secrets;
+                let models = models.iter().map(|model| crate::models::make(model, secrets));
+                let mut models = models.collect::<Result<Vec<_>, _>>()?.into_iter();
+                match models.next() {
+                    Some(first) if models.len() == 0 => builder.model(first)?,
+                    Some(first) => {
+                        let mut chain = Fallback::new(first, models);
+                        if let Some(reasons) = &agent.limits.fallback_on {
+                            chain = chain.on(reasons.iter().copied());
+                        }
+                        builder.model(chain)?
+                    }
+                    None => builder,
+                }
             }
             (None, None) => builder,
         };

@@ -1,7 +1,10 @@
 //! The models that files name.
 
+use crate::format::{ModelName, Word};
 use crate::options::Options;
-use stepwright_models::UnknownModel;
+use std::collections::BTreeMap;
+use stepwright_core::model::AnyModel;
+use stepwright_models::{ApiKey, ModelPlace, UnknownModel, model_at};
 
 /// The beginnings of the names of models, with their providers.
 const FAMILIES: [(&str, &str); 13] = [
@@ -23,11 +26,56 @@ const FAMILIES: [(&str, &str); 13] = [
 /// Checks that a model exists. Returns the mistake and a hint if it does not. A file that is only
 /// checked needs no keys.
 pub(crate) fn check(name: &str, options: &Options) -> Result<(), (String, Option<String>)> {
-    match stepwright_models::model(name) {
+    judged(name, stepwright_models::model(name), options)
+}
+
+/// Does the same for a model whose file says more than its name.
+pub(crate) fn check_place(
+    model: &ModelName,
+    options: &Options,
+) -> Result<(), (String, Option<String>)> {
+    judged(&model.text, to_check(model), options)
+}
+
+/// Makes a model that is checked and asked nothing. Its secret may be missing here, and is reported
+/// elsewhere.
+pub(crate) fn to_check(model: &ModelName) -> Result<AnyModel, UnknownModel> {
+    let key = model.place.as_ref().and_then(|place| place.key.as_ref());
+    let stand_in = key.map(|key| (key.text.clone(), "a-stand-in-for-a-key".to_owned()));
+    make(model, &stand_in.into_iter().collect())
+}
+
+fn judged(
+    name: &str,
+    made: Result<AnyModel, UnknownModel>,
+    options: &Options,
+) -> Result<(), (String, Option<String>)> {
+    match made {
         Ok(_) => Ok(()),
-        Err(UnknownModel::NoKey { .. }) if options.only_checks || options.playback => Ok(()),
+        Err(UnknownModel::NoKey { .. } | UnknownModel::Key { .. })
+            if options.only_checks || options.playback =>
+        {
+            Ok(())
+        }
         Err(unknown) => Err((unknown.to_string(), hint(name, &unknown))),
     }
+}
+
+/// Makes the model that a file names. An address in a file gets no key from the environment, unless
+/// it is the provider's own.
+pub(crate) fn make(
+    model: &ModelName,
+    secrets: &BTreeMap<String, String>,
+) -> Result<AnyModel, UnknownModel> {
+    let Some(place) = &model.place else { return stepwright_models::model(&model.text) };
+    let text = |word: &Option<Word>| word.as_ref().map(|word| word.text.clone());
+    let key = place.key.as_ref().and_then(|key| secrets.get(&key.text));
+    let place = ModelPlace {
+        base_url: text(&place.base_url),
+        proxy: text(&place.proxy),
+        api_key: key.map(ApiKey::new),
+    };
+    model_at(&model.text, place)
 }
 
 fn hint(name: &str, unknown: &UnknownModel) -> Option<String> {

@@ -103,7 +103,9 @@ mod providers {
     /// Not so where a name stands for something that only its owner knows, and where a second
     /// provider has the same key.
     fn has_usual_model(spec: &Spec) -> bool {
-        !matches!(spec.wire, Wire::Azure | Wire::Ollama | Wire::OpenAiChat)
+        let is_usual = |wire| !matches!(wire, Wire::Azure | Wire::Ollama | Wire::OpenAiChat);
+        // Keys of gateways are set for other purposes too, such as `HF_TOKEN`.
+        is_usual(spec.wire) && !matches!(spec.wire, Wire::Gateway(_))
     }
 
     #[derive(Debug, PartialEq, Eq)]

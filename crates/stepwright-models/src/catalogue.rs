@@ -34,6 +34,26 @@ pub(crate) enum Wire {
     Xai,
     OpenRouter,
     Azure,
+    /// Chat Completions with small differences, which the library knows.
+    Gateway(Gateway),
+}
+
+/// A provider that speaks OpenAI's Chat Completions in a way of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gateway {
+    Cohere,
+    Doubleword,
+    HuggingFace,
+    Hyperbolic,
+    LlamaCpp,
+    MiniMax,
+    Mira,
+    Moonshot,
+    Perplexity,
+    Together,
+    Venice,
+    Xiaomi,
+    Zai,
 }
 
 /// The way in which a provider receives the schema of an answer.
@@ -44,12 +64,14 @@ pub(crate) enum Schema {
     /// As a parameter, but not beside tools, where a parameter would keep the model from calling
     /// them or be refused; then within the instructions.
     WithoutTools,
-    /// Within the instructions.
+    /// Within the instructions, and it is asked for some JSON by a parameter.
     Told,
+    /// Within the instructions alone.
+    OnlyTold,
 }
 
-/// All of them. `auto` asks for their keys in this order.
-pub(crate) static PROVIDERS: [Spec; 11] = [
+/// All of them. `auto` asks for the keys of the first eight in this order.
+pub(crate) static PROVIDERS: [Spec; 24] = [
     Spec {
         name: "openai",
         alias: None,
@@ -170,6 +192,149 @@ pub(crate) static PROVIDERS: [Spec; 11] = [
         base_url: "",
         example: "the-name-of-your-deployment",
         schema: Schema::Always,
+    },
+    Spec {
+        name: "cohere",
+        alias: None,
+        wire: Wire::Gateway(Gateway::Cohere),
+        key_variables: &["COHERE_API_KEY", "CO_API_KEY"],
+        needs_key: true,
+        base_variables: &["COHERE_BASE_URL"],
+        base_url: "https://api.cohere.ai/compatibility/v1",
+        example: "command-a-03-2025",
+        schema: Schema::WithoutTools,
+    },
+    Spec {
+        name: "doubleword",
+        alias: None,
+        wire: Wire::Gateway(Gateway::Doubleword),
+        key_variables: &["DOUBLEWORD_API_KEY"],
+        needs_key: true,
+        base_variables: &["DOUBLEWORD_BASE_URL"],
+        base_url: "https://api.doubleword.ai/v1",
+        example: "Qwen/Qwen3.5-35B-A3B-FP8",
+        schema: Schema::WithoutTools,
+    },
+    Spec {
+        name: "huggingface",
+        alias: None,
+        wire: Wire::Gateway(Gateway::HuggingFace),
+        key_variables: &["HF_TOKEN", "HUGGINGFACE_API_KEY"],
+        needs_key: true,
+        base_variables: &["HUGGINGFACE_BASE_URL"],
+        base_url: "https://router.huggingface.co/v1",
+        example: "openai/gpt-oss-120b",
+        schema: Schema::OnlyTold,
+    },
+    Spec {
+        name: "hyperbolic",
+        alias: None,
+        wire: Wire::Gateway(Gateway::Hyperbolic),
+        key_variables: &["HYPERBOLIC_API_KEY"],
+        needs_key: true,
+        base_variables: &["HYPERBOLIC_BASE_URL"],
+        base_url: "https://api.hyperbolic.xyz/v1",
+        example: "meta-llama/Llama-3.3-70B-Instruct",
+        schema: Schema::OnlyTold,
+    },
+    Spec {
+        name: "llamacpp",
+        alias: None,
+        wire: Wire::Gateway(Gateway::LlamaCpp),
+        key_variables: &["LLAMACPP_API_KEY"],
+        needs_key: false,
+        base_variables: &["LLAMACPP_BASE_URL", "LLAMACPP_API_BASE_URL"],
+        base_url: "http://localhost:8080/v1",
+        example: "default",
+        schema: Schema::WithoutTools,
+    },
+    Spec {
+        name: "minimax",
+        alias: None,
+        wire: Wire::Gateway(Gateway::MiniMax),
+        key_variables: &["MINIMAX_API_KEY"],
+        needs_key: true,
+        base_variables: &["MINIMAX_BASE_URL", "MINIMAX_API_BASE"],
+        base_url: "https://api.minimax.io/v1",
+        example: "MiniMax-M2",
+        schema: Schema::WithoutTools,
+    },
+    Spec {
+        name: "mira",
+        alias: None,
+        wire: Wire::Gateway(Gateway::Mira),
+        key_variables: &["MIRA_API_KEY"],
+        needs_key: true,
+        base_variables: &["MIRA_BASE_URL"],
+        base_url: "https://api.mira.network/v1",
+        example: "gpt-4o",
+        schema: Schema::OnlyTold,
+    },
+    Spec {
+        name: "moonshot",
+        alias: Some("kimi"),
+        wire: Wire::Gateway(Gateway::Moonshot),
+        key_variables: &["MOONSHOT_API_KEY"],
+        needs_key: true,
+        base_variables: &["MOONSHOT_BASE_URL", "MOONSHOT_API_BASE"],
+        base_url: "https://api.moonshot.ai/v1",
+        example: "kimi-k2-0905-preview",
+        schema: Schema::Told,
+    },
+    Spec {
+        name: "perplexity",
+        alias: None,
+        wire: Wire::Gateway(Gateway::Perplexity),
+        key_variables: &["PERPLEXITY_API_KEY", "PPLX_API_KEY"],
+        needs_key: true,
+        base_variables: &["PERPLEXITY_BASE_URL"],
+        base_url: "https://api.perplexity.ai",
+        example: "sonar",
+        schema: Schema::OnlyTold,
+    },
+    Spec {
+        name: "together",
+        alias: None,
+        wire: Wire::Gateway(Gateway::Together),
+        key_variables: &["TOGETHER_API_KEY"],
+        needs_key: true,
+        base_variables: &["TOGETHER_BASE_URL"],
+        base_url: "https://api.together.xyz/v1",
+        example: "openai/gpt-oss-120b",
+        schema: Schema::Told,
+    },
+    Spec {
+        name: "venice",
+        alias: None,
+        wire: Wire::Gateway(Gateway::Venice),
+        key_variables: &["VENICE_API_KEY"],
+        needs_key: true,
+        base_variables: &["VENICE_BASE_URL"],
+        base_url: "https://api.venice.ai/api/v1",
+        example: "llama-3.3-70b",
+        schema: Schema::WithoutTools,
+    },
+    Spec {
+        name: "xiaomi",
+        alias: Some("mimo"),
+        wire: Wire::Gateway(Gateway::Xiaomi),
+        key_variables: &["XIAOMI_MIMO_API_KEY"],
+        needs_key: true,
+        base_variables: &["XIAOMI_MIMO_BASE_URL", "XIAOMI_MIMO_API_BASE"],
+        base_url: "https://api.xiaomimimo.com/v1",
+        example: "mimo-v2-flash",
+        schema: Schema::WithoutTools,
+    },
+    Spec {
+        name: "zai",
+        alias: Some("glm"),
+        wire: Wire::Gateway(Gateway::Zai),
+        key_variables: &["ZAI_API_KEY"],
+        needs_key: true,
+        base_variables: &["ZAI_BASE_URL", "ZAI_API_BASE"],
+        base_url: "https://api.z.ai/api/paas/v4",
+        example: "glm-4.6",
+        schema: Schema::WithoutTools,
     },
 ];
 

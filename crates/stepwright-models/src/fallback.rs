@@ -6,6 +6,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use stepwright_core::message::StopReason;
 use stepwright_core::model::{
     AnyModel, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream, RequestGate,
 };
@@ -13,9 +14,80 @@ use stepwright_core::model::{
 /// The maximum number of models in a chain.
 pub const MODELS_MAX: usize = 16;
 
+/// A failure of a model after which the next one of a chain is asked.
+///
+/// ```
+/// use stepwright_models::FallbackReason;
+/// assert_eq!(FallbackReason::named("refused"), Some(FallbackReason::Refused));
+/// assert!(!FallbackReason::USUAL.contains(&FallbackReason::Refused));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FallbackReason {
+    /// The provider has too much to do.
+    Overloaded,
+    /// The provider takes no more requests for a while.
+    RateLimited,
+    /// The account is out of quota or money.
+    Quota,
+    /// The model was silent for too long.
+    Timeout,
+    /// The provider cannot be reached.
+    Transport,
+    /// The model or a filter of its provider would not answer.
+    Refused,
+}
+
+impl FallbackReason {
+    /// All reasons.
+    pub const ALL: [Self; 6] = [
+        Self::Overloaded,
+        Self::RateLimited,
+        Self::Quota,
+        Self::Timeout,
+        Self::Transport,
+        Self::Refused,
+    ];
+
+    /// The reasons of a chain for which none were set: all but [`FallbackReason::Refused`].
+    pub const USUAL: [Self; 5] =
+        [Self::Overloaded, Self::RateLimited, Self::Quota, Self::Timeout, Self::Transport];
+
+    /// Returns the name as in files, such as `rate_limited`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::RateLimited => "rate_limited",
+            Self::Quota => "quota",
+            Self::Timeout => "timeout",
+            Self::Transport => "transport",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Returns the reason with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
+    fn of(error: &ModelError) -> Option<Self> {
+        let is_quota = error.status == Some(402) || error.message.contains("insufficient_quota");
+        Some(match error.kind {
+            _ if is_quota => Self::Quota,
+            ModelErrorKind::Overloaded => Self::Overloaded,
+            ModelErrorKind::RateLimited => Self::RateLimited,
+            ModelErrorKind::Timeout => Self::Timeout,
+            ModelErrorKind::Transport => Self::Transport,
+            ModelErrorKind::Refused => Self::Refused,
+            _ => return None,
+        })
+    }
+}
+
 /// Models in order of preference. A request goes to the first one; if that is overloaded, out of
 /// quota or cannot be reached, and has not said anything yet, it goes to the next. An answer names
 /// the model that gave it. Other failures, such as a request that is invalid, are final.
+/// [`Fallback::on`] chooses the failures.
 ///
 /// ```
 /// use stepwright_core::model::{AnyModel, Model as _, ModelError, ModelErrorKind, ModelRequest};
@@ -37,6 +109,7 @@ pub struct Fallback {
     id: Arc<str>,
     models: Arc<[AnyModel]>,
     notice: Option<Arc<str>>,
+    reasons: Arc<[FallbackReason]>,
 }
 
 impl Fallback {
@@ -48,7 +121,31 @@ impl Fallback {
         let id = ids.join(", else ").into();
         // A stand-in may answer, even if it is not the first choice.
         let notice = models.iter().find_map(|model| model.notice()).map(Into::into);
-        Self { id, models: models.into(), notice }
+        let reasons = Arc::new(FallbackReason::USUAL);
+        Self { id, models: models.into(), notice, reasons }
+    }
+
+    /// Sets the failures after which the next model is asked, instead of
+    /// [`FallbackReason::USUAL`].
+    ///
+    /// ```
+    /// use stepwright_core::model::{AnyModel, Model as _, ModelError, ModelErrorKind};
+    /// use stepwright_core::model::ModelRequest;
+    /// use stepwright_models::{Fallback, FallbackReason};
+    /// use stepwright_testing::model::{Reply, ScriptedModel};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let no = ModelError::new(ModelErrorKind::Refused, "I would rather not");
+    /// let careful = AnyModel::new(ScriptedModel::new([Reply::from(no)]).named("careful"));
+    /// let other = AnyModel::new(ScriptedModel::new(["hello"]).named("other"));
+    /// let model = Fallback::new(careful, [other]).on(FallbackReason::ALL);
+    /// let answer = AnyModel::new(model).complete(ModelRequest::default()).await.unwrap();
+    /// assert_eq!(answer.turn.text(), "hello");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on(mut self, reasons: impl IntoIterator<Item = FallbackReason>) -> Self {
+        self.reasons = reasons.into_iter().collect();
+        self
     }
 
     fn chain(&self, request: ModelRequest, gate: Option<Arc<dyn RequestGate>>) -> ModelStream {
@@ -59,6 +156,7 @@ impl Fallback {
             gate,
             stream: stream::empty().boxed(),
             failures: Vec::new(),
+            reasons: self.reasons.clone(),
         }
         .boxed()
     }
@@ -95,14 +193,6 @@ impl Model for Fallback {
     }
 }
 
-/// Returns `true` for a failure that another model may not have.
-fn is_down(error: &ModelError) -> bool {
-    use ModelErrorKind::{Overloaded, RateLimited, Timeout, Transport};
-    matches!(error.kind, Overloaded | RateLimited | Timeout | Transport)
-        || error.status == Some(402)
-        || error.message.contains("insufficient_quota")
-}
-
 /// The answer of the first model that gives one.
 struct Chain {
     models: Arc<[AnyModel]>,
@@ -113,6 +203,8 @@ struct Chain {
     stream: BoxStream<'static, Result<ModelEvent, ModelError>>,
     /// The failures of the models before.
     failures: Vec<String>,
+    /// The failures after which the next model is asked.
+    reasons: Arc<[FallbackReason]>,
 }
 
 impl Stream for Chain {
@@ -124,7 +216,21 @@ impl Stream for Chain {
             this.ask();
         }
         loop {
-            let item = ready!(this.stream.poll_next_unpin(cx));
+            let item = match ready!(this.stream.poll_next_unpin(cx)) {
+                // What it consumed is counted, as that of a failed request.
+                Some(Ok(ModelEvent::Done(done)))
+                    if done.stop == StopReason::Refused && !this.request_is_spent() =>
+                {
+                    let error = ModelError::new(ModelErrorKind::Refused, "it refused to answer");
+                    let error = ModelError { usage: Box::new(done.usage.clone()), ..error };
+                    if this.is_passed_on(&error) {
+                        Some(Err(error))
+                    } else {
+                        Some(Ok(ModelEvent::Done(done)))
+                    }
+                }
+                item => item,
+            };
             if let (Some(Err(error)), Some(gate)) = (&item, &this.gate) {
                 let model = &this.models[this.next - 1];
                 // A chain within this one has noted it.
@@ -133,7 +239,7 @@ impl Stream for Chain {
                 }
             }
             match item {
-                Some(Err(error)) if !this.request_is_spent() && is_down(&error) => {
+                Some(Err(error)) if !this.request_is_spent() && this.is_passed_on(&error) => {
                     let id = this.models[this.next - 1].id();
                     this.failures.push(format!("`{id}` did not answer: {error}"));
                     this.ask();
@@ -182,6 +288,11 @@ impl Chain {
             }
         };
         self.next += 1;
+    }
+
+    /// Returns `true` for a failure after which the next model is asked.
+    fn is_passed_on(&self, error: &ModelError) -> bool {
+        FallbackReason::of(error).is_some_and(|reason| self.reasons.contains(&reason))
     }
 
     /// Returns `true` if there is no model left to ask.

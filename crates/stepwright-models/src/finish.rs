@@ -125,7 +125,8 @@ fn table(wire: Wire) -> Table {
         | Wire::DeepSeek
         | Wire::Groq
         | Wire::Mistral
-        | Wire::OpenRouter => CHAT,
+        | Wire::OpenRouter
+        | Wire::Gateway(_) => CHAT,
     }
 }
 

@@ -61,6 +61,8 @@ pub mod retry;
 #[cfg(feature = "providers")]
 mod rig;
 #[cfg(feature = "providers")]
+mod secret;
+#[cfg(feature = "providers")]
 mod shape;
 mod silent;
 #[cfg(feature = "providers")]
@@ -69,13 +71,13 @@ mod think;
 mod transport;
 mod unknown;
 
-pub use fallback::{Fallback, MODELS_MAX};
+pub use fallback::{Fallback, FallbackReason, MODELS_MAX};
 pub use guard::{Guarded, guarded, guarded_stream};
 pub use limits::{ModelLimits, Slot, close, limit, note_quota, slot, throttled};
 pub use offline::Offline;
 #[cfg(feature = "providers")]
 pub use provider::Provider;
-pub use registry::{Models, model, register};
+pub use registry::{ApiKey, ModelPlace, Models, model, model_at, register};
 pub use retry::{RetryPolicy, Retrying, retrying, retrying_stream};
 pub use silent::silent;
 pub use unknown::UnknownModel;

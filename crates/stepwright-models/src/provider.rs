@@ -7,6 +7,8 @@ use crate::failure::{Speaker, variables};
 use crate::guard::guarded;
 use crate::key::Key;
 use crate::rig::RigModel;
+use crate::secret;
+use crate::transport;
 use crate::unknown::{UnknownModel, unknown_provider};
 use stepwright_core::model::AnyModel;
 use stepwright_core::redact::redact;
@@ -30,17 +32,12 @@ use stepwright_core::redact::redact;
 pub struct Provider {
     spec: &'static Spec,
     environment: Environment,
-    base_url: Option<BaseUrl>,
+    base_url: Option<String>,
+    proxy: Option<String>,
     key: Option<Key>,
-}
-
-/// An address that was given in code or in the name of a model.
-#[derive(Clone, Debug)]
-struct BaseUrl {
-    url: String,
-    /// `true` if the address is part of the text that names a model. Such a text may come from a
-    /// file by another author: a key from the environment is not sent there.
-    in_text: bool,
+    /// `true` if address and proxy may come from another author: a key from the environment is not
+    /// sent there.
+    is_untrusted: bool,
 }
 
 impl Provider {
@@ -64,7 +61,14 @@ impl Provider {
         environment: Environment,
     ) -> Result<Self, UnknownModel> {
         match Spec::named(name.trim()) {
-            Some(spec) => Ok(Self { spec, environment, base_url: None, key: None }),
+            Some(spec) => Ok(Self {
+                spec,
+                environment,
+                base_url: None,
+                proxy: None,
+                key: None,
+                is_untrusted: false,
+            }),
             None => Err(unknown_provider(name.trim(), "", Self::names())),
         }
     }
@@ -84,7 +88,41 @@ impl Provider {
     /// Azure it may end in `?api-version=…`.
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.base_url = Some(BaseUrl { url: url.into(), in_text: false });
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// Sets the proxy of its requests: `http://proxy.example.org:3128`, with `user:password@` if it
+    /// asks for them. Without this, the environment names the proxy: `HTTPS_PROXY`, `HTTP_PROXY`
+    /// and `NO_PROXY`.
+    ///
+    /// ```
+    /// use stepwright_models::Provider;
+    /// let provider = Provider::named("openai")?.api_key("sk-1").proxy("http://proxy.test:3128");
+    /// assert!(provider.model("gpt-5-mini").is_ok());
+    /// assert!(provider.proxy("ftp://proxy.test").model("gpt-5-mini").is_err());
+    /// # Ok::<(), stepwright_models::UnknownModel>(())
+    /// ```
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// Says that address and proxy were written by another author, as in a file from elsewhere. A
+    /// key from the environment is then sent only to the provider's own address, and to the one in
+    /// its variable; through a proxy only over HTTPS. A key from [`Provider::api_key`] is sent.
+    ///
+    /// ```
+    /// use stepwright_models::Provider;
+    /// // No key of the environment goes to this server, which may work without one.
+    /// let provider = Provider::named("openai-chat")?.base_url("http://localhost:8000/v1");
+    /// assert!(provider.untrusted().model("qwen3").is_ok());
+    /// # Ok::<(), stepwright_models::UnknownModel>(())
+    /// ```
+    #[must_use]
+    pub fn untrusted(mut self) -> Self {
+        self.is_untrusted = true;
         self
     }
 
@@ -114,6 +152,7 @@ impl Provider {
         }
         let (base_url, api_version) = self.address(&text)?;
         let key = self.key(&base_url);
+        let key = key.map_err(|reason| UnknownModel::Key { provider: spec.name, reason })?;
         if key.is_none() && spec.needs_key && self.is_own_address(&base_url) {
             return Err(UnknownModel::NoKey { provider: spec.name, variables: spec.key_variables });
         }
@@ -128,7 +167,12 @@ impl Provider {
             key_variables: spec.key_variables,
             key,
         };
-        let connection = Connection { spec, base_url, api_version, speaker };
+        let proxy = match &self.proxy {
+            None => None,
+            Some(proxy) if transport::is_proxy(proxy) => Some(proxy.trim().into()),
+            Some(proxy) => return Err(no_proxy(text, proxy)),
+        };
+        let connection = Connection { spec, base_url, api_version, proxy, speaker };
         Ok(RigModel::new(text, connection))
     }
 
@@ -138,21 +182,21 @@ impl Provider {
         match at {
             None => self.model(rest),
             Some(at) => {
-                self.base_url = Some(BaseUrl { url: rest[at + 1..].to_owned(), in_text: true });
-                self.model(&rest[..at])
+                self.base_url = Some(rest[at + 1..].to_owned());
+                self.untrusted().model(&rest[..at])
             }
         }
     }
 
     /// Returns `true` if its key is available, so that `auto` may choose it.
     pub(crate) fn has_key(&self) -> bool {
-        self.environment.first(self.spec.key_variables).is_some()
+        secret::is_set(&self.environment, self.spec.key_variables)
     }
 
     /// The address, and the version of the interface where it has one.
     fn address(&self, text: &str) -> Result<(String, Option<String>), UnknownModel> {
         let spec = self.spec;
-        let said = self.base_url.as_ref().map(|base| base.url.trim().to_owned());
+        let said = self.base_url.as_ref().map(|url| url.trim().to_owned());
         let url = said.or_else(|| self.usual_address());
         let Some(mut url) =
             url.or_else(|| Some(spec.base_url.to_owned()).filter(|u| !u.is_empty()))
@@ -197,20 +241,23 @@ impl Provider {
     }
 
     /// The key to send to this address.
-    fn key(&self, url: &str) -> Option<Key> {
+    fn key(&self, url: &str) -> Result<Option<Key>, String> {
         if let Some(key) = &self.key {
-            return Some(key.clone()).filter(|key| !key.is_empty());
+            return Ok(Some(key.clone()).filter(|key| !key.is_empty()));
         }
-        let is_trusted = match &self.base_url {
-            Some(base) if base.in_text => {
-                let known = self.usual_address();
-                (!self.spec.base_url.is_empty() && same_place(url, self.spec.base_url))
-                    || known.is_some_and(|known| same_place(url, &known))
-            }
-            _ => true,
+        let is_known = || {
+            let known = self.usual_address();
+            (!self.spec.base_url.is_empty() && same_place(url, self.spec.base_url))
+                || known.is_some_and(|known| same_place(url, &known))
         };
-        let key = self.environment.first(self.spec.key_variables).filter(|_| is_trusted)?;
-        Some(Key::new(&key))
+        let is_read_by_proxy = self.proxy.is_some() && !url.starts_with("https://");
+        let is_trusted =
+            !self.is_untrusted || (!is_read_by_proxy && (self.base_url.is_none() || is_known()));
+        if !is_trusted {
+            return Ok(None);
+        }
+        let key = secret::first(&self.environment, self.spec.key_variables)?;
+        Ok(key.map(|key| Key::new(&key)))
     }
 }
 
@@ -222,6 +269,14 @@ fn no_address(text: &str, url: &str) -> UnknownModel {
             redact(url)
         ),
     }
+}
+
+fn no_proxy(text: String, proxy: &str) -> UnknownModel {
+    let reason = format!(
+        "`{}` is not the address of a proxy: write `http://host:port` or `https://host:port`",
+        redact(proxy)
+    );
+    UnknownModel::Model { text, reason }
 }
 
 /// Returns `true` if two addresses belong to one server: the same scheme, host and port.
@@ -269,10 +324,10 @@ mod tests {
         let (name, rest) = text.split_once(':').unwrap();
         let mut provider = provider(name, variables);
         if let Some((_, url)) = rest.split_once('@') {
-            provider.base_url = Some(BaseUrl { url: url.to_owned(), in_text: true });
+            provider = provider.base_url(url).untrusted();
         }
         let (url, _) = provider.address(text).unwrap();
-        let key = provider.key(&url).map(|key| key.expose().to_owned());
+        let key = provider.key(&url).unwrap().map(|key| key.expose().to_owned());
         (url, key)
     }
 
@@ -313,7 +368,11 @@ mod tests {
         assert_eq!(way("openai:m@http://localhost:4001", known).1, None);
 
         let in_code = provider("openai", key).base_url("https://elsewhere.test/v1");
-        assert_eq!(in_code.key("https://elsewhere.test/v1"), Some(Key::new("sk-1")));
+        assert_eq!(in_code.key("https://elsewhere.test/v1"), Ok(Some(Key::new("sk-1"))));
+        let by_proxy = provider("openai", key).untrusted().proxy("http://proxy.test");
+        assert_eq!(by_proxy.key("https://api.openai.com/v1"), Ok(Some(Key::new("sk-1"))));
+        let known = provider("openai", known).untrusted().proxy("http://proxy.test");
+        assert_eq!(known.key("http://localhost:4000/v1"), Ok(None));
     }
 
     #[test]

@@ -133,6 +133,81 @@ pub fn model(text: &str) -> Result<AnyModel, UnknownModel> {
     models.model(text)
 }
 
+/// The place of a model in the network, as another author may have written it: in a file, or in a
+/// form. Text that is not there leaves the usual place.
+///
+/// ```
+/// use stepwright_models::ModelPlace;
+/// let place = ModelPlace { proxy: Some("http://proxy.test:3128".into()), ..ModelPlace::default() };
+/// assert!(place.base_url.is_none());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ModelPlace {
+    /// The address of its server, as for `Provider::base_url`.
+    pub base_url: Option<String>,
+    /// The address of a proxy, as for `Provider::proxy`.
+    pub proxy: Option<String>,
+    /// The key. Without one, a key of the environment is sent only to an address that the
+    /// environment or the provider names.
+    pub api_key: Option<ApiKey>,
+}
+
+/// A key that cannot be shown by accident.
+///
+/// ```
+/// let key = stepwright_models::ApiKey::new("sk-1");
+/// assert_eq!(format!("{key:?}"), "ApiKey");
+/// ```
+#[derive(Clone)]
+pub struct ApiKey(#[cfg_attr(not(feature = "providers"), expect(dead_code))] String);
+
+impl ApiKey {
+    /// Wraps a key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey")
+    }
+}
+
+/// The model of a provider that `text` names, at a place that another author may have written.
+///
+/// ```
+/// use stepwright_models::{ModelPlace, model_at};
+/// // A model that is in this process has no place.
+/// let error = model_at("offline", ModelPlace::default()).unwrap_err();
+/// assert!(error.to_string().contains("is no model of a provider"));
+/// ```
+///
+/// # Errors
+/// If there is no such provider, if it has no such model, or if the place is no place.
+pub fn model_at(text: &str, place: ModelPlace) -> Result<AnyModel, UnknownModel> {
+    let (provider, name) = text.split_once(':').unwrap_or((text, ""));
+    #[cfg(feature = "providers")]
+    if crate::Provider::names().any(|known| known == provider.trim()) {
+        let mut provider = crate::Provider::named(provider)?.untrusted();
+        if let Some(url) = place.base_url {
+            provider = provider.base_url(url);
+        }
+        if let Some(proxy) = place.proxy {
+            provider = provider.proxy(proxy);
+        }
+        if let Some(ApiKey(key)) = place.api_key {
+            provider = provider.api_key(key);
+        }
+        return provider.model(name);
+    }
+    let _ = (place, name);
+    // A name with a mistake gets its suggestion.
+    model(text)?;
+    let reason = format!("`{provider}` is no model of a provider, so it has no place to set");
+    Err(UnknownModel::Model { text: text.to_owned(), reason })
+}
+
 /// Adds a provider for the whole process: see [`Models::register`].
 ///
 /// ```

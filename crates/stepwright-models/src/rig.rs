@@ -2,16 +2,17 @@
 //! it is in our interface or in what is stored, and another library would replace it alone.
 
 mod answer;
+mod line;
 
 use self::answer::Answer;
-use crate::adapt::adapted;
+pub(crate) use self::line::Recorded;
+use self::line::{Line, headers};
+use crate::adapt::{self, adapted, hosted};
 use crate::attachment::{Attachment, AttachmentSource};
-use crate::catalogue::{Schema, Spec, Wire};
+use crate::catalogue::{Gateway, Schema, Spec, Wire};
 use crate::connection::Connection;
 use crate::failure::{Failure, Speaker};
 use crate::long;
-use crate::transport::{self, Heard};
-use bytes::Bytes;
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use rig_core::completion::{
@@ -19,7 +20,7 @@ use rig_core::completion::{
     ToolDefinition,
 };
 use rig_core::error::{EncodeError, ProviderError};
-use rig_core::http_client::{self, HttpClientExt, LazyBody, MultipartForm, StreamingResponse};
+use rig_core::http_client;
 use rig_core::message::{
     AssistantContent, AssistantMessage, AudioMediaType, CallId, DocumentMediaType,
     DocumentSourceKind, ImageMediaType, Message as RigMessage, MimeType, ToolCall as RigCall,
@@ -34,12 +35,13 @@ use rig_core::wire::document::{Reassemble, Serves};
 use rig_core::wire::{Descriptor, Encoded, Mode, Wire as RigWire, WireFrame};
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use stepwright_core::media::{Media, MediaKind};
 use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolOutcome};
 use stepwright_core::model::{
-    Model, ModelError, ModelErrorKind, ModelRequest, ModelStream, ReasoningEffort, ToolChoice,
+    CacheRetention as Retention, HostedTool, Model, ModelError, ModelErrorKind, ModelRequest,
+    ModelStream, ReasoningEffort, ToolChoice,
 };
 
 /// Names the form in which turns are kept for replay.
@@ -61,6 +63,7 @@ struct Inner {
     id: String,
     spec: &'static Spec,
     speaker: Arc<Speaker>,
+    proxy: Option<Arc<str>>,
     target: Box<dyn ReplayTarget + Send + Sync>,
     open: Box<Open>,
     encode: Box<Encode>,
@@ -77,7 +80,7 @@ type Wired = (Box<dyn ReplayTarget + Send + Sync>, Box<Open>, Box<Encode>);
 
 impl RigModel {
     pub(crate) fn new(id: String, connection: Connection) -> Self {
-        let Connection { spec, base_url, api_version, speaker } = connection;
+        let Connection { spec, base_url, api_version, proxy, speaker } = connection;
         let key = speaker.key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default();
         let model = speaker.model.clone();
         let speaker = Arc::new(speaker);
@@ -105,6 +108,12 @@ impl RigModel {
             Wire::Mistral => chat(openai::MISTRAL, root("/v1")),
             Wire::DeepSeek => chat(openai::DEEPSEEK, base()),
             Wire::OpenRouter => chat(openai::OPENROUTER, base()),
+            Wire::Gateway(gateway) => {
+                let dialect = dialect(gateway);
+                // The library writes the version into the path where the address has none.
+                let versioned = dialect.quirks.completion_path.starts_with("/v1");
+                chat(dialect, root(if versioned { "/v1" } else { "" }))
+            }
             Wire::Ollama => {
                 // Its own wire: the one that is like OpenAI's cannot be told how much to read.
                 let config = ollama::OllamaConfig::new().with_api_key(key.clone());
@@ -140,7 +149,26 @@ impl RigModel {
                 wired(client.completion(&model).wire)
             }
         };
-        Self(Arc::new(Inner { id, spec, speaker, target, open, encode }))
+        Self(Arc::new(Inner { id, spec, speaker, proxy, target, open, encode }))
+    }
+}
+
+/// Returns the differences of a gateway from Chat Completions.
+fn dialect(gateway: Gateway) -> Dialect {
+    match gateway {
+        Gateway::Cohere => openai::COHERE,
+        Gateway::Doubleword => openai::DOUBLEWORD,
+        Gateway::HuggingFace => openai::HUGGINGFACE,
+        Gateway::Hyperbolic => openai::HYPERBOLIC,
+        Gateway::LlamaCpp => openai::LLAMACPP,
+        Gateway::MiniMax => openai::MINIMAX,
+        Gateway::Mira => openai::MIRA,
+        Gateway::Moonshot => openai::MOONSHOT,
+        Gateway::Perplexity => openai::PERPLEXITY,
+        Gateway::Together => openai::TOGETHER,
+        Gateway::Venice => openai::VENICE,
+        Gateway::Xiaomi => openai::XIAOMIMIMO,
+        Gateway::Zai => openai::ZAI,
     }
 }
 
@@ -244,9 +272,11 @@ impl Inner {
         request: ModelRequest,
         recorded: Option<Recorded>,
     ) -> Result<Answer, ModelError> {
-        let headers = headers(&request.options.headers, &self.speaker)?;
+        let written = adapt::headers(&request.options, self.spec);
+        let headers = headers(&written, &self.speaker)?;
         let request = self.request(request).await?;
-        let line = Line { headers, recorded, ..Line::new(&self.speaker, self.spec.wire) };
+        let mut line = Line::new(&self.speaker, self.spec.wire);
+        (line.headers, line.recorded, line.proxy) = (headers, recorded, self.proxy.clone());
         let heard = line.heard.clone();
         let events = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
         Ok(Answer::new(self.id.clone(), self.speaker.clone(), events, heard))
@@ -255,8 +285,14 @@ impl Inner {
     // --- what is asked ---
 
     async fn request(&self, request: ModelRequest) -> Result<CompletionRequest, ModelError> {
-        let request = adapted(request, self.spec);
         let bad = |error: String| self.speaker.error(ModelErrorKind::BadRequest, error);
+        let name = self.spec.name;
+        let lacks = |tool: &&HostedTool| hosted(self.spec.wire, **tool).is_none();
+        if let Some(tool) = request.options.hosted_tools.iter().find(lacks) {
+            return Err(bad(format!("`{name}` has no tool `{}` of its own", tool.as_str()))
+                .with_hint("leave it out of `hosted_tools`, or give the agent a tool"));
+        }
+        let request = adapted(request, self.spec);
         let mut ids = HashMap::new();
         let mut messages = Vec::with_capacity(request.messages.len());
         for message in &request.messages {
@@ -270,8 +306,10 @@ impl Inner {
             asked = asked.preamble(instructions);
         }
         let must_call = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::One(_));
-        if self.spec.wire == Wire::Ollama && must_call {
-            return Err(bad("`ollama` cannot be made to call a tool".to_owned())
+        // The library would ask Moonshot's model in words, which it may ignore.
+        let cannot_be_forced = [Wire::Ollama, Wire::Gateway(Gateway::Moonshot)];
+        if must_call && cannot_be_forced.contains(&self.spec.wire) {
+            return Err(bad(format!("`{name}` cannot be made to call a tool"))
                 .with_hint("leave the choice to the model, or use another provider"));
         }
         let mut tools = Vec::with_capacity(request.tools.len());
@@ -297,11 +335,21 @@ impl Inner {
                 .map_err(|error| bad(format!("the output schema is not a JSON Schema: {error}")))?;
             asked = asked.output_schema(schema);
         }
-        if let Some(effort) = request.options.reasoning_effort {
-            asked = asked.reasoning(reasoning(effort));
+        match (request.options.reasoning_effort, request.options.reasoning_budget) {
+            (None, None) => {}
+            (Some(effort), None) => asked = asked.reasoning(reasoning(effort)),
+            (None, Some(tokens)) => asked = asked.reasoning(Reasoning::Budget { tokens }),
+            (Some(_), Some(_)) => {
+                return Err(bad("a request has an effort and a budget of reasoning".to_owned())
+                    .with_hint("set `reasoning_effort` or `reasoning_budget`"));
+            }
         }
-        if request.options.cache && self.spec.wire == Wire::Anthropic {
-            asked = asked.cache(CacheRetention::Short);
+        match request.options.cache {
+            None => {}
+            // Where nothing has to be marked, the provider caches for a short time by itself.
+            Some(Retention::Short) if self.spec.wire != Wire::Anthropic => {}
+            Some(Retention::Short) => asked = asked.cache(CacheRetention::Short),
+            Some(_) => asked = asked.cache(CacheRetention::Long),
         }
         headers(&request.options.headers, &self.speaker)?;
         asked.options.top_p = request.options.top_p;
@@ -557,138 +605,4 @@ fn failure(error: ProviderError, speaker: &Speaker) -> ModelError {
 fn truncated(speaker: &Speaker) -> ModelError {
     let message = format!("the answer of `{}` ended before it was finished", speaker.provider);
     speaker.error(ModelErrorKind::Truncated, message)
-}
-
-// --- the line ---
-
-/// The headers that belong to the key, the body or the connection.
-const OWN_HEADERS: [&str; 8] = [
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-];
-
-/// Returns the headers of the options.
-fn headers(
-    written: &BTreeMap<String, String>,
-    speaker: &Speaker,
-) -> Result<http::HeaderMap, ModelError> {
-    let mut headers = http::HeaderMap::with_capacity(written.len());
-    for (name, value) in written {
-        let bad = |what: &str| {
-            speaker.error(ModelErrorKind::BadRequest, format!("the header `{name}` {what}"))
-        };
-        let known = http::HeaderName::from_bytes(name.as_bytes());
-        let known = known.map_err(|_| bad("has a name that is not valid"))?;
-        if OWN_HEADERS.contains(&known.as_str()) {
-            return Err(bad("is set by the request itself").with_hint("leave it out"));
-        }
-        let mut value =
-            http::HeaderValue::from_str(value).map_err(|_| bad("has a value that is not valid"))?;
-        value.set_sensitive(true);
-        headers.insert(known, value);
-    }
-    Ok(headers)
-}
-
-/// The HTTP of one request.
-#[derive(Clone, Debug)]
-struct Line {
-    speaker: Arc<Speaker>,
-    wire: Wire,
-    heard: Arc<Heard>,
-    /// Headers of the request, besides those of the wire.
-    headers: http::HeaderMap,
-    /// A recorded answer that is read instead of a server's.
-    recorded: Option<Recorded>,
-}
-
-/// An answer that was recorded: its content type, and its body as it came.
-#[derive(Clone, Debug)]
-pub(crate) struct Recorded {
-    pub(crate) content_type: String,
-    pub(crate) pieces: Vec<Vec<u8>>,
-}
-
-impl Recorded {
-    async fn answer(self, line: Line) -> Result<http::Response<transport::Pieces>, ModelError> {
-        let mut headers = http::HeaderMap::new();
-        if let Ok(content_type) = self.content_type.parse() {
-            headers.insert(http::header::CONTENT_TYPE, content_type);
-        }
-        let body = self.pieces.into_iter().map(|piece| Ok(Bytes::from(piece)));
-        let body = stream::iter(body).boxed();
-        transport::answer(headers, body, line.speaker, line.wire, line.heard).await
-    }
-}
-
-impl Line {
-    fn new(speaker: &Arc<Speaker>, wire: Wire) -> Self {
-        let (heard, headers) = (Arc::default(), http::HeaderMap::new());
-        Self { speaker: speaker.clone(), wire, heard, headers, recorded: None }
-    }
-}
-
-impl HttpClientExt for Line {
-    fn send<T, U>(
-        &self,
-        _: http::Request<T>,
-    ) -> impl Future<Output = http_client::Result<http::Response<LazyBody<U>>>> + Send + 'static
-    where
-        T: Into<Bytes> + Send,
-        U: From<Bytes> + Send + 'static,
-    {
-        std::future::ready(Err(unused()))
-    }
-
-    fn send_multipart<U>(
-        &self,
-        _: http::Request<MultipartForm>,
-    ) -> impl Future<Output = http_client::Result<http::Response<LazyBody<U>>>> + Send + 'static
-    where
-        U: From<Bytes> + Send + 'static,
-    {
-        std::future::ready(Err(unused()))
-    }
-
-    fn send_streaming<T>(
-        &self,
-        request: http::Request<T>,
-    ) -> impl Future<Output = http_client::Result<StreamingResponse>> + Send
-    where
-        T: Into<Bytes> + Send,
-    {
-        let line = self.clone();
-        let mut request = request.map(Into::into);
-        for (name, value) in &line.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        #[expect(clippy::result_large_err, reason = "the library's own error")]
-        async move {
-            let answer = match line.recorded.clone() {
-                Some(recorded) => recorded.answer(line).await,
-                None => transport::send(request, line.speaker, line.wire, line.heard).await,
-            };
-            let answer = answer.map_err(carried)?;
-            Ok(answer.map(|pieces| -> http_client::BoxedStream {
-                Box::pin(pieces.map(|piece| piece.map_err(carried)))
-            }))
-        }
-    }
-}
-
-fn carried(error: ModelError) -> http_client::Error {
-    http_client::Error::instance(Failure(error))
-}
-
-fn unused() -> http_client::Error {
-    http_client::Error::instance(Failure(ModelError::new(
-        ModelErrorKind::Provider,
-        "answers are always streamed",
-    )))
 }

@@ -25,7 +25,8 @@ pub(crate) fn mistake(wire: Wire, event: &Map<String, Value>) -> Option<String> 
         | Wire::DeepSeek
         | Wire::Groq
         | Wire::Mistral
-        | Wire::OpenRouter => chat(event),
+        | Wire::OpenRouter
+        | Wire::Gateway(_) => chat(event),
     };
     checked.err()
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -57,6 +58,31 @@ pub(crate) fn builder() -> Result<reqwest::ClientBuilder, String> {
     Ok(builder.connect_timeout(CONNECT_TIMEOUT))
 }
 
+// Connections are kept open between requests, so there is one client for each proxy too.
+static PROXIED: LazyLock<Mutex<HashMap<Arc<str>, reqwest::Client>>> = LazyLock::new(Mutex::default);
+
+/// Returns `true` for an address that a proxy can have.
+pub(crate) fn is_proxy(url: &str) -> bool {
+    let uri: Option<http::Uri> = url.trim().parse().ok();
+    uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}
+
+/// Returns the client for requests through this proxy, or through those of the environment.
+fn client(proxy: Option<&Arc<str>>) -> Result<reqwest::Client, String> {
+    let Some(proxy) = proxy else { return CLIENT.clone() };
+    let mut clients = PROXIED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(client) = clients.get(proxy) {
+        return Ok(client.clone());
+    }
+    let through = reqwest::Proxy::all(&**proxy).map_err(|error| causes(&error.without_url()))?;
+    let client = build(builder()?.proxy(through))?;
+    clients.insert(proxy.clone(), client.clone());
+    Ok(client)
+}
+
 pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
     builder.build().map_err(|error| causes(&error.without_url()))
 }
@@ -68,8 +94,9 @@ pub(crate) async fn send(
     speaker: Arc<Speaker>,
     wire: Wire,
     heard: Arc<Heard>,
+    proxy: Option<&Arc<str>>,
 ) -> Result<http::Response<Pieces>, ModelError> {
-    let client = CLIENT.as_ref().map_err(|reason| {
+    let client = client(proxy).map_err(|reason| {
         speaker.error(ModelErrorKind::Transport, format!("no HTTPS on this machine: {reason}"))
     })?;
     let request = prepared(request, &speaker)?;

@@ -54,13 +54,21 @@ pub enum UnknownModel {
         /// The variables of the environment in which it may stand.
         variables: &'static [&'static str],
     },
+    /// A file or a command that was to give the key of the provider did not.
+    #[error("there is no key for provider `{provider}`: {reason}")]
+    Key {
+        /// The provider.
+        provider: &'static str,
+        /// The reason.
+        reason: String,
+    },
 }
 
 impl UnknownModel {
     /// Returns the id of the kind of error.
     pub fn id(&self) -> ErrorId {
         match self {
-            Self::NoKey { .. } => ErrorId::MODEL_KEY_MISSING,
+            Self::NoKey { .. } | Self::Key { .. } => ErrorId::MODEL_KEY_MISSING,
             _ => ErrorId::MODEL_UNKNOWN,
         }
     }
@@ -79,7 +87,7 @@ impl UnknownModel {
                     known.join(", "),
                 ))
             }
-            Self::Model { .. } => None,
+            Self::Model { .. } | Self::Key { .. } => None,
             Self::NoName { provider, example } => Some(format!("write `{provider}:{example}`")),
             Self::NoKey { provider, variables } => {
                 let variables: Vec<String> =

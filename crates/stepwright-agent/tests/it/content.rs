@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::Duration;
 use stepwright_agent::{Agent, AgentBuilder, FunctionTool};
 use stepwright_core::Executor as _;
-use stepwright_core::model::{ModelOptions, ReasoningEffort};
+use stepwright_core::model::{CacheRetention, HostedTool, ModelOptions, ReasoningEffort};
 use stepwright_models::RetryPolicy;
 use stepwright_testing::model::ScriptedModel;
 
@@ -59,7 +59,12 @@ fn all_that_decides_what_an_agent_does_is_compared() {
         ),
         (options(|o| o.temperature = Some(0.5)), "`temperature` was not set and is \"0.5\""),
         (options(|o| o.reasoning_effort = Some(ReasoningEffort::High)), "`reasoning_effort` was"),
-        (options(|o| o.cache = true), "`cache` was not set and is \"true\""),
+        (options(|o| o.reasoning_budget = Some(9)), "`reasoning_budget` was not set and is \"9\""),
+        (options(|o| o.cache = Some(CacheRetention::Long)), "`cache` was not set and is \"long\""),
+        (
+            options(|o| o.hosted_tools = vec![HostedTool::WebSearch]),
+            "`hosted_tools` was not set and is \"web_search\"",
+        ),
         (options(|o| o.timeout = Some(second)), "`timeout` was not set and is \"1s\""),
         (options(|o| o.idle_timeout = Some(second)), "`idle_timeout of the model` was"),
         (options(|o| drop(o.extra.insert("seed".into(), json!(7)))), "`extra seed` was"),

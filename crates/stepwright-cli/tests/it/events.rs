@@ -461,6 +461,7 @@ fn samples() -> Vec<Event> {
             }),
             stop: StopReason::ToolCalls,
             usage: usage(),
+            hosted_tools: Vec::new(),
             warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
             model: Some("openai:gpt-5-mini".into()),
             cost: Some(Cost::usd(0.0042)),

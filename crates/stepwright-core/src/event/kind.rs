@@ -435,6 +435,9 @@ kinds! {
         /// The id of the model that answered, if the agent has several.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<Arc<str>>,
+        /// The provider's names of its own tools that it used, one for each use.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosted_tools: Vec<Arc<str>>,
         /// The cost of the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<Cost>,

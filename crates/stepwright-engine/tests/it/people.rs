@@ -276,6 +276,7 @@ async fn what_a_step_has_consumed_is_told_while_it_waits() {
                 stop,
                 usage,
                 warning,
+                hosted_tools: Vec::new(),
                 model: None,
                 cost: None,
             })

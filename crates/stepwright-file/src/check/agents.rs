@@ -40,7 +40,9 @@ impl Checker<'_, '_> {
                 self.mistakes.push(self.at(span, message).help(help));
             }
         }
-        for secret in agent.tools.iter().filter_map(|chosen| chosen.tool.secret()) {
+        let keys =
+            agent.model.iter().flatten().filter_map(|model| model.place.as_ref()?.key.as_ref());
+        for secret in agent.tools.iter().filter_map(|chosen| chosen.tool.secret()).chain(keys) {
             let known = self.file.declared.secret_named();
             if !known.contains(&secret.text.as_str()) {
                 let message = format!("there is no secret `{}`", secret.text);
@@ -59,7 +61,12 @@ impl Checker<'_, '_> {
         let mut told = Vec::new();
         for name in models {
             // A model that cannot be made here has been reported, or its key is missing.
-            let Ok(model) = stepwright_models::model(name) else { continue };
+            let own = agent.model.iter().flatten().find(|model| model.text == *name);
+            let made = match own {
+                Some(own) => crate::models::to_check(own),
+                None => stepwright_models::model(name),
+            };
+            let Ok(model) = made else { continue };
             for (key, span) in &settings.places {
                 let Err(error) = model.check(&settings.only(key)) else { continue };
                 let message = format!("the model `{name}` does not take `{key}`: {error}");

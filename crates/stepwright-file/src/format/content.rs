@@ -34,7 +34,7 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
     ["join", "concurrency", "at_most", "forward", "batch", "rate"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 21] = [
+const OF_THE_AGENT: [&str; 23] = [
     "instructions",
     "model",
     "output",
@@ -45,6 +45,8 @@ const OF_THE_AGENT: [&str; 21] = [
     "max_output_tokens",
     "seed",
     "reasoning_effort",
+    "reasoning_budget",
+    "hosted_tools",
     "stop",
     "tool_choice",
     "extra",

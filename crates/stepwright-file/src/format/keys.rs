@@ -6,8 +6,8 @@ use super::declare::REDUCERS;
 use super::form::{Form, Mapping, Member, STEPS, key, words};
 use super::kinds::{CODES, FACTOR_MAX, ON_ERROR, ON_INTERRUPTED};
 use super::model::{
-    CHOICES, EFFORTS, MODEL_RETRIES_MAX, OUTPUT_TOKENS_MAX, STOPS_MAX, TEMPERATURE_MAX,
-    TOOL_CALLS_MAX,
+    CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, OUTPUT_TOKENS_MAX,
+    REASONING_TOKENS_MAX, RETENTIONS, STOPS_MAX, TEMPERATURE_MAX, TOOL_CALLS_MAX,
 };
 use super::permissions::{AMOUNT_MAX, AT_LIMIT};
 use super::read::TURNS_MAX;
@@ -29,7 +29,9 @@ const SMALL: Form = Form::Whole(1, u32::MAX as u64);
 const SCHEMA: Form = Form::Schema(|| json!({"type": "object"}));
 const INTERRUPTED: Form = Form::Words(|| words(&ON_INTERRUPTED));
 const POLICY: Form = Form::Words(|| words(&ON_ERROR));
-const MODEL: Form = Form::Either(&[Form::Text, Form::List(&Form::Text, 1, MODELS_MAX)]);
+const MODEL: Form =
+    Form::Either(&[Form::Text, Form::Mapping(&MODEL_PLACE), Form::List(&ONE_MODEL, 1, MODELS_MAX)]);
+const ONE_MODEL: Form = Form::Either(&[Form::Text, Form::Mapping(&MODEL_PLACE)]);
 const NAMES: Form = Form::List(&Form::Text, 0, usize::MAX);
 const BUDGETED: Form = Form::Mapping(&BUDGET);
 
@@ -222,13 +224,44 @@ static AGENT: Mapping = Mapping {
         ),
         key("idle_timeout", &Form::Duration, "How long the model may be silent."),
         key("request_timeout", &Form::Duration, "The maximum time of one request to the model."),
-        key("cache", &Form::Bool, "Asks the provider to keep the beginning of the conversation."),
+        key(
+            "cache",
+            &Form::Either(&[Form::Bool, Form::Words(|| words(&RETENTIONS))]),
+            "Asks the provider to keep the beginning of the conversation.",
+        ),
+        key(
+            "reasoning_budget",
+            &Form::Whole(1, REASONING_TOKENS_MAX),
+            "The maximum number of tokens of reasoning.",
+        ),
+        key(
+            "hosted_tools",
+            &Form::List(&Form::Words(|| words(&HOSTED)), 0, HOSTED.len()),
+            "Tools that the provider itself runs.",
+        ),
+        key(
+            "fallback_on",
+            &Form::List(&Form::Words(|| words(&FALLBACKS)), 0, FALLBACKS.len()),
+            "The failures after which the next model of the list is asked.",
+        ),
         key(
             "model_retry",
             &Form::Either(&[MODEL_RETRIES, Form::Mapping(&MODEL_RETRY)]),
             "How often a request that failed before the model said anything is sent again.",
         ),
         key("budget", &BUDGETED, "What each execution may use."),
+    ],
+};
+
+static MODEL_PLACE: Mapping = Mapping {
+    name: "model_place",
+    what: "`model`",
+    required: &[&["name"]],
+    members: &[
+        key("name", &Form::Text, "The model as `provider:model`."),
+        key("base_url", &Form::Text, "The address of the server, such as `http://localhost/v1`."),
+        key("key", &Form::Text, "The name of the secret that is its key: see `secrets`."),
+        key("proxy", &Form::Text, "The address of the proxy for its requests."),
     ],
 };
 

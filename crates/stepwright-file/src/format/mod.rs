@@ -41,6 +41,7 @@ use stepwright_core::message::Message;
 use stepwright_core::model::{ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::permission::Permissions;
 use stepwright_core::plan::{After, ErrorPolicy, Retry};
+use stepwright_core::redact::redact;
 use stepwright_core::review::Reviewed;
 use stepwright_core::state::{Reducer, State};
 use stepwright_core::{
@@ -48,7 +49,7 @@ use stepwright_core::{
     StepOutput,
 };
 use stepwright_engine::AnyStep;
-use stepwright_models::{ModelLimits, RetryPolicy};
+use stepwright_models::{FallbackReason, ModelLimits, RetryPolicy};
 
 /// The supported version of the format.
 const FORMAT: u64 = 1;
@@ -63,6 +64,35 @@ pub(crate) struct Word {
     pub(crate) span: Span,
 }
 
+/// A model that a file names.
+#[derive(Clone, Debug)]
+pub(crate) struct ModelName {
+    /// Its name as `provider:model`.
+    pub(crate) text: String,
+    pub(crate) span: Span,
+    /// Its place in the network, if the file says more than the name.
+    pub(crate) place: Option<WrittenPlace>,
+}
+
+/// The place of a model in the network.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WrittenPlace {
+    pub(crate) base_url: Option<Word>,
+    pub(crate) proxy: Option<Word>,
+    /// The secret of the file that is its key.
+    pub(crate) key: Option<Word>,
+}
+
+impl WrittenPlace {
+    /// Adds the place to the content of an agent.
+    pub(crate) fn written_to(content: Fingerprint, place: &Self) -> Fingerprint {
+        let parts = [&place.base_url, &place.proxy, &place.key].map(|part| {
+            part.as_ref().map(|word| redact(&word.text).into_owned()).unwrap_or_default()
+        });
+        content.with("place of the model", parts.join(" "))
+    }
+}
+
 /// A whole file.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -73,7 +103,7 @@ pub(crate) struct File {
     pub(crate) id: Option<Word>,
     pub(crate) description: Option<String>,
     /// The models of its agents, in order of preference.
-    pub(crate) model: Option<Vec<Word>>,
+    pub(crate) model: Option<Vec<ModelName>>,
     pub(crate) timeout: Option<Duration>,
     /// The history that its steps get.
     pub(crate) history: Option<Earlier>,
@@ -134,7 +164,7 @@ pub(crate) struct Limits {
 pub(crate) struct Agent {
     pub(crate) name: Word,
     pub(crate) instructions: Option<String>,
-    pub(crate) model: Option<Vec<Word>>,
+    pub(crate) model: Option<Vec<ModelName>>,
     pub(crate) settings: Settings,
     pub(crate) tools: Vec<Chosen>,
     pub(crate) max_turns: Option<u32>,
@@ -156,6 +186,8 @@ pub(crate) struct AgentLimits {
     pub(crate) tool_concurrency: Option<usize>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) model_retry: Option<RetryPolicy>,
+    /// The failures after which the next model of a list is asked.
+    pub(crate) fallback_on: Option<Vec<FallbackReason>>,
 }
 
 /// The settings of an agent's model.
@@ -182,6 +214,9 @@ impl Settings {
             "max_output_tokens" => options.max_output_tokens = all.max_output_tokens,
             "seed" => options.seed = all.seed,
             "reasoning_effort" => options.reasoning_effort = all.reasoning_effort,
+            "reasoning_budget" => options.reasoning_budget = all.reasoning_budget,
+            "cache" => options.cache = all.cache,
+            "hosted_tools" => options.hosted_tools.clone_from(&all.hosted_tools),
             "stop" => options.stop.clone_from(&all.stop),
             "extra" => options.extra.clone_from(&all.extra),
             "headers" => options.headers.clone_from(&all.headers),

@@ -1,13 +1,13 @@
 //! The models of an agent, and their settings.
 
 use super::reader::{Fields, Reader};
-use super::{AgentLimits, Settings, Word};
+use super::{AgentLimits, ModelName, Settings, Word, WrittenPlace};
 use crate::source::Span;
 use crate::suggest::listed;
 use crate::tree::{Node, Yaml};
 use stepwright_core::ErrorId;
-use stepwright_core::model::{ReasoningEffort, ToolChoice};
-use stepwright_models::{MODELS_MAX, RetryPolicy};
+use stepwright_core::model::{CacheRetention, HostedTool, ReasoningEffort, ToolChoice};
+use stepwright_models::{FallbackReason, MODELS_MAX, RetryPolicy};
 
 /// The maximum number of tokens of an answer that a file may ask for. No model writes as many.
 pub(super) const OUTPUT_TOKENS_MAX: u64 = 10_000_000;
@@ -29,12 +29,31 @@ pub(super) const EFFORTS: [(&str, ReasoningEffort); 6] = [
     ("max", ReasoningEffort::Max),
 ];
 
+/// The maximum number of tokens of reasoning that a file may ask for.
+pub(super) const REASONING_TOKENS_MAX: u64 = 1_000_000;
+
+pub(super) const RETENTIONS: [(&str, CacheRetention); 2] =
+    [("short", CacheRetention::Short), ("long", CacheRetention::Long)];
+
+pub(super) const HOSTED: [(&str, HostedTool); 2] =
+    [("web_search", HostedTool::WebSearch), ("code_execution", HostedTool::CodeExecution)];
+
+pub(super) const FALLBACKS: [(&str, FallbackReason); 6] = [
+    ("overloaded", FallbackReason::Overloaded),
+    ("rate_limited", FallbackReason::RateLimited),
+    ("quota", FallbackReason::Quota),
+    ("timeout", FallbackReason::Timeout),
+    ("transport", FallbackReason::Transport),
+    ("refused", FallbackReason::Refused),
+];
+
 pub(super) const CHOICES: [(&str, ToolChoice); 3] =
     [("auto", ToolChoice::Auto), ("none", ToolChoice::None), ("required", ToolChoice::Required)];
 
 impl Reader<'_> {
-    /// Takes `model`: a name, or a list of names in order of preference.
-    pub(super) fn models(&mut self, fields: &mut Fields<'_>) -> Option<Vec<Word>> {
+    /// Takes `model`: a model, or a list of models in order of preference. A model is a name, or a
+    /// mapping with its name and its place.
+    pub(super) fn models(&mut self, fields: &mut Fields<'_>) -> Option<Vec<ModelName>> {
         let (_, node) = fields.take("model")?;
         let nodes = match &node.value {
             Yaml::List(list) if list.is_empty() || list.len() > MODELS_MAX => {
@@ -47,21 +66,42 @@ impl Reader<'_> {
             Yaml::List(list) => list.as_slice(),
             _ => std::slice::from_ref(node),
         };
-        let mut models: Vec<Word> = Vec::with_capacity(nodes.len());
+        let mut models: Vec<ModelName> = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let Some(word) = self.word(node, "model") else { continue };
+            let Some(model) = self.model(node) else { continue };
+            let word = Word { text: model.text.clone(), span: model.span };
             if let Some(first) = models.iter().find(|other| other.text == word.text) {
                 let mistake = self.mistake(word.span, format!("`{}` is there twice", word.text));
                 self.push(mistake.label("again here").also(first.span, "first here"));
                 continue;
             }
-            if let Err((message, help)) = crate::models::check(&word.text, self.options) {
+            if let Err((message, help)) = crate::models::check_place(&model, self.options) {
                 let mistake = self.mistake(word.span, message).coded(ErrorId::MODEL_UNKNOWN);
                 self.push(mistake.maybe_help(help));
             }
-            models.push(word);
+            models.push(model);
         }
         Some(models)
+    }
+
+    /// Reads one model.
+    fn model(&mut self, node: &Node) -> Option<ModelName> {
+        if !matches!(node.value, Yaml::Map(_)) {
+            let Word { text, span } = self.word(node, "model")?;
+            return Some(ModelName { text, span, place: None });
+        }
+        let mut fields = Fields::of(self, node, "`model`")?;
+        let name = fields.need(self, "name", "write `name: provider:model`");
+        let name = name.and_then(|(_, node)| self.word(node, "name"));
+        let mut word = |fields: &mut Fields<'_>, key: &'static str| {
+            fields.take(key).and_then(|(_, node)| self.word(node, key))
+        };
+        let base_url = word(&mut fields, "base_url");
+        let proxy = word(&mut fields, "proxy");
+        let key = word(&mut fields, "key");
+        fields.finish(self);
+        let Word { text, span } = name?;
+        Some(ModelName { text, span, place: Some(WrittenPlace { base_url, proxy, key }) })
     }
 
     /// Takes the settings of a model.
@@ -95,7 +135,20 @@ impl Reader<'_> {
         }
         let options = &mut settings.options;
         options.timeout = fields.duration(self, "request_timeout");
-        options.cache = fields.bool(self, "cache").unwrap_or_default();
+        places.extend(span(fields, "reasoning_budget"));
+        let budget = fields.number(self, "reasoning_budget", (1, REASONING_TOKENS_MAX));
+        options.reasoning_budget = budget.and_then(|tokens| u32::try_from(tokens).ok());
+        if let Some((key, node)) = fields.take("cache") {
+            options.cache = match &node.value {
+                Yaml::Bool(cache) => cache.then_some(CacheRetention::Short),
+                _ => self.one_of(node, "cache", &RETENTIONS),
+            };
+            places.push(("cache", key.span));
+        }
+        if let Some((key, node)) = fields.take("hosted_tools") {
+            options.hosted_tools = self.several_of(node, "hosted_tools", &HOSTED);
+            places.push(("hosted_tools", key.span));
+        }
         if let Some((key, node)) = fields.take("extra") {
             if let Yaml::Map(_) = &node.value
                 && let serde_json::Value::Object(extra) = node.value.to_json()
@@ -132,7 +185,34 @@ impl Reader<'_> {
                 .map(calls),
             idle_timeout: fields.duration(self, "idle_timeout"),
             model_retry: fields.take("model_retry").and_then(|(_, node)| self.model_retry(node)),
+            fallback_on: fields
+                .take("fallback_on")
+                .map(|(_, node)| self.several_of(node, "fallback_on", &FALLBACKS)),
         }
+    }
+
+    /// Parses a list of some of some words.
+    fn several_of<T: Copy>(
+        &mut self,
+        node: &Node,
+        name: &str,
+        known: &[(&'static str, T)],
+    ) -> Vec<T> {
+        let Yaml::List(list) = &node.value else {
+            self.wrong_type(node, &format!("`{name}` is a list"));
+            return Vec::new();
+        };
+        let mut found: Vec<(String, T)> = Vec::new();
+        for node in list {
+            let Some(value) = self.one_of(node, name, known) else { continue };
+            let word = self.word(node, name).map(|word| word.text).unwrap_or_default();
+            if found.iter().any(|(other, _)| *other == word) {
+                self.push(self.mistake(node.span, format!("`{word}` is there twice")));
+                continue;
+            }
+            found.push((word, value));
+        }
+        found.into_iter().map(|(_, value)| value).collect()
     }
 
     /// Parses a number of retries, or a mapping with it.

@@ -26,8 +26,7 @@ pub(crate) struct Granted {
     pub(crate) pass_env: Vec<String>,
     /// The secrets of the workflow, which no output and no event shows.
     pub(crate) secrets: Secrets,
-    /// Their values by name, for tools that are given one.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "of `sql` over PostgreSQL"))]
+    /// Their values by name, for models and tools that are given one.
     pub(crate) named_secrets: BTreeMap<String, String>,
 }
 

@@ -4,9 +4,10 @@ use futures_util::StreamExt as _;
 use std::time::Duration;
 use stepwright_core::EventKind;
 use stepwright_core::model::{
-    Model, ModelError, ModelErrorKind, ModelRequest, ModelStream, ReasoningEffort, ToolChoice,
+    CacheRetention, Model, ModelError, ModelErrorKind, ModelRequest, ModelStream, ReasoningEffort,
+    ToolChoice,
 };
-use stepwright_file::{Definition, Options};
+use stepwright_file::{Definition, Options, Variables};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 fn read(agent: &str) -> Result<Definition, Vec<(String, String)>> {
@@ -37,7 +38,10 @@ async fn settings_reach_the_model() {
     assert_eq!(options.stop, ["END", "---"]);
     assert_eq!(options.extra["deep"]["n"], 1);
     assert_eq!(options.headers["x-team"], "red");
-    assert_eq!((options.cache, options.timeout), (true, Some(Duration::from_secs(5))));
+    assert_eq!(
+        (options.cache, options.timeout),
+        (Some(CacheRetention::Short), Some(Duration::from_secs(5)))
+    );
     assert_eq!(request.tool_choice, ToolChoice::None);
 }
 
@@ -144,6 +148,93 @@ fn a_setting_that_is_wrong_or_that_a_model_does_not_have_is_a_mistake() {
         }
     }
     read("{model: 'picky:m', top_p: 0.5, temperature: 1}").unwrap();
+}
+
+#[test]
+fn a_model_may_say_where_it_is() {
+    let at = "base_url: 'http://localhost:9/v1', proxy: 'http://localhost:9'";
+    read(&format!("{{model: {{name: 'openai-chat:qwen3', {at}}}}}")).unwrap().build().unwrap();
+    read(&format!("{{model: [offline, {{name: 'google:g', {at}}}], fallback_on: [refused]}}"))
+        .unwrap()
+        .build()
+        .unwrap();
+    for (model, message, help) in [
+        (
+            "{base_url: 'http://localhost:9'}",
+            "`model` needs `name`",
+            "write `name: provider:model`",
+        ),
+        ("{name: offline, proxy: 'http://x'}", "`offline` names no model", ""),
+        ("{name: 'ollama:q', proxy: 'x y'}", "is not the address of a proxy", ""),
+        ("{name: 'ollama:q', base_url: 'x y'}", "is not the address of a server", ""),
+        ("{name: 'olama:q'}", "there is no model provider `olama`", "did you mean `ollama:q`?"),
+        (
+            "{name: 'ollama:q', key: NOT_THERE}",
+            "there is no secret `NOT_THERE`",
+            "declare it under `secrets:` at the top",
+        ),
+    ] {
+        let mistakes = read(&format!("{{model: {model}}}")).unwrap_err();
+        assert!(mistakes[0].0.contains(message), "{model}: {mistakes:?}");
+        assert_eq!(mistakes[0].1, help, "{model}");
+    }
+}
+
+/// The key of a model is a secret of the file. It reaches the server, and nothing else.
+#[tokio::test]
+async fn a_secret_of_the_file_is_the_key_of_its_model() {
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", server.local_addr().unwrap());
+    let text = format!(
+        "format: 1\nname: Test\nsecrets: [MODEL_KEY]\nagents:\n  a: {{model: {{name: \
+         'openai-chat:m', base_url: '{url}', key: MODEL_KEY}}, model_retry: 0}}\nsteps: [{{agent: \
+         a}}]\n"
+    );
+    let variables = Variables::from([("MODEL_KEY", "sk-of-the-file-1234")]);
+    let options = Options { variables, ..Options::default() };
+    let workflow = Definition::parse(&text, "test.yaml", &options).unwrap().build().unwrap();
+    let asked = tokio::spawn(async move {
+        use tokio::io::AsyncReadExt as _;
+        let (mut stream, _) = server.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !String::from_utf8_lossy(&asked).contains("\r\n\r\n") {
+            if stream.read_buf(&mut asked).await.unwrap() == 0 {
+                break;
+            }
+        }
+        String::from_utf8(asked).unwrap()
+    });
+    let error = workflow.run("hi").await.unwrap_err();
+    assert!(!format!("{error:?}").contains("sk-of-the-file"), "{error:?}");
+    let asked = asked.await.unwrap();
+    assert!(asked.contains("Bearer sk-of-the-file-1234"), "{asked}");
+}
+
+#[test]
+fn settings_that_only_some_models_have_are_checked() {
+    let at = "base_url: 'http://localhost:9'";
+    let gemini = format!("{{name: 'google:gemini-2.5-flash', {at}}}");
+    read(&format!("{{model: {gemini}, reasoning_budget: 2000, hosted_tools: [web_search]}}"))
+        .unwrap();
+    let ollama = format!("{{name: 'ollama:qwen3', {at}}}");
+    for (setting, key) in [
+        ("reasoning_budget: 2000", "reasoning_budget"),
+        ("hosted_tools: [web_search]", "hosted_tools"),
+        ("cache: long", "cache"),
+    ] {
+        let mistakes = read(&format!("{{model: {ollama}, {setting}}}")).unwrap_err();
+        let begin = format!("the model `ollama:qwen3` does not take `{key}`: ");
+        assert!(mistakes[0].0.starts_with(&begin), "{mistakes:?}");
+    }
+    for (setting, message) in [
+        ("hosted_tools: [search]", "`hosted_tools` is one of `web_search` and `code_execution`"),
+        ("hosted_tools: web_search", "`hosted_tools` is a list"),
+        ("fallback_on: [refused, refused]", "`refused` is there twice"),
+        ("cache: forever", "`cache` is one of `short` and `long`"),
+    ] {
+        let mistakes = read(&format!("{{model: offline, {setting}}}")).unwrap_err();
+        assert_eq!(mistakes[0].0, message);
+    }
 }
 
 /// A model that has neither a seed nor texts that end an answer.

@@ -52,6 +52,14 @@ impl Gemini {
                 Self::part(part, judge)?;
             }
         }
+        let grounding = candidate.get("groundingMetadata").and_then(Value::as_object);
+        let searches = grounding.and_then(|found| found.get("webSearchQueries"));
+        let searches = searches.and_then(Value::as_array).map_or(0, Vec::len);
+        // Each event may repeat those of the events before.
+        let is_search = |tool: &&String| *tool == "google_search";
+        for _ in judge.notes.hosted_tools.iter().filter(is_search).count()..searches {
+            judge.notes.used("google_search");
+        }
         let why = reason(candidate, "finishReason")?;
         let message = said(candidate, "finishMessage");
         if let Some(why) = why {
@@ -76,6 +84,9 @@ impl Gemini {
             return Err(format!("a part is of an unknown kind: {}", names.join(", ")).into());
         }
         members::check(&GEMINI_PART, part, judge.notes)?;
+        if part.contains_key("executableCode") {
+            judge.notes.used("code_execution");
+        }
         let Some(call) = part.get("functionCall").and_then(Value::as_object) else { return Ok(()) };
         judge.call()?;
         members::check(&GEMINI_CALL, call, judge.notes)?;

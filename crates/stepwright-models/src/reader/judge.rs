@@ -24,6 +24,8 @@ pub(crate) struct Notes {
     pub(crate) calls: usize,
     /// Of each message of a Responses answer, whether it is a commentary.
     pub(crate) commentary: Vec<bool>,
+    /// The tools of the provider that it used, one for each use.
+    pub(crate) hosted_tools: Vec<String>,
 }
 
 /// The largest number of tool calls in one answer. Each costs memory and time on its way from the
@@ -33,7 +35,17 @@ const ANSWER_CALLS_MAX: usize = 1_000;
 /// The longest warning about an answer, in bytes.
 const WARNING_BYTES_MAX: usize = 1_000;
 
+/// The largest number of uses of a provider's tools that are told of one answer.
+const HOSTED_USES_MAX: usize = 100;
+
 impl Notes {
+    /// Notes the use of a tool of the provider.
+    pub(super) fn used(&mut self, tool: &str) {
+        if self.hosted_tools.len() < HOSTED_USES_MAX {
+            self.hosted_tools.push(tool.to_owned());
+        }
+    }
+
     /// Adds a warning, unless it was given before.
     pub(super) fn warn(&mut self, warning: String) {
         match &mut self.warning {

@@ -189,6 +189,9 @@ impl Messages {
             judge.notes.warn(format!("the provider's tool `{tool}` failed: {error}"));
             self.failed_tool = Some(format!("{tool}` failed with `{error}"));
         }
+        if ["server_tool_use", "mcp_tool_use"].contains(&kind) {
+            judge.notes.used(said(block, "name").unwrap_or(kind));
+        }
         self.has_blocks = true;
         if kind == "tool_use" {
             self.has_calls = true;

@@ -148,7 +148,8 @@ impl Reader {
             | Wire::DeepSeek
             | Wire::Groq
             | Wire::Mistral
-            | Wire::OpenRouter => Dialect::Chat(chat::Chat::default()),
+            | Wire::OpenRouter
+            | Wire::Gateway(_) => Dialect::Chat(chat::Chat::default()),
         };
         Self {
             wire,

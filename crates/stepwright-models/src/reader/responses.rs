@@ -209,6 +209,12 @@ impl Responses {
         if !is_hosted && !ITEMS.contains(&kind) {
             return Err(format!("an item has the unknown type `{kind}`").into());
         }
+        if is_hosted && kind != "function_call" && kind.ends_with("_call") {
+            let number = at.unwrap_or(self.begun.len() as u64);
+            if self.begun.insert(number) {
+                judge.notes.used(kind.trim_end_matches("_call"));
+            }
+        }
         if kind == "function_call" {
             let number = at.unwrap_or(self.begun.len() as u64);
             if self.begun.insert(number) {

@@ -459,6 +459,7 @@ impl Answer {
             },
             response_id: response.response_id().map(|id| clean(id, secrets).into_owned()),
             request_id: self.heard.request_id(),
+            hosted_tools: notes.hosted_tools.iter().map(|t| clean(t, secrets).into()).collect(),
             quota: self.heard.quota(),
             warning: notes.warning,
         }))

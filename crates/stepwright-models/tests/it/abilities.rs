@@ -7,7 +7,7 @@ use stepwright_core::model::{ModelErrorKind, ModelRequest};
 use stepwright_models::Provider;
 
 /// A model that sees and hears whatever its provider can, or that nothing is known of.
-const MODELS: [(&str, &str); 11] = [
+const MODELS: [(&str, &str); 24] = [
     ("openai", "gpt-5-mini"),
     ("openai-chat", "gpt-5-mini"),
     ("anthropic", "claude-sonnet-5"),
@@ -19,6 +19,19 @@ const MODELS: [(&str, &str); 11] = [
     ("openrouter", "openai/gpt-5-mini"),
     ("ollama", "llava"),
     ("azure", "mine"),
+    ("cohere", "some-model"),
+    ("doubleword", "some-model"),
+    ("huggingface", "some-model"),
+    ("hyperbolic", "some-model"),
+    ("llamacpp", "some-model"),
+    ("minimax", "some-model"),
+    ("mira", "some-model"),
+    ("moonshot", "some-model"),
+    ("perplexity", "some-model"),
+    ("together", "some-model"),
+    ("venice", "some-model"),
+    ("xiaomi", "some-model"),
+    ("zai", "some-model"),
 ];
 
 /// Returns `true` if the provider may be asked with this medium. No server listens: a request that

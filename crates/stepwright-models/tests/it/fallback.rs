@@ -3,8 +3,9 @@
 use futures_util::StreamExt as _;
 use stepwright_core::model::{
     AnyModel, Completion, Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest,
+    StopReason,
 };
-use stepwright_models::Fallback;
+use stepwright_models::{Fallback, FallbackReason};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
 fn fails(kind: ModelErrorKind) -> Reply {
@@ -49,6 +50,33 @@ async fn another_failure_is_final() {
     let answer = answer.unwrap();
     assert_eq!((&*answer.turn.text(), asked, answer.warning), ("first", 0, None));
     assert_eq!(answer.model.as_deref(), Some("scripted:a"));
+}
+
+#[tokio::test]
+async fn a_refusal_is_passed_on_where_that_is_asked_for() {
+    let refuses = [
+        fails(ModelErrorKind::Refused),
+        Reply::text("").with_stop(StopReason::Refused).with_tokens(7, 1),
+    ];
+    for refusal in refuses {
+        for (reasons, expected) in [
+            (FallbackReason::USUAL.to_vec(), 0),
+            (FallbackReason::ALL.to_vec(), 1),
+            (vec![FallbackReason::Refused], 1),
+        ] {
+            let second = named("b", Reply::text("second"));
+            let first = AnyModel::new(named("a", refusal.clone()));
+            let chain = Fallback::new(first, [AnyModel::new(second.clone())]).on(reasons);
+            let answer = AnyModel::new(chain).complete(ModelRequest::default()).await;
+            assert_eq!(second.requests().len(), expected, "{answer:?}");
+        }
+    }
+    let second = named("b", Reply::text("second"));
+    let down = named("a", fails(ModelErrorKind::Overloaded));
+    let chain = Fallback::new(AnyModel::new(down), [AnyModel::new(second.clone())]);
+    let chain = chain.on([FallbackReason::Refused]);
+    AnyModel::new(chain).complete(ModelRequest::default()).await.unwrap_err();
+    assert!(second.requests().is_empty());
 }
 
 #[tokio::test]

@@ -302,6 +302,7 @@ pub(super) fn middle() -> Vec<EventKind> {
             stop: StopReason::Other(TEXT.to_owned()),
             usage: usage(),
             warning: Some(TEXT.into()),
+            hosted_tools: vec!["web_search".into()],
             model: Some(TEXT.into()),
             cost: Some(Cost::usd(0.000_123)),
         },

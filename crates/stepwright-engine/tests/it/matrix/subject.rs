@@ -160,6 +160,7 @@ impl Executor for Agent {
                 stop,
                 usage,
                 warning,
+                hosted_tools: Vec::new(),
                 model: None,
                 cost: None,
             })

@@ -15,6 +15,7 @@ mod endless;
 mod failing;
 mod framing;
 mod gateway;
+mod hosting;
 mod leaving;
 mod long;
 mod media;

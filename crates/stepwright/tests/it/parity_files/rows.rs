@@ -24,6 +24,8 @@ pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("ModelOptions", "ModelOptions", "stepwright-core/src/model.rs"),
     ("RetryPolicy", "RetryPolicy", "stepwright-models/src/retry.rs"),
     ("ModelLimits", "ModelLimits", "stepwright-models/src/limits.rs"),
+    ("ModelPlace", "ModelPlace", "stepwright-models/src/registry.rs"),
+    ("Fallback", "Fallback", "stepwright-models/src/fallback.rs"),
 ];
 
 const CODE: &str = "A closure. A file has an expression, a template or a schema in its place.";
@@ -292,11 +294,19 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("ModelOptions", "stop", Keys(&["agent.stop"])),
     ("ModelOptions", "seed", Keys(&["agent.seed"])),
     ("ModelOptions", "reasoning_effort", Keys(&["agent.reasoning_effort"])),
+    ("ModelOptions", "reasoning_budget", Keys(&["agent.reasoning_budget"])),
     ("ModelOptions", "cache", Keys(&["agent.cache"])),
+    ("ModelOptions", "hosted_tools", Keys(&["agent.hosted_tools"])),
     ("ModelOptions", "timeout", Keys(&["agent.request_timeout"])),
     ("ModelOptions", "idle_timeout", Keys(&["agent.idle_timeout"])),
     ("ModelOptions", "extra", Keys(&["agent.extra"])),
     ("ModelOptions", "headers", Keys(&["agent.headers"])),
+    ("ModelPlace", "base_url", Keys(&["agent.model", "model_place.name", "model_place.base_url"])),
+    ("ModelPlace", "proxy", Keys(&["model_place.proxy"])),
+    ("ModelPlace", "api_key", Keys(&["model_place.key"])),
+    ("Fallback", "new", Keys(&["agent.model"])),
+    ("Fallback", "models", Instead(READS)),
+    ("Fallback", "on", Keys(&["agent.fallback_on"])),
     ("RetryPolicy", "max", Keys(&["agent.model_retry", "model_retry.max"])),
     ("RetryPolicy", "delay", Keys(&["model_retry.backoff"])),
     ("RetryPolicy", "delay_max", Keys(&["model_retry.max_backoff"])),
