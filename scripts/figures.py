@@ -42,6 +42,9 @@ LEAN_TARGET_MB = 12
 START_TARGET_MS = 3.5
 START_DB_TARGET_MS = 6
 BUILD_TARGET_S = 400
+CHECK_TARGET_MS = 20
+FORK_TARGET_MS = 10
+FORK_TARGET_KB = 100
 # How often each program is started. The shortest start counts: on a busy machine the others include
 # the time of other programs.
 STARTS = 200
@@ -103,6 +106,7 @@ BENCHES = {
     "tokens": [("stepwright", "tokens")],
     "waiting": [("stepwright", "measure"), ("stepwright", "recovery")],
     "durable": [("stepwright-store", "runs"), ("stepwright", "measure"), ("stepwright", "recovery")],
+    "files": [("stepwright-file", "checks"), ("stepwright-store", "forks")],
 }
 
 
@@ -288,6 +292,31 @@ def durable():
     return table(HEAD, rows)
 
 
+CHECKED = "checking a file of 1 000 steps"
+LINEAR = "a file of 4 000 steps, beside one of 1 000"
+FORKED = "forking a run with 100 MB of facts"
+FORK_SIZE = "the file grows by, for each of those forks"
+
+
+def files():
+    rows = []
+    if wanted(CHECKED, LINEAR):
+        text = bench("stepwright-file", "checks")
+        [time] = found(r"1000 steps are checked in ([\d.]+) ms", text)
+        rows.append([CHECKED, f"{number(time)} ms", f"{CHECK_TARGET_MS} ms", verdict(time, CHECK_TARGET_MS)])
+        [ratio] = found(r"4000 steps take ([\d.]+) times as long", text)
+        # 4 is linear; the rest is for the noise of a short measurement.
+        rows.append([LINEAR, f"{ratio:.2f} ×", "4 ×", verdict(ratio, 4.4)])
+    if wanted(FORKED, FORK_SIZE):
+        text = bench("stepwright-store", "forks")
+        median, most = found(r"median ([\d.]+) ms, 95 % ([\d.]+) ms", text)
+        rows.append([FORKED, f"{number(median)} ms (p50), {number(most)} ms (p95)", f"{FORK_TARGET_MS} ms",
+                     verdict(most, FORK_TARGET_MS)])
+        [size] = found(r"a fork adds ([\d.]+) kB", text)
+        rows.append([FORK_SIZE, f"{number(size)} kB", f"{FORK_TARGET_KB} kB", verdict(size, FORK_TARGET_KB)])
+    return table(["Work", "Measured", "Target", ""], rows)
+
+
 @functools.cache
 def built(lean):
     """Returns the command, stripped."""
@@ -389,7 +418,8 @@ def profiles():
     return table(["Profile", "Size", "Build, processor time", "Start", "Start with a new database"], rows)
 
 
-SECTIONS = {"engine": engine, "tokens": tokens, "waiting": waiting, "durable": durable, "command": command, "profiles": profiles}
+SECTIONS = {"engine": engine, "tokens": tokens, "waiting": waiting, "durable": durable,
+            "files": files, "command": command, "profiles": profiles}
 
 
 def machine():

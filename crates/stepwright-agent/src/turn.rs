@@ -417,7 +417,7 @@ async fn ask(
     if let Some(due) = due {
         cx.world().sleep(due.since(cx.world().now())).await;
     }
-    let _slot = enter(agent, &request, cx).await;
+    let slot = enter(agent, &request, cx).await?;
     let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
     let asked = if ids == 1 {
         agent.model.clone()
@@ -445,8 +445,9 @@ async fn ask(
                 let who = completion.model.as_deref().unwrap_or(agent.model.id());
                 let cost = cx.cost(who, &completion.usage);
                 if let Some(quota) = &completion.quota {
-                    note_quota(who, quota, cx.world().now());
+                    note_quota(who, quota, cx.world(), cx.shared_requests().as_ref());
                 }
+                slot.leave().await;
                 return Ok(EventKind::ModelRequestCompleted {
                     cost: Some(cost),
                     turn,
@@ -475,11 +476,16 @@ fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
     }
 }
 
-/// Waits for the limits of the model, which all agents of the process share. Of a chain it is the
-/// first, which gets the request unless it is down.
-async fn enter(agent: &AgentDefinition, request: &ModelRequest, cx: &StepContext) -> Slot {
+/// Waits for the limits of the model, which all agents share. Of a chain it is the first, which gets
+/// the request unless it is down.
+async fn enter(
+    agent: &AgentDefinition,
+    request: &ModelRequest,
+    cx: &StepContext,
+) -> Result<Slot, StepError> {
     let model = agent.model.ids().first().copied().unwrap_or_else(|| agent.model.id());
-    slot(model, tokens_of(model, request), cx.world(), waits(model, cx)).await
+    let (tokens, shared) = (tokens_of(model, request), cx.shared_requests());
+    Ok(slot(model, tokens, cx.world(), shared.as_ref(), waits(model, cx)).await?)
 }
 
 /// Returns the tokens of a request that count for limits.
@@ -523,13 +529,14 @@ impl Model for Through {
     }
 }
 
-/// The limits of models, which all agents of the process share.
+/// The limits of models, which all agents share.
 struct Limits(StepContext);
 
 impl RequestGate for Limits {
     fn pass(&self, model: &str, request: &ModelRequest, answer: ModelStream) -> ModelStream {
         let tokens = tokens_of(model, request);
-        throttled(model, tokens, self.0.world(), waits(model, &self.0), answer)
+        let place = (self.0.world(), self.0.shared_requests());
+        throttled(model, tokens, place, waits(model, &self.0), answer)
     }
 
     fn failed(&self, model: &str, error: &ModelError) {
@@ -537,14 +544,14 @@ impl RequestGate for Limits {
     }
 }
 
-/// Keeps all agents of the process from sending requests to a model before its provider wants them.
+/// Keeps all agents from sending requests to a model before its provider wants them.
 fn hold_off(model: &str, error: &ModelError, cx: &StepContext) {
-    let now = cx.world().now();
+    let shared = cx.shared_requests();
     if let Some(quota) = &error.quota {
-        note_quota(model, quota, now);
+        note_quota(model, quota, cx.world(), shared.as_ref());
     }
     if let Some(wait) = error.retry_after {
-        close(model, now.plus(wait));
+        close(model, wait, cx.world(), shared.as_ref());
     }
 }
 

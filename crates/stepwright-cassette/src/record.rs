@@ -78,9 +78,16 @@ impl Journal {
             ..RunFilter::default()
         };
         let mut history = Vec::new();
+        // Runs of one millisecond are told apart by their places in the list.
+        let mut is_after = true;
         for earlier in runs.list(filter).await? {
-            let is_before = earlier.status.is_terminal() && earlier.updated_at <= began;
-            if is_before && earlier.run_id != *run && history.len() < HISTORY_RUNS_MAX as usize {
+            if earlier.run_id == *run {
+                is_after = false;
+                continue;
+            }
+            let ended = earlier.updated_at < began || (!is_after && earlier.updated_at == began);
+            let is_before = earlier.status.is_terminal() && ended;
+            if is_before && history.len() < HISTORY_RUNS_MAX as usize {
                 history.push(Exchange::of(runs.get(&earlier.run_id).await?));
             }
         }

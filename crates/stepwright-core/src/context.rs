@@ -16,6 +16,7 @@ use crate::path::{StepPath, is_call};
 use crate::permission::{Effect, Verdict};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::session::Exchange;
+use crate::store::SharedRequests;
 use crate::trace::{SpanId, SpanOf, TraceContext, TraceId, Traced};
 use crate::values::HostValues;
 use crate::world::{Timestamp, World};
@@ -146,6 +147,12 @@ pub trait StepHost: Send + Sync {
     /// Returns the cost of a request to a model.
     fn cost(&self, model: &str, usage: &Usage) -> Cost;
 
+    /// Returns the requests to models of all processes that share the store of the run. `None` if
+    /// no other process can.
+    fn shared_requests(&self) -> Option<SharedRequests> {
+        None
+    }
+
     /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;
 
@@ -261,6 +268,12 @@ impl StepContext {
     /// Returns the cost of a request to a model, by the prices of the workflow. For agents.
     pub fn cost(&self, model: &str, usage: &Usage) -> Cost {
         self.host.cost(model, usage)
+    }
+
+    /// Returns the requests to models of all processes that share the store of the run, for limits
+    /// that hold over all of them. `None` if no other process can use the store. For agents.
+    pub fn shared_requests(&self) -> Option<SharedRequests> {
+        self.host.shared_requests()
     }
 
     /// Returns the number of this attempt, from 1.

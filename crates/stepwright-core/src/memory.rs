@@ -1,5 +1,6 @@
 //! A store in the memory of this process: for tests, and for runs that end with the process.
 
+mod requests;
 mod slots;
 
 use crate::BoxFuture;
@@ -10,10 +11,12 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
-    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued, RunFilter,
-    RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, StoreError, Watched, page,
+    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
+    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
+    SlotClaim, StoreError, Watched, page,
 };
 use crate::world::Timestamp;
+use requests::Requests;
 use slots::Slots;
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -49,6 +52,7 @@ struct Tables {
     drivers: HashMap<Arc<str>, Timestamp>,
     plans: HashMap<String, String>,
     slots: Slots,
+    requests: Requests,
     /// Is cancelled at the next signal; the watchers wait for that.
     signalled: Option<CancellationToken>,
     /// Is cancelled at the next facts of a run; the watchers wait for that.
@@ -568,5 +572,30 @@ impl Leases for Memory {
 
     fn first(&self, claim: FirstClaim) -> BoxFuture<'_, Result<Option<Arc<str>>, StoreError>> {
         Box::pin(ready(Ok(self.tables().first(&claim))))
+    }
+    fn begin_request(
+        &self,
+        claim: RequestClaim,
+    ) -> BoxFuture<'_, Result<RequestTurn, StoreError>> {
+        Box::pin(ready(Ok(self.tables().begin_request(&claim))))
+    }
+
+    fn end_request<'a>(
+        &'a self,
+        scope: &'a str,
+        holder: &'a str,
+        counts: bool,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.tables().requests.end(scope, holder, counts);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn close_requests<'a>(
+        &'a self,
+        scope: &'a str,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.tables().requests.close(scope, until);
+        Box::pin(ready(Ok(())))
     }
 }

@@ -15,6 +15,7 @@ use crate::redact::Secrets;
 use crate::requirement::{Answer, Requirement};
 use crate::session::Exchange;
 use crate::step::StepOutput;
+use crate::store::SharedRequests;
 use crate::trace::Traced;
 use crate::world::World;
 use serde::Serialize;
@@ -180,6 +181,10 @@ impl StepHost for Redacting {
 
     fn is_cancelled(&self, step: &StepPath) -> bool {
         self.host.is_cancelled(step)
+    }
+
+    fn shared_requests(&self) -> Option<SharedRequests> {
+        self.host.shared_requests()
     }
 
     fn run(&self) -> &RunInfo {

@@ -3,6 +3,8 @@
 mod any;
 mod deleting;
 mod error;
+mod requests;
+mod shared;
 mod slots;
 mod traits;
 
@@ -17,6 +19,10 @@ use std::sync::Arc;
 pub use any::AnyStore;
 pub use deleting::{Compacted, DeleteRun, DeletedRun};
 pub use error::StoreError;
+pub use requests::{
+    RequestChanges, RequestClaim, RequestEntry, RequestState, RequestTurn, RequestsSent,
+};
+pub use shared::{RequestLimits, SharedRequests};
 pub use slots::{Entered, FirstClaim, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder};
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
 

@@ -5,7 +5,7 @@ use crate::define::{
 };
 use crate::gate::Guard;
 use crate::table::{Compiled, Decider, Entry, InputCheck};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
@@ -18,7 +18,7 @@ use stepwright_core::plan::{
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
 use stepwright_core::values::HostValues;
-use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath};
+use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath, Timestamp};
 
 /// The settings of a workflow, besides its steps.
 #[derive(Default)]
@@ -93,6 +93,7 @@ struct Compiler {
     values: Values,
     /// The permissions of nested workflows.
     guards: Vec<Guard>,
+    deadlines: HashMap<u32, Decider<Timestamp>>,
 }
 
 /// The values of the host program.
@@ -131,11 +132,22 @@ impl Compiler {
             let asks = pauses || asks(&plan.body) || asks(&plan.after);
             let asks = asks || self.table.iter().any(asking);
             let (table, by_executor, guards) = (self.table, self.by_executor, self.guards);
+            let deadlines = self.deadlines;
             let unwinds = has_after(&plan.body) || !plan.after.is_empty();
             let mut values = self.values.own;
             // The workflow's own values take precedence.
             values.add_missing(&self.values.inner);
-            return Ok(Compiled { plan, table, input, asks, by_executor, values, unwinds, guards });
+            return Ok(Compiled {
+                plan,
+                table,
+                input,
+                asks,
+                by_executor,
+                values,
+                unwinds,
+                guards,
+                deadlines,
+            });
         }
         let mut message = match self.mistakes.len() {
             1 => format!("workflow `{name}` has a mistake"),
@@ -162,8 +174,8 @@ impl Compiler {
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
         let AnyStep { common, body } = step;
-        let Common { name, on_error, timeout, review, content, on_interrupted, budget, after } =
-            common;
+        let Common { name, on_error, timeout, review, content, on_interrupted, budget, .. } = common;
+        let Common { after, deadline, .. } = common;
         if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
             self.mistake(path, mistake, "set a limit of its `budget`");
         }
@@ -210,6 +222,12 @@ impl Compiler {
         let timeout_ms = timeout_ms.filter(|_| !matches!(kind, NodeKind::Step { .. }));
         let first = index + 1;
         let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let content = match deadline {
+            // A function cannot be compared. Its presence can.
+            Some(_) if !content.has("deadline") => content.with("deadline", "a function"),
+            _ => content,
+        };
+        self.deadlines.extend(deadline.map(|deadline| (index, deadline)));
         let mut after = self.after(after, &kind.bodies().concat(), path, depth);
         if let Some(nested) = nested {
             // The steps after a nested workflow are those of that workflow.
@@ -541,6 +559,9 @@ impl Compiler {
         }
         let body = self.included(compiled, &compiled.plan.body, offset);
         self.table.extend(compiled.table.iter().cloned());
+        let own = u32::try_from(offset).unwrap_or(u32::MAX);
+        let deadlines = compiled.deadlines.iter();
+        self.deadlines.extend(deadlines.map(|(index, due)| (index + own, due.clone())));
         NodeKind::Workflow { body }
     }
 

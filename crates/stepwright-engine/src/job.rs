@@ -355,7 +355,8 @@ impl Job {
         let Self { compiled, recorder, world, .. } = self;
         let reducers = &compiled.plan.reducers;
         let facts = Facts::new(recorder.clone(), self.recalled.as_deref(), reducers);
-        let live = Live { table: &compiled.table, facts, values: &self.values };
+        let (table, deadlines) = (&compiled.table, &compiled.deadlines);
+        let live = Live { table, deadlines, facts, values: &self.values };
         let (pending, activity) = (recorder.pending(), recorder.activity());
         let journaled = Journaled { inner: Timed { inner: live, world, pending, activity } };
         Retrying { inner: journaled, world, pending }

@@ -52,7 +52,7 @@ pub use builder::WorkflowBuilder;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{
-    AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoExecutor, IntoHolds,
+    AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoDeadline, IntoExecutor, IntoHolds,
     IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step, WhenFull,
 };
 pub use real::real_world;

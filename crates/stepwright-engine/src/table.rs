@@ -2,11 +2,11 @@
 
 use crate::gate::Guard;
 use futures_util::future::BoxFuture;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use stepwright_core::plan::Plan;
 use stepwright_core::values::HostValues;
-use stepwright_core::{AnyExecutor, Content, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{AnyExecutor, Content, StepContext, StepError, StepInput, StepOutput, Timestamp};
 
 /// Checks an input. Returns an error message for an input that it refuses, or the content that
 /// replaces an input that it completes.
@@ -45,6 +45,8 @@ pub(crate) struct Compiled {
     pub(crate) unwinds: bool,
     /// The permissions of nested workflows.
     pub(crate) guards: Vec<Guard>,
+    /// The deadlines of nodes, by their index.
+    pub(crate) deadlines: HashMap<u32, Decider<Timestamp>>,
 }
 
 /// A function that blocks its thread. Its arguments are taken from the step, and its result becomes

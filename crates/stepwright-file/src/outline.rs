@@ -125,6 +125,8 @@ fn of_item(file: &File, item: &Item) -> Outline {
         }
     }));
     details.extend(item.timeout.map(|timeout| format!("within {}", display(timeout))));
+    let deadline = item.deadline.as_ref();
+    details.extend(deadline.map(|deadline| format!("until {}", deadline.shown())));
     details.extend(item.idle.map(|idle| format!("idle for at most {}", display(idle))));
     details.extend(of_failures(&item.on_error));
     details.extend(item.on_interrupted.map(|policy| match policy {

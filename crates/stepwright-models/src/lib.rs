@@ -73,7 +73,7 @@ mod unknown;
 
 pub use fallback::{Fallback, FallbackReason, MODELS_MAX};
 pub use guard::{Guarded, guarded, guarded_stream};
-pub use limits::{ModelLimits, Slot, close, limit, note_quota, slot, throttled};
+pub use limits::{LimitScope, ModelLimits, Slot, close, limit, note_quota, slot, throttled};
 pub use offline::Offline;
 #[cfg(feature = "providers")]
 pub use provider::Provider;

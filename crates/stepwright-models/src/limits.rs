@@ -1,24 +1,55 @@
-//! Limits of models, which all agents of the process share.
+//! Limits of models, which all agents of the process share, and all processes of a store.
 //!
 //! Limits of nested containers multiply, and those of concurrent runs add up. A provider counts all
 //! requests together, and so does this.
+//!
+//! A request first passes the limits of its process. Only then it enters the queue of the store, so
+//! that a process has no more requests there than may be under way.
 
 use futures_util::{Stream, StreamExt as _};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use stepwright_core::model::{ModelError, ModelEvent, ModelStream, Quota, QuotaLeft};
-use stepwright_core::{BoxFuture, Timestamp, World};
+use stepwright_core::model::{
+    ModelError, ModelErrorKind, ModelEvent, ModelStream, Quota, QuotaLeft,
+};
+use stepwright_core::store::{RequestLimits, RequestTurn, SharedRequests};
+use stepwright_core::{BoxFuture, StoreError, Timestamp, World};
 
 /// The length of the window in which requests and tokens are counted.
 const WINDOW: Duration = Duration::from_mins(1);
 
 /// The time after which a request that waits gives a sign of life.
 const SIGN: Duration = Duration::from_secs(1);
+
+/// The first and the longest time between two looks at the requests of other processes.
+const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// The longest name of a model in a store, in bytes. A longer one is shortened to a prefix and a
+/// hash.
+const NAME_BYTES_MAX: usize = 200;
+
+/// The processes whose requests count for limits.
+///
+/// ```
+/// use stepwright_models::{LimitScope, ModelLimits};
+/// // A model of this machine, in runs of a database that many machines share.
+/// let limits = ModelLimits { concurrency: Some(1), ..ModelLimits::default() };
+/// let limits = ModelLimits { scope: LimitScope::Process, ..limits };
+/// # assert_ne!(limits.scope, ModelLimits::default().scope);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitScope {
+    /// All processes that share the store of the run. Without such a store: this process.
+    #[default]
+    Store,
+    /// This process.
+    Process,
+}
 
 /// The limits of a model or a provider. `None` is no limit.
 ///
@@ -38,6 +69,8 @@ pub struct ModelLimits {
     /// The number of tokens in a minute, as far as they can be known ahead: those of the input, and
     /// the largest answer if the request has a limit of it.
     pub tokens_per_minute: Option<u64>,
+    /// The processes whose requests count.
+    pub scope: LimitScope,
 }
 
 impl ModelLimits {
@@ -50,13 +83,31 @@ impl ModelLimits {
             concurrency: least(self.concurrency, other.concurrency),
             per_minute: least(self.per_minute, other.per_minute),
             tokens_per_minute: least(self.tokens_per_minute, other.tokens_per_minute),
+            scope: self.scope,
         }
+    }
+
+    /// Returns the limits in the words of a store. `None` if there is none.
+    fn shared(self) -> Option<RequestLimits> {
+        let Self { concurrency, per_minute, tokens_per_minute, .. } = self;
+        let is_limited =
+            concurrency.is_some() || per_minute.is_some() || tokens_per_minute.is_some();
+        let window = WINDOW;
+        is_limited.then_some(RequestLimits {
+            concurrency,
+            requests: per_minute,
+            tokens_at_most: tokens_per_minute,
+            window,
+        })
     }
 }
 
 #[derive(Default)]
 struct State {
+    /// The strictest of all limits. They hold in the process.
     limits: ModelLimits,
+    /// The strictest limits over all processes of a store.
+    shared: ModelLimits,
     /// The number of requests under way.
     under_way: u32,
     /// The requests of the last minute, with their tokens.
@@ -72,41 +123,124 @@ struct State {
 #[derive(Default)]
 struct Limiter(Mutex<State>);
 
+/// The number of the next request in a store. With the name of the driver it is unique.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
 /// The limiters by the name of a model, or by a provider as `openai:*`.
 static LIMITERS: Mutex<BTreeMap<String, Arc<Limiter>>> = Mutex::new(BTreeMap::new());
 
-/// Limits the requests of this process to a model, or to all models of a provider: `openai:*`. If a
-/// model is limited several times, the strictest limits hold.
+/// Limits the requests to a model, or to all models of a provider: `openai:*`. If a model is limited
+/// several times, the strictest limits hold.
+///
+/// The requests of this process count, and by default those of all processes that share the store
+/// of the run and limit the model too: see [`LimitScope`].
 pub fn limit(model: &str, limits: ModelLimits) {
     let mut all = LIMITERS.lock().unwrap_or_else(PoisonError::into_inner);
     let limiter = all.entry(model.to_owned()).or_default().clone();
     drop(all);
     let mut state = limiter.state();
     state.limits = state.limits.and(limits);
+    if limits.scope == LimitScope::Store {
+        state.shared = state.shared.and(limits);
+    }
 }
 
-fn limiters(model: &str) -> Vec<Arc<Limiter>> {
+fn limiters(model: &str) -> Vec<(String, Arc<Limiter>)> {
     let all = LIMITERS.lock().unwrap_or_else(PoisonError::into_inner);
     let is_for = |name: &str| match name.strip_suffix('*') {
         Some(start) => model.starts_with(start),
         None => model == name,
     };
     // In the order of their names, so that two requests never wait for each other.
-    all.iter().filter(|(name, _)| is_for(name)).map(|(_, limiter)| limiter.clone()).collect()
+    let limiters = all.iter().filter(|(name, _)| is_for(name));
+    limiters.map(|(name, limiter)| (name.clone(), limiter.clone())).collect()
 }
 
-/// The permission to send a request. Keep it until the answer has ended.
+/// Returns the name of a limit in a store. It is the same in every process.
+fn scope_of(name: &str) -> String {
+    if name.len() <= NAME_BYTES_MAX {
+        return format!("model:{name}");
+    }
+    // FNV-1a, because the hashes of the standard library differ from version to version.
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    let end = name.floor_char_boundary(NAME_BYTES_MAX);
+    format!("model:{}…{hash:016x}", &name[..end])
+}
+
+/// The permission to send a request. Keep it until the answer has ended, and give it back with
+/// [`Slot::leave`]. Dropped, it is given back soon.
 #[must_use = "the request counts as long as this is kept"]
-pub struct Slot(Vec<Arc<Limiter>>);
+#[derive(Default)]
+pub struct Slot {
+    limiters: Vec<Arc<Limiter>>,
+    /// The entries in the store.
+    entries: Vec<Entered>,
+}
+
+/// An entry of the store, of a request that is sent or waits.
+struct Entered {
+    shared: SharedRequests,
+    scope: String,
+    holder: String,
+    /// `true` if it counts for longer than it is under way.
+    counts: bool,
+}
+
+impl Entered {
+    async fn end(self) {
+        // If it fails, the entry counts until the lease of its driver ends.
+        let _ = self.shared.end(&self.scope, &self.holder, self.counts).await;
+    }
+}
+
+impl Slot {
+    /// Gives the permission back. Other processes know it when the future is ready.
+    pub async fn leave(mut self) {
+        for entry in std::mem::take(&mut self.entries) {
+            entry.end().await;
+        }
+    }
+
+    /// Waits for the turn of a request among those of all processes.
+    async fn enter(
+        &mut self,
+        (name, limits): (&str, RequestLimits),
+        (tokens, shared, world): (u64, &SharedRequests, &World),
+        mut waits: impl FnMut(),
+    ) -> Result<(), StoreError> {
+        let nth = REQUESTS.fetch_add(1, Ordering::Relaxed);
+        let (scope, holder) = (scope_of(name), format!("{}#{nth}", shared.driver()));
+        let counts = limits.requests.is_some() || limits.tokens_at_most.is_some();
+        // Before its first look: the entry goes if this future is dropped while it waits.
+        let (own, entry_scope) = (holder.clone(), scope.clone());
+        self.entries.push(Entered { shared: shared.clone(), scope: entry_scope, holder: own, counts });
+        let mut pause = LOOK.0;
+        loop {
+            let wait = match shared.begin(&scope, &holder, limits, tokens).await? {
+                RequestTurn::Now => return Ok(()),
+                RequestTurn::Behind { .. } => pause,
+                RequestTurn::Later { until } => until.since(shared.now()).clamp(pause, SIGN),
+            };
+            waits();
+            world.sleep(wait).await;
+            pause = pause.saturating_mul(2).min(LOOK.1);
+        }
+    }
+}
 
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Slot").field(&self.0.len()).finish()
+        f.debug_tuple("Slot").field(&self.limiters.len()).finish()
     }
 }
 
 /// Waits until a request with at most so many tokens may be sent to a model. `waits` is called when
 /// the request has to wait, and about once a second meanwhile: `true` for the first time.
+/// `shared` are the requests of the processes that share the store of the run.
+///
+/// # Errors
+/// Fails if the store does.
 ///
 /// ```
 /// # use futures_util::FutureExt as _;
@@ -114,15 +248,22 @@ impl std::fmt::Debug for Slot {
 /// use stepwright_models::{ModelLimits, limit, slot};
 /// limit("in-house:small", ModelLimits { concurrency: Some(1), ..ModelLimits::default() });
 /// # let world = World::seeded(0);
-/// let first = slot("in-house:small", 100, &world, |_| {}).now_or_never().unwrap();
-/// assert!(slot("in-house:small", 100, &world, |_| {}).now_or_never().is_none());
+/// let first = slot("in-house:small", 100, &world, None, |_| {}).now_or_never().unwrap()?;
+/// assert!(slot("in-house:small", 100, &world, None, |_| {}).now_or_never().is_none());
 /// drop(first);
-/// assert!(slot("in-house:small", 100, &world, |_| {}).now_or_never().is_some());
+/// assert!(slot("in-house:small", 100, &world, None, |_| {}).now_or_never().is_some());
+/// # Ok::<(), stepwright_core::StoreError>(())
 /// ```
-pub async fn slot(model: &str, tokens: u64, world: &World, mut waits: impl FnMut(bool)) -> Slot {
-    let mut slot = Slot(Vec::new());
+pub async fn slot(
+    model: &str,
+    tokens: u64,
+    world: &World,
+    shared: Option<&SharedRequests>,
+    mut waits: impl FnMut(bool),
+) -> Result<Slot, StoreError> {
+    let mut slot = Slot::default();
     let mut is_first = true;
-    for limiter in limiters(model) {
+    for (name, limiter) in limiters(model) {
         loop {
             let entry = limiter.enter(tokens, world.now());
             if matches!(entry, Entry::Entered) {
@@ -136,26 +277,59 @@ pub async fn slot(model: &str, tokens: u64, world: &World, mut waits: impl FnMut
                 world.timeout(SIGN, freed).await.unwrap_or_default();
             }
         }
-        slot.0.push(limiter);
+        let limits = limiter.state().shared.shared();
+        slot.limiters.push(limiter);
+        if let (Some(shared), Some(limits)) = (shared, limits) {
+            let waits = || waits(std::mem::take(&mut is_first));
+            slot.enter((&name, limits), (tokens, shared, world), waits).await?;
+        }
     }
-    slot
+    Ok(slot)
 }
 
-/// Sends no request to a model before `until`, because its provider asked for that.
+/// Sends no request to a model for so long, because its provider asked for that. Other processes that
+/// limit the model over the same store know it soon.
 ///
 /// ```
-/// # use stepwright_core::Timestamp;
-/// stepwright_models::close("in-house:large", Timestamp(60_000));
+/// # use stepwright_core::World;
+/// use std::time::Duration;
+/// # let world = World::seeded(0);
+/// stepwright_models::close("in-house:large", Duration::from_secs(60), &world, None);
 /// ```
-pub fn close(model: &str, until: Timestamp) {
-    for limiter in limiters(model) {
+pub fn close(model: &str, wait: Duration, world: &World, shared: Option<&SharedRequests>) {
+    let until = world.now().plus(wait);
+    for (_, limiter) in limiters(model) {
         let mut state = limiter.state();
         state.closed_until = state.closed_until.max(until);
+    }
+    close_for_others(model, wait, shared);
+}
+
+/// Lets other processes send no request to a model for so long.
+fn close_for_others(model: &str, wait: Duration, shared: Option<&SharedRequests>) {
+    let Some(shared) = shared else { return };
+    for (name, limiter) in limiters(model) {
+        if limiter.state().shared.shared().is_none() {
+            continue;
+        }
+        let (shared, scope) = (shared.clone(), scope_of(&name));
+        in_background(async move {
+            // If it fails, the provider tells the other processes itself.
+            let _ = shared.close(&scope, wait).await;
+        });
+    }
+}
+
+/// Runs a future if there is a runtime.
+fn in_background(future: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(future);
     }
 }
 
 /// Notes the rest of a provider's limits, which its answer told: no request is sent to the model
-/// that does not fit into it before it is reset.
+/// that does not fit into it before it is reset. If nothing is left, other processes that limit the
+/// model over the same store wait too.
 ///
 /// ```
 /// # use futures_util::FutureExt as _;
@@ -165,11 +339,12 @@ pub fn close(model: &str, until: Timestamp) {
 /// use stepwright_models::{note_quota, slot};
 /// # let world = World::seeded(0);
 /// let requests = Some(QuotaLeft { left: 1, reset: Duration::from_secs(20) });
-/// note_quota("in-house:busy", &Quota { requests, tokens: None }, world.now());
-/// assert!(slot("in-house:busy", 100, &world, |_| {}).now_or_never().is_some());
-/// assert!(slot("in-house:busy", 100, &world, |_| {}).now_or_never().is_none());
+/// note_quota("in-house:busy", &Quota { requests, tokens: None }, &world, None);
+/// assert!(slot("in-house:busy", 100, &world, None, |_| {}).now_or_never().is_some());
+/// assert!(slot("in-house:busy", 100, &world, None, |_| {}).now_or_never().is_none());
 /// ```
-pub fn note_quota(model: &str, quota: &Quota, now: Timestamp) {
+pub fn note_quota(model: &str, quota: &Quota, world: &World, shared: Option<&SharedRequests>) {
+    let now = world.now();
     let mut all = LIMITERS.lock().unwrap_or_else(PoisonError::into_inner);
     let limiter = all.entry(model.to_owned()).or_default().clone();
     drop(all);
@@ -177,6 +352,11 @@ pub fn note_quota(model: &str, quota: &Quota, now: Timestamp) {
     let at = |left: Option<QuotaLeft>| left.map(|left| (left.left, now.plus(left.reset)));
     state.requests_left = at(quota.requests).or(state.requests_left);
     state.tokens_left = at(quota.tokens).or(state.tokens_left);
+    drop(state);
+    let resets = [quota.requests, quota.tokens].into_iter().flatten();
+    if let Some(wait) = resets.filter(|left| left.left == 0).map(|left| left.reset).max() {
+        close_for_others(model, wait, shared);
+    }
 }
 
 /// Returns an answer whose request is sent once the limits of the model let it. While it waits, the
@@ -189,13 +369,13 @@ pub fn note_quota(model: &str, quota: &Quota, now: Timestamp) {
 /// use stepwright_models::throttled;
 /// # let world = World::seeded(0);
 /// let answer: ModelStream = stream::empty().boxed();
-/// let mut answer = throttled("in-house:free", 100, &world, |_| {}, answer);
+/// let mut answer = throttled("in-house:free", 100, (&world, None), |_| {}, answer);
 /// assert!(answer.next().now_or_never().unwrap().is_none());
 /// ```
 pub fn throttled(
     model: &str,
     tokens: u64,
-    world: &World,
+    (world, shared): (&World, Option<SharedRequests>),
     mut waits: impl FnMut(bool) + Send + 'static,
     answer: ModelStream,
 ) -> ModelStream {
@@ -207,14 +387,14 @@ pub fn throttled(
             given.fetch_add(1, Ordering::Relaxed);
             waits(is_first);
         };
-        slot(&model, tokens, &world, waits).await
+        slot(&model, tokens, &world, shared.as_ref(), waits).await
     };
     Throttled { entering: Some(Box::pin(entering)), signs, slot: None, answer }.boxed()
 }
 
 /// An answer that waits for a slot, and keeps it.
 struct Throttled {
-    entering: Option<BoxFuture<'static, Slot>>,
+    entering: Option<BoxFuture<'static, Result<Slot, StoreError>>>,
     signs: Arc<AtomicU32>,
     slot: Option<Slot>,
     answer: ModelStream,
@@ -226,7 +406,12 @@ impl Stream for Throttled {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(entering) = &mut self.entering {
             match entering.as_mut().poll(cx) {
-                Poll::Ready(slot) => (self.entering, self.slot) = (None, Some(slot)),
+                Poll::Ready(Ok(slot)) => (self.entering, self.slot) = (None, Some(slot)),
+                Poll::Ready(Err(error)) => {
+                    self.entering = None;
+                    let what = format!("the limits of the model: {error}");
+                    return Poll::Ready(Some(Err(ModelError::new(ModelErrorKind::Provider, what))));
+                }
                 Poll::Pending if self.signs.swap(0, Ordering::Relaxed) > 0 => {
                     return Poll::Ready(Some(Ok(ModelEvent::Heartbeat)));
                 }
@@ -311,7 +496,15 @@ impl Limiter {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        for limiter in &self.0 {
+        let entries = std::mem::take(&mut self.entries);
+        if !entries.is_empty() {
+            in_background(async move {
+                for entry in entries {
+                    entry.end().await;
+                }
+            });
+        }
+        for limiter in &self.limiters {
             let mut state = limiter.state();
             state.under_way = state.under_way.saturating_sub(1);
             let waiting = std::mem::take(&mut state.waiting);

@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 use stepwright_core::journal::Append;
 use stepwright_core::store::RunStore as _;
@@ -23,10 +24,17 @@ fn append(run: &str, sequence: u64, value: serde_json::Value) -> Append {
     Append { run, facts: vec![fact], close: None, driver: None }
 }
 
+/// Returns the size of the file without free pages.
+async fn compacted(store: &Sqlite, path: &Path) -> u64 {
+    store.compact().await.expect("it compacts");
+    std::fs::metadata(path).expect("a file").len()
+}
+
 #[tokio::main]
 async fn main() {
     let directory = tempfile::tempdir().expect("a directory");
-    let store = Sqlite::open(directory.path().join("a.db")).await.expect("it opens");
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.expect("it opens");
     let start = serde_json::json!({
         "event": "WorkflowStarted", "workflow_id": "w", "workflow_name": "W", "digest": "d",
         "session_id": "s", "input": {"content": "in"},
@@ -37,6 +45,7 @@ async fn main() {
         let fact = serde_json::json!({"event": "StepCancelled", "partial": partial});
         store.append(append("r", sequence, fact)).await.expect("it appends");
     }
+    let before = compacted(&store, &path).await;
     let mut times: Vec<Duration> = Vec::new();
     for nth in 0..FORKS {
         let forked = serde_json::json!({
@@ -48,7 +57,9 @@ async fn main() {
         store.append(fork).await.expect("it forks");
         times.push(began.elapsed());
     }
+    let added = compacted(&store, &path).await.saturating_sub(before) / FORKS;
     times.sort_unstable();
     let at = |part: usize| times[times.len() * part / 100].as_secs_f64() * 1e3;
     println!("{FORKS} forks of {FACTS} facts: median {:.2} ms, 95 % {:.2} ms", at(50), at(95));
+    println!("a fork adds {:.2} kB", f64::from(u32::try_from(added).expect("small")) / 1e3);
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, Verified, Watched,
+    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
+    SlotClaim, Verified, Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
@@ -206,5 +207,17 @@ impl Leases for LazyStore {
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
         Box::pin(async move { self.store().await?.first(claim).await })
+    }
+
+    fn begin_request(&self, claim: RequestClaim) -> Answer<'_, RequestTurn> {
+        Box::pin(async move { self.store().await?.begin_request(claim).await })
+    }
+
+    fn end_request<'a>(&'a self, scope: &'a str, holder: &'a str, counts: bool) -> Answer<'a, ()> {
+        Box::pin(async move { self.store().await?.end_request(scope, holder, counts).await })
+    }
+
+    fn close_requests<'a>(&'a self, scope: &'a str, until: Timestamp) -> Answer<'a, ()> {
+        Box::pin(async move { self.store().await?.close_requests(scope, until).await })
     }
 }

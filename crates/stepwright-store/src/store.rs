@@ -2,7 +2,9 @@
 
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
-use crate::operations::{deleting, journal, opening, runs, sessions, signals, slots, verify};
+use crate::operations::{
+    deleting, journal, opening, requests, runs, sessions, signals, slots, verify,
+};
 use crate::rows::Effect;
 use crate::shared::Texts;
 use std::fmt;
@@ -10,7 +12,8 @@ use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, Verified, Watched,
+    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
+    SlotClaim, Verified, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -249,5 +252,19 @@ impl<B: Backend> Leases for SqlStore<B> {
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
         Box::pin(self.backend().write(Told::None, slots::First(claim)))
+    }
+
+    fn begin_request(&self, claim: RequestClaim) -> Answer<'_, RequestTurn> {
+        Box::pin(self.backend().write(Told::None, requests::Begin(claim)))
+    }
+
+    fn end_request<'a>(&'a self, scope: &'a str, holder: &'a str, counts: bool) -> Answer<'a, ()> {
+        let end = requests::End { scope: scope.to_owned(), holder: holder.to_owned(), counts };
+        Box::pin(self.backend().write(Told::None, end))
+    }
+
+    fn close_requests<'a>(&'a self, scope: &'a str, until: Timestamp) -> Answer<'a, ()> {
+        let close = requests::Close { scope: scope.to_owned(), until };
+        Box::pin(self.backend().write(Told::None, close))
     }
 }

@@ -18,7 +18,7 @@ pub use stepwright_core::{
 };
 pub use stepwright_engine::{
     AnyStep, Archived, BlockingEvents, BlockingFn, Concurrency, DeciderFn, Dedupe, Erase, Events,
-    Export, FromStep, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt,
+    Export, FromStep, IntoDeadline, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt,
     IntoRoute, IntoStep, LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run, RunHandle,
     RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow, WorkflowBuilder,
     block_on, real_world,
@@ -54,8 +54,8 @@ pub mod models {
     #[cfg(feature = "providers")]
     pub use stepwright_models::Provider;
     pub use stepwright_models::{
-        ModelLimits, Models, Offline, RetryPolicy, UnknownModel, guarded, limit, model, register,
-        retrying,
+        LimitScope, ModelLimits, Models, Offline, RetryPolicy, UnknownModel, guarded, limit, model,
+        register, retrying,
     };
 }
 
@@ -146,8 +146,10 @@ pub mod store {
     pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
         Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
-        Queued, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SignalKind,
-        SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store, StoreError, Verified, Watched,
+        Queued, RequestChanges, RequestClaim, RequestEntry, RequestLimits, RequestState,
+        RequestTurn, RequestsSent, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+        SharedRequests, Signal, SignalKind, SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store,
+        StoreError, Verified, Watched,
     };
 }
 

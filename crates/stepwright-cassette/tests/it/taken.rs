@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepwright_agent::Agent;
 use stepwright_core::model::AnyModel;
-use stepwright_core::{Memory, Patch, StepError, StepInput, StepOutput};
+use stepwright_core::world::VirtualClock;
+use stepwright_core::{Memory, Patch, StepError, StepInput, StepOutput, World};
 use stepwright_engine::{Loop, Parallel, Step, Workflow, WorkflowBuilder};
 use stepwright_testing::model::{FunctionModel, Reply};
 
@@ -79,11 +80,11 @@ async fn the_state_and_the_history_of_the_session_come_from_the_cassette() {
             .step(Step::new("write", agent(live)))
     };
     let store = Memory::default();
-    let workflow = build(true).store(store.clone()).build().unwrap();
+    // All runs begin and end in the same millisecond.
+    let world = World::new(VirtualClock::default(), 7);
+    let workflow = build(true).store(store.clone()).world(world).build().unwrap();
     for run in ["r-8", "r-9", "r-1", "r-2"] {
         workflow.run(format!("input of {run}")).session_id("s-1").run_id(run).await.unwrap();
-        // Which run came first is told by their times, in milliseconds.
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let text = is_repeated(store, || build(false)).await;
     assert!(text.contains("input of r-9") && !text.contains("input of r-2"), "{text}");

@@ -12,6 +12,12 @@ use stepwright::models::Provider;
 /// The format of workflow files that this version reads.
 const FORMAT: u32 = 1;
 
+/// The models without a provider.
+const MODELS: [(&str, &str); 2] = [
+    ("auto", "the model of `STEPWRIGHT_MODEL`, or the first one that is available, or `offline`"),
+    ("offline", "extracts sentences without a key or a network; not a language model"),
+];
+
 /// Describes this version for programs and coding assistants.
 pub(crate) fn capabilities(arguments: &Capabilities, stderr: Stderr) -> Exit {
     let mut root = Arguments::command();
@@ -33,6 +39,8 @@ fn described(root: &Command) -> Value {
             "postgres": cfg!(feature = "postgres"),
             "duckduckgo": cfg!(feature = "duckduckgo"),
         },
+        "models": MODELS.map(|(name, about)| (name.to_owned(), json!(about))).into_iter()
+            .collect::<Map<_, _>>(),
         "providers": Provider::names().collect::<Vec<_>>(),
         "commands": commands(root),
         "exit_codes": exit_codes().collect::<Map<_, _>>(),
@@ -86,11 +94,12 @@ fn shown(root: &Command) -> String {
         names.filter(|name| *name != "help").collect::<Vec<_>>().join(", ")
     };
     format!(
-        "stepwright {}\nfile format  {FORMAT}\nPostgreSQL   {}\nDuckDuckGo   {}\nproviders    {}\n\
-         commands     {}\n\n`--json` writes all of it, with every option and exit code\n",
+        "stepwright {}\nfile format  {FORMAT}\nPostgreSQL   {}\nDuckDuckGo   {}\nmodels       {}\n\
+         providers    {}\ncommands     {}\n\n`--json` writes all of it, with every option and exit code\n",
         env!("CARGO_PKG_VERSION"),
         on(cfg!(feature = "postgres")),
         on(cfg!(feature = "duckduckgo")),
+        MODELS.map(|(name, _)| name).join(", "),
         Provider::names().collect::<Vec<_>>().join(", "),
         names(root),
     )

@@ -123,7 +123,11 @@ fn capabilities_describe_every_command_and_exit_code() {
         assert!(json["exit_codes"][code].is_string(), "{code}: {}", json["exit_codes"]);
     }
     assert!(json["providers"].as_array().unwrap().iter().any(|name| name == "openai"));
-    assert!(place.ran(["capabilities"]).ended(0).stdout.contains("file format  1"));
+    let models = json["models"].as_object().unwrap();
+    assert!(models.keys().eq(["auto", "offline"]), "{models:?}");
+    let shown = place.ran(["capabilities"]).ended(0).stdout;
+    assert!(shown.contains("file format  1"));
+    assert!(shown.contains("models       auto, offline\n"), "{shown}");
 }
 
 #[test]

@@ -258,6 +258,34 @@ steps:
 ";
 
 #[test]
+fn a_prompt_is_replaced_also_where_the_agent_or_the_step_comes_by_use() {
+    let library = "\
+format: 1
+name: Library
+model: offline
+agents: {writer: {instructions: One sentence.}}
+steps:
+  - {name: page, agent: writer, prompt: 'Rust is small.'}
+  - {name: bare, agent: writer}
+";
+    for (used, step) in [
+        ("{use: library.yaml#page, name: own}", "own"),
+        ("{use: library.yaml#page}", "page"),
+        ("{use: library.yaml#bare}", "bare"),
+        ("{name: box, steps: [{use: library.yaml#page}]}", "box/page"),
+    ] {
+        let place = Place::with(&format!("format: 1\nname: Told\nsteps:\n  - {used}\n"));
+        place.write("library.yaml", library);
+        place.run(["in", "--db", "a.db", "--run-id", "r-1"]).ended(0);
+        let arguments = ["fork", "r-1", "--at", step, "--prompt", "Rust is old.", "--run-id", "r-2"];
+        let other = place.on_db(&arguments).ended(0).stdout;
+        assert!(other.contains("Rust is old."), "{used}: {other}");
+        let again = place.on_db(&["rerun", "r-2", "--from", step]).ended(0).stdout;
+        assert_eq!(again, other, "{used}");
+    }
+}
+
+#[test]
 fn a_fork_has_another_prompt_and_keeps_it_when_it_is_resumed() {
     let place = Place::with(TOLD);
     let first = place.run(["in", "--db", "a.db", "--run-id", "r-1"]).ended(0).stdout;

@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal, SlotClaim, Store, StoreError,
-    Verified, Watched,
+    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
+    SlotClaim, Store, StoreError, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -189,5 +189,17 @@ impl Leases for AnyStore {
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
         self.0.first(claim)
+    }
+
+    fn begin_request(&self, claim: RequestClaim) -> Answer<'_, RequestTurn> {
+        self.0.begin_request(claim)
+    }
+
+    fn end_request<'a>(&'a self, scope: &'a str, holder: &'a str, counts: bool) -> Answer<'a, ()> {
+        self.0.end_request(scope, holder, counts)
+    }
+
+    fn close_requests<'a>(&'a self, scope: &'a str, until: Timestamp) -> Answer<'a, ()> {
+        self.0.close_requests(scope, until)
     }
 }

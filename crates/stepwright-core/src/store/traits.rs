@@ -8,8 +8,9 @@ use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Queued, RunFilter,
-    RunRow, SessionFilter, Signal, SlotClaim, StoreError, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Queued, RequestClaim,
+    RequestTurn, RunFilter, RunRow, SessionFilter, Signal, SlotClaim, StoreError, Verified,
+    Watched,
 };
 use crate::world::Timestamp;
 use std::sync::Arc;
@@ -375,6 +376,32 @@ pub trait Leases: Send + Sync {
     /// first, and whose time has not passed. It is atomic. See [`FirstClaim::judge`].
     fn first(&self, _claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
         unsupported("recognise runs that are the same")
+    }
+
+    /// Lets a request to a model begin, or keeps its place in the queue. Called again, it gives the
+    /// same answer, or the turn that has come meanwhile. It is atomic: of several calls for the
+    /// last turn, one gets it. See [`RequestClaim::judge`].
+    ///
+    /// With a store of your own that lacks it, the limits of models hold in each process alone.
+    fn begin_request(&self, _claim: RequestClaim) -> Answer<'_, RequestTurn> {
+        Box::pin(std::future::ready(Ok(RequestTurn::Now)))
+    }
+
+    /// Ends a request of a scope, or its wait. With `counts`, one that was sent counts for its
+    /// window: it is [`RequestState::Sent`](super::RequestState::Sent) then.
+    fn end_request<'a>(
+        &'a self,
+        _scope: &'a str,
+        _holder: &'a str,
+        _counts: bool,
+    ) -> Answer<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Lets no request of a scope begin before `until`, nor before a later moment that was given
+    /// before.
+    fn close_requests<'a>(&'a self, _scope: &'a str, _until: Timestamp) -> Answer<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -42,7 +42,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::budget::Budget;
 use stepwright_core::plan::{After, ErrorPolicy, Join, OnExhausted, Rate, Retry};
-use stepwright_core::{AnyExecutor, Content, Fingerprint, OnInterrupted, StepError};
+use stepwright_core::{
+    AnyExecutor, BoxError, Content, Fingerprint, OnInterrupted, StepError, StepInput, Timestamp,
+};
 
 pub(crate) use prompt::{Prompt, Prompted, prompted};
 
@@ -96,6 +98,7 @@ pub(crate) struct Common {
     pub(crate) budget: Option<Budget>,
     /// The steps that run when it has ended.
     pub(crate) after: AfterSteps,
+    pub(crate) deadline: Option<Decider<Timestamp>>,
 }
 
 /// The steps that run when others have ended, by occasion.
@@ -114,8 +117,8 @@ impl Common {
         let on_error = ErrorPolicy::default();
         let content = Fingerprint::default();
         let (timeout, review, on_interrupted, budget) = (None, None, None, None);
-        let (name, after) = (name.into(), Vec::new());
-        Self { name, on_error, timeout, review, content, on_interrupted, budget, after }
+        let (name, after, deadline) = (name.into(), Vec::new(), None);
+        Self { name, on_error, timeout, review, content, on_interrupted, budget, after, deadline }
     }
 }
 
@@ -240,6 +243,27 @@ macro_rules! container {
                 self
             }
 
+            /// Sets the moment at which the container must have ended, with every wait for people
+            /// in it. The function gets the input of the container. The moment is recorded, so that
+            /// a resumed run has the same one. See [`Step::deadline`](crate::Step::deadline).
+            pub fn deadline<D: super::IntoDeadline>(
+                mut self,
+                deadline: impl Fn(&stepwright_core::StepInput) -> D + Send + Sync + 'static,
+            ) -> Self {
+                self.common.deadline = Some(super::deadline(deadline));
+                self
+            }
+
+            /// Like `deadline`, with an async function. It takes what a step's function takes.
+            pub fn deadline_async<A, F>(mut self, deadline: F) -> Self
+            where
+                F: super::DeciderFn<A, Decision: super::IntoDeadline>,
+            {
+                let into = super::IntoDeadline::into_deadline;
+                self.common.deadline = Some(super::asynchronous(deadline, into));
+                self
+            }
+
             /// Sets the policy for attempts whose outcome is unknown, for the steps inside. A
             /// policy of a step, or of a container in between, overrides it: see
             /// [`Step::on_interrupted`].
@@ -322,3 +346,43 @@ macro_rules! container {
     };
 }
 pub(crate) use container;
+
+/// A deadline: [`Timestamp`], or a `Result` of it. See [`Step::deadline`].
+///
+/// ```
+/// use stepwright_core::{StepInput, Timestamp};
+/// use stepwright_engine::{IntoDeadline, Step};
+/// # async fn answer(question: String) -> String { question }
+/// fn by<D: IntoDeadline + 'static>(deadline: fn(&StepInput) -> D) -> Step {
+///     Step::new("Answer", answer).deadline(deadline)
+/// }
+/// let _ = by(|_| Timestamp(1_900_000_000_000));
+/// let _ = by(|input| input.text().parse::<u64>().map(Timestamp));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the moment of a deadline",
+    note = "return a `Timestamp`, or `Result<Timestamp, E>`"
+)]
+pub trait IntoDeadline {
+    /// Returns the moment.
+    fn into_deadline(self) -> Result<Timestamp, StepError>;
+}
+
+impl IntoDeadline for Timestamp {
+    fn into_deadline(self) -> Result<Timestamp, StepError> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<BoxError>> IntoDeadline for Result<Timestamp, E> {
+    fn into_deadline(self) -> Result<Timestamp, StepError> {
+        self.map_err(StepError::from_error)
+    }
+}
+
+/// Makes a decider of a function.
+fn deadline<D: IntoDeadline>(
+    deadline: impl Fn(&StepInput) -> D + Send + Sync + 'static,
+) -> Decider<Timestamp> {
+    Decider::Sync(Arc::new(move |input: &StepInput| deadline(input).into_deadline()))
+}

@@ -1,9 +1,12 @@
 //! Named steps.
 
-use super::function::{BlockingFn, IntoExecutor};
+use super::function::{BlockingFn, DeciderFn, IntoExecutor};
 use super::into_step::{Made, Whole};
 use super::prompt::IntoPrompt;
-use super::{AnyStep, Body, Common, History, IntoStep, StepBody, Work, add_after};
+use super::{
+    AnyStep, Body, Common, History, IntoDeadline, IntoStep, StepBody, Work, add_after,
+    asynchronous,
+};
 use crate::table::{Blocking, Decider};
 use crate::workflow::Workflow;
 use std::fmt;
@@ -120,6 +123,46 @@ impl Step {
     /// containers.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.common.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the moment at which the step must have ended, with all of its attempts and every wait
+    /// for people. The function gets the input of the step. The moment is recorded, so that a
+    /// resumed run has the same one. A step whose deadline has passed before it begins fails at
+    /// once. See [`Step::timeout`] for a limit of one attempt.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stepwright_core::{ErrorCode, StepInput};
+    /// use stepwright_engine::{Step, Workflow};
+    /// async fn answer(question: String) -> String {
+    ///     question + " Yes."
+    /// }
+    /// let by = |input: &StepInput| input.now.plus(Duration::from_secs(60));
+    /// let step = Step::new("Answer", answer).deadline(by);
+    /// let output = Workflow::builder("Ask").step(step).build()?.run("Now?").blocking()?;
+    /// assert_eq!(output.content.text(), "Now? Yes.");
+    ///
+    /// let late = Step::new("Answer", answer).deadline(|input| input.now);
+    /// let late = Workflow::builder("Ask").step(late).build()?.run("Now?").blocking().unwrap_err();
+    /// let failure = late.output().unwrap().error.as_ref().unwrap();
+    /// assert_eq!(failure.error.code, ErrorCode::TimedOut);
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn deadline<D: IntoDeadline>(
+        mut self,
+        deadline: impl Fn(&StepInput) -> D + Send + Sync + 'static,
+    ) -> Self {
+        self.common.deadline = Some(super::deadline(deadline));
+        self
+    }
+
+    /// Like [`Step::deadline`], with an async function. It takes what a step's function takes.
+    pub fn deadline_async<A, F>(mut self, deadline: F) -> Self
+    where
+        F: DeciderFn<A, Decision: IntoDeadline>,
+    {
+        self.common.deadline = Some(asynchronous(deadline, IntoDeadline::into_deadline));
         self
     }
 

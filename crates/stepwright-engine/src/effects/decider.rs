@@ -12,6 +12,7 @@ use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::store::SharedRequests;
 use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
@@ -138,6 +139,10 @@ impl StepHost for DeciderHost {
 
     fn cost(&self, model: &str, usage: &Usage) -> Cost {
         StepHost::cost(&*self.recorder, model, usage)
+    }
+
+    fn shared_requests(&self) -> Option<SharedRequests> {
+        StepHost::shared_requests(&*self.recorder)
     }
 
     fn run(&self) -> &RunInfo {

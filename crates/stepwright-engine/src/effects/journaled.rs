@@ -5,7 +5,7 @@ use super::{Attempt, Effects, Facts, Stop};
 use std::sync::Arc;
 use stepwright_core::event::Decision;
 use stepwright_core::plan::Node;
-use stepwright_core::{StepInput, StepOutput, StepPath};
+use stepwright_core::{StepInput, StepOutput, StepPath, Timestamp};
 
 /// Replays recorded effects from the journal. Before a new one, everything before it is durable.
 pub(crate) struct Journaled<E> {
@@ -59,5 +59,24 @@ impl<E: Effects> Effects for Journaled<E> {
         let decided = self.inner.decide(node, at, input).await;
         recorder.time_passes();
         decided
+    }
+
+    fn has_deadline(&self, node: &Node) -> bool {
+        self.inner.has_deadline(node)
+    }
+
+    async fn due(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> Result<Option<Timestamp>, Stop> {
+        let recorder = &self.facts().recorder;
+        let _working = recorder.pending().work();
+        recorder.settle().await?;
+        recorder.time_passes();
+        let due = self.inner.due(node, at, input).await;
+        recorder.time_passes();
+        due
     }
 }

@@ -5,6 +5,7 @@ use super::{Attempt, Effects, Facts, Stop};
 use crate::table::{Decider, Entry, InputCheck};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use stepwright_core::context::StepHost;
@@ -15,12 +16,14 @@ use stepwright_core::plan::{ITEMS_MAX, Node, NodeKind};
 use stepwright_core::values::HostValues;
 use stepwright_core::{
     Content, ErrorCode, ErrorId, RunId, StepContext, StepError, StepInput, StepOutput, StepPath,
+    Timestamp,
 };
 use tracing::Instrument as _;
 
 /// Calls executors and deciders.
 pub(crate) struct Live<'w> {
     pub(crate) table: &'w [Entry],
+    pub(crate) deadlines: &'w HashMap<u32, Decider<Timestamp>>,
     pub(crate) facts: Facts<'w>,
     pub(crate) values: &'w HostValues,
 }
@@ -157,6 +160,28 @@ impl Effects for Live<'_> {
                 _ => error,
             };
             Stop::failed(path, error, 1)
+        })
+    }
+
+    fn has_deadline(&self, node: &Node) -> bool {
+        self.deadlines.contains_key(&node.index)
+    }
+
+    async fn due(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> Result<Option<Timestamp>, Stop> {
+        let Some(decider) = self.deadlines.get(&node.index) else { return Ok(None) };
+        let input = StepInput { now: self.facts.recorder.world().now(), ..input.clone() };
+        let due = ask(decider, &input, || self.decider_context(at)).await;
+        due.map(Some).map_err(|error| {
+            let error = match error.data.code {
+                ErrorCode::Failed => error.with_code(ErrorCode::Decision),
+                _ => error,
+            };
+            Stop::failed(at, error, 1)
         })
     }
 }

@@ -91,4 +91,15 @@ pub(crate) trait Effects: Send + Sync {
         at: &StepPath,
         input: &StepInput,
     ) -> impl Future<Output = Result<Decision, Stop>> + Send;
+
+    /// Returns `true` if a node has a deadline.
+    fn has_deadline(&self, node: &Node) -> bool;
+
+    /// Computes the deadline of a node.
+    fn due(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> impl Future<Output = Result<Option<Timestamp>, Stop>> + Send;
 }

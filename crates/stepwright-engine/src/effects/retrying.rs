@@ -43,6 +43,19 @@ impl<E: Effects> Effects for Retrying<'_, E> {
     ) -> Result<Decision, Stop> {
         self.inner.decide(node, at, input).await
     }
+
+    fn has_deadline(&self, node: &Node) -> bool {
+        self.inner.has_deadline(node)
+    }
+
+    async fn due(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> Result<Option<Timestamp>, Stop> {
+        self.inner.due(node, at, input).await
+    }
 }
 
 impl<E: Effects> Retrying<'_, E> {

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::event::Decision;
 use stepwright_core::plan::{Node, NodeKind};
-use stepwright_core::{ErrorCode, ErrorId, StepError, StepInput, StepOutput, StepPath, World};
+use stepwright_core::{ErrorCode, ErrorId, StepError, StepInput, StepOutput, StepPath, Timestamp, World};
 
 /// Ends an attempt that takes longer than its step's timeout, or is idle for longer than its idle
 /// timeout.
@@ -54,6 +54,19 @@ impl<E: Effects> Effects for Timed<'_, E> {
         input: &StepInput,
     ) -> Result<Decision, Stop> {
         self.inner.decide(node, at, input).await
+    }
+
+    fn has_deadline(&self, node: &Node) -> bool {
+        self.inner.has_deadline(node)
+    }
+
+    async fn due(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        input: &StepInput,
+    ) -> Result<Option<Timestamp>, Stop> {
+        self.inner.due(node, at, input).await
     }
 }
 

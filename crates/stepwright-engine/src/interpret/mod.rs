@@ -19,6 +19,7 @@ pub(crate) use halt::Halt;
 pub(crate) use review::question;
 
 use crate::effects::{Attempt, Effects, Failure, Stop};
+use deadline::TimeLimit;
 use flow::Walked;
 use futures_util::future::BoxFuture;
 use halt::unless_stopped;
@@ -63,6 +64,20 @@ async fn visit<E: Effects>(
         return container(fx, node, path, flow).await;
     }
     flow.enter(fx, &path, STEP_STARTED)?;
+    if fx.has_deadline(node) {
+        // Boxed, because few steps have a deadline, and every step would keep the space.
+        return Box::pin(deadline::step_within(fx, node, path, flow)).await;
+    }
+    step(fx, node, path, flow).await
+}
+
+/// Executes a step.
+async fn step<E: Effects>(
+    fx: &E,
+    node: &Node,
+    path: StepPath,
+    flow: &mut Flow,
+) -> Result<(), Stop> {
     if asks(node) {
         // Boxed, because few steps ask people, and every step would keep the space.
         return Box::pin(step::asking(fx, node, path, flow)).await;
@@ -200,9 +215,16 @@ fn container<'a, E: Effects>(
             // Before its deadline is set: what encloses it may have ended.
             fx.facts().record(&path, started(node))?;
         }
-        let walked = match limit(node, flow) {
-            Some(limit) => deadline::within(fx, node, &path, limit, flow, &known).await,
-            None => containers::walk(fx, node, &path, flow, &known).await,
+        let limit_ms = limit(node, flow);
+        let walked = match TimeLimit::of(fx, node, &path, limit_ms, ended, flow).await {
+            Ok(Some(limit)) => deadline::within(fx, node, &path, limit, flow, &known).await,
+            Ok(None) => containers::walk(fx, node, &path, flow, &known).await,
+            Err(stop) => {
+                if !fx.facts().is_open(&path) {
+                    fx.facts().record(&path, started(node))?;
+                }
+                Err(stop)
+            }
         };
         (flow.user_input, flow.feedback) = outer;
         let answer = match walked {

@@ -2,6 +2,7 @@
 
 use super::Recorder;
 use super::done::note_effect;
+use crate::runner::{LEASE, is_dead};
 use crate::runs::history;
 use crate::stop::Stop;
 use futures_util::future::BoxFuture;
@@ -16,6 +17,7 @@ use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit, Release};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::store::SharedRequests;
 use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
@@ -141,9 +143,9 @@ impl StepHost for Recorder {
             let Some(journal) = &self.journal else { return Ok(Arc::from([])) };
             let began = self.state().fold.history_until();
             let (session, workflow) = (&self.run.session_id, Some(&self.run.workflow_id));
-            let earlier =
-                history::of(&journal.store, (session, workflow), began, (runs, completed_only))
-                    .await;
+            let (of, which) = ((session, workflow), (runs, completed_only));
+            let own = Some(&self.run.run_id);
+            let earlier = history::of(&journal.store, of, began, which, own).await;
             earlier.map(Into::into).map_err(|error| {
                 let failed = StepError::new(format!("the session's history: {error}"))
                     .with_id(ErrorId::HISTORY_UNREADABLE);
@@ -232,6 +234,12 @@ impl StepHost for Recorder {
 
     fn cost(&self, model: &str, usage: &Usage) -> Cost {
         self.prices.cost(model, usage)
+    }
+
+    fn shared_requests(&self) -> Option<SharedRequests> {
+        let store = self.store().filter(|store| store.is_shared())?.clone();
+        let driver = self.state().driver.clone()?;
+        Some(SharedRequests::new(store, driver, LEASE, is_dead, self.world().clone()))
     }
 
     fn run(&self) -> &RunInfo {

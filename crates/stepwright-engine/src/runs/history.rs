@@ -4,7 +4,7 @@ use crate::journal::{fold_all, load_all};
 use stepwright_core::session::HISTORY_RUNS_MAX;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{
-    AnyStore, Exchange, RunStatus, SessionId, StoreError, Timestamp, WorkflowId,
+    AnyStore, Exchange, RunId, RunStatus, SessionId, StoreError, Timestamp, WorkflowId,
 };
 
 /// The number of rows that are read at a time.
@@ -13,30 +13,44 @@ const PAGE: usize = 200;
 /// Returns the last `runs` runs of a session that had ended at `until`, the oldest first: all of
 /// them, or only those that completed.
 ///
-/// Runs that end later are left out, so that a resumed run sees the same history as before.
+/// Runs that end later are left out, so that a resumed run sees the same history as before. `own` is
+/// the run that looks: of the runs that ended in the millisecond `until`, those before it count.
 pub(crate) async fn of(
     store: &AnyStore,
     (session, workflow): (&SessionId, Option<&WorkflowId>),
     until: Timestamp,
     (runs, completed_only): (u32, bool),
+    own: Option<&RunId>,
 ) -> Result<Vec<Exchange>, StoreError> {
     let wanted = runs.min(HISTORY_RUNS_MAX) as usize;
     let mut exchanges = Vec::with_capacity(wanted);
     let mut filter = RunFilter {
         session_id: Some(session.clone()),
         workflow_id: workflow.cloned(),
-        status: completed_only.then_some(RunStatus::Completed),
         limit: PAGE,
         ..RunFilter::default()
     };
+    let is_of = |status: RunStatus| match completed_only {
+        true => status == RunStatus::Completed,
+        false => status.is_terminal(),
+    };
+    // Runs of one millisecond are told apart by their places in the list.
+    let mut is_before = own.is_none();
     while exchanges.len() < wanted {
         let page = store.runs(filter.clone()).await?;
         let last = page.len() < PAGE;
         filter.offset += page.len();
-        let ended = page.into_iter().filter(|row| row.status.is_terminal());
-        for row in ended.filter(|row| row.updated_at <= until) {
+        for row in page {
             if exchanges.len() == wanted {
                 break;
+            }
+            if own == Some(&row.run_id) {
+                is_before = true;
+                continue;
+            }
+            let ended = row.updated_at < until || (is_before && row.updated_at == until);
+            if !ended || !is_of(row.status) {
+                continue;
             }
             let facts = load_all(store, &row.run_id).await?;
             // A run that was deleted meanwhile has no history any more.

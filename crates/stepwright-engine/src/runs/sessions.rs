@@ -73,7 +73,7 @@ impl Sessions {
         let (reader, found) = self.owned(session).await?;
         let of = (&found.session_id, reader.workflow.as_ref());
         let always = Timestamp(u64::MAX);
-        Ok(history::of(&reader.store, of, always, (runs, false)).await?)
+        Ok(history::of(&reader.store, of, always, (runs, false), None).await?)
     }
 
     /// Lists the sessions, the last used first.

@@ -8,6 +8,7 @@ mod branches;
 mod composition;
 mod content;
 mod cut;
+mod deadlines;
 mod decisions;
 mod definition;
 mod dispatching;

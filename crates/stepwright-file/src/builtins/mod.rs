@@ -95,7 +95,7 @@ impl Executor for BuiltinStep {
 
 impl Reader<'_> {
     /// Reports that a function lacks a required setting.
-    fn lacks(&mut self, value: &Node, what: &str, key: &str, help: &str) {
+    pub(crate) fn lacks(&mut self, value: &Node, what: &str, key: &str, help: &str) {
         let mistake = self.mistake(value.span, format!("`{what}` needs `{key}`"));
         self.push(mistake.help(format!("say {help}")));
     }

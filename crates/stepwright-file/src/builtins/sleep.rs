@@ -5,8 +5,7 @@ use crate::duration::{self, display};
 use crate::effects;
 use crate::format::form::{Form, Mapping, key};
 use crate::format::reader::{BuiltinKind, Fields, Reader};
-use crate::format::{Builtin, Expr, Referring};
-use crate::functions::{moment, zone};
+use crate::format::{Builtin, Expr, Moment, Referring};
 use crate::reference::OwnedValues;
 use crate::system::{Granted, refused};
 use crate::tree::{Key, Node, Yaml};
@@ -15,7 +14,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{
-    BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput, Timestamp,
+    BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 
 const WAITS: &str = "a `sleep` does nothing but wait: it cannot take too long";
@@ -28,6 +27,7 @@ pub(super) const KIND: BuiltinKind = BuiltinKind {
         ("on_interrupted", "a `sleep` has no effect that could be repeated"),
         ("retry", WAITS),
         ("timeout", WAITS),
+        ("deadline", "a `sleep` does nothing but wait: give the `deadline` to a container around it"),
         ("history", WAITS),
     ],
     form: &Form::Either(&[FOR, Form::Mapping(&SETTINGS)]),
@@ -53,17 +53,7 @@ enum Sleep {
     For(Duration),
     /// An expression for a duration.
     ForComputed(Expr),
-    /// A moment, in a time zone if it has none itself.
-    Until {
-        moment: Moment,
-        zone: Option<String>,
-    },
-}
-
-#[derive(Debug)]
-enum Moment {
-    Constant(String),
-    Computed(Expr),
+    Until(Moment),
 }
 
 /// Parses `1h`, `{duration: 1h}` or `{until: …, zone: …}`.
@@ -74,13 +64,7 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
         let until = fields.take("until");
         let zone_of = fields.take("zone");
         fields.finish(reader);
-        let zone_word = zone_of.and_then(|(_, node)| reader.word(node, "zone"));
-        if let Some(word) = &zone_word
-            && let Err(why) = zone(Some(&word.text))
-        {
-            let mistake = reader.mistake(word.span, why);
-            reader.push(mistake);
-        }
+        let zone = zone_of.and_then(|(_, node)| reader.zone(node));
         match (duration, until) {
             (Some((_, node)), None) => {
                 if let Some((key, _)) = zone_of {
@@ -90,8 +74,7 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
                 reader.for_duration(node, "duration")
             }
             (None, Some((_, node))) => {
-                let zone = zone_word.map(|word| word.text);
-                reader.until(node, zone.as_deref()).map(|moment| Sleep::Until { moment, zone })
+                reader.moment(node, "until", zone).map(Sleep::Until)
             }
             (Some(_), Some((key, _))) => {
                 let mistake = reader.mistake(key.span, "`sleep` has a `duration` or an `until`");
@@ -120,30 +103,14 @@ impl Reader<'_> {
             _ => self.duration(node, name).map(Sleep::For),
         }
     }
-
-    /// Parses a moment, or an expression for one.
-    fn until(&mut self, node: &Node, zone_name: Option<&str>) -> Option<Moment> {
-        let word = self.word(node, "until")?;
-        if word.text.trim_start().starts_with('=') {
-            return self.expression(node, "until").map(Moment::Computed);
-        }
-        let parsed = zone(zone_name).and_then(|zone| moment(&word.text, &zone));
-        if let Err(why) = parsed {
-            let mistake = self.mistake(word.span, format!("`until` is a moment, but {why}"));
-            self.push(mistake.help("an expression begins with `=`: `until: = input.at`"));
-            return None;
-        }
-        Some(Moment::Constant(word.text))
-    }
 }
 
 impl Sleep {
     fn expression(&self) -> Option<&Expr> {
         match self {
-            Self::ForComputed(expr) | Self::Until { moment: Moment::Computed(expr), .. } => {
-                Some(expr)
-            }
-            _ => None,
+            Self::ForComputed(expr) => Some(expr),
+            Self::Until(moment) => moment.expression(),
+            Self::For(_) => None,
         }
     }
 }
@@ -157,10 +124,7 @@ impl Builtin for Sleep {
         Some(match self {
             Self::For(duration) => display(*duration),
             Self::ForComputed(expr) => expr.expression.text().trim().to_owned(),
-            Self::Until { moment: Moment::Constant(moment), .. } => format!("until {moment}"),
-            Self::Until { moment: Moment::Computed(expr), .. } => {
-                format!("until {}", expr.expression.text().trim())
-            }
+            Self::Until(moment) => format!("until {}", moment.shown()),
         })
     }
 
@@ -185,16 +149,9 @@ impl Builtin for Sleep {
                     })?;
                     cx.sleep_for("sleep", duration).await?;
                 }
-                Self::Until { moment: written, zone: name } => {
-                    let text = match written {
-                        Moment::Constant(text) => text.clone(),
-                        Moment::Computed(expr) => computed(expr, &input).await?,
-                    };
-                    let until = zone(name.as_deref()).and_then(|zone| moment(&text, &zone));
-                    let until =
-                        until.map_err(|why| refused(format!("`until` is a moment, but {why}")))?;
-                    let millis = u64::try_from(until.as_millisecond()).unwrap_or_default();
-                    cx.sleep_until(Timestamp(millis)).await?;
+                Self::Until(moment) => {
+                    let until = moment.at("until", &input).await?;
+                    cx.sleep_until(until).await?;
                 }
             }
             Ok(passed_on(&input))

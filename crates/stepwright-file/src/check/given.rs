@@ -1,6 +1,6 @@
 //! The outputs of steps: their shapes, and the decisions on which they depend.
 
-use super::{Checker, Place};
+use super::{Checker, Hidden, Place};
 use crate::diagnostic::Diagnostic;
 use crate::format::{Builtin, Expr, File, Item, Word};
 use crate::reference::{Care, Reference};
@@ -387,6 +387,20 @@ impl<'a> Checker<'a, '_> {
                 };
                 self.decision(expr, message, help.to_owned());
             }
+        }
+    }
+
+    /// Checks the deadline of a step or a container.
+    pub(super) fn deadline(&mut self, item: &'a Item, place: &mut Place<'a>) {
+        let Some(deadline) = &item.deadline else { return };
+        let Some(expr) = deadline.expression() else { return };
+        place.hidden.push((&item.name.text, Hidden::Itself));
+        self.all_of(std::iter::once(expr.into()), place);
+        place.hidden.pop();
+        if let Some(why) = deadline.mistake(&self.shape(expr, place)) {
+            let message = format!("`deadline` is a moment, but {why}");
+            let help = "a moment is a text: `= input.due`, or `= date_add(now, '2h')`";
+            self.decision(expr, message, help.to_owned());
         }
     }
 

@@ -239,6 +239,7 @@ impl<'a> Checker<'a, '_> {
         place.feedback |= may_be_rejected(item);
         let inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
         let after = &mut place;
+        self.deadline(item, after);
         let gives = match &item.kind {
             Kind::Agent { agent, prompt } => {
                 self.agent(agent);

@@ -30,6 +30,13 @@ macro_rules! with_common {
             Some(timeout) => step.timeout(timeout),
             None => step,
         };
+        let step = match $item.deadline.clone() {
+            Some(deadline) => step.deadline_async(move |input: stepwright_core::StepInput| {
+                let deadline = deadline.clone();
+                async move { deadline.at("deadline", &input).await }
+            }),
+            None => step,
+        };
         let step = match $item.on_interrupted {
             Some(policy) => step.on_interrupted(policy),
             None => step,

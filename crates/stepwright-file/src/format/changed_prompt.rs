@@ -20,7 +20,7 @@ pub(super) fn replace(root: &mut Node, changed: &ChangedPrompt) -> Result<(), Bo
     let wrong = |message: String| Diagnostic::of_file(ErrorId::PATH_NOT_BEGUN, SHOWN, message);
     let Some(step) = find(root, &names) else {
         let message = format!("this file has no step `{path}` whose prompt could be replaced");
-        let help = "name a step of the file itself, not of a file that it uses";
+        let help = "name a step of the file itself, not of a workflow file that it runs";
         return Err(Box::new(wrong(message).help(help)));
     };
     let span = step.span;

@@ -9,7 +9,8 @@ use super::model::{
     CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, OUTPUT_TOKENS_MAX,
     REASONING_TOKENS_MAX, RETENTIONS, STOPS_MAX, TEMPERATURE_MAX, TOOL_CALLS_MAX,
 };
-use super::permissions::{AMOUNT_MAX, AT_LIMIT};
+use super::moment::DEADLINE;
+use super::permissions::{AMOUNT_MAX, AT_LIMIT, LIMIT_SCOPES};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::run_limits::THEN;
@@ -364,6 +365,7 @@ static MODEL_LIMITS: Mapping = Mapping {
         key("concurrency", &SMALL, "The maximum number of requests at once."),
         key("per_minute", &SMALL, "The maximum number of requests a minute."),
         key("tokens_per_minute", &AMOUNT, "The maximum number of tokens a minute."),
+        key("scope", &Form::Words(|| words(&LIMIT_SCOPES)), "The processes that count."),
     ],
 };
 
@@ -493,6 +495,7 @@ pub(crate) static COMMON: &[Member] = &[
     key("human_review", &Form::Mapping(&REVIEW), "The points where a person has a say."),
     key("on_interrupted", &INTERRUPTED, "What to do if its outcome is unknown after a crash."),
     key("budget", &BUDGETED, "What it, and everything inside it, may use."),
+    key("deadline", &DEADLINE, "The moment at which it must have ended."),
 ];
 
 /// The keys of steps that are not containers.

@@ -87,6 +87,8 @@ impl Reader<'_> {
         };
         let retry = if is_step && has("retry") { self.retry(&mut fields) } else { None };
         let limits = if has("timeout") { fields.limits(self, is_step) } else { Limits::default() };
+        let deadline = if has("deadline") { fields.take("deadline") } else { None };
+        let deadline = deadline.and_then(|(_, node)| self.deadline(node));
         let history = if is_step && has("history") { fields.history(self) } else { None };
         let is_container = matches!(kind_of, KindOf::Container(_));
         let on = match is_container {
@@ -146,6 +148,7 @@ impl Reader<'_> {
             retry,
             timeout,
             idle,
+            deadline,
             history,
             on_error,
             on_interrupted,
@@ -187,6 +190,7 @@ impl Reader<'_> {
                 "on_interrupted",
                 "retry",
                 "timeout",
+                "deadline",
                 "history",
                 "human_review",
                 "budget",
@@ -397,7 +401,7 @@ impl Reader<'_> {
 
 /// Returns a placeholder for a step with reported mistakes, so that references to it are valid.
 fn unreadable(name: Word) -> Item {
-    let (retry, timeout, idle, history) = (None, None, None, None);
+    let (retry, timeout, idle, history, deadline) = (None, None, None, None, None);
     let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());
     let (content, on_interrupted, review) = (Fingerprint::default(), None, None);
     let budget = None;
@@ -407,6 +411,7 @@ fn unreadable(name: Word) -> Item {
         retry,
         timeout,
         idle,
+        deadline,
         history,
         on_error,
         on_interrupted,

@@ -8,6 +8,7 @@ pub(crate) mod keys;
 mod kinds;
 mod literals;
 mod model;
+mod moment;
 mod permissions;
 mod read;
 pub(crate) mod reader;
@@ -21,6 +22,7 @@ mod values;
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
+pub(crate) use moment::Moment;
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce};
 pub(crate) use servers::{Choice, Declaration, Recipe};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
@@ -235,6 +237,8 @@ pub(crate) struct Item {
     pub(crate) timeout: Option<Duration>,
     /// The maximum time without a sign of life.
     pub(crate) idle: Option<Duration>,
+    /// The moment at which it must have ended.
+    pub(crate) deadline: Option<Moment>,
     /// The history that the step gets.
     pub(crate) history: Option<Earlier>,
     pub(crate) on_error: ErrorPolicy,

@@ -7,11 +7,15 @@ use stepwright_core::ErrorId;
 use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::cost::Cost;
 use stepwright_core::permission::{Permissions, RULES_MAX, Rule};
-use stepwright_models::ModelLimits;
+use stepwright_models::{LimitScope, ModelLimits};
 
 /// The words of a budget for reaching a limit.
 pub(super) const AT_LIMIT: [(&str, AtLimit); 3] =
     [("fail", AtLimit::Fail), ("pause", AtLimit::Pause), ("wrap_up", AtLimit::WrapUp)];
+
+/// The processes whose requests count for the limits of a model.
+pub(super) const LIMIT_SCOPES: [(&str, LimitScope); 2] =
+    [("store", LimitScope::Store), ("process", LimitScope::Process)];
 
 /// The largest amount of tokens or calls in a budget.
 pub(super) const AMOUNT_MAX: u64 = 1_000_000_000_000;
@@ -127,7 +131,7 @@ impl Reader<'_> {
         Some(budget)
     }
 
-    /// Parses `limits: {concurrency: 3, per_minute: 60, tokens_per_minute: 100000}`.
+    /// Parses `limits: {concurrency: 3, per_minute: 60, tokens_per_minute: 100000, scope: process}`.
     pub(crate) fn model_limits(&mut self, node: &Node) -> Option<ModelLimits> {
         let mut fields = Fields::of(self, node, "`limits`")?;
         let mut small = |reader: &mut Self, name| {
@@ -137,12 +141,14 @@ impl Reader<'_> {
         let concurrency = small(self, "concurrency");
         let per_minute = small(self, "per_minute");
         let tokens_per_minute = fields.number(self, "tokens_per_minute", (1, AMOUNT_MAX));
+        let scope = fields.choice(self, "scope", &LIMIT_SCOPES).unwrap_or_default();
         fields.finish(self);
-        if matches!(&node.value, Yaml::Map(map) if map.is_empty()) {
+        // A scope alone limits nothing.
+        if matches!(&node.value, Yaml::Map(map) if map.iter().all(|(key, _)| key.name == "scope")) {
             let mistake = self.mistake(node.span, "`limits` says nothing");
             self.push(mistake.help("write `limits: {concurrency: 3, per_minute: 60}`"));
         }
-        Some(ModelLimits { concurrency, per_minute, tokens_per_minute })
+        Some(ModelLimits { concurrency, per_minute, tokens_per_minute, scope })
     }
 
     fn usd(&mut self, node: &Node) -> Option<Cost> {

@@ -8,7 +8,7 @@ use super::{changed_prompt, content, literals};
 use crate::access::{self, ALL_BYTES_MAX, FILES_MAX, Home, Referred, Refused, folder_of};
 use crate::beneath::open_regular;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::options::Options;
+use crate::options::{ChangedPrompt, Options};
 use crate::schema::{self, Purpose};
 use crate::source::{Source, Span};
 use crate::stack::with_stack;
@@ -57,9 +57,9 @@ pub(crate) fn read_text(
     state: &mut State,
 ) -> Option<File> {
     let source = Arc::new(source);
-    let root = with_prompt(tree::read(&source), options);
+    let root = tree::read(&source);
     let opened = Opened { source, home: Home::of(path), dir: folder_of(path) };
-    read_opened(opened, root, options, state)
+    read_opened(opened, root, (options, options.prompt.as_ref()), state)
 }
 
 /// Reads a file of permissions: the lists, or a mapping with the key `permissions`.
@@ -159,34 +159,21 @@ fn read(
         return Err(Refused::new(why));
     }
     state.bytes += u64::try_from(opened.source.text.len()).unwrap_or(u64::MAX);
-    let mut root = tree::read(&opened.source);
-    if is_named {
-        root = with_prompt(root, options);
-    } else {
+    let root = tree::read(&opened.source);
+    if !is_named {
         check_referred(&opened.source.name, &root)?;
     }
     state.around.push(whole);
-    let file = read_opened(opened, root, options, state);
+    let prompt = options.prompt.as_ref().filter(|_| is_named);
+    let file = read_opened(opened, root, (options, prompt), state);
     state.around.pop();
     Ok(file)
-}
-
-/// Replaces the prompt of a step, if the options say so.
-fn with_prompt(
-    root: Result<Node, Box<Diagnostic>>,
-    options: &Options,
-) -> Result<Node, Box<Diagnostic>> {
-    let mut root = root?;
-    if let Some(changed) = &options.prompt {
-        changed_prompt::replace(&mut root, changed)?;
-    }
-    Ok(root)
 }
 
 fn read_opened(
     opened: Opened,
     root: Result<Node, Box<Diagnostic>>,
-    options: &Options,
+    (options, prompt): (&Options, Option<&ChangedPrompt>),
     state: &mut State,
 ) -> Option<File> {
     let Opened { source, home, dir } = opened;
@@ -198,6 +185,13 @@ fn read_opened(
         }
     };
     let source = used::splice(&source, (&home, &dir), &mut root, options, state);
+    // A step of another file, or its agent, may come by `use`.
+    if let Some(changed) = prompt
+        && let Err(mistake) = changed_prompt::replace(&mut root, changed)
+    {
+        state.mistakes.push(*mistake);
+        return None;
+    }
     let declared = Arc::default();
     let file = Reader { source, home, dir, options, declared, state }.file(&root);
     file.map(|file| File { root, ..file })

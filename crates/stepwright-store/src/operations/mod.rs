@@ -4,6 +4,7 @@ pub(crate) mod deleting;
 pub(crate) mod journal;
 pub(crate) mod lineage;
 pub(crate) mod opening;
+pub(crate) mod requests;
 pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod signals;

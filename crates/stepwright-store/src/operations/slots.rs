@@ -39,7 +39,7 @@ async fn entries<C: Connection>(
 }
 
 /// Keeps other claims of a scope away until the transaction ends.
-async fn lock<C: Connection>(c: &mut C, scope: &str) -> Result<(), Failure<C::Error>> {
+pub(super) async fn lock<C: Connection>(c: &mut C, scope: &str) -> Result<(), Failure<C::Error>> {
     for sql in C::DIALECT.lock_scope {
         c.execute(sql, &[scope.into()]).await?;
     }

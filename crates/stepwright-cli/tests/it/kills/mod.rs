@@ -5,7 +5,9 @@ mod frozen;
 mod killed;
 mod pairs;
 mod provider;
+mod shared_limits;
 mod survivor;
+mod takeups;
 
 use crate::support::{PATIENCE, Place, Ran};
 use provider::Provider;

@@ -30,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) key: String,
     /// `true` if all of the answer was sent.
     pub(crate) answered: bool,
+    /// `true` if the answer waits until the process is let go.
+    pub(crate) waits: bool,
 }
 
 #[derive(Default)]
@@ -146,7 +148,12 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     }
     let number = {
         let mut state = shared.state();
-        let call = Call { by: by.clone(), key: key.clone(), answered: false };
+        let call = Call {
+            by: by.clone(),
+            key: key.clone(),
+            answered: false,
+            waits: prompt.starts_with("Wait"),
+        };
         state.calls.push(call);
         shared.changed.notify_all();
         let waits = |state: &mut State| {

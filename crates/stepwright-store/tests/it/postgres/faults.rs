@@ -183,7 +183,7 @@ async fn tables_of_a_newer_version_are_refused() {
         refusal(Postgres::options(&address)).await,
         format!(
             "cannot use the database `{}`\n\
-             its tables are of version 9, and this program knows 6\n\
+             its tables are of version 9, and this program knows 7\n\
              use the newer program that made them, or choose another `schema` or database",
             shown(&address)
         )

@@ -141,6 +141,8 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("Step", "retry_on", Keys(&["retry.on"])),
     ("Step", "timeout", Keys(&["step.timeout", "timeout.total"])),
     ("Step", "idle_timeout", Keys(&["timeout.idle"])),
+    ("Step", "deadline", Keys(&["step.deadline", "deadline.at", "deadline.zone"])),
+    ("Step", "deadline_async", Keys(&["step.deadline"])),
     ("Step", "prompt", Keys(&["step.prompt", "text_file.file"])),
     ("Step", "input", Keys(&["step.with"])),
     ("Step", "input_async", Keys(&["step.with"])),
@@ -157,6 +159,8 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("Step", "fingerprint", Instead(CONTENT)),
     ("containers", "on_error", Keys(&["step.on_error"])),
     ("containers", "timeout", Keys(&["step.timeout", "total_timeout.total"])),
+    ("containers", "deadline", Keys(&["step.deadline"])),
+    ("containers", "deadline_async", Keys(&["step.deadline"])),
     ("containers", "on_interrupted", Keys(&["step.on_interrupted"])),
     ("containers", "budget", Keys(&["step.budget"])),
     ("containers", "human_review", Keys(&["step.human_review"])),
@@ -316,6 +320,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("ModelLimits", "concurrency", Keys(&["file.limits", "model_limits.concurrency"])),
     ("ModelLimits", "per_minute", Keys(&["model_limits.per_minute"])),
     ("ModelLimits", "tokens_per_minute", Keys(&["model_limits.tokens_per_minute"])),
+    ("ModelLimits", "scope", Keys(&["model_limits.scope"])),
 ];
 
 const CLASSES: &[&str] = &[
