@@ -16,6 +16,7 @@ use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit, Release};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::sent::SentMessage;
 use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
@@ -232,6 +233,18 @@ impl StepHost for Recorder {
 
     fn cost(&self, model: &str, usage: &Usage) -> Cost {
         self.prices.cost(model, usage)
+    }
+
+    fn receive<'a>(
+        &'a self,
+        step: &'a StepPath,
+        ends: bool,
+    ) -> BoxFuture<'a, Result<Vec<SentMessage>, StepError>> {
+        Box::pin(self.received(step, ends, false))
+    }
+
+    fn interrupted<'a>(&'a self, step: &'a StepPath) -> BoxFuture<'a, ()> {
+        Box::pin(self.until_interrupted(step))
     }
 
     fn run(&self) -> &RunInfo {

@@ -5,6 +5,7 @@ use super::Cell::{self, Instead, Keys};
 /// The types with their heads in the sources, and the sources.
 pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("WorkflowBuilder", "WorkflowBuilder", "stepwright-engine/src/builder.rs"),
+    ("limits of runs", "WorkflowBuilder", "stepwright-engine/src/limited.rs"),
     ("Step", "Step", "stepwright-engine/src/define/step.rs"),
     ("containers", "macro_rules! container", "stepwright-engine/src/define/mod.rs"),
     ("AnyStep", "AnyStep", "stepwright-engine/src/define/mod.rs"),
@@ -101,11 +102,12 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("WorkflowBuilder", "budget", Keys(&["file.budget"])),
     ("WorkflowBuilder", "session_budget", Keys(&["file.session_budget"])),
     (
-        "WorkflowBuilder",
+        "limits of runs",
         "concurrency",
         Keys(&["file.concurrency", "concurrency.key", "concurrency.max", "concurrency.then"]),
     ),
-    ("WorkflowBuilder", "dedupe", Keys(&["file.dedupe", "dedupe.key", "dedupe.within"])),
+    ("limits of runs", "on_busy", Keys(&["file.on_busy"])),
+    ("limits of runs", "dedupe", Keys(&["file.dedupe", "dedupe.key", "dedupe.within"])),
     (
         "WorkflowBuilder",
         "prices",
