@@ -4,9 +4,7 @@ use crate::definition::AgentDefinition;
 use std::sync::Arc;
 use stepwright_core::StepContext;
 use stepwright_core::gate::Demand;
-use stepwright_core::model::{
-    AnyModel, Model, ModelError, ModelRequest, ModelStream, RequestGate,
-};
+use stepwright_core::model::{AnyModel, Model, ModelError, ModelRequest, ModelStream, RequestGate};
 use stepwright_models::{Slot, close, note_quota, slot, throttled};
 
 /// The bytes of text that are taken for a token.
@@ -14,7 +12,11 @@ const BYTES_OF_TOKEN: u64 = 4;
 
 /// Waits for the limits of the model, which all agents of the process share. Of a chain it is the
 /// first, which gets the request unless it is down.
-pub(crate) async fn enter(agent: &AgentDefinition, request: &ModelRequest, cx: &StepContext) -> Slot {
+pub(crate) async fn enter(
+    agent: &AgentDefinition,
+    request: &ModelRequest,
+    cx: &StepContext,
+) -> Slot {
     let model = agent.model.ids().first().copied().unwrap_or_else(|| agent.model.id());
     slot(model, tokens_of(model, request), cx.world(), waits(model, cx)).await
 }

@@ -473,16 +473,14 @@ async fn ask(
         Either::Right(_) => return Ok(interruption(turn, said)),
     };
     let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
-    let asked = if ids == 1 {
-        agent.model.clone()
-    } else {
-        through(&agent.model, cx)
-    };
+    let asked = if ids == 1 { agent.model.clone() } else { through(&agent.model, cx) };
     let mut stream = retrying_stream(&asked, request, retry, idle, cx.world(), on_retry);
     loop {
         let event = match select(stream.next(), &mut interrupted).await {
             Either::Left((Some(event), _)) => event,
-            Either::Left((None, _)) => unreachable!("a guarded stream ends with an answer or an error"),
+            Either::Left((None, _)) => {
+                unreachable!("a guarded stream ends with an answer or an error")
+            }
             Either::Right(_) => return Ok(interruption(turn, said)),
         };
         let event = event.map_err(|error| {

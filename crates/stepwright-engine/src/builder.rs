@@ -1,9 +1,7 @@
 //! Builds workflows.
 
 use crate::compile::{Settings, compile};
-use crate::define::{
-    AfterSteps, AnyStep, History, IntoStep, RunLimits, add_after,
-};
+use crate::define::{AfterSteps, AnyStep, History, IntoStep, RunLimits, add_after};
 use crate::definition::Definition;
 use crate::gate::{GateSettings, Guard};
 use crate::process::PerProcess;

@@ -2,8 +2,8 @@
 
 use crate::options::{RequestedOptions, Style};
 use crate::screen::Screen;
-use crate::terminal::Terminal;
 use crate::styled::StyledSpan;
+use crate::terminal::Terminal;
 use crate::text::{end, harmless, harmless_lines};
 use crate::tree::LiveTree;
 use crate::view::{View, WorkflowInfo};

@@ -19,9 +19,9 @@ pub use stepwright_core::{
 pub use stepwright_engine::{
     AnyStep, Archived, BlockingEvents, BlockingFn, Concurrency, DeciderFn, Dedupe, Erase, Events,
     Export, FromStep, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt,
-    IntoRoute, IntoStep, LocalDispatcher, LoopView, OnBusy, Parts, Prune, Removed, Resume, Run, RunHandle,
-    RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow, WorkflowBuilder,
-    block_on, real_world,
+    IntoRoute, IntoStep, LocalDispatcher, LoopView, OnBusy, Parts, Prune, Removed, Resume, Run,
+    RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow,
+    WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {

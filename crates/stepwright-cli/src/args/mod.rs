@@ -16,8 +16,8 @@ pub(crate) use tools::{
 
 pub(crate) use keeping::{Erase, Export, Import, Prune, Told, Vacuum};
 pub(crate) use runs::{
-    Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs, SendToRun, Show,
-    Upgrade, Verify,
+    Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs,
+    SendToRun, Show, Upgrade, Verify,
 };
 #[cfg(feature = "mcp")]
 pub(crate) use serving::Mcp;
@@ -35,12 +35,12 @@ use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use stepwright::sent::SendMode;
 use stepwright::budgets::Prices;
 use stepwright::file::{
     ChangedPrompt, Diagnostics, Options, Variables, read_permissions, read_prices,
 };
 use stepwright::permissions::Permissions;
+use stepwright::sent::SendMode;
 use stepwright::{Error, ErrorId, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\

@@ -22,9 +22,8 @@ pub(crate) async fn send(arguments: &SendToRun, stderr: Stderr) -> Result<Exit, 
     }
     let sent = message.await.map_err(run_error)?;
     if sent.is_for_next_run {
-        stderr.note(&format!(
-            "run `{run}` has ended: the next run of its session gets the message"
-        ));
+        stderr
+            .note(&format!("run `{run}` has ended: the next run of its session gets the message"));
     }
     write(&format!("message {} was sent to run {run}", sent.id));
     Ok(Exit::Completed)

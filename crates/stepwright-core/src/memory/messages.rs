@@ -9,9 +9,10 @@ impl Tables {
     pub(super) fn unread(&self, session: &SessionId) -> Vec<Signal> {
         let is_over = |run: &&RunId| {
             self.inboxes.contains_key(*run)
-                && self.runs.get(*run).is_some_and(|(row, _)| {
-                    row.session_id == *session && row.status.is_terminal()
-                })
+                && self
+                    .runs
+                    .get(*run)
+                    .is_some_and(|(row, _)| row.session_id == *session && row.status.is_terminal())
         };
         let mut runs: Vec<&RunId> = self.inboxes.keys().filter(is_over).collect();
         runs.sort_by_key(|run| self.runs.get(*run).map(|(_, number)| *number));
@@ -34,9 +35,7 @@ impl Tables {
         let Some(place) = place else { return Ok(false) };
         let letter = inbox.remove(place);
         match (to, letter.signal) {
-            (Some(to), Some(signal)) => {
-                self.submit(signal.forwarded_to(to.clone())).map(|_| true)
-            }
+            (Some(to), Some(signal)) => self.submit(signal.forwarded_to(to.clone())).map(|_| true),
             _ => Ok(true),
         }
     }

@@ -90,9 +90,7 @@ impl State {
     }
 
     fn interrupts(&self, at: &StepPath) -> bool {
-        self.waiting
-            .iter()
-            .any(|message| message.mode == SendMode::Interrupt && message.is_for(at))
+        self.waiting.iter().any(|message| message.mode == SendMode::Interrupt && message.is_for(at))
     }
 }
 

@@ -18,8 +18,8 @@ pub(crate) use drive::{TakeUp, driven_here};
 pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub(crate) use lease::{HEARTBEAT, LEASE};
-pub(crate) use slots::Admission;
 pub use local_dispatcher::LocalDispatcher;
+pub(crate) use slots::Admission;
 pub(crate) use supervision::Supervision;
 
 use crate::changed::{difference, digest_of, same_past};

@@ -161,11 +161,15 @@ impl fmt::Debug for SendMessage {
 fn check_text(text: &str) -> Result<(), Error> {
     let wrong = |what: String| Error::usage(what).with_id(ErrorId::MESSAGE_INVALID);
     if text.trim().is_empty() {
-        return Err(wrong("the message is empty".to_owned()).with_hint("write what the agent is to do"));
+        return Err(
+            wrong("the message is empty".to_owned()).with_hint("write what the agent is to do")
+        );
     }
     if text.len() > SENT_BYTES_MAX {
         let what = format!("the message has {} bytes; the limit is {SENT_BYTES_MAX}", text.len());
-        return Err(wrong(what).with_hint("send what is long as a file, and its name as the message"));
+        return Err(
+            wrong(what).with_hint("send what is long as a file, and its name as the message")
+        );
     }
     Ok(())
 }
@@ -197,7 +201,8 @@ impl Runs {
                 at_work.iter().filter(|agent| message.is_for(agent)).collect();
             if ready.len() > 1 {
                 let names: Vec<String> = ready.iter().map(|path| format!("`{path}`")).collect();
-                let what = format!("several agents of run `{run}` are at work: {}", names.join(", "));
+                let what =
+                    format!("several agents of run `{run}` are at work: {}", names.join(", "));
                 let error = Error::usage(what).with_id(ErrorId::MESSAGE_AMBIGUOUS);
                 return Err(error.with_hint("name one of these paths with `to`"));
             }

@@ -140,9 +140,8 @@ pub(super) async fn answer(
         let escaped = interrupted.clone();
         // Escape stops the answer, as Ctrl-C does.
         let text = typing.clone();
-        let keys = reads_keys.then(|| {
-            Keys::read(move || escaped(Interrupt::Stop), move || text.notify_one())
-        });
+        let keys = reads_keys
+            .then(|| Keys::read(move || escaped(Interrupt::Stop), move || text.notify_one()));
         let keys = keys.flatten();
         (on_interrupt(move |interrupt| interrupted(interrupt)), keys)
     };

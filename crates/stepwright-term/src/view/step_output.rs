@@ -83,12 +83,7 @@ impl View {
     }
 
     /// Shows a message to an agent, at the place where the agent got it.
-    pub(super) fn received(
-        &mut self,
-        path: &StepPath,
-        message: &SentMessage,
-        screen: &mut Screen,
-    ) {
+    pub(super) fn received(&mut self, path: &StepPath, message: &SentMessage, screen: &mut Screen) {
         let mark = StyledSpan::new("› ", color(AnsiColor::Green));
         let text = clean(&message.text);
         for line in text.lines() {

@@ -72,7 +72,11 @@ async fn a_message_that_was_recorded_is_done(store: &dyn Store) -> Outcome {
         let signals = store.heartbeat("d", Timestamp(START + 7)).await?;
         Ok(signals.into_iter().map(|signal| signal.id.to_string()).collect())
     };
-    same("before", open().await?, ["message:m-1", "message:m-2", "message:m-3"].map(String::from).to_vec())?;
+    same(
+        "before",
+        open().await?,
+        ["message:m-1", "message:m-2", "message:m-3"].map(String::from).to_vec(),
+    )?;
     let of_decider = EventKind::DeciderRecorded { fact: Box::new(received("m-3")) };
     run.append(vec![received("m-1"), of_decider]).await?;
     same("afterwards", open().await?, vec!["message:m-2".to_owned()])?;

@@ -43,12 +43,7 @@ async fn a_message_that_was_taken_back_reaches_no_agent() {
 }
 
 /// The same workflow in two processes: both have their own connection to one database.
-async fn both(
-    place: &tempfile::TempDir,
-    on_busy: OnBusy,
-    one: Agent,
-    two: Agent,
-) -> [Workflow; 2] {
+async fn both(place: &tempfile::TempDir, on_busy: OnBusy, one: Agent, two: Agent) -> [Workflow; 2] {
     let built = async |agent| {
         let builder = Workflow::builder("W").step(Step::new("write", agent)).on_busy(on_busy);
         builder.store(opened(place).await).build().unwrap()
@@ -64,9 +59,13 @@ async fn opened(place: &tempfile::TempDir) -> Sqlite {
 async fn a_second_run_of_a_busy_session_steers_the_first_one() {
     let place = tempfile::tempdir().unwrap();
     let (gate, model, idle) = (Gate::new(), looking(), Gate::new());
-    let [one, two] =
-        both(&place, OnBusy::Steer, agent(model.clone(), gate.tool()), agent(looking(), idle.tool()))
-            .await;
+    let [one, two] = both(
+        &place,
+        OnBusy::Steer,
+        agent(model.clone(), gate.tool()),
+        agent(looking(), idle.tool()),
+    )
+    .await;
     let first = one.run("go").run_id("r-1").session_id("s").background().await.unwrap();
     gate.until_called().await;
     let second = tokio::spawn(two.run("and the costs").run_id("r-2").session_id("s").into_future());
