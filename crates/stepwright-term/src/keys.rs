@@ -108,8 +108,8 @@ mod unix {
     }
 
     impl Keys {
-        /// Starts to read, and calls `on_escape` for each press of Escape, and `on_text` when text was
-        /// typed. `None` without a terminal.
+        /// Starts to read, and calls `on_escape` for each press of Escape, and `on_text` when text
+        /// was typed. `None` without a terminal.
         pub(crate) fn read(
             on_escape: impl Fn() + Send + 'static,
             on_text: impl Fn() + Send + 'static,

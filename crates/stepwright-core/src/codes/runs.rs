@@ -173,7 +173,7 @@ super::entry::catalogue! {
     MESSAGE_AMBIGUOUS = 735, "several agents are at work";
 
     /// The workflow has `on_busy: reject`, and a run of the same session is under way. The run did
-    /// not begin, and nothing of it is stored. Begin it when the other run has ended, or use another
-    /// `on_busy`.
+    /// not begin, and nothing of it is stored. Begin it when the other run has ended, or use
+    /// another `on_busy`.
     SESSION_BUSY = 736, "a run of the session is under way";
 }

@@ -302,8 +302,8 @@ pub trait Inbox: Send + Sync {
     }
 
     /// Takes a signal that no fact was recorded for out of the inbox of a run. With `to`, leaves it
-    /// in the inbox of that run, in the same transaction: see [`Signal::forwarded_to`]. Returns `false` if there is no such
-    /// signal.
+    /// in the inbox of that run, in the same transaction: see [`Signal::forwarded_to`]. Returns
+    /// `false` if there is no such signal.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if there is no run `to`.
@@ -368,7 +368,8 @@ pub trait Leases: Send + Sync {
 
     /// Returns runs of a workflow that may need a driver, the oldest first and at most `limit` of
     /// them: paused runs whose wake time has come; paused runs with a signal that no fact was
-    /// recorded for, besides messages; background runs that are under way, including those of other drivers.
+    /// recorded for, besides messages; background runs that are under way, including those of other
+    /// drivers.
     fn waiting<'a>(
         &'a self,
         workflow: &'a WorkflowId,

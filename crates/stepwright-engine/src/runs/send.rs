@@ -17,8 +17,8 @@ use stepwright_core::{BoxFuture, Error, ErrorId, Event, EventKind, RunId, StepPa
 /// A message to an agent at work, before it is sent. Await it.
 ///
 /// When it has been sent, it is stored: a crash does not lose it. The agent gets it at its next
-/// safe point, by its [`SendMode`], and exactly once. If the run ends before that, or has ended, the
-/// first agent of the next run of the session gets it ahead of its first request.
+/// safe point, by its [`SendMode`], and exactly once. If the run ends before that, or has ended,
+/// the first agent of the next run of the session gets it ahead of its first request.
 ///
 /// ```
 /// # use stepwright_core::{Memory, StepContext, StepInput, StepOutput, StepError, Executor};

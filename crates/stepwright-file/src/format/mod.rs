@@ -96,7 +96,7 @@ pub(crate) struct File {
     pub(crate) concurrency: Option<RunsAtOnce>,
     /// The time within which the same run does not begin again.
     pub(crate) dedupe: Option<OnceWithin>,
-    /// What a run does while another one of its session is under way.
+    /// The behaviour of a run while another one of its session is under way.
     pub(crate) on_busy: Option<WhenBusy>,
     /// The MCP servers that agents can use.
     pub(crate) mcp: Vec<Arc<Declaration>>,

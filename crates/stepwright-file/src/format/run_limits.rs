@@ -39,7 +39,7 @@ pub(crate) struct OnceWithin {
     pub(crate) span: Span,
 }
 
-/// What a run does while another one of its session is under way.
+/// The behaviour of a run while another one of its session is under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WhenBusy {
     pub(crate) then: OnBusy,

