@@ -1,5 +1,6 @@
 //! Runs one answer, which Ctrl-C stops.
 
+use super::commands::{self, PromptCommand};
 use crate::asking::Continuation;
 use crate::display::Display;
 use crate::interrupt::{Interrupt, on_interrupt};
@@ -18,6 +19,8 @@ pub(super) struct FinishedAnswer {
     pub(super) quits: bool,
     /// The text that was typed meanwhile.
     pub(super) typed: String,
+    /// The moment at which an agent gets a line, as a command has set it meanwhile.
+    pub(super) sends: SendMode,
 }
 
 /// The signals received during an answer.
@@ -123,7 +126,7 @@ pub(super) async fn answer(
     mut errors: Option<&mut Display>,
     prompt: Answering,
 ) -> FinishedAnswer {
-    let (reads_keys, sends) = (prompt.reads_keys, prompt.sends);
+    let (reads_keys, mut sends) = (prompt.reads_keys, prompt.sends);
     let state = Arc::new(Mutex::new(SignalState::default()));
     let (notify, typing) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let listen = || {
@@ -171,7 +174,7 @@ pub(super) async fn answer(
                     if !answer.as_ref().is_ok_and(RunOutput::is_paused) {
                         typed.insert_str(0, &outgoing.take_back(&workflow).await);
                     }
-                    return FinishedAnswer { answer, quits: locked().quits, typed };
+                    return FinishedAnswer { answer, quits: locked().quits, typed, sends };
                 }
             }
         }
@@ -181,14 +184,21 @@ pub(super) async fn answer(
             () = notify.notified() => {
                 if locked().interrupts > 1 {
                     let error = Error::new(ErrorKind::Cancelled, "the answer was cancelled");
+                    let (answer, quits) = (Err(error), locked().quits);
+                    display.types(None);
                     display.clear();
-                    return FinishedAnswer { answer: Err(error), quits: locked().quits, typed };
+                    return FinishedAnswer { answer, quits, typed, sends };
                 }
                 display.note("stopping; press Ctrl-C or Esc again to stop waiting");
             }
             () = typing.notified() => {
                 let Some((_, Some(keys))) = &signals else { continue };
                 while let Some(line) = keys.take_line() {
+                    if let Some(Ok(PromptCommand::Send(mode))) = commands::parse(&line) {
+                        sends = mode;
+                        display.note(sent_when(mode));
+                        continue;
+                    }
                     let run = locked().run.clone();
                     let sent = match run {
                         Some((workflow, run)) if !prompt.is_for_later(&line) => {

@@ -308,7 +308,8 @@ impl ChatSession {
         let (sends, sign, exit_on) = (self.sends, self.sign.clone(), self.exit_on.clone());
         let prompt = Answering { reads_keys, sends, sign, exit_on };
         let carried = answer(begin, continuation, &mut self.display, errors, prompt);
-        let FinishedAnswer { answer, quits, typed } = carried.await;
+        let FinishedAnswer { answer, quits, typed, sends } = carried.await;
+        self.sends = sends;
         self.typed.push_str(&typed);
         let to_continue = self.to_continue.as_deref();
         match &mut self.errors {

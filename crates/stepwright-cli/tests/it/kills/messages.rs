@@ -7,7 +7,7 @@ use crate::support::Place;
 const FLOW: &str = "\
 format: 1
 name: Talk
-model: openai:scripted
+model: openai-chat:scripted
 agents: {writer: {instructions: Write.}}
 steps:
   - {name: write, agent: writer, prompt: 'Wait for {{ input }}'}

@@ -5,7 +5,7 @@ mod frozen;
 mod killed;
 mod messages;
 mod pairs;
-mod provider;
+pub(crate) mod provider;
 mod survivor;
 
 use crate::support::{PATIENCE, Place, Ran};

@@ -71,6 +71,10 @@ impl Provider {
         Self { url, shared }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Lets this command ask, under a name of its own.
     pub(crate) fn serve(&self, command: &mut Command, by: &str) {
         command.env("OPENAI_BASE_URL", &self.url).env("OPENAI_API_KEY", by);
@@ -134,7 +138,11 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     let last = messages.last().cloned().unwrap_or_default();
     let prompt = match &last["content"] {
         Value::String(text) => text.clone(),
-        parts => parts[0]["text"].as_str().unwrap_or_default().to_owned(),
+        // Messages of a user that follow each other are one message with several texts.
+        parts => {
+            let last = parts.as_array().and_then(|parts| parts.last());
+            last.and_then(|part| part["text"].as_str()).unwrap_or_default().to_owned()
+        }
     };
     let mut hasher = DefaultHasher::new();
     asked["messages"].to_string().hash(&mut hasher);
