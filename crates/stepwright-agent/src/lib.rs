@@ -41,6 +41,7 @@ mod function;
 mod handoff;
 mod into_model;
 mod options;
+mod pacing;
 mod played;
 mod replay;
 mod results;

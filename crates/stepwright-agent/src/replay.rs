@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 use stepwright_core::message::Usage;
+use stepwright_core::sent::SentMessage;
 use stepwright_core::{ErrorId, Event, EventKind, StepContext, StepError, Timestamp};
 
 /// The reason an agent's turn ends early.
@@ -76,6 +77,18 @@ impl<'a> ReplayLog<'a> {
     /// Returns `true` if the next recorded fact is of this kind.
     pub(crate) fn is_next(&self, kind: &str) -> bool {
         self.past.front().is_some_and(|event| event.kind.name() == kind)
+    }
+
+    /// Returns the recorded messages that come next.
+    pub(crate) fn messages(&mut self) -> Vec<SentMessage> {
+        let mut messages = Vec::new();
+        while let Some(Event { kind: EventKind::MessageReceived { message }, .. }) =
+            self.past.front()
+        {
+            messages.push((**message).clone());
+            self.past.pop_front();
+        }
+        messages
     }
 
     /// Records a fact whose content the agent does not need.

@@ -3,12 +3,15 @@
 use crate::calls::call_tools;
 use crate::definition::AgentDefinition;
 use crate::handoff;
+use crate::pacing::{enter, hold_off, through};
 use crate::played;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use crate::sources::with_tools;
+use futures_util::future::{Either, select};
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -16,15 +19,14 @@ use stepwright_core::error::ErrorCode;
 use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
 use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
 use stepwright_core::model::{
-    AnyModel, Model, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ModelStream,
-    RequestGate, StopReason, ToolChoice,
+    Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
 };
 use stepwright_core::permission::Effect;
 use stepwright_core::redact::redact;
 use stepwright_core::{
     Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
 };
-use stepwright_models::{Slot, close, note_quota, retrying_stream, slot, throttled};
+use stepwright_models::{note_quota, retrying_stream};
 
 /// Runs one attempt, or resumes it after a crash.
 pub(crate) async fn run(
@@ -71,6 +73,8 @@ async fn converse(
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
+    // The turns before the last message: each message has as many as the first one.
+    let mut earlier = 0;
     let mut before = None;
     if let Some(budget) = &agent.budget {
         cx.limit(budget);
@@ -79,6 +83,9 @@ async fn converse(
     let mut successor: Box<AgentDefinition>;
     let mut since = 0;
     let (content, media) = loop {
+        if received(&mut log, &mut messages, false, cx).await? {
+            (earlier, corrected) = (turn - 1, false);
+        }
         let mut request = request(agent, messages.clone(), since);
         // A run that goes on from its journal reserves only what is still to be asked.
         let mut admitted = None;
@@ -102,7 +109,8 @@ async fn converse(
         }
         let mut lost = Usage::default();
         let asked = ask(agent, turn, request, again, cx, &mut lost);
-        let fact = match log.next(&["ModelRequestCompleted"], asked).await {
+        let kinds = ["ModelRequestCompleted", "ModelRequestInterrupted"];
+        let fact = match log.next(&kinds, asked).await {
             Err(TurnError::Failed(error)) => {
                 return Err(TurnError::FailedAfterUsage(error, lost));
             }
@@ -110,16 +118,24 @@ async fn converse(
         };
         // The fact has settled what was reserved.
         drop(admitted);
-        let EventKind::ModelRequestCompleted { answer, stop, usage: used, .. } = fact else {
-            unreachable!("`next` returns one of the requested kinds");
+        let (answer, stop, used) = match fact {
+            EventKind::ModelRequestCompleted { answer, stop, usage, .. } => (answer, stop, usage),
+            EventKind::ModelRequestInterrupted { partial, .. } => {
+                // The message that cut it off comes next.
+                messages.extend(cut_off(&partial));
+                turn += 1;
+                continue;
+            }
+            _ => unreachable!("`next` returns one of the requested kinds"),
         };
         usage += used;
         before = Some(used);
         check_stop(agent, &answer, &stop)?;
 
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
+        let (turns, asked_with) = (turn - earlier, messages.len());
         if calls.is_empty() && is_pause(&stop) {
-            if turn >= agent.limits.turns {
+            if turns >= agent.limits.turns {
                 return Err(TurnError::Failed(too_many_turns(agent, &calls)));
             }
             messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
@@ -128,9 +144,17 @@ async fn converse(
         }
         if calls.is_empty() {
             match read_answer(agent, &answer).await {
-                Ok(answer) => break answer,
+                Ok(end) => {
+                    if !received(&mut log, &mut messages, true, cx).await? {
+                        break end;
+                    }
+                    // Ahead of the messages, which came after it.
+                    let said = Message::Assistant(Arc::unwrap_or_clone(answer));
+                    messages.insert(asked_with, said);
+                    (earlier, corrected) = (turn, false);
+                }
                 Err(invalid)
-                    if invalid.is_correctable(turn) && !corrected && turn < agent.limits.turns =>
+                    if invalid.is_correctable(turn) && !corrected && turns < agent.limits.turns =>
                 {
                     corrected = true;
                     // Providers refuse empty messages.
@@ -144,7 +168,7 @@ async fn converse(
             turn += 1;
             continue;
         }
-        if turn >= agent.limits.turns {
+        if turns >= agent.limits.turns {
             // The calls are not executed: no later turn would read their results.
             return Err(TurnError::Failed(too_many_turns(agent, &calls)));
         }
@@ -172,6 +196,28 @@ async fn converse(
     };
     log.next(&["RunCompleted"], completed).await?;
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
+}
+
+/// Adds the messages that the agent got meanwhile to its conversation: the recorded ones, and then
+/// those that wait. Returns `false` if there are none.
+async fn received(
+    log: &mut ReplayLog<'_>,
+    messages: &mut Vec<Message>,
+    ends: bool,
+    cx: &StepContext,
+) -> Result<bool, TurnError> {
+    let mut given = log.messages();
+    if log.is_over() {
+        given.extend(cx.receive(ends).await.map_err(TurnError::Recorded)?);
+    }
+    messages.extend(given.iter().map(|message| Message::user(&*message.text)));
+    Ok(!given.is_empty())
+}
+
+/// Returns what the model had said when its answer was cut off. Providers refuse empty messages.
+fn cut_off(partial: &str) -> Option<Message> {
+    let text = partial.trim_end();
+    (!text.is_empty()).then(|| Message::Assistant(AssistantTurn::text_only(text)))
 }
 
 /// Returns the agent with the tools that are made for this run, and those of its sources.
@@ -414,18 +460,29 @@ async fn ask(
             .map_err(|lost| ModelError::new(ModelErrorKind::Provider, lost.data.message))
             .boxed()
     };
-    if let Some(due) = due {
-        cx.world().sleep(due.since(cx.world().now())).await;
-    }
-    let slot = enter(agent, &request, cx).await?;
-    let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
-    let asked = if ids == 1 {
-        agent.model.clone()
-    } else {
-        AnyModel::new(Through { model: agent.model.clone(), gate: Arc::new(Limits(cx.clone())) })
+    let mut interrupted = cx.interrupted();
+    let mut said = String::new();
+    let admitted = async {
+        if let Some(due) = due {
+            cx.world().sleep(due.since(cx.world().now())).await;
+        }
+        enter(agent, &request, cx).await
     };
+    let slot = match select(pin!(admitted), &mut interrupted).await {
+        Either::Left((slot, _)) => slot?,
+        Either::Right(_) => return Ok(interruption(turn, said)),
+    };
+    let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
+    let asked = if ids == 1 { agent.model.clone() } else { through(&agent.model, cx) };
     let mut stream = retrying_stream(&asked, request, retry, idle, cx.world(), on_retry);
-    while let Some(event) = stream.next().await {
+    loop {
+        let event = match select(stream.next(), &mut interrupted).await {
+            Either::Left((Some(event), _)) => event,
+            Either::Left((None, _)) => {
+                unreachable!("a guarded stream ends with an answer or an error")
+            }
+            Either::Right(_) => return Ok(interruption(turn, said)),
+        };
         let event = event.map_err(|error| {
             *lost = *error.usage;
             if ids == 1 {
@@ -436,6 +493,7 @@ async fn ask(
         });
         match event? {
             ModelEvent::TextDelta(text) => {
+                said.push_str(&text);
                 cx.emit_event(EventKind::RunContent { content: text.into() });
             }
             ModelEvent::ReasoningDelta(text) => {
@@ -463,7 +521,11 @@ async fn ask(
             _ => {}
         }
     }
-    unreachable!("a guarded stream ends with an answer or an error")
+}
+
+/// Makes the fact of an answer that a message cut off.
+fn interruption(turn: u32, said: String) -> EventKind {
+    EventKind::ModelRequestInterrupted { turn, partial: said.into() }
 }
 
 /// Returns the choice of tools for a request. An agent that must call a tool has done so when it
@@ -475,88 +537,6 @@ fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
         ref choice => choice.clone(),
     }
 }
-
-/// Waits for the limits of the model, which all agents share. Of a chain it is the first, which gets
-/// the request unless it is down.
-async fn enter(
-    agent: &AgentDefinition,
-    request: &ModelRequest,
-    cx: &StepContext,
-) -> Result<Slot, StepError> {
-    let model = agent.model.ids().first().copied().unwrap_or_else(|| agent.model.id());
-    let (tokens, shared) = (tokens_of(model, request), cx.shared_requests());
-    Ok(slot(model, tokens, cx.world(), shared.as_ref(), waits(model, cx)).await?)
-}
-
-/// Returns the tokens of a request that count for limits.
-fn tokens_of(model: &str, request: &ModelRequest) -> u64 {
-    let tokens = match Demand::of_request(model, request) {
-        Demand::Request { tokens: (input, _), .. } => input / BYTES_OF_TOKEN,
-        _ => 0,
-    };
-    tokens.saturating_add(request.options.max_output_tokens.unwrap_or(0))
-}
-
-/// Lets readers see that the step waits, and keeps it from being taken for idle.
-fn waits(model: &str, cx: &StepContext) -> impl FnMut(bool) + Send + 'static {
-    let (model, cx) = (model.to_owned(), cx.clone());
-    move |is_first| {
-        if is_first {
-            cx.note(format!("waits for the limits of model `{model}`"));
-        } else {
-            cx.keep_alive();
-        }
-    }
-}
-
-/// A chain of models, each of which waits for its own limits.
-struct Through {
-    model: AnyModel,
-    gate: Arc<dyn RequestGate>,
-}
-
-impl Model for Through {
-    fn id(&self) -> &str {
-        self.model.id()
-    }
-
-    fn ids(&self) -> Vec<&str> {
-        self.model.ids()
-    }
-
-    fn stream(&self, request: ModelRequest) -> ModelStream {
-        self.model.stream_through(request, self.gate.clone())
-    }
-}
-
-/// The limits of models, which all agents share.
-struct Limits(StepContext);
-
-impl RequestGate for Limits {
-    fn pass(&self, model: &str, request: &ModelRequest, answer: ModelStream) -> ModelStream {
-        let tokens = tokens_of(model, request);
-        let place = (self.0.world(), self.0.shared_requests());
-        throttled(model, tokens, place, waits(model, &self.0), answer)
-    }
-
-    fn failed(&self, model: &str, error: &ModelError) {
-        hold_off(model, error, &self.0);
-    }
-}
-
-/// Keeps all agents from sending requests to a model before its provider wants them.
-fn hold_off(model: &str, error: &ModelError, cx: &StepContext) {
-    let shared = cx.shared_requests();
-    if let Some(quota) = &error.quota {
-        note_quota(model, quota, cx.world(), shared.as_ref());
-    }
-    if let Some(wait) = error.retry_after {
-        close(model, wait, cx.world(), shared.as_ref());
-    }
-}
-
-/// The bytes of text that are taken for a token.
-const BYTES_OF_TOKEN: u64 = 4;
 
 /// Returns `true` if the provider paused the turn and wants the same request again, with what the
 /// model has said so far. Providers that run tools themselves do this when a turn takes long.

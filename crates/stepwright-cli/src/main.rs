@@ -34,7 +34,7 @@ use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
     attach, cancel, capabilities, chat, check, compare, docs, events, explain, fix, fork, init,
-    keeping, man, resume, run, runs, schema, sessions, show, test, top, verify,
+    keeping, man, resume, run, runs, schema, send, sessions, show, test, top, verify,
 };
 
 fn main() -> ExitCode {
@@ -88,6 +88,7 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Attach(wanted) => finish(stderr, attach::attach(wanted, stderr)),
         Command::Top(wanted) => finish(stderr, top::top(wanted, stderr)),
         Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
+        Command::Send(wanted) => finish(stderr, send::send(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
         Command::Prune(wanted) => finish(stderr, keeping::prune(wanted, stderr)),
         Command::Vacuum(wanted) => finish(stderr, keeping::vacuum(wanted, stderr)),

@@ -15,6 +15,7 @@ use crate::message::{ToolCall, Usage};
 use crate::path::{StepPath, is_call};
 use crate::permission::{Effect, Verdict};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
+use crate::sent::SentMessage;
 use crate::session::Exchange;
 use crate::store::SharedRequests;
 use crate::trace::{SpanId, SpanOf, TraceContext, TraceId, Traced};
@@ -151,6 +152,21 @@ pub trait StepHost: Send + Sync {
     /// no other process can.
     fn shared_requests(&self) -> Option<SharedRequests> {
         None
+    }
+
+    /// Gives an agent the messages that wait for it, and records that it got them. `ends` says that
+    /// the agent would end otherwise. A host that forwards to another one forwards this too.
+    fn receive<'a>(
+        &'a self,
+        _step: &'a StepPath,
+        _ends: bool,
+    ) -> BoxFuture<'a, Result<Vec<SentMessage>, StepError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Waits for a message that cuts off the answer of the model of this agent.
+    fn interrupted<'a>(&'a self, _step: &'a StepPath) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::pending())
     }
 
     /// Returns the identity of the run.
@@ -550,6 +566,20 @@ impl StepContext {
     /// is lost.
     pub async fn ask(&self, requirement: Requirement) -> Result<Answer, StepError> {
         self.host.ask(&self.path, requirement).await
+    }
+
+    /// Returns the messages that wait for this agent, and records that it got them. `ends` says
+    /// that it would end otherwise, so that it also gets those that wait for its end. For agents.
+    ///
+    /// # Errors
+    /// Fails if the journal is lost.
+    pub async fn receive(&self, ends: bool) -> Result<Vec<SentMessage>, StepError> {
+        self.host.receive(&self.path, ends).await
+    }
+
+    /// Waits for a message that cuts off the answer of the model. For agents.
+    pub fn interrupted(&self) -> BoxFuture<'_, ()> {
+        self.host.interrupted(&self.path)
     }
 
     /// Returns the clock and the sources of ids and randomness.

@@ -46,6 +46,7 @@ pub mod requirement;
 pub mod review;
 pub mod rewind;
 pub mod scope;
+pub mod sent;
 pub mod session;
 pub mod state;
 pub mod status;

@@ -1,5 +1,6 @@
 //! A store in the memory of this process: for tests, and for runs that end with the process.
 
+mod messages;
 mod requests;
 mod slots;
 
@@ -167,8 +168,7 @@ impl Tables {
                 let driver = row.driver.take().filter(|_| row.status == RunStatus::Running);
                 row.drive(driver);
             }
-            for reply in facts.iter().filter_map(|fact| fact.kind.reply()) {
-                let id = Signal::answer_id(&reply.requirement_id);
+            for id in facts.iter().filter_map(|fact| Signal::settled_by(&fact.kind)) {
                 let inbox = self.inboxes.entry(run.clone()).or_default();
                 match inbox.iter_mut().find(|letter| letter.id == id) {
                     Some(letter) => letter.done = true,
@@ -292,7 +292,7 @@ impl Tables {
         let waits = |row: &&RunRow| match row.status {
             RunStatus::Paused => {
                 row.wake_at.is_some_and(|at| at <= now)
-                    || self.open_signals(&row.run_id).next().is_some()
+                    || self.open_signals(&row.run_id).any(|signal| !signal.is_message())
             }
             RunStatus::Running | RunStatus::Pending => row.background,
             _ => false,
@@ -502,6 +502,22 @@ impl Inbox for Memory {
         let inbox = tables.inboxes.get(run).map_or(&[][..], |inbox| inbox);
         let signals = inbox.iter().filter_map(|letter| letter.signal.clone()).collect();
         Box::pin(ready(Ok(signals)))
+    }
+
+    fn unread<'a>(
+        &'a self,
+        session: &'a SessionId,
+    ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().unread(session))))
+    }
+
+    fn forward<'a>(
+        &'a self,
+        run: &'a RunId,
+        id: &'a str,
+        to: Option<&'a RunId>,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(ready(self.tables().forward(run, id, to)))
     }
 
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {

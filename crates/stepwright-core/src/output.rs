@@ -9,6 +9,7 @@ use crate::media::{Media, MediaKind};
 use crate::message::{AssistantTurn, ToolOutcome, Usage};
 use crate::path::StepPath;
 use crate::requirement::Requirement;
+use crate::sent::SentMessage;
 pub use crate::status::{RunStatus, StepStatus, StepType};
 use crate::step::ExecutorType;
 use crate::world::Timestamp;
@@ -133,7 +134,7 @@ pub struct ExecutorRun {
     pub notice: Option<Arc<str>>,
     /// The message to the agent.
     pub message: Content,
-    /// The answers of the model and of the tools, in order.
+    /// The answers of the model and of the tools, and messages to the agent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Turn>,
     /// The output of the agent, once it has completed.
@@ -147,7 +148,7 @@ pub struct ExecutorRun {
     pub error: Option<Box<ErrorData>>,
 }
 
-/// A piece of a conversation between an agent's model and its tools.
+/// A piece of a conversation between an agent's model, its tools and its user.
 ///
 /// ```
 /// use stepwright_core::output::Turn;
@@ -163,6 +164,8 @@ pub enum Turn {
     Model(Arc<AssistantTurn>),
     /// An answer of a tool.
     Tool(ToolOutcome),
+    /// A message that the agent got while it was at work.
+    Message(Box<SentMessage>),
 }
 
 /// The metrics of a run: time, counts and usage.

@@ -13,6 +13,7 @@ use crate::path::StepPath;
 use crate::permission::{Effect, Verdict};
 use crate::redact::Secrets;
 use crate::requirement::{Answer, Requirement};
+use crate::sent::SentMessage;
 use crate::session::Exchange;
 use crate::step::StepOutput;
 use crate::store::SharedRequests;
@@ -185,6 +186,18 @@ impl StepHost for Redacting {
 
     fn shared_requests(&self) -> Option<SharedRequests> {
         self.host.shared_requests()
+    }
+
+    fn receive<'a>(
+        &'a self,
+        step: &'a StepPath,
+        ends: bool,
+    ) -> BoxFuture<'a, Result<Vec<SentMessage>, StepError>> {
+        self.host.receive(step, ends)
+    }
+
+    fn interrupted<'a>(&'a self, step: &'a StepPath) -> BoxFuture<'a, ()> {
+        self.host.interrupted(step)
     }
 
     fn run(&self) -> &RunInfo {

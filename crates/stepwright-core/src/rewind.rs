@@ -430,6 +430,8 @@ fn failed_requests(past: &[Event], attempt: &[usize], gone: &mut FxHashSet<usize
                 | E::ModelRequestStarted { .. }
                 | E::ModelRequestRetrying { .. }
                 | E::ModelRequestCompleted { .. }
+                | E::ModelRequestInterrupted { .. }
+                | E::MessageReceived { .. }
                 | E::RunCompleted { .. }
                 | E::RunError { .. }
         );

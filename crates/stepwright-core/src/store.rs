@@ -11,6 +11,7 @@ mod traits;
 use crate::event::{Event, EventKind, Origin, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::output::{RunOutput, RunStatus};
+use crate::sent::{SendMode, SentMessage};
 use crate::session::Session;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -250,7 +251,10 @@ pub fn page(limit: usize) -> usize {
     }
 }
 
-/// A row of the inbox of a run: an answer or a request to cancel.
+/// The beginning of the names of signals that are messages.
+const MESSAGE_PREFIX: &str = "message:";
+
+/// A row of the inbox of a run: an answer, a message or a request to cancel.
 ///
 /// Only the driver of a run appends to its journal. Every other process leaves a signal, and the
 /// driver records a fact for it.
@@ -280,7 +284,7 @@ pub struct Signal {
 /// ```
 /// use stepwright_core::store::SignalKind;
 /// let kind: SignalKind = serde_json::from_str(r#"{"wish": "cancel", "reason": "too late"}"#)?;
-/// assert_eq!(kind, SignalKind::Cancel { reason: "too late".into() });
+/// assert_eq!(kind, SignalKind::Cancel { reason: "too late".into(), request: None });
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -293,7 +297,12 @@ pub enum SignalKind {
     Cancel {
         /// The reason.
         reason: Arc<str>,
+        /// The id of the request. A caller that repeats its request gives the same id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Arc<str>>,
     },
+    /// An agent of the run gets this message.
+    Message(SentMessage),
 }
 
 impl Signal {
@@ -317,7 +326,55 @@ impl Signal {
 
     /// Creates a request to cancel the run.
     pub fn cancel(run: RunId, reason: impl Into<Arc<str>>, at: Timestamp) -> Self {
-        Self { run, id: "cancel".into(), kind: SignalKind::Cancel { reason: reason.into() }, at }
+        let kind = SignalKind::Cancel { reason: reason.into(), request: None };
+        Self { run, id: "cancel".into(), kind, at }
+    }
+
+    /// Creates a message to an agent of the run.
+    pub fn message(run: RunId, message: SentMessage, at: Timestamp) -> Self {
+        let id = Self::message_id(&message.id);
+        Self { run, id, kind: SignalKind::Message(message), at }
+    }
+
+    /// Returns the name of the signal that has the message with this id.
+    pub fn message_id(message: &str) -> Arc<str> {
+        format!("{MESSAGE_PREFIX}{message}").into()
+    }
+
+    /// Returns the signal in the inbox of another run. A message that a run ended without is the
+    /// input of the next one: whichever agent comes first gets it, before its first request.
+    #[must_use]
+    pub fn forwarded_to(mut self, run: RunId) -> Self {
+        if let SignalKind::Message(message) = &mut self.kind {
+            (message.to, message.mode) = (None, SendMode::Steer);
+        }
+        Self { run, ..self }
+    }
+
+    /// Returns `true` for a message. It waits for its agent, and wakes no paused run.
+    pub fn is_message(&self) -> bool {
+        self.id.starts_with(MESSAGE_PREFIX)
+    }
+
+    /// Returns the name of the signal that a fact was recorded for, if there is one. A store marks
+    /// that signal as done together with the append of the fact.
+    ///
+    /// ```
+    /// use stepwright_core::EventKind;
+    /// use stepwright_core::sent::{SendMode, SentMessage};
+    /// use stepwright_core::store::Signal;
+    /// # let (id, text) = ("m-1".into(), "Be brief.".into());
+    /// # let message = SentMessage { id, text, mode: SendMode::Steer, to: None, by: None };
+    /// // `message` has the id `m-1`.
+    /// let received = EventKind::MessageReceived { message: Box::new(message) };
+    /// assert_eq!(Signal::settled_by(&received).as_deref(), Some("message:m-1"));
+    /// ```
+    pub fn settled_by(fact: &EventKind) -> Option<Arc<str>> {
+        match fact {
+            EventKind::MessageReceived { message } => Some(Self::message_id(&message.id)),
+            EventKind::DeciderRecorded { fact } => Self::settled_by(fact),
+            fact => Some(Self::answer_id(&fact.reply()?.requirement_id)),
+        }
     }
 }
 

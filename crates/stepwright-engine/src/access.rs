@@ -1,8 +1,9 @@
 //! Access to the runs and sessions of one user only.
 
 use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
-use crate::runs::{Events, Sessions};
+use crate::runs::{Events, SendMessage, Sessions};
 use crate::workflow::Workflow;
+use std::sync::Arc;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
 use stepwright_core::store::{RunFilter, RunRow};
@@ -107,6 +108,18 @@ impl UserAccess {
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, Error> {
         let user_id = Some(self.user.clone());
         self.workflow.runs(RunFilter { user_id, ..filter }).await
+    }
+
+    /// Prepares a message to an agent of a run of the user: see [`Workflow::send`]. The journal
+    /// names the user as the sender, unless [`SendMessage::by`] gives another name.
+    pub fn send(&self, run: impl AsRef<str>, text: impl Into<Arc<str>>) -> SendMessage {
+        let run = RunId::new(run).map_err(Error::from);
+        let runs = match &run {
+            Ok(run) => self.workflow.runner().reader(run),
+            Err(error) => Err(Error::usage(error.to_string())),
+        };
+        let runs = runs.and_then(|runs| runs.as_user(&self.user));
+        SendMessage::new(runs, run, text).by(self.user.as_str())
     }
 
     /// Cancels a run of the user: see [`Workflow::cancel_run`]. Returns `false` if there is nothing

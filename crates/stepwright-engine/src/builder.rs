@@ -1,9 +1,7 @@
 //! Builds workflows.
 
 use crate::compile::{Settings, compile};
-use crate::define::{
-    AfterSteps, AnyStep, Concurrency, Dedupe, History, IntoStep, RunLimits, add_after,
-};
+use crate::define::{AfterSteps, AnyStep, History, IntoStep, RunLimits, add_after};
 use crate::definition::Definition;
 use crate::gate::{GateSettings, Guard};
 use crate::process::PerProcess;
@@ -512,16 +510,8 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Limits how many runs go on at once, by a key of their input. [`Concurrency`] has an example.
-    pub fn concurrency(mut self, limit: Concurrency) -> Self {
-        self.run_limits.concurrency = Some(limit);
-        self
-    }
-
-    /// Recognises runs that are the same, by a key of their input. [`Dedupe`] has an example.
-    pub fn dedupe(mut self, dedupe: Dedupe) -> Self {
-        self.run_limits.dedupe = Some(dedupe);
-        self
+    pub(crate) fn run_limits(&mut self) -> &mut RunLimits {
+        &mut self.run_limits
     }
 
     /// Sets prices of models. They override the built-in ones.

@@ -502,11 +502,11 @@ impl Job {
             let late = recorder.refuse_late(&inbox)?;
             for signal in inbox {
                 match signal.kind {
-                    SignalKind::Cancel { reason } if self.unwinds => {
+                    SignalKind::Cancel { reason, .. } if self.unwinds => {
                         let _ = self.asked.set(reason);
                         recorder.cancel_token().cancel();
                     }
-                    SignalKind::Cancel { reason } => return Err(Stop::Cancelled(reason)),
+                    SignalKind::Cancel { reason, .. } => return Err(Stop::Cancelled(reason)),
                     SignalKind::Answer(reply) => {
                         let asked = open.iter().find(|asked| asked.id == reply.requirement_id);
                         let Some(asked) = asked.filter(|asked| {

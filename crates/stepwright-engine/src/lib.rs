@@ -19,6 +19,7 @@ mod held;
 mod interpret;
 mod job;
 mod journal;
+mod limited;
 mod local;
 mod operations;
 mod outbox;
@@ -53,7 +54,7 @@ pub use define::containers;
 pub use define::containers::*;
 pub use define::{
     AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoDeadline, IntoExecutor, IntoHolds,
-    IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step, WhenFull,
+    IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, OnBusy, Step, WhenFull,
 };
 pub use real::real_world;
 pub use run::{
@@ -62,6 +63,6 @@ pub use run::{
 pub use runner::LocalDispatcher;
 pub use runs::{
     Archived, Compared, Comparison, Difference, Erase, Events, Export, IMPORT_LINE_BYTES_MAX,
-    Prune, Removed, Runs, Sessions, Snapshot,
+    Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
 };
 pub use workflow::Workflow;

@@ -140,6 +140,13 @@ impl Local {
         true
     }
 
+    /// Tells the agents of the run that its inbox has a new message.
+    pub(crate) fn mail_arrived(&self) {
+        if let Some(recorder) = self.recorder() {
+            recorder.mail_arrived();
+        }
+    }
+
     /// Tells the driver that the run's inbox has a new signal.
     pub(crate) fn poke(&self) {
         if let Some(recorder) = self.recorder() {

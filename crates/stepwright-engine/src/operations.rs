@@ -1,12 +1,13 @@
 //! The operations on a workflow: to run, resume, read and cancel runs, and to read sessions.
 
 use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
-use crate::runs::{Events, Sessions, Snapshot};
+use crate::runs::{Events, SendMessage, Sent, Sessions, Snapshot};
 use crate::workflow::Workflow;
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::session::SessionMetrics;
 use stepwright_core::state::State;
-use stepwright_core::store::{RunFilter, RunRow};
+use stepwright_core::store::{RunFilter, RunRow, Signal};
 use stepwright_core::{Answer, Error, ErrorKind, RunId, RunOutput, Session};
 use tokio_util::sync::CancellationToken;
 
@@ -76,6 +77,21 @@ impl Workflow {
     /// # Errors
     /// If the store fails.
     pub async fn cancel_run(&self, run: impl AsRef<str>) -> Result<bool, Error> {
+        let request = self.runner().world.run_id();
+        self.cancel_run_once(run, request.as_str()).await
+    }
+
+    /// Cancels a run: see [`Workflow::cancel_run`]. `request` is an id that the caller chooses.
+    /// Repeated with the same id, it is the same request: only a request of another id ends the
+    /// steps that run when the others were stopped, such as those of a `finally`.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn cancel_run_once(
+        &self,
+        run: impl AsRef<str>,
+        request: &str,
+    ) -> Result<bool, Error> {
         let run = RunId::new(run)?;
         let local = self.runner().local().get(run.as_str());
         let is_ours = local.is_some_and(|local| local.is_ours());
@@ -91,7 +107,7 @@ impl Workflow {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         }
-        if !runs.request_cancel(&run).await? {
+        if !runs.request_cancel_once(&run, request).await? {
             return Ok(false);
         }
         match self.resume(&run).await {
@@ -101,6 +117,28 @@ impl Workflow {
             Err(error) => Err(error),
             Ok(output) => Ok(!output.is_terminal()),
         }
+    }
+
+    /// Prepares a message to an agent of a run, in whichever process the run is driven: see
+    /// [`SendMessage`].
+    pub fn send(&self, run: impl AsRef<str>, text: impl Into<Arc<str>>) -> SendMessage {
+        let run = RunId::new(run).map_err(Error::from);
+        let runs = match &run {
+            Ok(run) => self.runner().reader(run),
+            Err(error) => Err(Error::usage(error.to_string())),
+        };
+        SendMessage::new(runs, run, text)
+    }
+
+    /// Takes back a message that no agent has got. Returns `false` if one has, or if another run of
+    /// the session has taken it over.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn take_back(&self, sent: &Sent) -> Result<bool, Error> {
+        let runs = self.runner().reader(&sent.run_id)?;
+        let signal = Signal::message_id(&sent.id);
+        Ok(runs.store().forward(&sent.run_id, &signal, None).await?)
     }
 
     /// Cancels a run that this process drives or is about to drive. For code without async, such as

@@ -29,6 +29,9 @@ pub(crate) struct Slot {
     pub(crate) first: Option<Arc<str>>,
     /// `false` if the holders are those of this process alone, which have no lease.
     pub(crate) is_shared: bool,
+    /// The slot that the run needs besides, once it has this one. All runs take theirs in the same
+    /// order, so that none waits for another one that waits for it.
+    pub(crate) also: Option<Box<Self>>,
 }
 
 /// The answer to a run that waits.
@@ -65,9 +68,26 @@ impl Slot {
         }
     }
 
-    /// Waits for the slot, unless the run is cancelled meanwhile. With `leaves`, the dispatcher
+    /// Waits for the slot, and for the one that the run needs besides, unless the run is cancelled
+    /// meanwhile. With `leaves`, the dispatcher
     /// comes back instead, so that runs that wait do not keep others from being driven.
     pub(crate) async fn wait(
+        &self,
+        recorder: &Recorder,
+        world: &World,
+        leaves: bool,
+    ) -> Result<Admitted, Stop> {
+        let mut next = Some(self);
+        while let Some(slot) = next {
+            if let Admitted::Later = slot.wait_alone(recorder, world, leaves).await? {
+                return Ok(Admitted::Later);
+            }
+            next = slot.also.as_deref();
+        }
+        Ok(Admitted::Yes)
+    }
+
+    async fn wait_alone(
         &self,
         recorder: &Recorder,
         world: &World,
@@ -124,12 +144,29 @@ impl Slot {
         run: &RunId,
         now: Timestamp,
     ) -> Result<bool, stepwright_core::StoreError> {
+        let mut next = Some(self);
+        while let Some(slot) = next {
+            if !slot.scope.is_empty() && slot.before(store, run, now).await?.is_some() {
+                return Ok(false);
+            }
+            next = slot.also.as_deref();
+        }
+        Ok(true)
+    }
+
+    /// Returns the entries before the run, or `None` if it has its slot.
+    pub(crate) async fn before(
+        &self,
+        store: &AnyStore,
+        run: &RunId,
+        now: Timestamp,
+    ) -> Result<Option<Vec<SlotHolder>>, stepwright_core::StoreError> {
         let mut dead = Vec::new();
         loop {
             match store.enter(self.claim(run, now, &dead)).await? {
-                Entered::Held => return Ok(true),
+                Entered::Held => return Ok(None),
                 Entered::Behind { before } if add_dead(&mut dead, &before) => {}
-                Entered::Behind { .. } => return Ok(false),
+                Entered::Behind { before } => return Ok(Some(before)),
             }
         }
     }
@@ -159,13 +196,20 @@ impl Slot {
     /// Gives the slot back when the run has ended.
     pub(crate) async fn leave(&self, recorder: &Recorder, has_begun: bool) {
         let Some(store) = recorder.store() else { return };
-        let run = recorder.run_id().as_str();
-        // If it fails, the entry does not count all the same: its run has ended.
-        if !self.scope.is_empty() {
-            let _ = store.leave(&self.scope, run).await;
-        }
-        if let Some(first) = self.first.as_ref().filter(|_| !has_begun) {
-            let _ = store.leave(first, run).await;
+        self.leave_as(store, recorder.run_id(), has_begun).await;
+    }
+
+    pub(crate) async fn leave_as(&self, store: &AnyStore, run: &RunId, has_begun: bool) {
+        let mut next = Some(self);
+        while let Some(slot) = next {
+            // If it fails, the entry does not count all the same: its run has ended.
+            if !slot.scope.is_empty() {
+                let _ = store.leave(&slot.scope, run.as_str()).await;
+            }
+            if let Some(first) = slot.first.as_ref().filter(|_| !has_begun) {
+                let _ = store.leave(first, run.as_str()).await;
+            }
+            next = slot.also.as_deref();
         }
     }
 }

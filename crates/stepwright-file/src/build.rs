@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::effects::SHELL;
 use crate::format::{
     AfterItems, Agent as AgentOf, Chosen, Earlier, Expr, File, Item, Kind, ModelName, OnceWithin,
-    RunsAtOnce, Text, WrittenPlace,
+    RunsAtOnce, Text, WhenBusy, WrittenPlace,
 };
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
@@ -205,6 +205,9 @@ impl<'a> Builder<'a> {
                 Some(key) => dedupe.key_async(move |input| key_of(key.clone(), input)),
                 None => dedupe,
             });
+        }
+        if let Some(WhenBusy { then, .. }) = self.file.on_busy {
+            builder = builder.on_busy(then);
         }
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);

@@ -290,6 +290,25 @@ impl RunSpans {
                 }
                 self.end(at, of, time, None, None);
             }
+            EventKind::ModelRequestInterrupted { partial, .. } => {
+                let Some(of) = self.request_of(at) else { return };
+                let with_content = self.with_content;
+                if let Some(span) = self.open.get_mut(&(at.clone(), of)) {
+                    span.set(name::FINISH_REASONS, json!(["interrupted"]));
+                    if with_content {
+                        let said = AssistantTurn::text_only(&**partial);
+                        span.set(name::OUTPUT_MESSAGES, answered(&said));
+                    }
+                }
+                self.end(at, of, time, None, None);
+            }
+            EventKind::MessageReceived { message } => {
+                let mut attributes = vec![("stepwright.message.mode", json!(message.mode))];
+                if self.with_content {
+                    attributes.push((name::CONTENT, json!(message.text)));
+                }
+                self.moment(at, SpanOf::Node, time, "message", attributes);
+            }
             EventKind::ToolCallStarted { tool } => self.call(at, tool, time),
             EventKind::ToolCallCompleted { tool } | EventKind::ToolCallError { tool, .. } => {
                 let failed = tool.is_error.then(|| tool.text.clone());

@@ -162,6 +162,19 @@ impl Inbox for LazyStore {
         Box::pin(async move { self.store().await?.inbox(run).await })
     }
 
+    fn unread<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Vec<Signal>> {
+        Box::pin(async move { self.store().await?.unread(session).await })
+    }
+
+    fn forward<'a>(
+        &'a self,
+        run: &'a RunId,
+        id: &'a str,
+        to: Option<&'a RunId>,
+    ) -> Answer<'a, bool> {
+        Box::pin(async move { self.store().await?.forward(run, id, to).await })
+    }
+
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
         match self.0.store.get() {
             Some(store) => store.changed(watched),

@@ -43,7 +43,7 @@ pub(crate) const WAITING: &str = " WHERE id IN (
         ORDER BY id LIMIT $3) AS due
       UNION SELECT * FROM (SELECT DISTINCT inbox.run FROM inbox CROSS JOIN runs
         WHERE runs.id = inbox.run AND NOT inbox.done AND runs.workflow_id = $1
-          AND runs.status = 'PAUSED'
+          AND runs.status = 'PAUSED' AND inbox.id NOT LIKE 'message:%'
         ORDER BY inbox.run LIMIT $3) AS told
       UNION SELECT * FROM (SELECT id FROM runs
         WHERE workflow_id = $1 AND background AND status IN ('PENDING', 'RUNNING')
@@ -58,6 +58,19 @@ const SIGNALS: &str =
 /// Selects the signals of the runs that `$1` drives that no fact was recorded for.
 pub(crate) fn open_signals() -> String {
     format!("{SIGNALS} AND NOT done AND runs.driver = $1 ORDER BY place")
+}
+
+/// Selects the messages in the inboxes of runs of session `$1` that ended without them. Few signals
+/// are open, so they are read first.
+pub(crate) const UNREAD: &str =
+    "SELECT run_id, inbox.id, wish, at, done, inbox.sum, done_sum, key_id FROM inbox CROSS JOIN runs
+    WHERE runs.id = inbox.run AND NOT inbox.done AND wish IS NOT NULL
+      AND inbox.id LIKE 'message:%' AND runs.session_id = $1
+      AND runs.status IN ('COMPLETED', 'CANCELLED', 'ERROR') ORDER BY runs.id, place";
+
+/// Selects signal `$2` of run `$1` if no fact was recorded for it.
+pub(crate) fn open_signal() -> String {
+    format!("{SIGNALS} AND run_id = $1 AND inbox.id = $2 AND NOT done")
 }
 
 /// Selects the inbox of run `$1`.

@@ -38,9 +38,8 @@ impl Effect {
     pub(crate) fn of(facts: &[Event], driver: Option<Arc<str>>) -> Option<Self> {
         let (first, last) = (facts.first()?, facts.last()?);
         let told = facts.iter().rev().find(|fact| RunRow::status_after(fact).is_some());
-        let replies = facts.iter().filter_map(|fact| fact.kind.reply());
         let mut answered: Vec<_> =
-            replies.map(|reply| Signal::answer_id(&reply.requirement_id)).collect();
+            facts.iter().filter_map(|fact| Signal::settled_by(&fact.kind)).collect();
         answered.sort_unstable();
         answered.dedup();
         Some(Self {

@@ -203,6 +203,20 @@ impl<B: Backend> Inbox for SqlStore<B> {
         Box::pin(self.backend().read(signals::Inbox(run.clone())))
     }
 
+    fn unread<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Vec<Signal>> {
+        Box::pin(self.backend().read(signals::Unread(session.clone())))
+    }
+
+    fn forward<'a>(
+        &'a self,
+        run: &'a RunId,
+        id: &'a str,
+        to: Option<&'a RunId>,
+    ) -> Answer<'a, bool> {
+        let forward = signals::Forward { run: run.clone(), id: id.to_owned(), to: to.cloned() };
+        Box::pin(self.backend().write(Told::Those(Watched::Signals), forward))
+    }
+
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
         self.backend().changed(watched)
     }

@@ -2,8 +2,9 @@
 
 use crate::options::{RequestedOptions, Style};
 use crate::screen::Screen;
+use crate::styled::StyledSpan;
 use crate::terminal::Terminal;
-use crate::text::{harmless, harmless_lines};
+use crate::text::{end, harmless, harmless_lines};
 use crate::tree::LiveTree;
 use crate::view::{View, WorkflowInfo};
 use std::fmt;
@@ -41,6 +42,8 @@ pub struct Display {
     view: View,
     /// The tree, in the style of that name.
     tree: Option<LiveTree>,
+    /// The line that is typed while an answer is written.
+    typing: Option<String>,
 }
 
 impl Display {
@@ -62,7 +65,7 @@ impl Display {
     ) -> Self {
         let view = View::new(options.resolve(terminal), about);
         let tree = (view.options().style == Style::Tree).then(LiveTree::new);
-        Self { screen: Screen::new(out, terminal, options.width), view, tree }
+        Self { screen: Screen::new(out, terminal, options.width), view, tree, typing: None }
     }
 
     /// Shows an event.
@@ -109,6 +112,14 @@ impl Display {
         let moving = self.moving();
         if self.screen.is_drawn() || !moving.is_empty() {
             self.screen.frame(&moving);
+        }
+    }
+
+    /// Shows the line that is typed while an answer is written, below everything else.
+    pub(crate) fn types(&mut self, line: Option<String>) {
+        if self.typing != line {
+            self.typing = line;
+            self.tick();
         }
     }
 
@@ -247,10 +258,15 @@ impl Display {
     /// Returns the redrawn lines with their widths.
     fn moving(&mut self) -> Vec<(String, usize)> {
         let size = self.screen.size();
-        match &self.tree {
+        let mut lines = match &self.tree {
             Some(tree) => self.view.painted(tree.moving(self.view.options(), size)),
             None => self.view.moving(size),
+        };
+        if let Some(typing) = &self.typing {
+            let line = end(&harmless(typing), size.0.saturating_sub(1));
+            lines.extend(self.view.painted(vec![vec![StyledSpan::plain(line)]]));
         }
+        lines
     }
 
     fn flush(&mut self) {

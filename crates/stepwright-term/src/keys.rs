@@ -15,6 +15,15 @@ enum Key {
     /// Escape alone: it does not begin the sequence of another key.
     Escape,
     Text(char),
+    /// The character before it is erased.
+    Back,
+}
+
+/// Erases the last character of the line that is being typed.
+fn erase(text: &mut String) {
+    if !text.ends_with('\n') {
+        text.pop();
+    }
 }
 
 /// Finds the keys in the bytes of one read. A terminal sends the sequence of a key at once, so an
@@ -38,11 +47,7 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
                 Some(_) => {}
             },
             '\r' => keys.push(Key::Text('\n')),
-            '\x7f' | '\x08' => {
-                if let Some(Key::Text(_)) = keys.last() {
-                    keys.pop();
-                }
-            }
+            '\x7f' | '\x08' => keys.push(Key::Back),
             c if c.is_control() && c != '\n' => {}
             c => keys.push(Key::Text(c)),
         }
@@ -52,14 +57,14 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
 
 #[cfg(unix)]
 mod unix {
-    use super::{Key, keys};
+    use super::{Key, erase, keys};
     use rustix::termios::{
         LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
     };
     use std::fmt;
     use std::io::IsTerminal as _;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
     use std::thread::JoinHandle;
 
     /// The mode of the terminal at stdin, to restore it before a process exits at a prompt.
@@ -103,9 +108,12 @@ mod unix {
     }
 
     impl Keys {
-        /// Starts to read, and calls `on_escape` for each press of Escape. `None` without a
-        /// terminal.
-        pub(crate) fn read(on_escape: impl Fn() + Send + 'static) -> Option<Self> {
+        /// Starts to read, and calls `on_escape` for each press of Escape, and `on_text` when text
+        /// was typed. `None` without a terminal.
+        pub(crate) fn read(
+            on_escape: impl Fn() + Send + 'static,
+            on_text: impl Fn() + Send + 'static,
+        ) -> Option<Self> {
             if !std::io::stdin().is_terminal() {
                 return None;
             }
@@ -123,18 +131,41 @@ mod unix {
                 while !stopped.load(Ordering::Relaxed) {
                     let Ok(read) = rustix::io::read(std::io::stdin(), &mut bytes) else { return };
                     for key in keys(&bytes[..read]) {
+                        let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
                         match key {
-                            Key::Escape => on_escape(),
-                            Key::Text(c) => {
-                                text.lock().unwrap_or_else(PoisonError::into_inner).push(c);
+                            Key::Escape => {
+                                drop(text);
+                                on_escape();
                             }
+                            Key::Text(c) => text.push(c),
+                            Key::Back => erase(&mut text),
                         }
+                    }
+                    if read > 0 {
+                        on_text();
                     }
                 }
             };
             let thread = std::thread::Builder::new().name("keys".to_owned()).spawn(read);
             // Without the thread, dropping this restores the mode.
             Some(Self { mode, stop, typed, thread: thread.ok() })
+        }
+
+        fn text(&self) -> MutexGuard<'_, String> {
+            self.typed.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// Returns the line that is being typed.
+        pub(crate) fn line(&self) -> String {
+            self.text().clone()
+        }
+
+        /// Takes the next line that was completed with Enter.
+        pub(crate) fn take_line(&self) -> Option<String> {
+            let mut text = self.text();
+            let end = text.find('\n')?;
+            let line = text.drain(..=end).collect::<String>();
+            Some(line.trim_end_matches('\n').to_owned())
         }
 
         /// Stops to read, and returns the text that was typed.
@@ -177,7 +208,18 @@ mod other {
     pub(crate) struct Keys;
 
     impl Keys {
-        pub(crate) fn read(_on_escape: impl Fn() + Send + 'static) -> Option<Self> {
+        pub(crate) fn read(
+            _on_escape: impl Fn() + Send + 'static,
+            _on_text: impl Fn() + Send + 'static,
+        ) -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn line(&self) -> String {
+            String::new()
+        }
+
+        pub(crate) fn take_line(&self) -> Option<String> {
             None
         }
 
@@ -197,7 +239,14 @@ mod tests {
         assert_eq!(keys(b"\x1b"), [Key::Escape]);
         assert_eq!(keys(b"\x1b[A\x1b[1;5C\x1bOP\x1b[3~"), []);
         assert_eq!(keys(b"ab\x1b"), [text("ab"), vec![Key::Escape]].concat());
-        assert_eq!(keys(b"ax\x7fb\r"), text("ab\n"));
+        assert_eq!(keys(b"x\x7fb\r"), [text("x"), vec![Key::Back], text("b\n")].concat());
         assert_eq!(keys(b"\x1bx\t"), []);
+    }
+
+    #[test]
+    fn a_line_that_was_completed_is_not_erased() {
+        let mut text = "go on\nab".to_owned();
+        (0..5).for_each(|_| erase(&mut text));
+        assert_eq!(text, "go on\n");
     }
 }

@@ -141,6 +141,10 @@ pub fn line(event: &Event) -> Option<String> {
             format!("answered {path}: turn {turn}; {}", short(warning))
         }
         E::ModelRequestCompleted { turn, .. } => format!("answered {path}: turn {turn}"),
+        E::ModelRequestInterrupted { turn, .. } => format!("cut off {path}: turn {turn}"),
+        E::MessageReceived { message } => {
+            format!("message {path}: {}", short(&message.text))
+        }
         E::ToolCallStarted { tool } => format!("calling {path}: {}", short(&tool.name)),
         E::ToolCallCompleted { tool } => format!("called {path}: {}", short(&tool.name)),
         E::ToolCallError { tool, .. } => {

@@ -19,9 +19,9 @@ pub use stepwright_core::{
 pub use stepwright_engine::{
     AnyStep, Archived, BlockingEvents, BlockingFn, Concurrency, DeciderFn, Dedupe, Erase, Events,
     Export, FromStep, IntoDeadline, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt,
-    IntoRoute, IntoStep, LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run, RunHandle,
-    RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow, WorkflowBuilder,
-    block_on, real_world,
+    IntoRoute, IntoStep, LocalDispatcher, LoopView, OnBusy, Parts, Prune, Removed, Resume, Run,
+    RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow,
+    WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
@@ -160,6 +160,14 @@ pub mod people {
     pub use stepwright_core::form::mistakes;
     pub use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
     pub use stepwright_core::review::{HumanReview, OnReject, UserInput};
+}
+
+/// Messages to agents at work. See `docs/messages.md`.
+pub mod sent {
+    pub use stepwright_core::sent::{
+        SENT_BYTES_MAX, SENT_WAITING_MAX, SendMode, SendModeError, SentMessage,
+    };
+    pub use stepwright_engine::{SendMessage, Sent};
 }
 
 /// Dispatchers: how background runs get executed.

@@ -16,8 +16,8 @@ pub(crate) use tools::{
 
 pub(crate) use keeping::{Erase, Export, Import, Prune, Told, Vacuum};
 pub(crate) use runs::{
-    Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs, Show,
-    Upgrade, Verify,
+    Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs,
+    SendToRun, Show, Upgrade, Verify,
 };
 #[cfg(feature = "mcp")]
 pub(crate) use serving::Mcp;
@@ -40,6 +40,7 @@ use stepwright::file::{
     ChangedPrompt, Diagnostics, Options, Variables, read_permissions, read_prices,
 };
 use stepwright::permissions::Permissions;
+use stepwright::sent::SendMode;
 use stepwright::{Error, ErrorId, RunId, UserId};
 
 pub(crate) const EXIT_CODES: &str = "\
@@ -157,6 +158,9 @@ pub(crate) enum Command {
     /// Verify that everything stored of a run is as it was written
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", runs::VERIFY))]
     Verify(Verify),
+    /// Send a message to an agent at work, in any process
+    #[command(after_help = runs::SEND)]
+    Send(SendToRun),
     /// Cancel a run in any process
     #[command(after_help = runs::CANCEL)]
     Cancel(CancelRun),
@@ -454,6 +458,9 @@ pub(crate) struct Chat {
     /// Fail an answer that takes longer: `30s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
+    /// When an agent gets what you type while it works: `steer`, `follow_up` or `interrupt`
+    #[arg(long, value_name = "MODE", default_value = "steer", value_parser = runs::send_mode)]
+    pub(crate) send: SendMode,
     /// Write answers only when they are complete
     #[arg(long)]
     pub(crate) no_stream: bool,

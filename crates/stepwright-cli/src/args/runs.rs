@@ -6,6 +6,7 @@ use crate::run_reference::RunReference;
 use clap::{ArgGroup, Args};
 use clap_complete::engine::ArgValueCandidates;
 use std::path::PathBuf;
+use stepwright::sent::SendMode;
 use stepwright::{OnInterrupted, RunId, RunStatus, SessionId, UserId, WorkflowId};
 
 /// The default number of runs or sessions in a list.
@@ -99,6 +100,17 @@ Examples:
   stepwright compare r-7 r-8 --db runs.db
   stepwright compare r-7 r-8 --db runs.db --json | jq .first_difference";
 
+pub(super) const SEND: &str = "\
+The agent gets the message at its next safe point: with `steer` before its next request to the
+model, with `follow_up` when it would end, and with `interrupt` at once, which cuts its answer off.
+The message is stored before this command ends. If the run has ended, or ends first, the next run of
+its session gets it.
+
+Examples:
+  stepwright send r-7 'Leave the costs out.' --db runs.db
+  stepwright send r-7 'And what of bridges?' --mode follow_up --db runs.db
+  stepwright send r-7 'Stop. Use the second file.' --mode interrupt --to panel/critic --db runs.db";
+
 pub(super) const CANCEL: &str = "\
 Another process that drives the run hears of it at once. A run without a driver is ended here.
 
@@ -176,6 +188,28 @@ pub(crate) struct Verify {
 pub(crate) struct CancelRun {
     #[command(flatten)]
     pub(crate) run: OneRun,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendToRun {
+    #[command(flatten)]
+    pub(crate) run: OneRun,
+    /// The message; `-` reads it from stdin
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) text: String,
+    /// When the agent gets it: `steer`, `follow_up` or `interrupt`
+    #[arg(long, value_name = "MODE", default_value = "steer", value_parser = send_mode)]
+    pub(crate) mode: SendMode,
+    /// The path of the agent, or of a container around it; needed while several agents are at work
+    #[arg(long, value_name = "PATH")]
+    pub(crate) to: Option<String>,
+    /// Your name, which the journal has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+}
+
+pub(super) fn send_mode(word: &str) -> Result<SendMode, String> {
+    word.parse().map_err(|_| "write `steer`, `follow_up` or `interrupt`".to_owned())
 }
 
 /// The arguments to resume a run.

@@ -38,9 +38,12 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
     let ender = opened.beneath(ender).build()?;
     let world = real_world();
     let began = world.now();
+    // Repeated until the run has ended, it stays one request: a second one would cut its `finally`
+    // short.
+    let request = world.run_id();
     loop {
         let changed = runs.changed(run);
-        ender.cancel_run(run).await?;
+        ender.cancel_run_once(run, request.as_str()).await?;
         let row = runs.row(run).await.map_err(run_error)?;
         if row.status.is_terminal() {
             write(&format!("run {run} {}", status_word(row.status)));

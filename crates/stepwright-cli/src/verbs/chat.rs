@@ -96,6 +96,7 @@ async fn talk(
         .user(&arguments.user)
         .emoji(&arguments.emoji)
         .stream(!arguments.no_stream)
+        .send_mode(arguments.send)
         .color(Terminal::of_stdout().color)
         .to_continue(go_on)
         .each_run(move |run| {

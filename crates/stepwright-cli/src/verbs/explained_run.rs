@@ -106,6 +106,7 @@ fn of_step(text: &mut String, output: &RunOutput, step: &StepResult) {
 fn messages(agent: &ExecutorRun) -> Vec<String> {
     let turn = |turn: &Turn| match turn {
         Turn::Model(answer) => answer.parts.iter().filter_map(part).collect::<Vec<_>>().join("\n"),
+        Turn::Message(message) => format!("message: {}", brief(&message.text)),
         Turn::Tool(outcome) => format!("tool {}: {}", outcome.name, brief(&outcome.text)),
     };
     agent.turns.iter().map(turn).filter(|text| !text.is_empty()).collect()

@@ -22,6 +22,7 @@ pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
+pub(crate) mod send;
 pub(crate) mod sessions;
 pub(crate) mod show;
 pub(crate) mod test;

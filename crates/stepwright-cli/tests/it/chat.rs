@@ -1,5 +1,6 @@
 //! Talking to a file, at a prompt and in a script.
 
+use crate::kills::provider::Provider;
 use crate::person::{CTRL_C, CTRL_D, Person};
 use crate::support::{GREETING, Place};
 use std::net::TcpListener;
@@ -61,14 +62,43 @@ fn escape_stops_an_answer_and_what_is_typed_meanwhile_is_at_the_next_prompt() {
     person.types("\x1b[A");
     person.types("next");
     person.types("\x1b");
-    person.sees("cancelled");
-    let screen = person.sees("You › next");
+    // What is typed is shown below the answer, and afterwards at the prompt.
+    let screen = person.waits_until(|screen| {
+        let is_at_prompt = |line: &str| line.contains("You › next");
+        screen.contains("cancelled in") && screen.lines().last().is_some_and(is_at_prompt)
+    });
     assert!(screen.contains("The first words stay."), "{screen}");
     assert_eq!(place.runs_in("a.db")[0].1, stepwright::RunStatus::Cancelled);
     person.types(CTRL_C);
     person.sees_prompts(3);
     person.types("/exit\r");
     assert_eq!(person.leaves(), 4);
+}
+
+#[test]
+fn a_line_that_is_typed_while_an_answer_is_written_reaches_the_agent() {
+    let provider = Provider::start();
+    let flow = format!(
+        "format: 1\nname: Talk\nmodel: openai-chat:x@{}\nagents: {{writer: {{}}}}\n\
+         steps: [{{name: write, agent: writer, prompt: '{{{{ input }}}}'}}]\n",
+        provider.url()
+    );
+    let place = Place::with(&flow);
+    let person = Person::at(&place, &["--db", "a.db", "--send", "interrupt"]);
+    person.types("Wait for it\r");
+    provider.waits_for(|calls| calls.first().map(|_| ()));
+    person.types("hurry");
+    person.sees("You › hurry");
+    person.types("\r");
+    let screen = person.waits_until(|screen| screen.contains("completed in"));
+    let (message, answer) = (screen.find("› hurry"), screen.find("I say key-"));
+    assert!(message.is_some() && message < answer, "{screen}");
+    let said = |nth: usize| provider.calls("")[nth].messages.to_string().matches("hurry").count();
+    assert_eq!((said(0), said(1)), (0, 1));
+    person.types("/send steer\r");
+    person.sees("it gets before its next request");
+    person.types("/exit\r");
+    assert_eq!(person.leaves(), 0);
 }
 
 #[test]

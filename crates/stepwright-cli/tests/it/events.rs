@@ -23,6 +23,7 @@ use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
+use stepwright_core::sent::{SendMode, SentMessage};
 use stepwright_core::trace::TraceContext;
 use stepwright_core::{Answer, OnTimeout, Requirement, RunStatus};
 
@@ -466,6 +467,16 @@ fn samples() -> Vec<Event> {
             model: Some("openai:gpt-5-mini".into()),
             cost: Some(Cost::usd(0.0042)),
         },
+        E::ModelRequestInterrupted { turn: 2, partial: "The bridge ".into() },
+        E::MessageReceived {
+            message: Box::new(SentMessage {
+                id: "m-1".into(),
+                text: "Only the year, please.".into(),
+                mode: SendMode::Interrupt,
+                to: Some("facts".into()),
+                by: Some("ada".into()),
+            }),
+        },
         E::ToolCallStarted { tool: Box::new(call(Arguments::json(json!({"path": "bridges.md"})))) },
         E::ToolCallCompleted { tool: outcome(false) },
         E::ToolCallError { tool: outcome(true), error: Some(error()) },
@@ -636,6 +647,8 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
     // Cancelling, and what functions of Rust may say, is tested elsewhere.
     let rare = [
         "ModelRequestRetrying",
+        "ModelRequestInterrupted",
+        "MessageReceived",
         "WorkflowCancelled",
         "StepCancelled",
         "ReasoningContentDelta",

@@ -181,6 +181,7 @@ const COMMANDS: [&str; 39] = [
     "events",
     "resume",
     "continue",
+    "send",
     "cancel",
     "rerun",
     "fork",

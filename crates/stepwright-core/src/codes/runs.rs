@@ -155,4 +155,25 @@ super::entry::catalogue! {
     /// The key of `concurrency` or `dedupe` cannot be computed from the input of the run, is empty,
     /// or is too long. The run did not begin.
     RUN_KEY_INVALID = 732, "the key of a run is invalid";
+
+    /// A message to an agent at work is empty or too long, its path is none, or too many messages
+    /// wait in the inbox of the run. Nothing was sent.
+    MESSAGE_INVALID = 733, "the message cannot be sent";
+
+    /// No agent of the run can get the message: its workflow has no agent, or none at the path that
+    /// the message names. The help has the paths of its agents. Nothing was sent.
+    ///
+    /// ```sh
+    /// stepwright send r-7 "Leave out the costs." --to research --db runs.db
+    /// ```
+    MESSAGE_NO_AGENT = 734, "no agent can get the message";
+
+    /// Several agents of the run are at work, and the message does not say which of them gets it.
+    /// Name one by its path: with `--to`, or with `to(…)` in Rust.
+    MESSAGE_AMBIGUOUS = 735, "several agents are at work";
+
+    /// The workflow has `on_busy: reject`, and a run of the same session is under way. The run did
+    /// not begin, and nothing of it is stored. Begin it when the other run has ended, or use
+    /// another `on_busy`.
+    SESSION_BUSY = 736, "a run of the session is under way";
 }

@@ -45,7 +45,7 @@ pub enum EventClass<'e> {
     Effect,
     /// A part of a budget is used.
     Budget,
-    /// An agent recorded its work: a request, an answer or a tool call.
+    /// An agent recorded its work: a request, an answer, a message to it or a tool call.
     Agent,
     /// An agent in the decision of a container recorded its work.
     Decider(&'e EventKind),
@@ -113,6 +113,8 @@ impl EventKind {
             | Self::ModelRequestStarted { .. }
             | Self::ModelRequestRetrying { .. }
             | Self::ModelRequestCompleted { .. }
+            | Self::ModelRequestInterrupted { .. }
+            | Self::MessageReceived { .. }
             | Self::ToolCallStarted { .. }
             | Self::ToolCallCompleted { .. }
             | Self::ToolCallError { .. }

@@ -10,6 +10,7 @@ use crate::message::{AssistantTurn, StopReason, ToolCall, ToolOutcome, Usage};
 use crate::path::StepPath;
 use crate::permission::Verdict;
 use crate::requirement::Requirement;
+use crate::sent::SentMessage;
 use crate::status::RunStatus;
 use crate::step::{ExecutorType, StepOutput};
 use crate::world::Timestamp;
@@ -442,6 +443,20 @@ kinds! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<Cost>,
     },
+    /// The answer of a model was cut off by a message to its agent. See
+    /// [`SendMode::Interrupt`](crate::sent::SendMode::Interrupt).
+    ModelRequestInterrupted {
+        /// The turn of the conversation, from 1.
+        turn: u32,
+        /// The text that the model had written.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        partial: Arc<str>,
+    },
+    /// An agent at work got a message, which its next request to the model has.
+    MessageReceived {
+        /// The message.
+        message: Box<SentMessage>,
+    },
     /// A tool call started. Its path consists of the step's path, the tool's name and the number of
     /// the call, such as `order/charge#2`. A call that was interrupted, and is known not to have
     /// happened, can have this event twice.
@@ -530,6 +545,7 @@ impl EventKind {
             Self::ToolCallCompleted { tool } | Self::ToolCallError { tool, .. } => {
                 Some(tool.text.as_str().into())
             }
+            Self::MessageReceived { message } => Some(message.text.clone().into()),
             Self::WorkflowError { error, .. }
             | Self::StepError { error, .. }
             | Self::StepSkipped { error, .. }

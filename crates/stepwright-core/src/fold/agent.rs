@@ -4,8 +4,9 @@ use super::Fold;
 use crate::content::Content;
 use crate::cost::Cost;
 use crate::event::{EventKind, EventRef};
-use crate::message::{ToolOutcome, Usage};
+use crate::message::{AssistantTurn, ToolOutcome, Usage};
 use crate::output::{ExecutorRun, StepStatus, StepType, Turn};
+use std::sync::Arc;
 
 impl Fold {
     pub(super) fn agent(&mut self, event: &EventRef<'_>) -> Result<(), &'static str> {
@@ -36,6 +37,24 @@ impl Fold {
                 if let Some(metrics) = self.metrics_mut() {
                     metrics.model_calls += 1;
                     metrics.cost += cost.unwrap_or(Cost::UNPRICED);
+                }
+            }
+            E::ModelRequestInterrupted { partial, .. } => {
+                if let Some(run) = self.slot(event)?.run()
+                    && !partial.is_empty()
+                {
+                    let said = AssistantTurn::text_only(&**partial);
+                    run.turns.push(Turn::Model(Arc::new(said)));
+                }
+                if let Some(metrics) = self.metrics_mut() {
+                    // No provider reports the usage of an answer that was cut off.
+                    metrics.model_calls += 1;
+                    metrics.cost += Cost::UNPRICED;
+                }
+            }
+            E::MessageReceived { message } => {
+                if let Some(run) = self.slot(event)?.run() {
+                    run.turns.push(Turn::Message(message.clone()));
                 }
             }
             // A call may begin again. In older journals it has the path of its step.
@@ -78,6 +97,10 @@ impl Fold {
                 metrics.model_calls += 1;
                 metrics.cost += cost.unwrap_or(Cost::UNPRICED);
                 metrics.usage += *usage;
+            }
+            E::ModelRequestInterrupted { .. } => {
+                metrics.model_calls += 1;
+                metrics.cost += Cost::UNPRICED;
             }
             E::ModelRequestRetrying { usage, .. } | E::RunError { usage, .. } => {
                 metrics.usage += *usage;
@@ -131,7 +154,7 @@ fn told(turns: &mut Vec<Turn>, answer: ToolOutcome) {
     let here = place(&answer.call_id);
     let behind = turns.iter().rposition(|turn| match turn {
         Turn::Tool(other) => place(&other.call_id) <= here,
-        Turn::Model(_) => true,
+        Turn::Model(_) | Turn::Message(_) => true,
     });
     turns.insert(behind.map_or(0, |behind| behind + 1), Turn::Tool(answer));
 }

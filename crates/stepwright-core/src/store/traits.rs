@@ -286,7 +286,8 @@ pub trait Inbox: Send + Sync {
     /// Leaves a signal in the inbox of a run. Returns `false` if there is one of that name, or if
     /// the requirement that it answers was answered: appending a fact with a
     /// [`Reply`](crate::event::Reply) takes the name of [`Signal::answer_id`], so that later
-    /// answers are refused, and marks that signal as done.
+    /// answers are refused, and marks that signal as done. So does a fact that an agent got a
+    /// message: see [`Signal::settled_by`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if there is no such run.
@@ -294,6 +295,27 @@ pub trait Inbox: Send + Sync {
 
     /// Returns the inbox of a run, in the order of arrival.
     fn inbox<'a>(&'a self, run: &'a RunId) -> Answer<'a, Vec<Signal>>;
+
+    /// Returns the messages in the inboxes of runs of a session that have ended and recorded no
+    /// fact for them, the oldest run first.
+    fn unread<'a>(&'a self, _session: &'a SessionId) -> Answer<'a, Vec<Signal>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Takes a signal that no fact was recorded for out of the inbox of a run. With `to`, leaves it
+    /// in the inbox of that run, in the same transaction: see [`Signal::forwarded_to`]. Returns
+    /// `false` if there is no such signal.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no run `to`.
+    fn forward<'a>(
+        &'a self,
+        _run: &'a RunId,
+        _id: &'a str,
+        _to: Option<&'a RunId>,
+    ) -> Answer<'a, bool> {
+        unsupported("take back messages to runs")
+    }
 
     /// Returns a future that is ready when what is watched may have changed since this call, by
     /// this process or another. It may be ready without a change.
@@ -347,7 +369,8 @@ pub trait Leases: Send + Sync {
 
     /// Returns runs of a workflow that may need a driver, the oldest first and at most `limit` of
     /// them: paused runs whose wake time has come; paused runs with a signal that no fact was
-    /// recorded for; background runs that are under way, including those of other drivers.
+    /// recorded for, besides messages; background runs that are under way, including those of other
+    /// drivers.
     fn waiting<'a>(
         &'a self,
         workflow: &'a WorkflowId,

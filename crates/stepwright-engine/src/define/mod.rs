@@ -19,7 +19,7 @@ pub use loops::LoopView;
 pub use map::IntoItems;
 pub use prompt::IntoPrompt;
 pub use router::IntoRoute;
-pub use run_limits::{Concurrency, Dedupe, WhenFull};
+pub use run_limits::{Concurrency, Dedupe, OnBusy, WhenFull};
 pub(crate) use run_limits::{KEY_BYTES_MAX, RunLimits, key_of};
 pub use step::Step;
 pub(crate) use stepwright_core::HumanReview;

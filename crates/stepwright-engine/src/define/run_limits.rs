@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::sent::SendMode;
 use stepwright_core::{BoxFuture, Content, Error, ErrorId, StepError, StepInput};
 
 /// The maximum length of a key of runs, in bytes. Each entry of the queue has it.
@@ -52,6 +53,54 @@ pub enum WhenFull {
     Skip,
     /// The oldest runs of the key are cancelled, and the run goes on when they have ended.
     CancelRunning,
+}
+
+/// The behaviour of a run that begins while another run of its session is under way, over all
+/// processes that share the store of the workflow.
+///
+/// A run that waits for an answer is under way, too.
+///
+/// ```
+/// use stepwright_core::{ErrorId, HumanReview};
+/// use stepwright_engine::{OnBusy, Step, Workflow};
+/// # async fn pay(bill: String) -> String { bill }
+/// let asks = HumanReview::new().requires_confirmation("Pay?");
+/// let pay = Step::new("Pay", pay).human_review(asks);
+/// # let store = stepwright_core::Memory::default();
+/// let workflow = Workflow::builder("Bills").store(store).on_busy(OnBusy::Reject).step(pay);
+/// let workflow = workflow.build()?;
+/// assert!(workflow.run("5 EUR").session_id("s-1").blocking()?.is_paused());
+/// let busy = workflow.run("7 EUR").session_id("s-1").blocking().unwrap_err();
+/// assert_eq!(busy.id(), ErrorId::SESSION_BUSY);
+/// assert!(workflow.run("7 EUR").session_id("s-2").blocking().is_ok());
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnBusy {
+    /// The run waits until the other runs of the session have ended.
+    Queue,
+    /// The input becomes a message to the run that is under way: see
+    /// [`SendMode::Steer`]. No second run begins, and the caller gets the events and the output of
+    /// that run. If that run ends without having read the message, the run begins after all.
+    Steer,
+    /// As [`OnBusy::Steer`], with a message that cuts off the answer of the model: see
+    /// [`SendMode::Interrupt`].
+    Interrupt,
+    /// The run does not begin: it fails with an error of the kind
+    /// [`ErrorKind::Skipped`](stepwright_core::ErrorKind::Skipped), and nothing of it is stored.
+    Reject,
+}
+
+impl OnBusy {
+    /// Returns the mode of the message that the input becomes, if it becomes one.
+    pub(crate) fn sends(self) -> Option<SendMode> {
+        match self {
+            Self::Steer => Some(SendMode::Steer),
+            Self::Interrupt => Some(SendMode::Interrupt),
+            Self::Queue | Self::Reject => None,
+        }
+    }
 }
 
 /// Recognises runs that are the same, over all processes that share the store of a workflow.
@@ -154,11 +203,12 @@ impl Dedupe {
 pub(crate) struct RunLimits {
     pub(crate) concurrency: Option<Concurrency>,
     pub(crate) dedupe: Option<Dedupe>,
+    pub(crate) on_busy: Option<OnBusy>,
 }
 
 impl RunLimits {
     pub(crate) fn is_empty(&self) -> bool {
-        self.concurrency.is_none() && self.dedupe.is_none()
+        self.concurrency.is_none() && self.dedupe.is_none() && self.on_busy.is_none()
     }
 
     /// Describes a limit that no run can keep.

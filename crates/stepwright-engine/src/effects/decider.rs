@@ -12,6 +12,7 @@ use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::sent::SentMessage;
 use stepwright_core::store::SharedRequests;
 use stepwright_core::trace::Traced;
 use stepwright_core::{
@@ -143,6 +144,18 @@ impl StepHost for DeciderHost {
 
     fn shared_requests(&self) -> Option<SharedRequests> {
         StepHost::shared_requests(&*self.recorder)
+    }
+
+    fn receive<'a>(
+        &'a self,
+        step: &'a StepPath,
+        ends: bool,
+    ) -> BoxFuture<'a, Result<Vec<SentMessage>, StepError>> {
+        Box::pin(self.recorder.received(self.inner(step), ends, true))
+    }
+
+    fn interrupted<'a>(&'a self, step: &'a StepPath) -> BoxFuture<'a, ()> {
+        Box::pin(self.recorder.until_interrupted(self.inner(step)))
     }
 
     fn run(&self) -> &RunInfo {

@@ -209,6 +209,13 @@ impl Ledger {
                 let spent = Spent { tokens, nano_usd, ..Spent::default() };
                 *self.spent.entry(path.clone()).or_default() += spent;
             }
+            E::ModelRequestInterrupted { partial, .. } => {
+                let (began, usage) = (self.requests.remove(path), Usage::default());
+                let answer = AssistantTurn::text_only(&**partial);
+                let (tokens, nano_usd) = self.used(path, &answer, &usage, None, began, prices);
+                let spent = Spent { tokens, nano_usd, ..Spent::default() };
+                *self.spent.entry(path.clone()).or_default() += spent;
+            }
             E::ModelRequestRetrying { usage, .. } | E::RunError { usage, .. } => {
                 if matches!(fact.kind, E::RunError { .. }) {
                     self.requests.remove(path);

@@ -17,6 +17,7 @@ use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit, Release};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
+use stepwright_core::sent::SentMessage;
 use stepwright_core::store::SharedRequests;
 use stepwright_core::trace::Traced;
 use stepwright_core::{
@@ -240,6 +241,18 @@ impl StepHost for Recorder {
         let store = self.store().filter(|store| store.is_shared())?.clone();
         let driver = self.state().driver.clone()?;
         Some(SharedRequests::new(store, driver, LEASE, is_dead, self.world().clone()))
+    }
+
+    fn receive<'a>(
+        &'a self,
+        step: &'a StepPath,
+        ends: bool,
+    ) -> BoxFuture<'a, Result<Vec<SentMessage>, StepError>> {
+        Box::pin(self.received(step, ends, false))
+    }
+
+    fn interrupted<'a>(&'a self, step: &'a StepPath) -> BoxFuture<'a, ()> {
+        Box::pin(self.until_interrupted(step))
     }
 
     fn run(&self) -> &RunInfo {

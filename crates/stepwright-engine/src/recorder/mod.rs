@@ -5,6 +5,7 @@ mod append;
 mod clock;
 mod done;
 mod host;
+mod mail;
 mod permits;
 mod readers;
 mod requests;
@@ -22,6 +23,7 @@ use answers::Standing;
 use append::Journal;
 use clock::FactClock;
 use done::{Once, is_of_call, note_effect};
+use mail::Mail;
 use readers::{Observed, Readers};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -63,6 +65,7 @@ pub(crate) struct Recorder {
     state: Mutex<RecorderState>,
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
+    mail: Mail,
     activity: Activity,
     /// `true` if the run has had a reader from its beginning.
     is_read: bool,
@@ -225,7 +228,7 @@ impl Recorder {
             debug,
         };
         let journal = store.map(|store| Box::new(Journal::of(store)));
-        let pending = PendingRequests::of(&counts);
+        let (pending, mail) = (PendingRequests::of(&counts), Mail::of(&counts));
         let state = Mutex::new(state);
         let activity = Activity::default();
         let (cancelled_again, leaving) = (OnceLock::new(), OnceLock::new());
@@ -239,6 +242,7 @@ impl Recorder {
             state,
             journal,
             pending,
+            mail,
             activity,
             is_read,
             was_lost,
@@ -296,11 +300,12 @@ impl Recorder {
             self.delta(&mut state, sequence.saturating_sub(1), time, at, kind);
         }
         state.deltas = 0;
-        if let EventKind::StepRetrying { .. } = kind
-            && let Some(notes) = &mut state.notes
-        {
+        if let EventKind::StepRetrying { .. } = kind {
             // Facts of executors belong to the failed attempt.
-            notes.retain(|step, _| !at.contains(step));
+            if let Some(notes) = &mut state.notes {
+                notes.retain(|step, _| !at.contains(step));
+            }
+            self.mail.retries(at, &kind);
         }
         let warnings = state.note_use(&fact, &self.prices);
         let logs = tracing::enabled!(target: "stepwright", tracing::Level::INFO);

@@ -312,7 +312,11 @@ impl Run {
         if runner.is_dispatched() {
             return self.into_setup().dispatched().await;
         }
-        let Prepared { job, run, place, .. } = self.into_setup().prepare(None, true).await?;
+        let mut prepared = self.into_setup().prepare(None, true).await?;
+        if let Some(other) = prepared.admit().await? {
+            return Ok(RunHandle::new(workflow, other));
+        }
+        let Prepared { job, run, place, .. } = prepared;
         runner.supervise();
         job.begin_for_others().await?;
         runner.dispatch(&run, None).await?;
@@ -353,7 +357,11 @@ impl Run {
 impl Setup {
     /// Begins the run, and leaves it to the driver that the dispatcher tells.
     async fn dispatched(self) -> Result<RunHandle, Error> {
-        let Prepared { job, run, workflow, place } = self.prepare(None, true).await?;
+        let mut prepared = self.prepare(None, true).await?;
+        if let Some(other) = prepared.admit().await? {
+            return Ok(RunHandle::new(prepared.workflow, other));
+        }
+        let Prepared { job, run, workflow, place } = prepared;
         job.begin_for_others().await?;
         // From here on any process may take up the run, including this one.
         drop(place);
@@ -373,6 +381,12 @@ impl Setup {
         self.options.all_events
     }
 
+    /// Returns `true` if the events may be those of another run, which gets the input.
+    pub(super) fn may_join(&self) -> bool {
+        let on_busy = self.workflow.definition().limits.on_busy;
+        on_busy.is_some_and(|on_busy| on_busy.sends().is_some())
+    }
+
     /// Returns the id that was chosen for the run, if it is one.
     pub(super) fn chosen_run_id(&self) -> Option<RunId> {
         self.options.run_id.clone()?.ok()
@@ -385,7 +399,17 @@ impl Setup {
     /// Drives the run to its end in the calling task.
     pub(super) async fn drive(self, outbox: Option<Arc<Outbox>>) -> Result<RunOutput, Error> {
         let has_values = !self.options.values.is_empty();
-        let Prepared { job, workflow, place, .. } = self.prepare(outbox, false).await?;
+        let mut prepared = self.prepare(outbox.clone(), false).await?;
+        if prepared.is_limited()
+            && let Some(joined) = Box::pin(prepared.admit_or_join(outbox.clone())).await?
+        {
+            return joined;
+        }
+        if let (Some(outbox), Some(store)) = (&outbox, prepared.job.recorder.store()) {
+            outbox.begins_at(0);
+            outbox.found_in(store.clone(), prepared.run.clone());
+        }
+        let Prepared { job, workflow, place, .. } = prepared;
         let mut guard = AbandonGuard(Some(job.left()));
         let driven = job.drive().await;
         guard.0 = None;
@@ -427,12 +451,7 @@ impl Setup {
                 input.content = prepared;
             }
         }
-        let mut prepared = self.assemble(local, outbox, store, session, remembered)?;
-        if !prepared.workflow.definition().limits.is_empty() {
-            // Boxed, because few workflows limit their runs.
-            Box::pin(prepared.admit()).await?;
-        }
-        Ok(prepared)
+        self.assemble(local, outbox, store, session, remembered)
     }
 
     /// Checks that the run's id is free, and finds its session.
@@ -517,9 +536,6 @@ impl Setup {
             session_used,
             trace: options.trace,
         });
-        if let (Some(outbox), Some(store)) = (&outbox, &store) {
-            outbox.found_in(store.clone(), run.clone());
-        }
         // A run for a dispatcher has no driver until a driver claims it.
         let dispatched = background && runner.is_dispatched();
         let driver = store.as_ref().filter(|_| !dispatched);
@@ -605,24 +621,11 @@ pub(super) fn no_session(session: &SessionId) -> Error {
     Error::new(stepwright_core::ErrorKind::NotFound, what).with_id(ErrorId::SESSION_NOT_FOUND)
 }
 
-struct Prepared {
-    job: Job,
-    run: RunId,
-    workflow: Workflow,
+pub(super) struct Prepared {
+    pub(super) job: Job,
+    pub(super) run: RunId,
+    pub(super) workflow: Workflow,
     place: Place,
-}
-
-impl Prepared {
-    /// Checks that the limits of the workflow let the run begin.
-    async fn admit(&mut self) -> Result<(), Error> {
-        let Self { job, run, workflow, .. } = self;
-        let Some(store) = job.recorder.store().cloned() else { return Ok(()) };
-        let runner = workflow.runner();
-        // The process renews its lease, and passes requests to cancel, while the run waits.
-        runner.supervise();
-        job.slot = runner.admit(&store, run, &job.started).await?.map(Box::new);
-        Ok(())
-    }
 }
 
 /// Schedules a paused run to go on by itself when its deadline passes, and returns its output.

@@ -2,12 +2,13 @@
 
 use crate::local::Outcome;
 use crate::runner::Runner;
-use crate::runs::Events;
+use crate::runs::{Events, SendMessage};
 use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
+use stepwright_core::sent::SendMode;
 use stepwright_core::store::Watched;
-use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
+use stepwright_core::{AnyStore, Error, ErrorKind, RunId, RunOutput, RunStatus};
 
 /// A handle to a background run. Dropping it does not affect the run.
 ///
@@ -27,11 +28,18 @@ use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
 pub struct RunHandle {
     workflow: Workflow,
     run: RunId,
+    /// The number of facts after which the run was resumed. A pause before is not the present one.
+    resumed_after: Option<u64>,
 }
 
 impl RunHandle {
     pub(crate) fn new(workflow: Workflow, run: RunId) -> Self {
-        Self { workflow, run }
+        Self { workflow, run, resumed_after: None }
+    }
+
+    /// Returns the handle to a run that is resumed after so many facts.
+    pub(super) fn resumed_after(self, facts: u64) -> Self {
+        Self { resumed_after: Some(facts), ..self }
     }
 
     /// Returns the run's id.
@@ -63,6 +71,24 @@ impl RunHandle {
         self.workflow.cancel_run(&self.run).await
     }
 
+    /// Prepares a message to an agent of the run, which gets it before its next request to the
+    /// model: see [`SendMessage`].
+    pub fn steer(&self, text: impl Into<Arc<str>>) -> SendMessage {
+        self.workflow.send(&self.run, text)
+    }
+
+    /// Prepares a message to an agent of the run, which gets it when it would end. See
+    /// [`SendMode::FollowUp`](stepwright_core::sent::SendMode::FollowUp).
+    pub fn follow_up(&self, text: impl Into<Arc<str>>) -> SendMessage {
+        self.steer(text).mode(SendMode::FollowUp)
+    }
+
+    /// Prepares a message to an agent of the run, which cuts off the answer of its model. See
+    /// [`SendMode::Interrupt`](stepwright_core::sent::SendMode::Interrupt).
+    pub fn interrupt(&self, text: impl Into<Arc<str>>) -> SendMessage {
+        self.steer(text).mode(SendMode::Interrupt)
+    }
+
     /// Returns the events of the run from the fact with sequence number `from` on: see
     /// [`Workflow::events`].
     ///
@@ -82,7 +108,8 @@ impl RunHandle {
         self.until(RunStatus::is_terminal).await
     }
 
-    /// Waits until the run ends or pauses. Returns its output.
+    /// Waits until the run ends or pauses. Returns its output. A run that was resumed in the
+    /// background is first taken up: the pause that it was resumed from does not count.
     ///
     /// # Errors
     /// The errors of [`RunHandle::wait`].
@@ -105,13 +132,25 @@ impl RunHandle {
             let store = self.runner().remembering().ok_or_else(|| self.unknown())?;
             let changed = store.changed(Watched::Facts(self.run.clone()));
             let row = store.run(&self.run).await?.ok_or_else(|| self.unknown())?;
-            if enough(row.status) {
+            if enough(row.status) && !self.is_old(store, row.status).await? {
                 return answer(self.workflow.get_run(&self.run).await?);
             }
             if !was_here {
                 changed.await;
             }
         }
+    }
+
+    /// Returns `true` for the pause from which the run was resumed, unless no driver can take the
+    /// run up.
+    async fn is_old(&self, store: &AnyStore, status: RunStatus) -> Result<bool, Error> {
+        let Some(before) = self.resumed_after.filter(|_| status == RunStatus::Paused) else {
+            return Ok(false);
+        };
+        if self.runner().has_refused(&self.run) {
+            return Ok(false);
+        }
+        Ok(store.load(&self.run, before, 1).await?.is_empty())
     }
 
     fn unknown(&self) -> Error {

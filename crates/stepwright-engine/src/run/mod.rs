@@ -2,6 +2,7 @@
 
 mod blocking;
 mod builder;
+mod busy;
 mod driven;
 mod handle;
 mod input;

@@ -213,6 +213,12 @@ impl Resume {
         let handle = self.workflow.handle(&run).await?;
         let runner = self.workflow.runner();
         let runs = runner.reader(&run)?;
+        // Before anything is left for the driver: from then on there may be new facts.
+        let before = self.facts_of_pause(&runs, &run).await?;
+        let handle = match before {
+            Some(facts) => handle.resumed_after(facts),
+            None => handle,
+        };
         let late = match self.submit(&runs, &run).await?.0 {
             Submitted::All { .. } => None,
             Submitted::Late(error) => Some(error),
@@ -224,6 +230,16 @@ impl Resume {
             None => runner.dispatch(&run, None).await?,
         }
         late.map_or(Ok(handle), Err)
+    }
+
+    /// Returns the number of facts of a paused run.
+    async fn facts_of_pause(&self, runs: &Runs, run: &RunId) -> Result<Option<u64>, Error> {
+        if runs.row(run).await?.status != RunStatus::Paused {
+            return Ok(None);
+        }
+        let snapshot = runs.load(run).await?;
+        let is_paused = snapshot.status() == RunStatus::Paused;
+        Ok(is_paused.then(|| snapshot.fold().next_sequence()))
     }
 
     /// Resumes the run on this thread, for programs without async.

@@ -219,6 +219,9 @@ impl Stream for RunStream {
         loop {
             match std::mem::replace(&mut this.stage, Stage::Ended) {
                 Stage::Ready(run) => {
+                    if run.may_join() {
+                        this.tail = Tail::anywhere();
+                    }
                     this.stage = begin(this.reader(cx), move |outbox| run.drive(Some(outbox)));
                 }
                 Stage::Resumed(resume) => {

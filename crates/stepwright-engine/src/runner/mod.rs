@@ -19,6 +19,7 @@ pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub(crate) use lease::{HEARTBEAT, LEASE};
 pub use local_dispatcher::LocalDispatcher;
+pub(crate) use slots::Admission;
 pub(crate) use supervision::Supervision;
 
 use crate::changed::{difference, digest_of, same_past};
@@ -187,6 +188,11 @@ impl Runner {
         let before = before.and_then(|plan| serde_json::from_str::<Plan>(&plan).ok());
         same_past(name, before.as_ref(), &compiled.plan, &effective(past))?;
         Ok(true)
+    }
+
+    /// Returns `true` if this process could not take up the run.
+    pub(crate) fn has_refused(&self, run: &RunId) -> bool {
+        self.supervision.here().has_refused(run)
     }
 
     /// Returns the result of a run with the events that its output may have.

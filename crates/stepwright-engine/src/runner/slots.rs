@@ -1,12 +1,13 @@
 //! Finds and admits runs to the slots of their keys.
 
 use super::Runner;
-use crate::define::{Concurrency, KEY_BYTES_MAX, WhenFull, key_of};
-use crate::slot::{Slot, add_dead, stale};
+use crate::define::{Concurrency, KEY_BYTES_MAX, OnBusy, WhenFull, key_of};
+use crate::slot::{Slot, stale};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use stepwright_core::event::WorkflowStarted;
-use stepwright_core::store::{Entered, FirstClaim, SlotHolder};
+use stepwright_core::sent::SendMode;
+use stepwright_core::store::{FirstClaim, SlotHolder};
 use stepwright_core::{AnyStore, Error, ErrorId, ErrorKind, RunId, StepInput, Timestamp};
 
 impl Runner {
@@ -20,23 +21,41 @@ impl Runner {
         started: &WorkflowStarted,
         now: Timestamp,
     ) -> Result<Option<Slot>, Error> {
+        let of_key = self.slot_of_key(store, started, now).await?;
+        if self.definition.limits.on_busy.is_none() {
+            return Ok(of_key);
+        }
+        let also = of_key.map(Box::new);
+        Ok(Some(Slot { also, ..self.slot_of_session(store, started) }))
+    }
+
+    /// Returns the slot of `concurrency`.
+    async fn slot_of_key(
+        &self,
+        store: &AnyStore,
+        started: &WorkflowStarted,
+        now: Timestamp,
+    ) -> Result<Option<Slot>, Error> {
         let Some(limit) = &self.definition.limits.concurrency else { return Ok(None) };
         let Concurrency { max, then, key } = limit;
         let input = input_of(started, now);
         let key = key_of("concurrency", key.as_ref(), &input, String::new).await?;
-        Ok(Some(Slot {
-            scope: format!("runs:{}:{key}", self.definition.id).into(),
-            key,
-            max: *max,
-            then: *then,
-            driver: self.driver_name().clone(),
-            first: None,
-            is_shared: store.is_shared(),
-        }))
+        let scope = format!("runs:{}:{key}", self.definition.id).into();
+        let (max, then) = (*max, *then);
+        Ok(Some(Slot { scope, key, max, then, ..self.no_slot(store) }))
+    }
+
+    /// Returns the slot of `on_busy`, of which a session has one. Sessions may be used by several
+    /// workflows.
+    fn slot_of_session(&self, store: &AnyStore, started: &WorkflowStarted) -> Slot {
+        let session = &started.session_id;
+        let scope = format!("session:{session}").into();
+        let key = format!("session {session}").into();
+        Slot { scope, key, max: 1, ..self.no_slot(store) }
     }
 
     /// Checks that a run may begin: that no run of the same key has, and that it need not be
-    /// skipped. Returns the slot that it needs.
+    /// skipped. Returns the slot that it needs, or the run of its session that gets its input.
     ///
     /// # Errors
     /// [`ErrorKind::Skipped`] if it must not begin.
@@ -45,12 +64,44 @@ impl Runner {
         store: &AnyStore,
         run: &RunId,
         started: &WorkflowStarted,
-    ) -> Result<Option<Slot>, Error> {
+    ) -> Result<Admission, Error> {
         let (limits, world) = (&self.definition.limits, &self.world);
         // Other processes take a driver that was never seen for dead.
         let wall = world.wall();
         store.heartbeat(self.driver_name(), wall).await?;
-        let mut slot = self.slot(store, started, world.now()).await?;
+        if let Some(on_busy) = limits.on_busy.filter(|on_busy| *on_busy != OnBusy::Queue) {
+            let slot = self.slot_of_session(store, started);
+            if let Some(before) = slot.before(store, run, wall).await? {
+                store.leave(&slot.scope, run.as_str()).await?;
+                let held = before.iter().find(|other| other.held).or(before.first());
+                let other = held.map(|held| held.holder.clone()).unwrap_or_default();
+                return match on_busy.sends() {
+                    Some(mode) => Ok(Admission::Busy(RunId::new(&*other)?, mode)),
+                    None => Err(session_busy(&self.definition.name, started, &other)),
+                };
+            }
+        }
+        match self.admit_key(store, run, started).await {
+            Ok(slot) => Ok(Admission::Slot(slot)),
+            Err(error) => {
+                if limits.on_busy.is_some() {
+                    let slot = self.slot_of_session(store, started);
+                    slot.leave_as(store, run, false).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn admit_key(
+        &self,
+        store: &AnyStore,
+        run: &RunId,
+        started: &WorkflowStarted,
+    ) -> Result<Option<Slot>, Error> {
+        let (limits, world) = (&self.definition.limits, &self.world);
+        let wall = world.wall();
+        let mut slot = self.slot_of_key(store, started, world.now()).await?;
         let mut first = None;
         if let Some(dedupe) = &limits.dedupe {
             let input = input_of(started, world.now());
@@ -72,15 +123,7 @@ impl Runner {
             first = Some(scope);
         }
         if let Some(slot) = slot.as_mut().filter(|slot| slot.then == WhenFull::Skip) {
-            let mut dead = Vec::new();
-            let skipped = loop {
-                let entered = store.enter(slot.claim(run, wall, &dead)).await?;
-                let Entered::Behind { before } = entered else { break None };
-                if !add_dead(&mut dead, &before) {
-                    break Some(before);
-                }
-            };
-            if let Some(before) = skipped {
+            if let Some(before) = slot.before(store, run, wall).await? {
                 store.leave(&slot.scope, run.as_str()).await?;
                 if let Some(first) = &first {
                     store.leave(first, run.as_str()).await?;
@@ -90,24 +133,37 @@ impl Runner {
         }
         match (&mut slot, first) {
             (Some(slot), first) => slot.first = first,
-            (None, Some(first)) => slot = Some(self.only_first(store, first)),
+            // It needs none, and is the first of its key.
+            (None, first @ Some(_)) => slot = Some(Slot { first, ..self.no_slot(store) }),
             (None, None) => {}
+        }
+        if limits.on_busy.is_some() {
+            let also = slot.map(Box::new);
+            slot = Some(Slot { also, ..self.slot_of_session(store, started) });
         }
         Ok(slot)
     }
 
-    /// Returns the slot of a run that needs none, and is the first of its key.
-    fn only_first(&self, store: &AnyStore, first: Arc<str>) -> Slot {
+    fn no_slot(&self, store: &AnyStore) -> Slot {
         Slot {
             scope: "".into(),
             key: "".into(),
             max: u32::MAX,
             then: WhenFull::Queue,
             driver: self.driver_name().clone(),
-            first: Some(first),
+            first: None,
             is_shared: store.is_shared(),
+            also: None,
         }
     }
+}
+
+/// The answer to a run that is about to begin.
+pub(crate) enum Admission {
+    /// It begins, and needs this slot to go on.
+    Slot(Option<Slot>),
+    /// Its input becomes a message of this mode to the run of its session that is under way.
+    Busy(RunId, SendMode),
 }
 
 fn input_of(started: &WorkflowStarted, now: Timestamp) -> StepInput {
@@ -140,6 +196,17 @@ fn skipped_behind(workflow: &str, slot: &Slot, before: &[SlotHolder]) -> Error {
     Error::new(ErrorKind::Skipped, what)
         .with_id(ErrorId::RUN_SKIPPED)
         .with_hint("begin it later, or let it wait with `then: queue`")
+}
+
+fn session_busy(workflow: &str, started: &WorkflowStarted, other: &str) -> Error {
+    let session = &started.session_id;
+    let what = format!(
+        "the run was rejected: run `{other}` of session `{session}` is under way, and workflow \
+         `{workflow}` has `on_busy: reject`"
+    );
+    Error::new(ErrorKind::Skipped, what)
+        .with_id(ErrorId::SESSION_BUSY)
+        .with_hint("begin it when the other run has ended, or let it wait with `on_busy: queue`")
 }
 
 fn duplicate(workflow: &str, key: &str, earlier: &str) -> Error {

@@ -76,6 +76,7 @@ async fn look(runner: &Arc<Runner>, nth: u64) -> Result<(), StoreError> {
         let Some(local) = runner.local().get(signal.run.as_str()) else { continue };
         match signal.kind {
             SignalKind::Cancel { .. } => local.cancel_signalled(*signal.id == *SECOND_CANCEL),
+            SignalKind::Message(_) => local.mail_arrived(),
             _ => local.poke(),
         }
     }

@@ -9,6 +9,7 @@ mod follow;
 pub(crate) mod history;
 mod keeping;
 pub(crate) mod near;
+mod send;
 mod sessions;
 mod snapshot;
 mod submit;
@@ -17,6 +18,7 @@ pub use archive::{Archived, Export, IMPORT_LINE_BYTES_MAX};
 pub use compare::{Compared, Comparison, Difference};
 pub use follow::Events;
 pub use keeping::{Erase, Prune, Removed};
+pub use send::{SendMessage, Sent};
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
 pub(crate) use submit::Submitted;
@@ -203,12 +205,32 @@ impl Runs {
     /// # Errors
     /// The errors of [`Runs::row`].
     pub async fn request_cancel(&self, run: &RunId) -> Result<bool, Error> {
+        self.request_cancel_once(run, self.world.run_id().as_str()).await
+    }
+
+    /// Asks the driver of a run to cancel it: see [`Runs::request_cancel`]. `request` is an id that
+    /// the caller chooses. Repeated with the same id, it is the same request and not a second one,
+    /// so a caller may repeat it until the run has ended.
+    ///
+    /// # Errors
+    /// The errors of [`Runs::row`].
+    pub async fn request_cancel_once(&self, run: &RunId, request: &str) -> Result<bool, Error> {
         if self.row(run).await?.status.is_terminal() {
             return Ok(false);
         }
         let mut signal = Signal::cancel(run.clone(), "cancelled by request", self.world.now());
+        if let SignalKind::Cancel { request: id, .. } = &mut signal.kind {
+            *id = Some(request.into());
+        }
         let inbox = self.store.inbox(run).await?;
-        if inbox.iter().any(|earlier| matches!(earlier.kind, SignalKind::Cancel { .. })) {
+        let mut earlier = inbox.iter().filter_map(|earlier| match &earlier.kind {
+            SignalKind::Cancel { request, .. } => Some(request.as_deref()),
+            _ => None,
+        });
+        if let Some(first) = earlier.next() {
+            if first == Some(request) || earlier.any(|other| other == Some(request)) {
+                return Ok(true);
+            }
             // A store keeps one signal of each id.
             signal.id = SECOND_CANCEL.into();
         }

@@ -5,6 +5,7 @@ use crate::format::{Expr, File, Referring};
 use crate::shape::Shape;
 use crate::source::Span;
 use stepwright_core::ErrorId;
+use stepwright_engine::OnBusy;
 
 /// The names that exist before a step has run, and are the same when the run is resumed.
 const ROOTS: [&str; 4] = ["input", "content", "state", "vars"];
@@ -20,6 +21,29 @@ impl<'a> Checker<'a, '_> {
                 self.run_key(what, key, place);
             }
         }
+        self.on_busy();
+    }
+
+    /// Reports a message that no agent can get.
+    fn on_busy(&mut self) {
+        let Some(busy) = self.file.on_busy else { return };
+        let word = match busy.then {
+            OnBusy::Steer => "steer",
+            OnBusy::Interrupt => "interrupt",
+            _ => return,
+        };
+        if self.file.has_agents() {
+            return;
+        }
+        let message = format!("`on_busy: {word}` needs an agent, and no step of this file has one");
+        let mistake = crate::diagnostic::Diagnostic::new(
+            ErrorId::KEY_INVALID,
+            &self.file.source,
+            busy.span,
+            message,
+        );
+        let help = "the input becomes a message to an agent at work: use `queue` or `reject`";
+        self.mistakes.push(mistake.help(help));
     }
 
     fn run_key(&mut self, what: &str, key: &'a Expr, place: &Place<'a>) {
@@ -67,7 +91,8 @@ impl<'a> Checker<'a, '_> {
     pub(super) fn no_run_limits(&mut self, inner: &File) {
         let at_once = inner.concurrency.as_ref().map(|limit| ("concurrency", limit.span));
         let once = inner.dedupe.as_ref().map(|dedupe| ("dedupe", dedupe.span));
-        for (what, span) in at_once.into_iter().chain(once) {
+        let busy = inner.on_busy.map(|busy| ("on_busy", busy.span));
+        for (what, span) in at_once.into_iter().chain(once).chain(busy) {
             let message = format!("`{what}` is about runs, and this file is a step of another one");
             let mistake = crate::diagnostic::Diagnostic::new(
                 ErrorId::KEY_INVALID,

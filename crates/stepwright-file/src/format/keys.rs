@@ -13,7 +13,7 @@ use super::moment::DEADLINE;
 use super::permissions::{AMOUNT_MAX, AT_LIMIT, LIMIT_SCOPES};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
-use super::run_limits::THEN;
+use super::run_limits::{ON_BUSY, THEN};
 use super::used::USE;
 use crate::mcp::SERVERS;
 use serde_json::json;
@@ -128,6 +128,11 @@ pub(crate) static FILE: Mapping = Mapping {
         ),
         key("concurrency", &Form::Mapping(&RUNS_AT_ONCE), "How many runs go on at once."),
         key("dedupe", &Form::Mapping(&ONCE_WITHIN), "Which runs are the same, and begin once."),
+        key(
+            "on_busy",
+            &Form::Words(|| words(&ON_BUSY)),
+            "What a run does while another one of its session is under way.",
+        ),
         key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
         key("input", &SCHEMA, "The JSON Schema of the input."),
         key(

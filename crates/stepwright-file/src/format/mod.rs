@@ -23,7 +23,7 @@ pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
 pub(crate) use moment::Moment;
-pub(crate) use run_limits::{OnceWithin, RunsAtOnce};
+pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};
 pub(crate) use servers::{Choice, Declaration, Recipe};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
 
@@ -128,6 +128,8 @@ pub(crate) struct File {
     pub(crate) concurrency: Option<RunsAtOnce>,
     /// The time within which the same run does not begin again.
     pub(crate) dedupe: Option<OnceWithin>,
+    /// The behaviour of a run while another one of its session is under way.
+    pub(crate) on_busy: Option<WhenBusy>,
     /// The MCP servers that agents can use.
     pub(crate) mcp: Vec<Arc<Declaration>>,
     pub(crate) agents: Vec<Agent>,
@@ -136,6 +138,21 @@ pub(crate) struct File {
     pub(crate) after: Vec<AfterItems>,
     /// The time that they have after the others were stopped.
     pub(crate) after_timeout: Option<Duration>,
+}
+
+impl File {
+    /// Returns `true` if a step of the file, or of a file within it, is an agent.
+    pub(crate) fn has_agents(&self) -> bool {
+        fn any(items: &[Item]) -> bool {
+            items.iter().any(|item| match &item.kind {
+                // One with mistakes may be an agent.
+                Kind::Agent { .. } | Kind::Unreadable => true,
+                Kind::Workflow { file, .. } => file.has_agents(),
+                _ => item.inside().any(any),
+            })
+        }
+        any(&self.steps) || self.after.iter().any(|after| any(&after.items))
+    }
 }
 
 /// Steps that run when others have ended.

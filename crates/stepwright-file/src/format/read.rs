@@ -262,6 +262,7 @@ impl Reader<'_> {
         let concurrency = fields.take("concurrency");
         let concurrency = concurrency.and_then(|(key, node)| self.runs_at_once(node, key.span));
         let dedupe = fields.take("dedupe").and_then(|(key, node)| self.dedupe(node, key.span));
+        let on_busy = self.on_busy(&mut fields);
         if let Some((_, node)) = fields.take("prompts") {
             self.prompts(node);
         }
@@ -294,6 +295,7 @@ impl Reader<'_> {
             limits,
             concurrency,
             dedupe,
+            on_busy,
             mcp,
             agents,
             steps: steps?,

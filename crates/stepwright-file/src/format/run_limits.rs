@@ -5,12 +5,19 @@ use super::reader::{Fields, Reader};
 use crate::source::Span;
 use crate::tree::Node;
 use std::time::Duration;
-use stepwright_engine::WhenFull;
+use stepwright_engine::{OnBusy, WhenFull};
 
 pub(super) const THEN: [(&str, WhenFull); 3] = [
     ("queue", WhenFull::Queue),
     ("skip", WhenFull::Skip),
     ("cancel_running", WhenFull::CancelRunning),
+];
+
+pub(super) const ON_BUSY: [(&str, OnBusy); 4] = [
+    ("queue", OnBusy::Queue),
+    ("steer", OnBusy::Steer),
+    ("interrupt", OnBusy::Interrupt),
+    ("reject", OnBusy::Reject),
 ];
 
 /// The number of runs at once.
@@ -32,7 +39,22 @@ pub(crate) struct OnceWithin {
     pub(crate) span: Span,
 }
 
+/// The behaviour of a run while another one of its session is under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WhenBusy {
+    pub(crate) then: OnBusy,
+    /// The place of its key in the file.
+    pub(crate) span: Span,
+}
+
 impl Reader<'_> {
+    /// Parses `on_busy: steer`.
+    pub(super) fn on_busy(&mut self, fields: &mut Fields<'_>) -> Option<WhenBusy> {
+        let span = fields.place("on_busy");
+        let then = fields.choice(self, "on_busy", &ON_BUSY);
+        Some(WhenBusy { then: then?, span: span? })
+    }
+
     /// Parses `concurrency: {key: "= input.customer", max: 2, then: queue}`.
     pub(super) fn runs_at_once(&mut self, node: &Node, span: Span) -> Option<RunsAtOnce> {
         let mut fields = Fields::of(self, node, "`concurrency`")?;

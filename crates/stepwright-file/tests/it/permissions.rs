@@ -190,7 +190,7 @@ fn told(output: &RunOutput) -> String {
     let turns = output.step_executor_runs.last().unwrap().turns.iter();
     let told = turns.filter_map(|turn| match turn {
         Turn::Tool(outcome) => Some(outcome.text.clone()),
-        Turn::Model(_) => None,
+        Turn::Model(_) | Turn::Message(_) => None,
     });
     told.collect::<Vec<_>>().pop().unwrap_or_default()
 }

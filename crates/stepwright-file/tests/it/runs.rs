@@ -296,7 +296,7 @@ async fn a_tool_of_an_agent_knows_the_user_also_inside_of_a_workflow() {
     let answers: Vec<&str> = answers
         .filter_map(|turn| match turn {
             Turn::Tool(outcome) => Some(&*outcome.text),
-            Turn::Model(_) => None,
+            Turn::Model(_) | Turn::Message(_) => None,
         })
         .collect();
     assert_eq!(answers, ["ada", "ada"]);

@@ -22,7 +22,7 @@ async fn answer(tool: &'static str, arguments: Value, base: &std::path::Path) ->
     let turns = &output.step_executor_runs[0].turns;
     let told = turns.iter().find_map(|turn| match turn {
         Turn::Tool(outcome) => Some(outcome.text.clone()),
-        Turn::Model(_) => None,
+        Turn::Model(_) | Turn::Message(_) => None,
     });
     told.unwrap()
 }
@@ -60,7 +60,7 @@ async fn told(tools: &str, call: &'static str, arguments: Value, base: &std::pat
     let turns = &output.step_executor_runs[0].turns;
     let told = turns.iter().find_map(|turn| match turn {
         Turn::Tool(outcome) => Some(outcome.text.clone()),
-        Turn::Model(_) => None,
+        Turn::Model(_) | Turn::Message(_) => None,
     });
     told.unwrap()
 }

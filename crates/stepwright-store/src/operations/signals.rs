@@ -2,10 +2,10 @@
 
 use crate::backend::{Attempt, Columns, Connection, Work};
 use crate::errors::{Failure, Said, missing_run};
-use crate::query::{DRIVER_KEPT_MS, inbox, open_signals};
+use crate::query::{DRIVER_KEPT_MS, UNREAD, inbox, open_signal, open_signals};
 use crate::rows::{SignalColumns, SignalValues, driven_by, from_column, moment, to_column, wish};
 use stepwright_core::store::{Claim, Claimed, Signal};
-use stepwright_core::{ErrorId, RunId, RunStatus, StoreError, Timestamp};
+use stepwright_core::{ErrorId, RunId, RunStatus, SessionId, StoreError, Timestamp};
 
 /// The largest number of attempts to claim a run that other drivers claim and release meanwhile.
 const CLAIM_ATTEMPTS_MAX: u32 = 10;
@@ -21,18 +21,81 @@ impl<C: Connection> Work<C> for Submit {
     }
 
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<bool, Failure<C::Error>> {
-        let Signal { run, id, at, .. } = &self.0;
-        let (wish, at, sums) = (wish(&self.0)?, to_column(at.0), c.sums());
-        let signal = SignalValues {
-            run: run.as_str(),
-            id,
-            wish: &wish,
-            at,
-            sum: sums.signal(run.as_str(), id, Some(&wish), at),
-            done_sum: sums.done(run.as_str(), id, false),
+        submit(c, &self.0, attempt).await
+    }
+}
+
+async fn submit<C: Connection>(
+    c: &mut C,
+    signal: &Signal,
+    attempt: Attempt,
+) -> Result<bool, Failure<C::Error>> {
+    let Signal { run, id, at, .. } = signal;
+    let (wish, at, sums) = (wish(signal)?, to_column(at.0), c.sums());
+    let signal = SignalValues {
+        run: run.as_str(),
+        id,
+        wish: &wish,
+        at,
+        sum: sums.signal(run.as_str(), id, Some(&wish), at),
+        done_sum: sums.done(run.as_str(), id, false),
+    };
+    let submitted = c.submit(&signal, attempt).await?;
+    Ok(submitted.ok_or_else(|| missing_run(run))?)
+}
+
+/// Reads the messages that runs of a session ended without.
+pub(crate) struct Unread(pub(crate) SessionId);
+
+impl<C: Connection> Work<C> for Unread {
+    type Made = Vec<Signal>;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+
+    async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
+        let sums = c.sums();
+        let read = |row: &C::Row<'_>| Ok(signal(row)?.signal(sums)?);
+        c.select(UNREAD, &[self.0.as_str().into()], read).await
+    }
+}
+
+/// Takes a signal out of an inbox, and leaves it in another one if there is `to`.
+pub(crate) struct Forward {
+    pub(crate) run: RunId,
+    pub(crate) id: String,
+    pub(crate) to: Option<RunId>,
+}
+
+impl<C: Connection> Work<C> for Forward {
+    type Made = bool;
+    const TOGETHER: bool = true;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+
+    async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<bool, Failure<C::Error>> {
+        let sums = c.sums();
+        let values = [self.run.as_str().into(), (&*self.id).into()];
+        let read = |row: &C::Row<'_>| Ok(signal(row)?.signal(sums)?);
+        let Some(found) = c.select(open_signal(), &values, read).await?.pop() else {
+            return Ok(false);
         };
-        let submitted = c.submit(&signal, attempt).await?;
-        Ok(submitted.ok_or_else(|| missing_run(run))?)
+        // Of two that take the same signal, one finds the row.
+        let taken = "DELETE FROM inbox WHERE run = (SELECT id FROM runs WHERE run_id = $1)
+            AND id = $2 AND NOT done";
+        if c.execute(taken, &values).await? == 0 {
+            return Ok(false);
+        }
+        match &self.to {
+            Some(to) => {
+                let found = found.forwarded_to(to.clone());
+                submit(c, &found, attempt).await.map(|_| true)
+            }
+            None => Ok(true),
+        }
     }
 }
 

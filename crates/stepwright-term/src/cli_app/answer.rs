@@ -1,13 +1,15 @@
 //! Runs one answer, which Ctrl-C stops.
 
+use super::commands::{self, PromptCommand};
 use crate::asking::Continuation;
 use crate::display::Display;
 use crate::interrupt::{Interrupt, on_interrupt};
 use crate::keys::Keys;
 use futures_util::StreamExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
-use stepwright_core::{Error, ErrorKind, RunId, RunOutput};
-use stepwright_engine::{Fork, Run, Workflow};
+use stepwright_core::sent::SendMode;
+use stepwright_core::{Error, ErrorKind, Event, EventKind, RunId, RunOutput};
+use stepwright_engine::{Fork, Run, Sent, Workflow};
 use tokio::sync::Notify;
 
 /// The result of an answer.
@@ -17,6 +19,8 @@ pub(super) struct FinishedAnswer {
     pub(super) quits: bool,
     /// The text that was typed meanwhile.
     pub(super) typed: String,
+    /// The moment at which an agent gets a line, as a command has set it meanwhile.
+    pub(super) sends: SendMode,
 }
 
 /// The signals received during an answer.
@@ -43,6 +47,75 @@ fn stop(workflow: &Workflow, run: &RunId, quits: bool) {
     }
 }
 
+/// The prompt beside an answer.
+pub(super) struct Answering {
+    /// `true` if keys are read.
+    pub(super) reads_keys: bool,
+    /// The moment at which an agent gets a line that was typed.
+    pub(super) sends: SendMode,
+    /// The prompt before such a line.
+    pub(super) sign: String,
+    /// The words that end the conversation. They are for no agent, as commands are.
+    pub(super) exit_on: Vec<String>,
+}
+
+impl Answering {
+    /// Returns `true` for a line that is handled after the answer.
+    fn is_for_later(&self, line: &str) -> bool {
+        let text = line.trim().to_lowercase();
+        let leaves = |word: &String| word.trim().to_lowercase() == text;
+        text.is_empty() || text.starts_with('/') || self.exit_on.iter().any(leaves)
+    }
+}
+
+/// Tells when an agent gets what is typed while it works.
+pub(super) fn sent_when(mode: SendMode) -> &'static str {
+    match mode {
+        SendMode::FollowUp => "what you type while an agent works, it gets when it would end",
+        SendMode::Interrupt => "what you type while an agent works cuts its answer off",
+        _ => "what you type while an agent works, it gets before its next request",
+    }
+}
+
+/// The messages that were sent while an answer was written, and not seen to arrive.
+#[derive(Default)]
+struct Outgoing(Vec<(Sent, String)>);
+
+impl Outgoing {
+    /// Sends a line to an agent at work.
+    ///
+    /// # Errors
+    /// The reason for which no agent gets it.
+    async fn send(
+        &mut self,
+        (workflow, run): (&Workflow, &RunId),
+        line: &str,
+        mode: SendMode,
+    ) -> Result<(), Error> {
+        let sent = workflow.send(run, line).mode(mode).await?;
+        self.0.push((sent, line.to_owned()));
+        Ok(())
+    }
+
+    fn sees(&mut self, event: &Event) {
+        if let EventKind::MessageReceived { message } = &event.kind {
+            self.0.retain(|(sent, _)| sent.id != message.id);
+        }
+    }
+
+    /// Takes back the messages that no agent has got, as the lines that were typed.
+    async fn take_back(self, workflow: &Workflow) -> String {
+        let mut lines = String::new();
+        for (sent, line) in self.0 {
+            if workflow.take_back(&sent).await.is_ok_and(|is_back| is_back) {
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+        }
+        lines
+    }
+}
+
 /// Runs the workflow and shows its events, and continues it as long as its pending requests are
 /// answered. The first Ctrl-C or Esc cancels the run and keeps what was said so far; the second
 /// stops waiting for that. Notices about models go to the error output.
@@ -51,10 +124,11 @@ pub(super) async fn answer(
     mut continuation: Continuation<'_>,
     display: &mut Display,
     mut errors: Option<&mut Display>,
-    reads_keys: bool,
+    prompt: Answering,
 ) -> FinishedAnswer {
+    let (reads_keys, mut sends) = (prompt.reads_keys, prompt.sends);
     let state = Arc::new(Mutex::new(SignalState::default()));
-    let notify = Arc::new(Notify::new());
+    let (notify, typing) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let listen = || {
         let (state, notify) = (state.clone(), notify.clone());
         let interrupted = Arc::new(move |interrupt| {
@@ -68,7 +142,10 @@ pub(super) async fn answer(
         });
         let escaped = interrupted.clone();
         // Escape stops the answer, as Ctrl-C does.
-        let keys = if reads_keys { Keys::read(move || escaped(Interrupt::Stop)) } else { None };
+        let text = typing.clone();
+        let keys = reads_keys
+            .then(|| Keys::read(move || escaped(Interrupt::Stop), move || text.notify_one()));
+        let keys = keys.flatten();
         (on_interrupt(move |interrupt| interrupted(interrupt)), keys)
     };
     let mut signals = Some(listen());
@@ -82,15 +159,23 @@ pub(super) async fn answer(
     };
     let mut ticks = display.ticks();
     let mut begun = false;
+    let mut outgoing = Outgoing::default();
     loop {
         if let Some(mut answer) = answer.take() {
             // While a question is asked, no run is in flight that a signal could stop.
             if let Some((_, Some(keys))) = signals.take() {
                 typed.push_str(&keys.end());
             }
+            display.types(None);
             match continuation.next(&mut answer, display).await {
                 Some(more) => (events, signals) = (Some(more), Some(listen())),
-                None => return FinishedAnswer { answer, quits: locked().quits, typed },
+                None => {
+                    // A run that waits keeps its messages for the agent that goes on.
+                    if !answer.as_ref().is_ok_and(RunOutput::is_paused) {
+                        typed.insert_str(0, &outgoing.take_back(&workflow).await);
+                    }
+                    return FinishedAnswer { answer, quits: locked().quits, typed, sends };
+                }
             }
         }
         let Some(reading) = &mut events else { continue };
@@ -99,10 +184,38 @@ pub(super) async fn answer(
             () = notify.notified() => {
                 if locked().interrupts > 1 {
                     let error = Error::new(ErrorKind::Cancelled, "the answer was cancelled");
+                    let (answer, quits) = (Err(error), locked().quits);
+                    display.types(None);
                     display.clear();
-                    return FinishedAnswer { answer: Err(error), quits: locked().quits, typed };
+                    return FinishedAnswer { answer, quits, typed, sends };
                 }
                 display.note("stopping; press Ctrl-C or Esc again to stop waiting");
+            }
+            () = typing.notified() => {
+                let Some((_, Some(keys))) = &signals else { continue };
+                while let Some(line) = keys.take_line() {
+                    if let Some(Ok(PromptCommand::Send(mode))) = commands::parse(&line) {
+                        sends = mode;
+                        display.note(sent_when(mode));
+                        continue;
+                    }
+                    let run = locked().run.clone();
+                    let sent = match run {
+                        Some((workflow, run)) if !prompt.is_for_later(&line) => {
+                            outgoing.send((&workflow, &run), &line, sends).await
+                        }
+                        _ => {
+                            typed.push_str(&format!("{line}\n"));
+                            continue;
+                        }
+                    };
+                    if let Err(why) = sent {
+                        display.note(&format!("after this answer: {}; {why}", line.trim()));
+                        typed.push_str(&format!("{line}\n"));
+                    }
+                }
+                let line = keys.line();
+                display.types((!line.is_empty()).then(|| format!("{}{line}", prompt.sign)));
             }
             () = ticks.next() => display.tick(),
             event = reading.next() => {
@@ -125,6 +238,7 @@ pub(super) async fn answer(
                     errors.notice(&event);
                 }
                 continuation.sees(&event);
+                outgoing.sees(&event);
                 display.event(&event);
             }
         }

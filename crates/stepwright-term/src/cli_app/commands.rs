@@ -1,6 +1,7 @@
 //! The commands of the prompt, which begin with `/`.
 
 use std::fmt::Write as _;
+use stepwright_core::sent::SendMode;
 
 /// The largest edit distance at which a similar command is suggested.
 const DIFFERENCE_MAX: usize = 2;
@@ -26,10 +27,12 @@ pub(super) enum PromptCommand {
     Model(String),
     Retry,
     Answer,
+    /// Sets when an agent gets what is typed while it works.
+    Send(SendMode),
 }
 
 /// The name, the argument and the description of each command.
-const COMMANDS: [(&str, &str, &str); 15] = [
+const COMMANDS: [(&str, &str, &str); 16] = [
     ("help", "", "list the commands"),
     ("exit", "", "quit, like Ctrl-D and `exit`"),
     ("session", "[ID]", "show the session, or switch to another one"),
@@ -42,6 +45,7 @@ const COMMANDS: [(&str, &str, &str); 15] = [
     ("retry", "", "ask the last question again"),
     ("fork", "[STEP]", "a new run that goes on from the last one at a step"),
     ("answer", "", "answer the pending requests of the last run"),
+    ("send", "MODE", "when an agent gets what you type while it works"),
     ("model", "MODEL", "use another model for all agents"),
     ("details", "on|off", "show every step, or only answers"),
     ("events", "on|off", "show every event on a line"),
@@ -60,6 +64,7 @@ pub(super) fn help(exit_on: &[String]) -> String {
     }
     help.push_str(
         "\n  A backslash at the end of a line, or Alt-Enter, starts another line.\n  \
+         Enter while an answer is written sends the line to the agent at work.\n  \
          Esc or Ctrl-C stops an answer, and Ctrl-C clears the line.\n  \
          A text that starts with `/` needs `//`.\n",
     );
@@ -98,6 +103,7 @@ fn known(name: &str, argument: Option<&str>) -> Result<PromptCommand, String> {
         "fork" => return Ok(PromptCommand::Fork(argument.map(str::to_owned))),
         "retry" => PromptCommand::Retry,
         "answer" => PromptCommand::Answer,
+        "send" => return mode(argument).map(PromptCommand::Send),
         "model" => {
             let model = argument.map(|model| PromptCommand::Model(model.to_owned()));
             return model.ok_or_else(|| "write `/model PROVIDER:MODEL`".to_owned());
@@ -118,6 +124,13 @@ fn switch(name: &str, argument: Option<&str>) -> Result<bool, String> {
         Some("off") => Ok(false),
         _ => Err(format!("write `/{name} on` or `/{name} off`")),
     }
+}
+
+fn mode(argument: Option<&str>) -> Result<SendMode, String> {
+    let modes = SendMode::ALL.map(SendMode::as_str).join("`, `/send ");
+    argument
+        .and_then(|word| word.parse().ok())
+        .ok_or_else(|| format!("write one of `/send {modes}`"))
 }
 
 fn unknown(name: &str) -> String {
@@ -153,6 +166,10 @@ mod tests {
         assert!(wrong("/foobar").contains("`/help` lists"));
         assert_eq!(wrong("/details"), "write `/details on` or `/details off`");
         assert_eq!(wrong("/new x"), "`/new` takes no argument");
+        let send = parse("/send follow_up");
+        assert_eq!(send, Some(Ok(PromptCommand::Send(SendMode::FollowUp))));
+        let modes = "`/send steer`, `/send follow_up`, `/send interrupt`";
+        assert_eq!(wrong("/send now"), format!("write one of {modes}"));
     }
 
     #[test]

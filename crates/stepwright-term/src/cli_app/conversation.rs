@@ -1,6 +1,6 @@
 //! A conversation: a sequence of runs in one session.
 
-use super::answer::{FinishedAnswer, Start, answer};
+use super::answer::{Answering, FinishedAnswer, Start, answer, sent_when};
 use super::commands::{self, PromptCommand};
 use super::{CliApp, ConfigureRun, ParseInput, SwitchModel};
 use crate::asking::Continuation;
@@ -14,6 +14,7 @@ use crate::view::{WorkflowInfo, tokens};
 use anstyle::Style;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::sent::SendMode;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{Error, ErrorId, ErrorKind, RunOutput, Session, SessionId, UserId};
 use stepwright_engine::{Workflow, real_world};
@@ -71,6 +72,8 @@ pub(super) struct ChatSession {
     /// Text that was typed while an answer was written.
     typed: String,
     switch: Option<Arc<SwitchModel>>,
+    /// The moment at which an agent gets what is typed while it works.
+    sends: SendMode,
     conversation: Conversation,
 }
 
@@ -126,6 +129,7 @@ impl ChatSession {
             question: app.input,
             typed: String::new(),
             switch: app.switch,
+            sends: app.sends,
             conversation: Conversation { session_id, answers: 0, last: None },
         })
     }
@@ -301,8 +305,11 @@ impl ChatSession {
     async fn carry_out(&mut self, begin: Start) -> LoopControl {
         let continuation = Continuation::new(self.workflow.clone(), self.asked.as_ref());
         let (errors, reads_keys) = (self.errors.as_mut(), self.attended);
-        let carried = answer(begin, continuation, &mut self.display, errors, reads_keys);
-        let FinishedAnswer { answer, quits, typed } = carried.await;
+        let (sends, sign, exit_on) = (self.sends, self.sign.clone(), self.exit_on.clone());
+        let prompt = Answering { reads_keys, sends, sign, exit_on };
+        let carried = answer(begin, continuation, &mut self.display, errors, prompt);
+        let FinishedAnswer { answer, quits, typed, sends } = carried.await;
+        self.sends = sends;
         self.typed.push_str(&typed);
         let to_continue = self.to_continue.as_deref();
         match &mut self.errors {
@@ -364,6 +371,10 @@ impl ChatSession {
                 };
                 self.workflow = switch(&model).await?;
                 self.say(&format!("all agents use {model} from now on"));
+            }
+            PromptCommand::Send(mode) => {
+                self.sends = mode;
+                self.say(sent_when(mode));
             }
             PromptCommand::Details(on) => {
                 self.options.show_step_details = Some(on);

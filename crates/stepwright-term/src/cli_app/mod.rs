@@ -14,6 +14,7 @@ use std::future::IntoFuture;
 use std::io::{BufRead, BufReader, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use stepwright_core::sent::SendMode;
 use stepwright_core::{BoxFuture, Content, Error};
 use stepwright_engine::{Run, Workflow};
 
@@ -56,6 +57,7 @@ pub struct CliApp {
     asks: bool,
     to_continue: Option<String>,
     switch: Option<Arc<SwitchModel>>,
+    sends: SendMode,
     lines: Option<Box<dyn BufRead + Send>>,
     out: Option<Box<dyn Write + Send>>,
 }
@@ -82,6 +84,7 @@ impl CliApp {
             asks: true,
             to_continue: None,
             switch: None,
+            sends: SendMode::default(),
             lines: None,
             out: None,
         }
@@ -229,6 +232,28 @@ impl CliApp {
         switch: impl Fn(&str) -> SwitchedModel + Send + Sync + 'static,
     ) -> Self {
         self.switch = Some(Arc::new(switch));
+        self
+    }
+
+    /// Sets when an agent gets a line that the user types while the answer is written. By default,
+    /// before its next request to the model. `/send` changes it.
+    ///
+    /// At a terminal, Enter sends the line. A line that no agent has got when the answer ends is
+    /// the next input.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_core::sent::SendMode;
+    /// # use stepwright_term::PrintResponse as _;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// let app = workflow.cli_app().send_mode(SendMode::Interrupt);
+    /// # let app = app.read_from("Ada\n".as_bytes()).to(std::io::sink());
+    /// # assert_eq!(app.blocking()?.answers, 1);
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn send_mode(mut self, mode: SendMode) -> Self {
+        self.sends = mode;
         self
     }
 

@@ -236,6 +236,8 @@ impl View {
             E::ModelRequestCompleted { answer, usage, .. } => {
                 self.answered(path, &answer.parts, *usage, screen);
             }
+            E::ModelRequestInterrupted { .. } if !nested => self.cut_off(path, screen),
+            E::MessageReceived { message } => self.received(path, message, screen),
             E::ToolCallStarted { tool } => {
                 if let Some(step) = self.step(path) {
                     step.calls(call, tool, event.time);

@@ -7,11 +7,12 @@ use crate::excerpt::short;
 use crate::options::Style as Form;
 use crate::screen::Screen;
 use crate::styled::{Line, StyledSpan};
-use crate::text::harmless;
+use crate::text::{clean, harmless};
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 use stepwright_core::message::{Part, ToolOutcome, Usage};
 use stepwright_core::report::label;
+use stepwright_core::sent::SentMessage;
 use stepwright_core::{Content, ErrorCode, ErrorData, Event, EventKind, StepPath, StepStatus};
 
 /// The result of a step.
@@ -70,6 +71,29 @@ impl View {
     fn end_answer(&mut self, path: &StepPath, screen: &mut Screen) {
         if self.speakers.contains(path) {
             self.say(path, PanelPiece::Break, screen);
+        }
+    }
+
+    /// Shows that the answer of a model was cut off.
+    pub(super) fn cut_off(&mut self, path: &StepPath, screen: &mut Screen) {
+        if let Some(step) = self.step(path) {
+            step.said.clear();
+        }
+        self.end_answer(path, screen);
+    }
+
+    /// Shows a message to an agent, at the place where the agent got it.
+    pub(super) fn received(&mut self, path: &StepPath, message: &SentMessage, screen: &mut Screen) {
+        let mark = StyledSpan::new("› ", color(AnsiColor::Green));
+        let text = clean(&message.text);
+        for line in text.lines() {
+            let note = vec![mark.clone(), StyledSpan::plain(line.to_owned())];
+            if self.options.shows_steps() {
+                self.say(path, PanelPiece::Note(note), screen);
+            } else {
+                let (mark, text) = note.split_at(1);
+                self.aside(path, mark.to_vec(), text.to_vec(), screen);
+            }
         }
     }
 

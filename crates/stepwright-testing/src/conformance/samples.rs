@@ -14,6 +14,7 @@ use stepwright_core::message::{
 use stepwright_core::model::StopReason;
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
+use stepwright_core::sent::{SendMode, SentMessage};
 use stepwright_core::{
     Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, RunStatus, StepOutput,
     StepStatus, Timestamp, UserId,
@@ -305,6 +306,16 @@ pub(super) fn middle() -> Vec<EventKind> {
             hosted_tools: vec!["web_search".into()],
             model: Some(TEXT.into()),
             cost: Some(Cost::usd(0.000_123)),
+        },
+        E::ModelRequestInterrupted { turn: 2, partial: TEXT.into() },
+        E::MessageReceived {
+            message: Box::new(SentMessage {
+                id: "m-1".into(),
+                text: TEXT.into(),
+                mode: SendMode::Interrupt,
+                to: Some("ä/b#2".into()),
+                by: Some(TEXT.into()),
+            }),
         },
         E::ToolCallStarted { tool: call(Arguments::json(value())).into() },
         E::ToolCallCompleted { tool: outcome(false).into() },

@@ -31,7 +31,7 @@ async fn call<K>(kit: impl IntoTools<K>, tool: &'static str, arguments: Value) -
     let turns = &output.step_executor_runs[0].turns;
     let told = turns.iter().find_map(|turn| match turn {
         Turn::Tool(outcome) => Some(outcome.clone()),
-        Turn::Model(_) => None,
+        Turn::Model(_) | Turn::Message(_) => None,
     });
     told.unwrap()
 }

@@ -420,7 +420,7 @@ async fn an_agent_inside_a_tool_works_under_the_path_of_the_call_and_resumes_the
         let told = |run: &ExecutorRun| {
             let told = run.turns.iter().filter_map(|turn| match turn {
                 Turn::Tool(outcome) => Some(outcome.text.clone()),
-                Turn::Model(_) => None,
+                Turn::Model(_) | Turn::Message(_) => None,
             });
             told.collect::<Vec<_>>()
         };

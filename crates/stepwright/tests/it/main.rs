@@ -33,6 +33,7 @@ mod readme;
 #[cfg(feature = "sqlite")]
 mod reloading;
 #[cfg(feature = "sqlite")]
+mod steering;
 mod supervision;
 mod takeup;
 mod tidy;

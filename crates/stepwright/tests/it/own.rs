@@ -148,6 +148,17 @@ impl Inbox for Counted {
     fn inbox<'a>(&'a self, run: &'a RunId) -> Answer<'a, Vec<Signal>> {
         self.0.inbox(run)
     }
+    fn unread<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Vec<Signal>> {
+        self.0.unread(session)
+    }
+    fn forward<'a>(
+        &'a self,
+        run: &'a RunId,
+        id: &'a str,
+        to: Option<&'a RunId>,
+    ) -> Answer<'a, bool> {
+        self.0.forward(run, id, to)
+    }
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
         self.0.changed(watched)
     }

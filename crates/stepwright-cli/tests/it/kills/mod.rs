@@ -3,8 +3,9 @@
 mod crashed;
 mod frozen;
 mod killed;
+mod messages;
 mod pairs;
-mod provider;
+pub(crate) mod provider;
 mod shared_limits;
 mod survivor;
 mod takeups;

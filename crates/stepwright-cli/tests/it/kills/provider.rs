@@ -28,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) by: String,
     /// The digest of all messages of the request.
     pub(crate) key: String,
+    /// The messages of the request.
+    pub(crate) messages: Value,
     /// `true` if all of the answer was sent.
     pub(crate) answered: bool,
     /// `true` if the answer waits until the process is let go.
@@ -69,6 +71,10 @@ impl Provider {
             }
         });
         Self { url, shared }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Lets this command ask, under a name of its own.
@@ -134,7 +140,11 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     let last = messages.last().cloned().unwrap_or_default();
     let prompt = match &last["content"] {
         Value::String(text) => text.clone(),
-        parts => parts[0]["text"].as_str().unwrap_or_default().to_owned(),
+        // Messages of a user that follow each other are one message with several texts.
+        parts => {
+            let last = parts.as_array().and_then(|parts| parts.last());
+            last.and_then(|part| part["text"].as_str()).unwrap_or_default().to_owned()
+        }
     };
     let mut hasher = DefaultHasher::new();
     asked["messages"].to_string().hash(&mut hasher);
@@ -148,9 +158,11 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     }
     let number = {
         let mut state = shared.state();
+        let messages = asked["messages"].clone();
         let call = Call {
             by: by.clone(),
             key: key.clone(),
+            messages,
             answered: false,
             waits: prompt.starts_with("Wait"),
         };

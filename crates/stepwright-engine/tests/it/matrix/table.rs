@@ -41,6 +41,14 @@ const FILES: [(&str, &str, &str); 3] = [
         "functions_of_the_program_work_in_every_container",
     ),
 ];
+/// The row about messages. Only agents get them, and the agents are not in the floor of this test.
+const MESSAGES: &str = concat!(
+    "| message | (no column: it concerns agents) a message is sent at each entry of the journal ",
+    "of a run with an agent in each container, in each mode, and the process dies after each ",
+    "later entry: the message is given once, by this run or by the next one of its session | ",
+    "[`steering::cuts::a_message_at_each_fact_is_given_once_in_each_container`]",
+    "(../crates/stepwright/tests/it/steering/cuts.rs) |\n",
+);
 
 /// The page.
 pub(super) fn written(columns: &[Column]) -> String {
@@ -65,6 +73,7 @@ pub(super) fn written(columns: &[Column]) -> String {
         );
     }
     page.push_str(FORK);
+    page.push_str(MESSAGES);
     let mut body = String::new();
     for kind in STEPS.into_iter().chain(CONTAINERS) {
         let _ = writeln!(body, "\n## {}\n", heading(kind));

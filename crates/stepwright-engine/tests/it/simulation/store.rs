@@ -179,6 +179,19 @@ impl Inbox for Slow {
         })
     }
 
+    fn unread<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Vec<Signal>> {
+        self.memory.unread(session)
+    }
+
+    fn forward<'a>(
+        &'a self,
+        run: &'a RunId,
+        id: &'a str,
+        to: Option<&'a RunId>,
+    ) -> Answer<'a, bool> {
+        self.memory.forward(run, id, to)
+    }
+
     fn changed(&self, watched: Watched) -> BoxFuture<'static, ()> {
         self.memory.changed(watched)
     }

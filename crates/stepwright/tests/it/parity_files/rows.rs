@@ -5,6 +5,7 @@ use super::Cell::{self, Instead, Keys};
 /// The types with their heads in the sources, and the sources.
 pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("WorkflowBuilder", "WorkflowBuilder", "stepwright-engine/src/builder.rs"),
+    ("limits of runs", "WorkflowBuilder", "stepwright-engine/src/limited.rs"),
     ("Step", "Step", "stepwright-engine/src/define/step.rs"),
     ("containers", "macro_rules! container", "stepwright-engine/src/define/mod.rs"),
     ("AnyStep", "AnyStep", "stepwright-engine/src/define/mod.rs"),
@@ -104,12 +105,6 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("WorkflowBuilder", "session_budget", Keys(&["file.session_budget"])),
     (
         "WorkflowBuilder",
-        "concurrency",
-        Keys(&["file.concurrency", "concurrency.key", "concurrency.max", "concurrency.then"]),
-    ),
-    ("WorkflowBuilder", "dedupe", Keys(&["file.dedupe", "dedupe.key", "dedupe.within"])),
-    (
-        "WorkflowBuilder",
         "prices",
         Instead(
             "The command's `--prices`, or `Options::prices`: a file does not decide what a model \
@@ -126,6 +121,13 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
         Instead("The command traces runs by `OTEL_EXPORTER_OTLP_ENDPOINT`, or the builder."),
     ),
     ("WorkflowBuilder", "build", Instead("`Definition::build()`.")),
+    (
+        "limits of runs",
+        "concurrency",
+        Keys(&["file.concurrency", "concurrency.key", "concurrency.max", "concurrency.then"]),
+    ),
+    ("limits of runs", "on_busy", Keys(&["file.on_busy"])),
+    ("limits of runs", "dedupe", Keys(&["file.dedupe", "dedupe.key", "dedupe.within"])),
     ("Step", "new", Keys(&["step.name", "step.agent"])),
     (
         "Step",
