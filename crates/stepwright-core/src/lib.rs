@@ -54,6 +54,7 @@ pub mod store;
 pub mod tool;
 pub mod trace;
 pub mod values;
+pub mod workspace;
 pub mod world;
 
 pub use codes::ErrorId;

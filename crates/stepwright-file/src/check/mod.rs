@@ -239,6 +239,9 @@ impl<'a> Checker<'a, '_> {
         place.feedback |= may_be_rejected(item);
         let inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
         let after = &mut place;
+        for step in item.workspace.iter().flat_map(|workspace| &workspace.from) {
+            self.files_of(step, item);
+        }
         let gives = match &item.kind {
             Kind::Agent { agent, prompt } => {
                 self.agent(agent);
