@@ -51,6 +51,7 @@ pub mod state;
 pub mod status;
 pub mod step;
 pub mod store;
+mod surroundings;
 pub mod tool;
 pub mod trace;
 pub mod values;

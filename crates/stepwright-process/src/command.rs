@@ -2,7 +2,7 @@
 
 use crate::heard::Heard;
 use crate::passed;
-use crate::sandbox::boxed;
+use crate::sandbox::{Inner, boxed};
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -129,7 +129,9 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     let (mut program, mut arguments) = command.program.words();
     check_nul(&program, &arguments, &command.env)?;
     let words: Vec<String> = std::iter::once(&program).chain(&arguments).cloned().collect();
-    let mut boxed = boxed(&command, &words, cx).await?;
+    let env = command.env.iter().map(|(name, _)| name.clone()).collect();
+    let inner = Inner { words: &words, dir: &command.dir, shown: &command.shown, env };
+    let mut boxed = boxed(inner, &command.pass_env, cx).await?;
     if let Some(boxed) = &mut boxed {
         arguments = boxed.words.split_off(1);
         program = boxed.words.remove(0);

@@ -2,7 +2,6 @@
 //!
 //! A command that should run in a sandbox never runs outside of one: where there is none, it fails.
 
-use crate::command::Command;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -238,7 +237,7 @@ impl Sandbox {
         }
         words.all(&["--workdir", &command.dir.to_string_lossy(), "--env", "HOME=/tmp"]);
         // By their names, so that no other process sees the values.
-        for name in command.env {
+        for name in &command.env {
             words.all(&["--env", name]);
         }
         words.all(&[self.image.as_deref().unwrap_or_default()]);
@@ -293,13 +292,13 @@ impl Words {
 }
 
 /// The command that runs inside.
-struct Inner<'a> {
-    words: &'a [String],
-    dir: &'a Path,
+pub(crate) struct Inner<'a> {
+    pub(crate) words: &'a [String],
+    pub(crate) dir: &'a Path,
     /// The folders that it sees besides its own.
-    shown: &'a [PathBuf],
+    pub(crate) shown: &'a [PathBuf],
     /// The names of its environment variables.
-    env: &'a [String],
+    pub(crate) env: Vec<String>,
 }
 
 fn unavailable(what: impl Into<String>) -> StepError {
@@ -395,15 +394,14 @@ impl Drop for Container {
 /// # Errors
 /// Fails if there is no sandbox. Then the command must not run.
 pub(crate) async fn boxed(
-    command: &Command,
-    words: &[String],
+    mut inner: Inner<'_>,
+    pass_env: &[String],
     cx: &StepContext,
 ) -> Result<Option<Boxed>, StepError> {
     let Some(sandbox) = cx.state::<Sandbox>() else { return Ok(None) };
     let backend = sandbox.chosen()?;
-    let mut env: Vec<String> = command.env.iter().map(|(name, _)| name.clone()).collect();
-    env.extend(command.pass_env.iter().filter(|name| std::env::var_os(name).is_some()).cloned());
-    let inner = Inner { words, dir: &command.dir, shown: &command.shown, env: &env };
+    let passed = pass_env.iter().filter(|name| std::env::var_os(name).is_some());
+    inner.env.extend(passed.cloned());
     probe(sandbox, backend, &inner).await?;
     let (words, name) = sandbox.wrapped(backend, &inner);
     let of_client: &[&str] = match backend {
@@ -429,7 +427,8 @@ async fn probe(sandbox: &Sandbox, backend: Backend, inner: &Inner<'_>) -> Result
     let words = match &sandbox.image {
         None => {
             let words = ["true".to_owned()];
-            sandbox.bubblewrap(&Inner { words: &words, ..*inner })
+            let (dir, shown) = (inner.dir, inner.shown);
+            sandbox.bubblewrap(&Inner { words: &words, dir, shown, env: Vec::new() })
         }
         Some(image) => [program, "image", "inspect", image].map(str::to_owned).to_vec(),
     };
@@ -458,8 +457,8 @@ fn is_installed(backend: Backend) -> bool {
 mod tests {
     use super::*;
 
-    fn inner<'a>(words: &'a [String], shown: &'a [PathBuf], env: &'a [String]) -> Inner<'a> {
-        Inner { words, dir: Path::new("/work"), shown, env }
+    fn inner<'a>(words: &'a [String], shown: &'a [PathBuf], env: &[String]) -> Inner<'a> {
+        Inner { words, dir: Path::new("/work"), shown, env: env.to_vec() }
     }
 
     #[test]
@@ -502,8 +501,8 @@ mod tests {
         assert_eq!(name, None);
         let words = words.join(" ");
         assert!(words.starts_with("bwrap --die-with-parent --new-session --unshare-all --ro-bind"));
-        let end = "--tmpfs /tmp --ro-bind /data/in /in --bind /work /work --chdir /work --setenv HOME \
-                   /tmp -- wc";
+        let end = "--tmpfs /tmp --ro-bind /data/in /in --bind /work /work --chdir /work --setenv \
+                   HOME /tmp -- wc";
         assert!(words.ends_with(end), "{words}");
     }
 

@@ -136,7 +136,8 @@ impl Reader<'_> {
             fields.finish(self);
             let (Some(from), Some(to)) = (from, to) else { continue };
             let folder = Folder::new(self.options.base_dir.clone());
-            if let Err(error) = folder.check_path(&from.text) {
+            let is_whole = matches!(from.text.as_str(), "." | "./");
+            if let (false, Err(error)) = (is_whole, folder.check_path(&from.text)) {
                 let error = error.data;
                 let mistake = self.mistake(from.span, error.message).coded(ErrorId::FILE_REFUSED);
                 self.push(mistake.maybe_help(error.hint));

@@ -107,8 +107,8 @@ fn the_content_of_a_skill_is_in_the_digest_and_its_folder_is_not() {
 #[test]
 fn skills_of_an_agent_of_another_file_lie_beside_that_file() {
     let dir = place("skills: [skills]");
-    let flow = "format: 1\nname: Outer\nagents: {a: {use: 'team/flow.yaml#clerk'}}\nsteps: [{agent: \
-                a}]\n";
+    let flow = "format: 1\nname: Outer\nagents: {a: {use: 'team/flow.yaml#clerk'}}\n\
+                steps: [{agent: a}]\n";
     fs::create_dir(dir.path().join("team")).unwrap();
     for name in ["flow.yaml", "skills"] {
         fs::rename(dir.path().join(name), dir.path().join("team").join(name)).unwrap();
@@ -122,14 +122,14 @@ fn mistakes_in_skills_have_a_place_and_help() {
     let dir = place("skills: [skills, ../other, /etc, missing, \"a\\0b\", \"\", 7]");
     let text = "---\nname: pdf\ndescription: Fills: forms.\n---\nFill it in.\n";
     write(&dir.path().join("skills/forms/SKILL.md"), text);
-    let help = "references stay beneath the folder of their file: move the file there; if you trust \
-                the workflow file, allow another directory with `--allow-path DIR`";
+    let help = "references stay beneath the folder of their file: move the file there; if you \
+                trust the workflow file, allow another directory with `--allow-path DIR`";
     let wanted = format!(
         "SW0210 flow.yaml:5:28: cannot read the skills in `../other`: it leads out of the folder of \
          this file with `..`; {help}\n\
          SW0210 flow.yaml:5:38: cannot read the skills in `/etc`: it is an absolute path; {help}\n\
-         SW0210 flow.yaml:5:44: cannot read the skills in `missing`: there is no such folder; looked \
-         for missing\n\
+         SW0210 flow.yaml:5:44: cannot read the skills in `missing`: there is no such folder; \
+         looked for missing\n\
          SW0210 flow.yaml:5:53: cannot read the skills in `a\0b`: the path has a NUL byte; \n\
          SW0210 flow.yaml:5:61: cannot read the skills in ``: the path is empty; \n\
          SW0204 flow.yaml:5:65: `a folder of skills` is a text; put it in quotes"

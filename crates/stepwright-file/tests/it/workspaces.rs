@@ -87,9 +87,10 @@ async fn files_are_kept_and_passed_on() {
     let output = run(
         &dir,
         "steps:\n\
-         - {name: draw, shell: 'echo a > a.svg; echo b > b.txt', workspace: {temp: true, keep: true}}\n\
-         - {name: publish, shell: 'cat a.svg b.txt', workspace: {temp: true, keep: ['*.none'], from: \
-         [draw]}}\n",
+         - {name: draw, shell: 'echo a > a.svg; echo b > b.txt', \
+         workspace: {temp: true, keep: true}}\n\
+         - {name: publish, shell: 'cat a.svg b.txt', \
+         workspace: {temp: true, keep: ['*.none'], from: [draw]}}\n",
     )
     .await;
     assert_eq!(output.content.text(), "a\nb");
@@ -202,7 +203,8 @@ async fn a_command_of_a_file_runs_in_its_sandbox_or_not_at_all() {
         return;
     }
     let text = "format: 1\nname: T\nsandbox: {mounts: [{from: docs, to: /docs}]}\nworkspace: temp\n\
-                steps: [{name: a, shell: 'cat /docs/a.md; ls; ls /root 2>/dev/null; touch made'}]\n";
+                steps: [{name: a, shell: 'cat /docs/a.md; ls; ls /root 2>/dev/null; \
+                touch made'}]\n";
     let output = read(text).unwrap().run("x").await.unwrap();
     assert_eq!((output.content.text(), files(&output)), ("text".into(), vec!["a: made".into()]));
     assert!(!dir.path().join("made").exists());

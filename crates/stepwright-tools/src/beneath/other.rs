@@ -42,8 +42,8 @@ impl Beneath {
         }
     }
 
-    /// Creates a directory beneath this one, with those on its path, where they are missing. Returns
-    /// its path without links.
+    /// Creates a directory beneath this one, with those on its path, where they are missing.
+    /// Returns its path without links.
     pub fn make(&self, path: &Path) -> Result<PathBuf, Denied> {
         if path.components().any(|part| part == Component::ParentDir) {
             return Err(Denied::Outside);

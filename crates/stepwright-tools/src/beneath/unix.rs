@@ -88,8 +88,8 @@ impl Beneath {
         Ok(Self { dir: Arc::new(dir.map_err(exchanged)?), path })
     }
 
-    /// Creates a directory beneath this one, with those on its path, where they are missing. Returns
-    /// its path without links.
+    /// Creates a directory beneath this one, with those on its path, where they are missing.
+    /// Returns its path without links.
     pub fn make(&self, path: &Path) -> Result<PathBuf, Denied> {
         // All that comes before the end of a path is made.
         self.walk(&path.join("_"), true).map(|place| place.parent)

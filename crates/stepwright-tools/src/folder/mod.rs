@@ -103,6 +103,9 @@ impl Folder {
     /// Returns the path, without links, of a file or a directory that exists in this one.
     pub fn real(&self, path: &str) -> Result<PathBuf, StepError> {
         let root = self.open()?;
+        if matches!(path, "." | "./") {
+            return Ok(root.path().to_owned());
+        }
         let within = relative(root.path(), path)?;
         let whole = root.path().join(&within).canonicalize();
         let whole = whole.map_err(|error| failed(&format!("`{path}`"), &error))?;

@@ -24,14 +24,14 @@ const TOLD: &str = "You have skills: instructions for kinds of tasks, some of th
                     Before you begin with a task that a skill is for, call `load_skill` with its \
                     name, and do as it says.";
 
-/// A toolkit of skills, in the open format of `SKILL.md` files: `load_skill`, `read_skill_file`, and
-/// with [`Skills::run_scripts`] also `run_skill_script`.
+/// A toolkit of skills, in the open format of `SKILL.md` files: `load_skill`, `read_skill_file`,
+/// and with [`Skills::run_scripts`] also `run_skill_script`.
 ///
 /// The model reads the name and the description of each skill. It loads the instructions when a
 /// task needs them, and reads files beside them as the instructions say.
 ///
-/// The folders are read when the agent is built. The content of all files is part of the definition,
-/// so a run is not resumed with changed skills unless the change is accepted.
+/// The folders are read when the agent is built. The content of all files is part of the
+/// definition, so a run is not resumed with changed skills unless the change is accepted.
 ///
 /// ```
 /// use stepwright_agent::Agent;
@@ -125,7 +125,7 @@ fn refused(dir: &Path, wrong: &[SkillMistake]) -> Error {
     mistake(lines.collect::<Vec<_>>().join("\n  - "))
 }
 
-/// Whether the model may run scripts.
+/// The access of the model to scripts.
 #[derive(Clone, Debug)]
 pub enum Scripts {
     /// It has no tool for that.

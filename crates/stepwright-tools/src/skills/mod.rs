@@ -1,4 +1,5 @@
-//! The `Skills` toolkit: instructions for kinds of tasks, with files, which a model loads on demand.
+//! The `Skills` toolkit: instructions for kinds of tasks, with files, which a model loads on
+//! demand.
 
 mod front;
 mod kit;
@@ -35,7 +36,7 @@ pub struct Skill {
     pub name: String,
     /// Tells the model what the skill is for.
     pub description: String,
-    /// What the skill tells about itself besides that: for the model, when it loads the skill.
+    /// The other entries of the front matter, for the model when it loads the skill.
     pub notes: Vec<(&'static str, String)>,
     /// The whole text of the `SKILL.md`, for comparisons.
     pub text: String,

@@ -1,5 +1,5 @@
-//! Reads skills from folders. All of a skill is read at once, so that a run sees what its definition
-//! had, whatever happens to the folder meanwhile.
+//! Reads skills from folders. All of a skill is read at once, so that a run sees what its
+//! definition had, whatever happens to the folder meanwhile.
 
 use super::{
     Content, SKILL_FILE_BYTES_MAX, SKILL_FILES_MAX, SKILL_TEXT_BYTES_MAX, SKILLS_BYTES_MAX,
@@ -19,7 +19,7 @@ const ASSETS: &str = "assets/";
 /// The maximum depth of folders in a skill.
 const DEPTH_MAX: usize = 8;
 
-/// What may still be read.
+/// The amounts that may still be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// The number of skills.

@@ -82,9 +82,9 @@ async fn the_model_reads_names_and_descriptions_and_loads_the_rest() {
             "load_skill",
             json!({"skill": "forms"}),
             "Read references/all.md.\n\nLicense: MIT\n\nNeeds: Needs a pen.\n\nMade for these tools, \
-             if you have them: Read Write\n\nThe files of this skill, which `read_skill_file` reads; \
-             those in `scripts` cannot be run here:\n- assets/a.txt\n- assets/logo.png (5 bytes, \
-             not a text)\n- references/all.md\n- scripts/fail.sh\n- scripts/loud.sh\n- \
+             if you have them: Read Write\n\nThe files of this skill, which `read_skill_file` \
+             reads; those in `scripts` cannot be run here:\n- assets/a.txt\n- assets/logo.png (5 \
+             bytes, not a text)\n- references/all.md\n- scripts/fail.sh\n- scripts/loud.sh\n- \
              scripts/odd.xyz\n- scripts/slow.sh\n- scripts/where.sh",
         ),
         (
