@@ -8,7 +8,7 @@ use crate::handoff;
 use crate::into_model::IntoModel;
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
-use crate::toolkit::IntoTools;
+use crate::toolkit::{IntoTools, Toolkit, whole};
 use crate::{fingerprint, results, turn};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -74,6 +74,7 @@ impl Agent {
             name: name.into(),
             model: None,
             instructions: None,
+            added_instructions: Vec::new(),
             tools: Vec::new(),
             sources: Vec::new(),
             confirmed: BTreeSet::new(),
@@ -209,6 +210,8 @@ pub struct AgentBuilder {
     name: String,
     model: Option<AnyModel>,
     instructions: Option<String>,
+    /// The instructions of toolkits.
+    added_instructions: Vec<String>,
     tools: Vec<AnyTool>,
     sources: Vec<Source>,
     confirmed: BTreeSet<String>,
@@ -273,6 +276,8 @@ impl AgentBuilder {
         match tool.into_tools() {
             Ok(set) => {
                 self.tools.extend(set.tools);
+                self.added_instructions.extend(set.instructions);
+                self.content = self.content.and(set.content);
                 let sources = set.sources.into_iter();
                 self.sources.extend(sources.map(|source| Source { source, options: None }));
             }
@@ -282,6 +287,13 @@ impl AgentBuilder {
             }),
         }
         self
+    }
+
+    /// Adds skills: instructions for kinds of tasks, with files. The model reads their names and
+    /// descriptions after the instructions of the agent, and loads a skill when a task needs it.
+    /// `stepwright_tools::Skills` reads them from folders with `SKILL.md` files.
+    pub fn skills(self, skills: impl Toolkit) -> Self {
+        self.tool(skills)
     }
 
     /// Requires a confirmation for each call of this tool. The run waits for the answer, which may
@@ -550,7 +562,7 @@ impl AgentBuilder {
             fingerprint,
             name: self.name.into(),
             model,
-            instructions: self.instructions,
+            instructions: whole(self.instructions, self.added_instructions),
             tools: self.tools,
             sources: self.sources.into_iter().map(Source::with_own_cache).collect(),
             specs,

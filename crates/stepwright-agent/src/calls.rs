@@ -503,7 +503,7 @@ async fn refused(
         return Ok(None);
     };
     let Ok(arguments) = arguments(&made.arguments) else { return Ok(None) };
-    Ok(match call.permit(&tool.access(&arguments)).await? {
+    Ok(match call.permit(&tool.access_in(&arguments, call.context())).await? {
         Permit::Granted => None,
         Permit::Refused(error) => {
             Some(outcome(made, format!("not called: {}", error.data.message), true))

@@ -1,7 +1,7 @@
 //! Values that an agent accepts as tools: single tools, toolkits, and sources of tools.
 
-use stepwright_core::Error;
 use stepwright_core::tool::{AnyTool, AnyToolSource, Tool, ToolSource};
+use stepwright_core::{Error, Fingerprint};
 
 /// A group of tools that are configured together.
 ///
@@ -42,6 +42,18 @@ pub trait Toolkit {
     /// [`AgentBuilder::build`](crate::AgentBuilder::build) then fails and lists the message among
     /// its mistakes.
     fn tools(self) -> Result<Vec<AnyTool>, Error>;
+
+    /// Returns everything that an agent gets from this kit. By default these are its tools alone. A
+    /// kit that tells the model how to use its tools adds instructions here.
+    ///
+    /// # Errors
+    /// Returns an error for the reasons of [`Toolkit::tools`].
+    fn tool_set(self) -> Result<ToolSet, Error>
+    where
+        Self: Sized,
+    {
+        Ok(ToolSet { tools: self.tools()?, ..ToolSet::default() })
+    }
 }
 
 /// The tools that an agent gets from one value.
@@ -58,6 +70,10 @@ pub struct ToolSet {
     pub tools: Vec<AnyTool>,
     /// The sources of those that are known only when a run needs them.
     pub sources: Vec<AnyToolSource>,
+    /// A text that the model reads after the instructions of the agent.
+    pub instructions: Option<String>,
+    /// The texts and settings that must be unchanged when a run resumes, besides the tools.
+    pub content: Fingerprint,
 }
 
 /// A value that an agent accepts as tools: any [`Tool`], any [`Toolkit`] or any [`ToolSource`].
@@ -112,7 +128,7 @@ impl<T: Tool> IntoTools<FromTool> for T {
 #[diagnostic::do_not_recommend]
 impl<T: Toolkit> IntoTools<FromToolkit> for T {
     fn into_tools(self) -> Result<ToolSet, Error> {
-        Ok(ToolSet { tools: self.tools()?, ..ToolSet::default() })
+        self.tool_set()
     }
 }
 
@@ -122,4 +138,10 @@ impl<T: ToolSource> IntoTools<FromSource> for T {
         self.check()?;
         Ok(ToolSet { sources: vec![AnyToolSource::new(self)], ..ToolSet::default() })
     }
+}
+
+/// Returns the instructions of an agent, and those of its toolkits after them.
+pub(crate) fn whole(own: Option<String>, added: Vec<String>) -> Option<String> {
+    let all: Vec<String> = own.into_iter().chain(added).collect();
+    (!all.is_empty()).then(|| all.join("\n\n"))
 }

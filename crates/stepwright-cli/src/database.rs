@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 #[cfg(feature = "postgres")]
 use stepwright::Postgres;
+use stepwright::tools::KeptFiles;
 use stepwright::{AnyStore, Error, ErrorId, ErrorKind, Sqlite, UserId, WorkflowBuilder};
 use stepwright_engine::Runs;
 
@@ -187,7 +188,12 @@ impl Opened {
     /// Makes the workflow store its runs here.
     pub(crate) fn beneath(self, builder: WorkflowBuilder) -> WorkflowBuilder {
         match self {
-            Self::File(store) => builder.store(store),
+            Self::File(store) => {
+                // The files that workspaces keep stand beside the database.
+                let mut files = store.path().as_os_str().to_owned();
+                files.push(".files");
+                builder.state(KeptFiles::beneath(files)).store(store)
+            }
             #[cfg(feature = "postgres")]
             Self::Server(store) => builder.store(store),
         }

@@ -17,6 +17,7 @@ use crate::permission::{Effect, Verdict};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::sent::SentMessage;
 use crate::session::Exchange;
+use crate::status::RunStatus;
 use crate::store::SharedRequests;
 use crate::trace::{SpanId, SpanOf, TraceContext, TraceId, Traced};
 use crate::values::HostValues;
@@ -54,6 +55,9 @@ pub struct RunInfo {
     /// `true` if prompts, calls and decisions are logged in detail.
     pub debug: bool,
 }
+
+/// Work to do when a run has ended.
+pub type AtEnd = Box<dyn FnOnce(RunStatus) + Send>;
 
 /// The engine as a running step sees it.
 pub trait StepHost: Send + Sync {
@@ -169,6 +173,10 @@ pub trait StepHost: Send + Sync {
         Box::pin(std::future::pending())
     }
 
+    /// Notes work to do when the run has ended, for the process in which it ends. See
+    /// [`StepContext::at_end`].
+    fn at_end(&self, _work: AtEnd) {}
+
     /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;
 
@@ -226,6 +234,13 @@ impl StepContext {
     #[must_use]
     pub fn with_state(self, values: HostValues) -> Self {
         Self { values, ..self }
+    }
+
+    /// Returns the context with one more value of the host program, in place of one of its type.
+    #[must_use]
+    pub fn and_state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.values.set(value);
+        self
     }
 
     /// Returns the value of the host program of type `T`, if the workflow or the run has one. See

@@ -65,6 +65,21 @@ impl Fingerprint {
         self
     }
 
+    /// Adds bytes, of which only a hash is stored.
+    ///
+    /// ```
+    /// use stepwright_core::Fingerprint;
+    /// let before = Fingerprint::default().with_bytes("logo.png", [137, 80]);
+    /// let now = Fingerprint::default().with_bytes("logo.png", [137, 81]);
+    /// assert_eq!(before.differences(&now).count(), 1);
+    /// ```
+    #[must_use]
+    pub fn with_bytes(mut self, name: impl Into<Arc<str>>, bytes: impl AsRef<[u8]>) -> Self {
+        let sha256 = hex(Sha256::digest(bytes.as_ref()).as_slice()).into();
+        self.0.insert(name.into(), Part::Hashed { excerpt: "".into(), sha256 });
+        self
+    }
+
     /// Adds all parts of another fingerprint. Replaces parts of the same names.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {

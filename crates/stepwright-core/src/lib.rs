@@ -52,9 +52,11 @@ pub mod state;
 pub mod status;
 pub mod step;
 pub mod store;
+mod surroundings;
 pub mod tool;
 pub mod trace;
 pub mod values;
+pub mod workspace;
 pub mod world;
 
 pub use codes::ErrorId;

@@ -12,6 +12,7 @@ use crate::requirement::Requirement;
 use crate::sent::SentMessage;
 pub use crate::status::{RunStatus, StepStatus, StepType};
 use crate::step::ExecutorType;
+use crate::workspace::WorkspaceFile;
 use crate::world::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,9 @@ pub struct StepResult {
     /// The media that the step returned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<Media>,
+    /// The files that were made or changed in the workspace of the step until it ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<WorkspaceFile>,
     /// The reason that the step failed or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<ErrorData>>,
@@ -341,6 +345,28 @@ impl RunOutput {
     /// Returns the [`Content::type_name`] of the content: `str`, `json` or `none`.
     pub fn content_type(&self) -> &'static str {
         self.content.type_name()
+    }
+
+    /// Returns the files that the steps made in their workspaces, each with the first step that
+    /// lists it with this content.
+    ///
+    /// ```
+    /// use stepwright_core::RunOutput;
+    /// fn charts(output: &RunOutput) -> Vec<&str> {
+    ///     let files = output.workspace_files().into_iter().map(|(_, file)| &*file.path);
+    ///     files.filter(|path| path.ends_with(".svg")).collect()
+    /// }
+    /// ```
+    pub fn workspace_files(&self) -> Vec<(&StepPath, &WorkspaceFile)> {
+        let mut found: Vec<(&StepPath, &WorkspaceFile)> = Vec::new();
+        for step in self.step_results.iter().flat_map(StepResult::walk) {
+            for file in &step.files {
+                if found.iter().all(|(_, other)| *other != file) {
+                    found.push((&step.path, file));
+                }
+            }
+        }
+        found
     }
 
     /// Parses the content as a `T`.

@@ -3,7 +3,7 @@
 use crate::BoxFuture;
 use crate::budget::Budget;
 use crate::calls::CallPast;
-use crate::context::{RunInfo, StepContext, StepHost};
+use crate::context::{AtEnd, RunInfo, StepContext, StepHost};
 use crate::cost::Cost;
 use crate::event::{Event, EventKind};
 use crate::failure::StepError;
@@ -137,6 +137,10 @@ impl StepHost for Redacting {
 
     fn call_ends(&self, step: &StepPath, call: &StepPath) {
         self.host.call_ends(step, call);
+    }
+
+    fn at_end(&self, work: AtEnd) {
+        self.host.at_end(work);
     }
 
     fn is_waiting(&self, step: &StepPath) -> bool {

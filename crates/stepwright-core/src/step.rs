@@ -4,6 +4,7 @@ use crate::content::Content;
 use crate::media::Media;
 use crate::message::Usage;
 use crate::state::Patch;
+use crate::workspace::WorkspaceFile;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
@@ -81,6 +82,9 @@ pub struct StepOutput {
     /// The usage of models for this output.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
+    /// The files that were made or changed in the workspace of the step until now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<WorkspaceFile>,
 }
 
 impl StepOutput {
@@ -128,6 +132,7 @@ impl<C: Into<Content>> From<C> for StepOutput {
             stop: false,
             headed: false,
             usage: Usage::default(),
+            files: Vec::new(),
         }
     }
 }

@@ -168,6 +168,12 @@ pub trait Tool: Send + Sync + 'static {
         Effect::call(self.spec().name.as_str(), arguments)
     }
 
+    /// Returns the effect of a call in this context, for tools that work in the workspace of a step
+    /// ([`StepContext::workspace`]). By default this is [`Tool::access`].
+    fn access_in(&self, arguments: &Value, _cx: &StepContext) -> Effect {
+        self.access(arguments)
+    }
+
     /// Returns `true` if the permissions of the run judge the calls. A tool that reaches nothing
     /// outside the run needs none: one that computes, keeps notes, or asks a person.
     fn needs_permission(&self) -> bool {
@@ -275,6 +281,9 @@ impl Tool for AnyTool {
     }
     fn access(&self, arguments: &Value) -> Effect {
         self.0.access(arguments)
+    }
+    fn access_in(&self, arguments: &Value, cx: &StepContext) -> Effect {
+        self.0.access_in(arguments, cx)
     }
     fn needs_permission(&self) -> bool {
         self.0.needs_permission()

@@ -220,6 +220,7 @@ impl Job {
         let recorder = &self.recorder;
         let ended = self.walk_to_the_end().await;
         recorder.close_readers();
+        recorder.work_at_end();
         if let Some(slot) = self.slot.as_ref().filter(|_| recorder.status().is_terminal()) {
             // Boxed, because few runs need a slot.
             Box::pin(slot.leave(recorder, true)).await;

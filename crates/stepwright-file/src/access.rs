@@ -114,10 +114,27 @@ impl Home {
         }
     }
 
+    /// Opens a directory that the file in this folder refers to.
+    pub(crate) fn dir(&self, reference: &str, allowed: &[PathBuf]) -> Result<Beneath, Refused> {
+        self.open(reference, allowed, Beneath::within)
+    }
+
     fn find(&self, reference: &str, allowed: &[PathBuf]) -> Result<Found, Refused> {
+        self.open(reference, allowed, Beneath::file)
+    }
+
+    fn open<T>(
+        &self,
+        reference: &str,
+        allowed: &[PathBuf],
+        open: impl Fn(&Beneath, &Path) -> Result<T, Denied>,
+    ) -> Result<T, Refused> {
         let path = Path::new(reference);
         if path.as_os_str().is_empty() {
             return Err(Refused::new("the path is empty"));
+        }
+        if reference.contains('\0') {
+            return Err(Refused::new("the path has a NUL byte"));
         }
         let own = match self {
             Self::Named(path) => Beneath::open(path),
@@ -128,7 +145,7 @@ impl Home {
         })?;
         let mut why = "a link on its way leads out of the folder of this file";
         if goes_down(path) {
-            match own.file(path) {
+            match open(&own, path) {
                 Err(Denied::Outside) => {}
                 found => return found.map_err(|denied| Refused::new(denied.why())),
             }
@@ -143,7 +160,7 @@ impl Home {
             // Report that a file is missing only within the directories that may be read.
             let real = whole.canonicalize().unwrap_or_else(|_| without_dots(&whole));
             let Ok(rest) = real.strip_prefix(dir.path()) else { continue };
-            match dir.file(rest) {
+            match open(&dir, rest) {
                 Err(Denied::Outside) => {}
                 found => return found.map_err(|denied| Refused::new(denied.why())),
             }

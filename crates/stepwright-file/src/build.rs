@@ -7,8 +7,8 @@ use crate::declared::Declared;
 use crate::definition::Definition;
 use crate::effects::SHELL;
 use crate::format::{
-    AfterItems, Agent as AgentOf, Chosen, Earlier, Expr, File, Item, Kind, ModelName, OnceWithin,
-    RunsAtOnce, Text, WhenBusy, WrittenPlace,
+    AfterItems, Agent as AgentOf, Apart, Chosen, Earlier, Expr, File, Item, Kind, ModelName,
+    OnceWithin, Place, RunsAtOnce, Text, WhenBusy, Word, Workplace, WrittenPlace,
 };
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
@@ -29,6 +29,8 @@ use stepwright_core::{
 };
 use stepwright_engine::{AnyStep, Concurrency, Dedupe, IntoStep, Step, Workflow, WorkflowBuilder};
 use stepwright_models::{Fallback, limit, silent};
+use stepwright_process::Sandbox;
+use stepwright_tools::Workspace;
 
 impl Definition {
     /// Builds the workflow.
@@ -67,8 +69,7 @@ impl Definition {
             .collect();
         let granted = Arc::new(Granted { folder, pass_env, secrets, named_secrets });
         let is_played = self.options.playback;
-        let mut builder =
-            Builder { file: &self.file, granted, forced, inherited: None, is_played }.workflow()?;
+        let mut builder = Builder::of(&self.file, granted, forced, is_played)?.workflow()?;
         let project = self.options.project_permissions.clone();
         // Where the caller says nothing, the caller is asked: a project allows nothing by itself.
         let own = self.options.permissions.clone();
@@ -130,9 +131,82 @@ struct Builder<'a> {
     inherited: Option<&'a [ModelName]>,
     /// `true` if a recording answers for the models.
     is_played: bool,
+    /// The names of the workflow steps around this file, outermost first.
+    around: Vec<String>,
+    /// The workspace of the steps that have none of their own.
+    workspace: Option<Workspace>,
+    /// The sandbox of the steps that have none of their own.
+    sandbox: Option<Sandbox>,
 }
 
 impl<'a> Builder<'a> {
+    fn of(
+        file: &'a File,
+        granted: Arc<Granted>,
+        forced: Option<&'a str>,
+        is_played: bool,
+    ) -> Result<Self, Error> {
+        let (around, inherited, workspace, sandbox) = (Vec::new(), None, None, None);
+        let builder =
+            Self { file, granted, forced, inherited, is_played, around, workspace, sandbox };
+        let workspace = file.workspace.as_ref().map(|written| builder.workspace(written));
+        let workspace = workspace.transpose()?.map(Workspace::of_run);
+        let sandbox = file.sandbox.as_ref().map(|written| builder.sandbox(written)).transpose()?;
+        Ok(Self { workspace, sandbox, ..builder })
+    }
+
+    /// Makes the builder of a file that is a step of this one.
+    fn inner<'i>(&'i self, name: &str, file: &'i File) -> Result<Builder<'i>, Error> {
+        let around = [&self.around[..], &[name.to_owned()]].concat();
+        let workspace = match &file.workspace {
+            Some(written) => Some(self.workspace(written)?.within(&around)),
+            None => self.workspace.clone(),
+        };
+        let sandbox = match &file.sandbox {
+            Some(written) => Some(self.sandbox(written)?),
+            None => self.sandbox.clone(),
+        };
+        Ok(Builder {
+            sandbox,
+            file,
+            granted: self.granted.clone(),
+            forced: self.forced,
+            inherited: self.file.model.as_deref().or(self.inherited),
+            is_played: self.is_played,
+            around,
+            workspace,
+        })
+    }
+
+    /// Makes a sandbox.
+    fn sandbox(&self, written: &Apart) -> Result<Sandbox, Error> {
+        written.mounts.iter().try_fold(written.sandbox.clone(), |sandbox, (from, to, write)| {
+            let from = self.granted.folder.real(from).map_err(|error| {
+                let wrong = Error::new(ErrorKind::Definition, error.data.message.clone());
+                wrong.with_id(ErrorId::FILE_REFUSED)
+            })?;
+            Ok(if *write { sandbox.mount_to_write(from, to) } else { sandbox.mount(from, to) })
+        })
+    }
+
+    /// Makes a workspace.
+    fn workspace(&self, written: &Workplace) -> Result<Workspace, Error> {
+        let root = self.granted.folder.root().map_err(|error| {
+            let wrong = Error::new(ErrorKind::Definition, error.data.message.clone());
+            wrong.with_id(ErrorId::FILE_REFUSED)
+        })?;
+        let mut workspace = match &written.kind {
+            Place::Temp => Workspace::temp(),
+            Place::Worktree(None) => Workspace::worktree(root),
+            Place::Worktree(Some(at)) => Workspace::worktree(root).at(at),
+            Place::Dir(dir) => Workspace::dir(dir).beneath(root),
+        };
+        if let Some(patterns) = &written.keep {
+            workspace = workspace.keep_with_run().keep_only(patterns);
+        }
+        Ok(written.from.iter().fold(workspace, |all, step| all.files_of(&step.text)))
+    }
+
     fn workflow(&self) -> Result<WorkflowBuilder, Error> {
         let mut builder = Workflow::builder(&self.file.name.text);
         if let Some(id) = &self.file.id {
@@ -226,6 +300,22 @@ impl<'a> Builder<'a> {
         Ok(builder)
     }
 
+    /// Makes a step with its workspace and its sandbox, if it has them.
+    fn step(&self, item: &Item, work: impl Executor) -> Result<Step, Error> {
+        let name = item.name.text.as_str();
+        let own = item.workspace.as_ref().map(|written| self.workspace(written)).transpose()?;
+        let workspace = own.or_else(|| self.workspace.clone());
+        let own = item.sandbox.as_ref().map(|written| self.sandbox(written)).transpose()?;
+        Ok(match (own.or_else(|| self.sandbox.clone()), workspace) {
+            (None, None) => self.discreet(name, work),
+            (None, Some(workspace)) => self.discreet(name, workspace.around(work)),
+            (Some(sandbox), None) => self.discreet(name, sandbox.around(work)),
+            (Some(sandbox), Some(workspace)) => {
+                self.discreet(name, workspace.around(sandbox.around(work)))
+            }
+        })
+    }
+
     /// Makes a step that says no secret.
     fn discreet(&self, name: &str, work: impl Executor) -> Step {
         let secrets = self.granted.secrets.clone();
@@ -261,23 +351,15 @@ impl<'a> Builder<'a> {
             Kind::Agent { agent, prompt } => {
                 let agent = self.agent(&agent.text)?;
                 let step = Prompted { agent, prompt: prompt.clone() };
-                limited(self.discreet(name, step), item).into_step()
+                limited(self.step(item, step)?, item).into_step()
             }
             Kind::Builtin { word, work } => {
                 let (work, granted) = (work.clone(), self.granted.clone());
                 let step = BuiltinStep { word, work, granted };
-                limited(self.discreet(name, step), item).into_step()
+                limited(self.step(item, step)?, item).into_step()
             }
             Kind::Workflow { file, with, .. } => {
-                let inherited = self.file.model.as_deref();
-                let inner = Builder {
-                    file,
-                    granted: self.granted.clone(),
-                    forced: self.forced,
-                    inherited: inherited.or(self.inherited),
-                    is_played: self.is_played,
-                };
-                let workflow = inner.workflow()?.build()?;
+                let workflow = self.inner(name, file)?.workflow()?.build()?;
                 let step = Step::workflow(name, workflow);
                 let step =
                     match with.clone() {

@@ -2,10 +2,14 @@
 //!
 //! This crate is for the other crates of the project.
 
+pub mod command;
 mod environment;
 #[cfg(unix)]
 mod group;
+mod heard;
+mod sandbox;
 
 pub use environment::{is_passed, passed};
 #[cfg(unix)]
 pub use group::{Group, gated, recorded};
+pub use sandbox::{Backend, InSandbox, Sandbox};

@@ -41,6 +41,9 @@ pub const REQUEST: Names = &["http", "http_get", "http_request"];
 /// Searches of Wikipedia, and its articles.
 pub const WIKIPEDIA: Names = &["search_wikipedia", "read_wikipedia"];
 
+/// Scripts of skills, which are commands.
+pub const SCRIPT: Names = &["shell", "run_skill_script"];
+
 /// Questions to a database. The effect names the call, with the text of the question.
 pub const SQL: Names = &["sql", "sql_query", "sql_schema", "sql_execute"];
 

@@ -176,9 +176,13 @@ fn access(
     own: &'static str,
     argument: &'static str,
     default: Option<&'static str>,
-) -> impl Fn(&Value) -> Option<Effect> + Send + Sync + 'static {
-    let folder = folder.clone();
-    move |arguments| {
+) -> impl Fn(&Value, Option<&StepContext>) -> Option<Effect> + Send + Sync + 'static {
+    let own_folder = folder.clone();
+    move |arguments, cx| {
+        let folder = match cx {
+            Some(cx) => own_folder.of_step(cx).ok()?,
+            None => Folder::clone(&own_folder),
+        };
         let given = arguments.get(argument).and_then(Value::as_str);
         let path = given.or(default)?;
         let is_pattern = argument == "pattern";
@@ -192,9 +196,10 @@ fn read(folder: &Arc<Folder>) -> AnyTool {
     let tool = FunctionTool::new(
         "read_file",
         "Reads a text file, or some of its lines. A long file is read in parts.",
-        move |args: ReadFile| {
+        move |args: ReadFile, cx: StepContext| {
             let folder = at.clone();
             blocking(move || {
+                let folder = folder.of_step(&cx).map_err(told)?;
                 let (first, most) = (args.offset.unwrap_or(1), args.limit.unwrap_or(u64::MAX));
                 for (name, number) in [("offset", first), ("limit", most)] {
                     if number == 0 {
@@ -207,7 +212,7 @@ fn read(folder: &Arc<Folder>) -> AnyTool {
             })
         },
     );
-    KitTool::with_access(tool.read_only(), access(folder, READ, "read_file", "path", None))
+    KitTool::with_access_in(tool.read_only(), access(folder, READ, "read_file", "path", None))
 }
 
 /// Returns lines of a file, after notes about the part of the file that they are.
@@ -241,9 +246,10 @@ fn list(folder: &Arc<Folder>) -> AnyTool {
     let tool = FunctionTool::new(
         "list_files",
         "Lists the files and directories in a directory. Names of directories end with `/`.",
-        move |args: ListFiles| {
+        move |args: ListFiles, cx: StepContext| {
             let folder = at.clone();
             blocking(move || {
+                let folder = folder.of_step(&cx).map_err(told)?;
                 let path = args.path.unwrap_or_else(|| ".".into());
                 let mut names = folder.list(&path).map_err(told)?;
                 let count = names.len();
@@ -252,7 +258,7 @@ fn list(folder: &Arc<Folder>) -> AnyTool {
             })
         },
     );
-    KitTool::with_access(tool.read_only(), access(folder, READ, "list_files", "path", Some(".")))
+    KitTool::with_access_in(tool.read_only(), access(folder, READ, "list_files", "path", Some(".")))
 }
 
 fn lines_of(names: &[String], count: usize) -> String {
@@ -275,6 +281,7 @@ fn find(folder: &Arc<Folder>) -> AnyTool {
         move |args: FindFiles, cx: StepContext| {
             let folder = at.clone();
             blocking(move || {
+                let folder = folder.of_step(&cx).map_err(told)?;
                 let mut paths = folder.find(&args.pattern, SEARCHED_FILES_MAX).map_err(told)?;
                 paths.retain(|path| is_permitted(&folder, path, &cx));
                 let count = paths.len();
@@ -284,7 +291,7 @@ fn find(folder: &Arc<Folder>) -> AnyTool {
         },
     );
     let access = access(folder, READ, "find_files", "pattern", None);
-    KitTool::with_access(tool.read_only(), access)
+    KitTool::with_access_in(tool.read_only(), access)
 }
 
 /// Judges a file that a permitted pattern has found: a rule may deny it, and a link may lead to a
@@ -308,12 +315,16 @@ fn search(folder: &Arc<Folder>) -> AnyTool {
             async move {
                 let stopped = Arc::new(AtomicBool::new(false));
                 let _stop = StopOnDrop(stopped.clone());
-                blocking(move || found(&args, &folder, &cx, &stopped)).await
+                blocking(move || {
+                    let folder = folder.of_step(&cx).map_err(told)?;
+                    found(&args, &folder, &cx, &stopped)
+                })
+                .await
             }
         },
     );
     let access = access(folder, READ, "search_files", "pattern", Some(ALL));
-    KitTool::with_access(tool.read_only(), access)
+    KitTool::with_access_in(tool.read_only(), access)
 }
 
 fn found(
@@ -375,16 +386,17 @@ fn write_file(folder: &Arc<Folder>) -> AnyTool {
     let tool = FunctionTool::new(
         "write_file",
         "Writes a text file. An existing file is replaced as a whole.",
-        move |args: WriteFile| {
+        move |args: WriteFile, cx: StepContext| {
             let folder = at.clone();
             blocking(move || {
+                let folder = folder.of_step(&cx).map_err(told)?;
                 folder.write(&args.path, &args.text).map_err(told)?;
                 Ok(format!("wrote {} bytes to `{}`", args.text.len(), args.path))
             })
         },
     );
     // Writing the same text again has the same result.
-    KitTool::with_access(tool.idempotent(), access(folder, WRITE, "write_file", "path", None))
+    KitTool::with_access_in(tool.idempotent(), access(folder, WRITE, "write_file", "path", None))
 }
 
 fn patch(folder: &Arc<Folder>) -> AnyTool {
@@ -392,13 +404,13 @@ fn patch(folder: &Arc<Folder>) -> AnyTool {
     let tool = FunctionTool::new(
         "patch_file",
         "Replaces a part of a text file. The old text must occur in the file exactly once.",
-        move |args: PatchFile| {
+        move |args: PatchFile, cx: StepContext| {
             let folder = at.clone();
-            blocking(move || patched(&args, &folder))
+            blocking(move || patched(&args, &folder.of_step(&cx).map_err(told)?))
         },
     );
     // It acts: whether an interrupted change was made is a question.
-    KitTool::with_access(tool, access(folder, WRITE, "patch_file", "path", None))
+    KitTool::with_access_in(tool, access(folder, WRITE, "patch_file", "path", None))
 }
 
 fn patched(args: &PatchFile, folder: &Folder) -> Result<String, ToolError> {

@@ -9,7 +9,7 @@ use stepwright_core::{
     BoxFuture, Error, ErrorId, ErrorKind, OnInterrupted, StepContext, StepError,
 };
 
-type Access = dyn Fn(&Value) -> Option<Effect> + Send + Sync;
+type Access = dyn Fn(&Value, Option<&StepContext>) -> Option<Effect> + Send + Sync;
 
 /// A tool that names its effect for permissions, or asks a person.
 pub(crate) struct KitTool {
@@ -26,7 +26,20 @@ impl KitTool {
         tool: FunctionTool,
         access: impl Fn(&Value) -> Option<Effect> + Send + Sync + 'static,
     ) -> AnyTool {
+        Self::with_access_in(tool, move |arguments, _| access(arguments))
+    }
+
+    /// Creates a tool whose effect depends on its arguments and on the workspace of its step.
+    pub(crate) fn with_access_in(
+        tool: FunctionTool,
+        access: impl Fn(&Value, Option<&StepContext>) -> Option<Effect> + Send + Sync + 'static,
+    ) -> AnyTool {
         AnyTool::new(Self { tool, access: Some(Arc::new(access)), asks: false })
+    }
+
+    fn named(&self, arguments: &Value, cx: Option<&StepContext>) -> Effect {
+        let named = self.access.as_ref().and_then(|access| access(arguments, cx));
+        named.unwrap_or_else(|| Effect::call(self.spec().name.as_str(), arguments))
     }
 
     /// Creates a tool that asks a person.
@@ -62,8 +75,11 @@ impl Tool for KitTool {
     }
 
     fn access(&self, arguments: &Value) -> Effect {
-        let named = self.access.as_ref().and_then(|access| access(arguments));
-        named.unwrap_or_else(|| Effect::call(self.spec().name.as_str(), arguments))
+        self.named(arguments, None)
+    }
+
+    fn access_in(&self, arguments: &Value, cx: &StepContext) -> Effect {
+        self.named(arguments, Some(cx))
     }
 
     fn needs_permission(&self) -> bool {

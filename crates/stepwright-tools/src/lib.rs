@@ -32,11 +32,16 @@ mod markup;
 #[doc(hidden)]
 pub mod readable;
 mod scratchpad;
+#[doc(hidden)]
+pub mod skills;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
+mod temporary;
 #[doc(hidden)]
 pub mod web;
 mod wikipedia;
+#[doc(hidden)]
+pub mod workspace;
 
 #[cfg(feature = "duckduckgo")]
 pub use duckduckgo::{
@@ -51,13 +56,18 @@ pub use files::{
     FILE_BYTES_MAX, FILE_NAMES_MAX, FILE_PART_BYTES_MAX, FOUND_LINES_MAX, Files, SEARCHED_FILES_MAX,
 };
 pub use scratchpad::{CHANGES_MAX, NOTE_BYTES_MAX, NOTES_MAX, Scratchpad, TASKS_MAX};
+pub use skills::{
+    SCRIPT_OUTPUT_BYTES_MAX, SKILL_FILE_BYTES_MAX, SKILL_FILES_MAX, SKILL_TEXT_BYTES_MAX,
+    SKILLS_BYTES_MAX, SKILLS_MAX, Skills,
+};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sql::{CELL_CHARS_MAX, ROWS, ROWS_BYTES_MAX, ROWS_MAX, SQL_BYTES_MAX, SQL_TIMEOUT, Sql};
 pub use web::{ANSWER_BYTES_MAX, FETCHED_BYTES_MAX, HTTP_TIMEOUT, Http, WebPage};
 pub use wikipedia::{ARTICLES_MAX, Wikipedia};
+pub use workspace::{InWorkspace, KeptFiles, WORKSPACE_BYTES_MAX, WORKSPACE_FILES_MAX, Workspace};
 
 /// Parts that workflow files share with the toolkits. Not part of the public API.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{beneath, effects, files, folder, readable, web};
+    pub use crate::{beneath, effects, files, folder, readable, skills, web};
 }

@@ -74,10 +74,12 @@ pub mod tools {
     pub use stepwright_core::tool::{
         AnyTool, AnyToolSource, Tool, ToolAnswer, ToolEffect, ToolError, ToolSource, ToolSpec,
     };
+    pub use stepwright_process::{Backend, InSandbox, Sandbox};
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub use stepwright_tools::Sql;
     pub use stepwright_tools::{
-        AskUser, Calculator, Clock, Files, Http, Scratchpad, WebPage, Wikipedia,
+        AskUser, Calculator, Clock, Files, Http, InWorkspace, KeptFiles, Scratchpad, Skills,
+        WebPage, Wikipedia, Workspace,
     };
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};

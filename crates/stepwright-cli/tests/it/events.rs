@@ -25,6 +25,7 @@ use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::sent::{SendMode, SentMessage};
 use stepwright_core::trace::TraceContext;
+use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{Answer, OnTimeout, Requirement, RunStatus};
 
 /// The trace of a caller.
@@ -406,6 +407,12 @@ fn samples() -> Vec<Event> {
                 stop: true,
                 headed: true,
                 usage: usage(),
+                files: vec![WorkspaceFile {
+                    path: "chart.svg".into(),
+                    bytes: 812,
+                    sha256: "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c"
+                        .into(),
+                }],
             }),
         },
         E::StepError { error: error(), attempts: 3, continues: false },

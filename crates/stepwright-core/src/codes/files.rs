@@ -88,4 +88,17 @@ super::entry::catalogue! {
     /// Give the tools to two agents, ask a person before each request with
     /// `requires_confirmation`, or allow few addresses with `permissions`.
     AGENT_EXPOSED = 214, "an agent can be made to send files away";
+
+    /// A skill of an agent cannot be used: its `SKILL.md` is missing or has mistakes, its name is
+    /// not that of its folder, or one of its files is too large, is no text, or is a link that
+    /// leads outside.
+    ///
+    /// ```text
+    /// ---
+    /// name: pdf-forms
+    /// description: Fills in PDF forms. Use it when a form is to be filled in.
+    /// ---
+    /// Instructions for the model.
+    /// ```
+    SKILL_INVALID = 215, "a skill cannot be used";
 }

@@ -52,4 +52,12 @@ super::entry::catalogue! {
     /// The settings of an MCP server do not match the tools that it has: a filter names a tool that
     /// is not there, or two tools have the same name. The message lists the tools.
     MCP_TOOLS_INVALID = 613, "the tools of an MCP server do not match its settings";
+
+    /// The workspace of a step cannot be made or is gone: its folder does not exist any more, it is
+    /// on another machine, or there is no Git repository for a worktree.
+    WORKSPACE_GONE = 614, "a workspace cannot be used";
+
+    /// A command cannot run in its sandbox: no program for sandboxes is installed, the system does
+    /// not allow one, or it cannot do what the settings ask for. The command did not run.
+    SANDBOX_UNAVAILABLE = 615, "a sandbox is not available";
 }

@@ -167,6 +167,8 @@ impl Fold {
             C::StepEnded(status) => self.step_ended(event, status),
             C::ContainerEnded(end) => self.close(event, end),
             C::Attempt => self.attempt(event),
+            // The workspace of a run belongs to all of its steps.
+            C::Effect if event.path.is_root() && is_recorded(event.kind) => Ok(()),
             C::Effect => self.slot(event).map(drop),
             C::Budget if event.path.is_root() => Ok(()),
             C::Budget => self.slot(event).map(drop),
@@ -658,4 +660,9 @@ impl Fold {
     pub fn is_open(&self, path: &StepPath) -> bool {
         self.open.get(path.as_str(), &self.slots).is_some()
     }
+}
+
+/// Returns `true` for the result of an effect that happens once.
+fn is_recorded(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::StepRecorded { .. })
 }

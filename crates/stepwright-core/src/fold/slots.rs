@@ -76,9 +76,12 @@ impl Slot {
         let usage = self.usage();
         let Self { executor, output, more, .. } = self;
         let (executor_type, executor_name) = executor.unzip();
-        let (content, media, stop) = match output.map(Arc::try_unwrap) {
-            Some(Ok(output)) => (output.content, output.media, output.stop),
-            Some(Err(shared)) => (shared.content.clone(), shared.media.clone(), shared.stop),
+        let (content, media, files, stop) = match output.map(Arc::try_unwrap) {
+            Some(Ok(output)) => (output.content, output.media, output.files, output.stop),
+            Some(Err(shared)) => {
+                let (content, media) = (shared.content.clone(), shared.media.clone());
+                (content, media, shared.files.clone(), shared.stop)
+            }
             None => <_>::default(),
         };
         StepResult {
@@ -89,6 +92,7 @@ impl Slot {
             status: self.status,
             content,
             media,
+            files,
             exhausted: more.as_ref().is_some_and(|more| more.exhausted),
             error: more.and_then(|more| more.error),
             attempts: self.attempts,

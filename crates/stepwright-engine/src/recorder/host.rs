@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use stepwright_core::budget::Budget;
 use stepwright_core::calls::CallPast;
-use stepwright_core::context::{RunInfo, StepHost};
+use stepwright_core::context::{AtEnd, RunInfo, StepHost};
 use stepwright_core::cost::Cost;
 use stepwright_core::gate::{Admission, Demand, Permit, Release};
 use stepwright_core::message::{ToolCall, Usage};
@@ -89,6 +89,8 @@ impl StepHost for Recorder {
             let is_open = {
                 let fold = &self.state().fold;
                 match fact {
+                    // A fact for all steps of the run.
+                    EventKind::StepRecorded { .. } if step.is_root() => true,
                     EventKind::ToolCallStarted { .. } => {
                         step.caller_str().is_some_and(|caller| fold.is_open(&caller.into()))
                     }
@@ -227,6 +229,10 @@ impl StepHost for Recorder {
         demand: &'a Demand,
     ) -> BoxFuture<'a, Result<Admission, StepError>> {
         Box::pin(async move { self.reserved(step, demand, true).await })
+    }
+
+    fn at_end(&self, work: AtEnd) {
+        self.state().at_end.push(work);
     }
 
     fn limit(&self, path: &StepPath, budget: &Budget) {

@@ -33,7 +33,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
-use stepwright_core::context::RunInfo;
+use stepwright_core::context::{AtEnd, RunInfo};
 use stepwright_core::cost::Prices;
 use stepwright_core::event::{ContainerKind, Event, EventClass, EventRef, Turns, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
@@ -120,6 +120,8 @@ struct RecorderState {
     guards: Option<Box<Guards>>,
     /// `None` before the first budget or agent.
     ledger: Option<Box<Ledger>>,
+    /// The work to do when the run has ended.
+    at_end: Vec<AtEnd>,
 }
 
 /// The parts of a recorder.
@@ -212,6 +214,7 @@ impl Recorder {
             interrupted: interrupted.and_then(Standing::new),
             guards: permits::guards(&settings, started, past),
             ledger: permits::ledger(&settings, started, past, (&prices, clock.now())),
+            at_end: Vec::new(),
         };
         let parts = past.iter().filter(|event| continues(&event.kind)).count();
         let trace = Trace {
@@ -466,6 +469,17 @@ impl Recorder {
     /// Returns the number of the next fact.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.state().fold.next_sequence()
+    }
+
+    /// Does the work that steps have noted for the end of the run, if its end is in the journal.
+    pub(crate) fn work_at_end(&self) {
+        let mut state = self.state();
+        let status = state.fold.status();
+        if state.lost.is_none() && status.is_terminal() {
+            let work = std::mem::take(&mut state.at_end);
+            drop(state);
+            work.into_iter().for_each(|work| work(status));
+        }
     }
 
     /// Returns the output so far, once the run has begun.

@@ -127,7 +127,7 @@ impl Builtin for ReadFiles {
             let patterns = all_rendered(&values, &self.exclude).await?;
             let except = Except { patterns, unreadable: self.skip_unreadable };
             let pattern = rendered(values, &self.glob).await?;
-            let (folder, limits) = (granted.folder.clone(), self.limits);
+            let (folder, limits) = (granted.folder.of_step(&cx)?, self.limits);
             let effect = acts::file(effects::READ, &folder, &pattern, true)?;
             let _running = cx.begin_effect(&effect).await?;
             let request = || match &*except.patterns {

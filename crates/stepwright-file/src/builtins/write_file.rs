@@ -131,7 +131,7 @@ impl Builtin for WriteFile {
             if self.append && !text.ends_with('\n') {
                 text.push('\n');
             }
-            let (folder, append) = (granted.folder.clone(), self.append);
+            let (folder, append) = (granted.folder.of_step(&cx)?, self.append);
             let names = if append { effects::APPEND } else { effects::WRITE };
             let effect = acts::file(names, &folder, &path, false)?;
             let _running = cx.begin_effect(&effect).await?;

@@ -1,7 +1,7 @@
 //! Checks the agents of a file, and their models.
 
 use super::Checker;
-use crate::format::{Agent, Word};
+use crate::format::{Agent, Item, Word};
 use crate::suggest::did_you_mean;
 use stepwright_core::ErrorId;
 use stepwright_core::model::{Model as _, ToolChoice};
@@ -80,6 +80,22 @@ impl Checker<'_, '_> {
         for mistake in told {
             self.mistakes.push(mistake);
         }
+    }
+
+    /// Checks a step whose files the workspace of another one begins with.
+    pub(super) fn files_of(&mut self, step: &Word, item: &Item) {
+        let name = step.text.as_str();
+        if self.all.contains_key(name) && item.name.text != name {
+            return;
+        }
+        let names: Vec<&str> = self.all.keys().copied().collect();
+        let message = match item.name.text == name {
+            true => format!("`{name}` is this step itself"),
+            false => format!("there is no step `{name}`"),
+        };
+        let help = did_you_mean(name, &names, "this file has");
+        let mistake = self.at(step.span, message).coded(ErrorId::NAME_UNKNOWN);
+        self.mistakes.push(mistake.maybe_help(help));
     }
 
     /// Checks that the agent of a step exists.

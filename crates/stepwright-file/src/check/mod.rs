@@ -240,6 +240,9 @@ impl<'a> Checker<'a, '_> {
         let inside = if item.is_leaf() { Place::default() } else { place.inside(item) };
         let after = &mut place;
         self.deadline(item, after);
+        for step in item.workspace.iter().flat_map(|workspace| &workspace.from) {
+            self.files_of(step, item);
+        }
         let gives = match &item.kind {
             Kind::Agent { agent, prompt } => {
                 self.agent(agent);

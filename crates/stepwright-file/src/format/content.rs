@@ -34,7 +34,7 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
     ["join", "concurrency", "at_most", "forward", "batch", "rate"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 23] = [
+const OF_THE_AGENT: [&str; 24] = [
     "instructions",
     "model",
     "output",
@@ -58,6 +58,7 @@ const OF_THE_AGENT: [&str; 23] = [
     "request_timeout",
     "cache",
     "model_retry",
+    "skills",
 ];
 
 /// The keys whose values may be secrets under any name.

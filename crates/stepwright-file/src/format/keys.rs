@@ -14,7 +14,9 @@ use super::permissions::{AMOUNT_MAX, AT_LIMIT, LIMIT_SCOPES};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::run_limits::{ON_BUSY, THEN};
+use super::sandbox::SANDBOX;
 use super::used::USE;
+use super::workspace::WORKSPACE;
 use crate::mcp::SERVERS;
 use serde_json::json;
 use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX};
@@ -134,6 +136,8 @@ pub(crate) static FILE: Mapping = Mapping {
             "What a run does while another one of its session is under way.",
         ),
         key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
+        key("sandbox", &SANDBOX, "The sandbox that the commands of steps and tools run in."),
+        key("workspace", &WORKSPACE, "The folder that the steps of a run work in."),
         key("input", &SCHEMA, "The JSON Schema of the input."),
         key(
             "permissions",
@@ -214,6 +218,12 @@ static AGENT: Mapping = Mapping {
         key("extra", &Form::Names(&Form::Any), "Parameters that are passed to the provider."),
         key("headers", &Form::Names(&Form::Text), "Headers of requests to the provider."),
         key("tools", &Form::List(&Form::Tool, 0, usize::MAX), "The tools that it can call."),
+        key(
+            "skills",
+            &Form::List(&Form::Text, 1, usize::MAX),
+            "Folders with skills: instructions in `SKILL.md` files, which the model loads when a \
+            task needs them.",
+        ),
         key("requires_confirmation", &NAMES, "The tools whose calls a person confirms."),
         key(
             "max_turns",
@@ -508,6 +518,8 @@ pub(crate) static OF_STEPS: &[Member] = &[
     key("retry", &Form::Either(&[RETRIES, Form::Mapping(&RETRY)]), "How often it is tried again."),
     key("timeout", &STEP_TIMEOUT, "The maximum time of an attempt."),
     key("history", &EARLIER, "The earlier runs of the session that it gets."),
+    key("sandbox", &SANDBOX, "The sandbox of its commands, in place of that of the file."),
+    key("workspace", &WORKSPACE, "The folder that it works in, in place of that of the run."),
     UNDO,
 ];
 

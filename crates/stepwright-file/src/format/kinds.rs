@@ -97,6 +97,8 @@ impl Reader<'_> {
             false => &[],
         };
         let after = self.after(&mut fields, on);
+        let workspace = if is_step { self.workspace(&mut fields) } else { None };
+        let sandbox = if is_step { self.sandbox(&mut fields) } else { None };
         let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
         let (_, value) = fields.take(word)?;
         let kind = match kind_of {
@@ -117,6 +119,9 @@ impl Reader<'_> {
             match unknown {
                 "retry" | "history" if !is_step => Some(format!(
                     "only steps have a `{unknown}`: give it to those in this `{word}`"
+                )),
+                "sandbox" | "workspace" if !is_step => Some(format!(
+                    "give it to the steps in this `{word}`, or to the file for all of them"
                 )),
                 "undo" if !is_step => Some(format!("give it to the steps in this `{word}`")),
                 "finally" | "on_failure" if matches!(kind_of, KindOf::Workflow) => {
@@ -153,6 +158,8 @@ impl Reader<'_> {
             on_error,
             on_interrupted,
             budget,
+            sandbox,
+            workspace,
             review,
             content,
             after,
@@ -404,7 +411,7 @@ fn unreadable(name: Word) -> Item {
     let (retry, timeout, idle, history, deadline) = (None, None, None, None, None);
     let (kind, on_error) = (Kind::Unreadable, ErrorPolicy::default());
     let (content, on_interrupted, review) = (Fingerprint::default(), None, None);
-    let budget = None;
+    let (budget, sandbox, workspace) = (None, None, None);
     Item {
         name,
         kind,
@@ -416,6 +423,8 @@ fn unreadable(name: Word) -> Item {
         on_error,
         on_interrupted,
         budget,
+        sandbox,
+        workspace,
         review,
         content,
         after: Vec::new(),

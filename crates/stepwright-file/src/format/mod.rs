@@ -14,18 +14,23 @@ mod read;
 pub(crate) mod reader;
 mod review;
 mod run_limits;
+mod sandbox;
 mod servers;
+mod skills;
 mod tools;
 mod used;
 mod values;
+mod workspace;
 
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
 pub(crate) use moment::Moment;
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};
+pub(crate) use sandbox::Apart;
 pub(crate) use servers::{Choice, Declaration, Recipe};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
+pub(crate) use workspace::{Place, Workplace};
 
 use crate::declared::Declared;
 use crate::diagnostic::Diagnostics;
@@ -132,6 +137,10 @@ pub(crate) struct File {
     pub(crate) on_busy: Option<WhenBusy>,
     /// The MCP servers that agents can use.
     pub(crate) mcp: Vec<Arc<Declaration>>,
+    /// The sandbox of the commands of all its steps.
+    pub(crate) sandbox: Option<Apart>,
+    /// The workspace of all its steps.
+    pub(crate) workspace: Option<Workplace>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
     /// The steps that run when the others have ended.
@@ -263,6 +272,10 @@ pub(crate) struct Item {
     pub(crate) on_interrupted: Option<OnInterrupted>,
     /// The budget of this step, or of everything inside it.
     pub(crate) budget: Option<Budget>,
+    /// The sandbox of its commands.
+    pub(crate) sandbox: Option<Apart>,
+    /// The folder that the step works in.
+    pub(crate) workspace: Option<Workplace>,
     /// The human review.
     pub(crate) review: Option<HumanReview>,
     /// The content as written.

@@ -3,7 +3,7 @@
 use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Kinds, Reader, State};
 use super::used::{self, USE};
-use super::{AfterItems, Agent, FORMAT, File, Item, Word};
+use super::{AfterItems, Agent, FORMAT, File, Item, Word, Workplace};
 use super::{changed_prompt, content, literals};
 use crate::access::{self, ALL_BYTES_MAX, FILES_MAX, Home, Referred, Refused, folder_of};
 use crate::beneath::open_regular;
@@ -268,6 +268,14 @@ impl Reader<'_> {
         }
         self.state.mcp = fields.take("mcp").map(|(_, node)| self.mcp(node)).unwrap_or_default();
         let mcp = self.state.mcp.clone();
+        let sandbox = self.sandbox(&mut fields);
+        let workspace = self.workspace(&mut fields);
+        if let Some(Workplace { from, .. }) = &workspace
+            && let Some(first) = from.first()
+        {
+            let mistake = self.mistake(first.span, "no step has run when a run begins");
+            self.push(mistake.help("give `from` to the workspace of a step"));
+        }
         let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
@@ -297,6 +305,8 @@ impl Reader<'_> {
             dedupe,
             on_busy,
             mcp,
+            sandbox,
+            workspace,
             agents,
             steps: steps?,
             after,
@@ -396,7 +406,10 @@ impl Reader<'_> {
         };
         let model = self.models(&mut fields);
         let settings = self.settings_of_model(&mut fields);
-        let tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
+        let mut tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
+        if let Some((_, node)) = fields.take("skills") {
+            self.skills(node, &mut tools);
+        }
         let confirmed = fields.take("requires_confirmation");
         let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools)).unwrap_or_default();
         let max_turns = fields.number(self, "max_turns", (1, TURNS_MAX));

@@ -267,6 +267,15 @@ impl Splicer<'_> {
         if let Some((_, text)) = members.iter_mut().find(|(key, _)| key.name == "instructions") {
             self.text(text, of);
         }
+        let skills = members.iter_mut().filter(|(key, _)| key.name == "skills" && !of.is_empty());
+        for (_, node) in skills {
+            let Yaml::List(folders) = &mut node.value else { continue };
+            for folder in folders {
+                if let Yaml::Text(path) = &mut folder.value {
+                    *path = joined(of, path);
+                }
+            }
+        }
     }
 
     /// Replaces what a step uses, and the steps inside it.

@@ -78,13 +78,21 @@ impl Tool for FileTool {
             .unwrap_or_else(|_| Effect::call(self.spec.name.as_str(), arguments))
     }
 
+    fn access_in(&self, arguments: &Value, cx: &StepContext) -> Effect {
+        let path = arguments["path"].as_str().unwrap_or_default();
+        let folder = self.folder.of_step(cx);
+        let named = folder.and_then(|folder| acts::file(effects::READ, &folder, path, false));
+        named.unwrap_or_else(|_| Effect::call(self.spec.name.as_str(), arguments))
+    }
+
     fn effect(&self) -> ToolEffect {
         ToolEffect::ReadOnly
     }
 
-    fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+    fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
-            let (path, folder) = (argument(&arguments, "path")?, self.folder.clone());
+            let path = argument(&arguments, "path")?;
+            let folder = self.folder.of_step(&cx).map_err(told)?;
             let first = number(&arguments, "offset")?.unwrap_or(1);
             let most = number(&arguments, "limit")?.unwrap_or(u64::MAX);
             let read = blocking(move || folder.read_lines(&path, first, most, BYTES_MAX));

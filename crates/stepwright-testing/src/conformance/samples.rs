@@ -15,6 +15,7 @@ use stepwright_core::model::StopReason;
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::sent::{SendMode, SentMessage};
+use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{
     Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, RunStatus, StepOutput,
     StepStatus, Timestamp, UserId,
@@ -140,6 +141,7 @@ pub(super) fn middle() -> Vec<EventKind> {
         stop: true,
         headed: true,
         usage: usage(),
+        files: vec![WorkspaceFile { path: TEXT.into(), bytes: u64::MAX, sha256: "".into() }],
     };
     let answer = AssistantTurn {
         parts: vec![

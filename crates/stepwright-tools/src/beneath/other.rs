@@ -32,6 +32,31 @@ impl Beneath {
         Ok(Found { file, path, dir: Self { path: parent } })
     }
 
+    /// Finds a directory beneath this one. Follows links that stay inside.
+    pub fn within(&self, path: &Path) -> Result<Self, Denied> {
+        let path = self.real(path)?;
+        if path.is_dir() {
+            Ok(Self { path })
+        } else {
+            Err(io::Error::from(io::ErrorKind::NotADirectory).into())
+        }
+    }
+
+    /// Creates a directory beneath this one, with those on its path, where they are missing.
+    /// Returns its path without links.
+    pub fn make(&self, path: &Path) -> Result<PathBuf, Denied> {
+        if path.components().any(|part| part == Component::ParentDir) {
+            return Err(Denied::Outside);
+        }
+        let place = self.path.join(path);
+        let known = place.ancestors().find(|path| path.exists()).ok_or(Denied::Outside)?;
+        if !known.canonicalize()?.starts_with(&self.path) {
+            return Err(Denied::Outside);
+        }
+        fs::create_dir_all(&place)?;
+        self.real(path)
+    }
+
     /// Returns the entries of a directory beneath this one, in no particular order.
     pub fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
         let mut entries = Vec::new();

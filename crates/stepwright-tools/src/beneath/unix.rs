@@ -74,6 +74,27 @@ impl Beneath {
         Ok(Found { file: file.into(), path, dir })
     }
 
+    /// Opens a directory beneath this one. Follows links that stay inside.
+    pub fn within(&self, path: &Path) -> Result<Self, Denied> {
+        let place = self.walk(path, false)?;
+        if place.kind != Some(FileType::Directory) {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory).into());
+        }
+        let dir = fs::openat(&*place.dir, &place.name, THROUGH, Mode::empty());
+        let path = match place.name.to_str() {
+            Some(".") => place.parent,
+            _ => place.parent.join(&place.name),
+        };
+        Ok(Self { dir: Arc::new(dir.map_err(exchanged)?), path })
+    }
+
+    /// Creates a directory beneath this one, with those on its path, where they are missing.
+    /// Returns its path without links.
+    pub fn make(&self, path: &Path) -> Result<PathBuf, Denied> {
+        // All that comes before the end of a path is made.
+        self.walk(&path.join("_"), true).map(|place| place.parent)
+    }
+
     /// Returns the entries of a directory beneath this one, in no particular order.
     pub fn entries(&self, path: &Path) -> Result<Vec<Entry>, Denied> {
         let place = self.walk(path, false)?;

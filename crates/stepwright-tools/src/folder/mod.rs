@@ -8,13 +8,15 @@ use crate::beneath::{Beneath, Denied, EntryKind, Found};
 use serde_json::{Value, json};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use stepwright_core::{ErrorCode, ErrorId, StepError};
+use stepwright_core::{ErrorCode, ErrorId, StepContext, StepError};
 
 /// A directory that steps and tools cannot leave: not with `..`, an absolute path or a symbolic
 /// link.
 #[derive(Clone, Debug)]
 pub struct Folder {
     dir: PathBuf,
+    /// The path of the directory within the one that steps work in.
+    within: Option<String>,
 }
 
 /// The limits of one read.
@@ -50,7 +52,17 @@ pub struct Lines {
 
 impl Folder {
     pub fn new(dir: Option<PathBuf>) -> Self {
-        Self { dir: dir.unwrap_or_else(|| PathBuf::from(".")) }
+        Self { dir: dir.unwrap_or_else(|| PathBuf::from(".")), within: None }
+    }
+
+    /// Returns the directory that takes the place of this one in a step with a workspace.
+    pub fn of_step(&self, cx: &StepContext) -> Result<Self, StepError> {
+        let Some(workspace) = cx.workspace() else { return Ok(self.clone()) };
+        let workspace = Self::new(Some(workspace.to_owned()));
+        match &self.within {
+            Some(within) => workspace.within(within),
+            None => Ok(workspace),
+        }
     }
 
     /// Returns the path of the directory without symbolic links.
@@ -85,7 +97,19 @@ impl Folder {
         if !whole.starts_with(root.path()) {
             return Err(outside(path));
         }
-        Ok(Self { dir: whole })
+        Ok(Self { dir: whole, within: Some(path.to_owned()) })
+    }
+
+    /// Returns the path, without links, of a file or a directory that exists in this one.
+    pub fn real(&self, path: &str) -> Result<PathBuf, StepError> {
+        let root = self.open()?;
+        if matches!(path, "." | "./") {
+            return Ok(root.path().to_owned());
+        }
+        let within = relative(root.path(), path)?;
+        let whole = root.path().join(&within).canonicalize();
+        let whole = whole.map_err(|error| failed(&format!("`{path}`"), &error))?;
+        if whole.starts_with(root.path()) { Ok(whole) } else { Err(outside(path)) }
     }
 
     fn open(&self) -> Result<Beneath, StepError> {

@@ -9,8 +9,10 @@ mod pages;
 mod people;
 mod server;
 mod settings;
+mod skills;
 mod sql;
 mod web;
+mod workspaces;
 
 use serde_json::Value;
 use server::Server;

@@ -167,6 +167,9 @@ mod workflows {
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         fs::create_dir(folder.path().join("prompts")).unwrap();
         write("prompts/review.md", "Review:\n{{ previous }}\n");
+        fs::create_dir_all(folder.path().join("skills/greeting")).unwrap();
+        let skill = "---\nname: greeting\ndescription: Greets people.\n---\nSay hello.\n";
+        write("skills/greeting/SKILL.md", skill);
         write("other.yaml", "format: 1\nname: Other\nsteps: [{name: a, template: x}]\n");
         let name = folder.path().join("page.yaml").display().to_string();
         let variables = Variables::from([("REGION", "eu"), ("API_KEY", "hunter2")]);

@@ -50,6 +50,15 @@ const MESSAGES: &str = concat!(
     "(../crates/stepwright/tests/it/steering/cuts.rs) |\n",
 );
 
+/// The row about workspaces, which are above this crate.
+const WORKSPACE: &str = concat!(
+    "| workspace | (no column: every step can have one) a step in each container works in a folder ",
+    "of the run, and in one of its own; the process dies after each entry, and another one finds ",
+    "the same folders and lists the same files | ",
+    "[`workspaces::a_folder_is_made_once_in_every_container_wherever_the_run_is_cut`]",
+    "(../crates/stepwright-tools/tests/it/workspaces.rs) |\n",
+);
+
 /// The page.
 pub(super) fn written(columns: &[Column]) -> String {
     let mut page = HEAD.to_owned();
@@ -74,6 +83,7 @@ pub(super) fn written(columns: &[Column]) -> String {
     }
     page.push_str(FORK);
     page.push_str(MESSAGES);
+    page.push_str(WORKSPACE);
     let mut body = String::new();
     for kind in STEPS.into_iter().chain(CONTAINERS) {
         let _ = writeln!(body, "\n## {}\n", heading(kind));

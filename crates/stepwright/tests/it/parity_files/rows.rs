@@ -27,6 +27,8 @@ pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("ModelLimits", "ModelLimits", "stepwright-models/src/limits.rs"),
     ("ModelPlace", "ModelPlace", "stepwright-models/src/registry.rs"),
     ("Fallback", "Fallback", "stepwright-models/src/fallback.rs"),
+    ("Workspace", "Workspace", "stepwright-tools/src/workspace/mod.rs"),
+    ("Sandbox", "Sandbox", "stepwright-process/src/sandbox.rs"),
 ];
 
 const CODE: &str = "A closure. A file has an expression, a template or a schema in its place.";
@@ -273,6 +275,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("AgentBuilder", "instructions", Keys(&["agent.instructions", "text_file.file"])),
     ("AgentBuilder", "tool", Keys(&["agent.tools"])),
     ("AgentBuilder", "tools", Keys(&["agent.tools"])),
+    ("AgentBuilder", "skills", Keys(&["agent.skills"])),
     ("AgentBuilder", "tool_with", Keys(&["agent.tools"])),
     ("AgentBuilder", "tool_options", Keys(&["agent.tools"])),
     ("AgentBuilder", "tools_from", Instead(CODE)),
@@ -323,6 +326,26 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("ModelLimits", "per_minute", Keys(&["model_limits.per_minute"])),
     ("ModelLimits", "tokens_per_minute", Keys(&["model_limits.tokens_per_minute"])),
     ("ModelLimits", "scope", Keys(&["model_limits.scope"])),
+    ("Workspace", "temp", Keys(&["file.workspace", "step.workspace", "workspace.temp"])),
+    ("Workspace", "dir", Keys(&["workspace.dir"])),
+    ("Workspace", "beneath", Instead("The folder of a file is beneath its base directory.")),
+    ("Workspace", "worktree", Keys(&["workspace.worktree"])),
+    ("Workspace", "at", Keys(&["workspace.worktree"])),
+    ("Workspace", "of_run", Keys(&["file.workspace"])),
+    ("Workspace", "within", Instead("`workspace` of a file that is a step of another.")),
+    ("Workspace", "keep", Instead("The folder beside the database.")),
+    ("Workspace", "keep_with_run", Keys(&["workspace.keep"])),
+    ("Workspace", "keep_only", Keys(&["workspace.keep"])),
+    ("Workspace", "files_of", Keys(&["workspace.from"])),
+    ("Workspace", "check", Instead(READS)),
+    ("Workspace", "around", Keys(&["step.workspace"])),
+    ("Sandbox", "new", Keys(&["file.sandbox", "step.sandbox"])),
+    ("Sandbox", "backend", Keys(&["sandbox.backend"])),
+    ("Sandbox", "image", Keys(&["sandbox.image"])),
+    ("Sandbox", "network", Keys(&["sandbox.network"])),
+    ("Sandbox", "mount", Keys(&["sandbox.mounts", "mount.from", "mount.to"])),
+    ("Sandbox", "mount_to_write", Keys(&["mount.write"])),
+    ("Sandbox", "around", Keys(&["step.sandbox"])),
 ];
 
 const CLASSES: &[&str] = &[

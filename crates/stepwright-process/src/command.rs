@@ -1,43 +1,56 @@
 //! Runs commands.
 
-use super::{heard::Heard, over, refused, text_of};
+use crate::heard::Heard;
+use crate::passed;
+use crate::sandbox::{Inner, boxed};
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::{ErrorId, StepContext, StepError};
-use stepwright_process::passed;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The maximum number of characters of stderr in the error of a command.
 const COMPLAINT_CHARS_MAX: usize = 2000;
 
-pub(crate) struct Command {
-    pub(crate) program: Program,
+/// A command to run.
+#[derive(Debug)]
+pub struct Command {
+    /// The program and its arguments.
+    pub program: Program,
     /// The variables that the file sets.
-    pub(crate) env: Vec<(String, String)>,
+    pub env: Vec<(String, String)>,
     /// The names of the variables of this process to pass, besides the usual ones.
-    pub(crate) pass_env: Vec<String>,
-    pub(crate) stdin: String,
-    pub(crate) dir: PathBuf,
-    pub(crate) timeout: Duration,
-    pub(crate) max_bytes: u64,
+    pub pass_env: Vec<String>,
+    /// The text that it reads.
+    pub stdin: String,
+    /// The directory that it runs in.
+    pub dir: PathBuf,
+    /// The folders besides that one that it sees in a sandbox.
+    pub shown: Vec<PathBuf>,
+    /// The maximum time.
+    pub timeout: Duration,
+    /// The maximum size of its output.
+    pub max_bytes: u64,
     /// `true` if any end of the command is a result.
-    pub(crate) any_status: bool,
+    pub any_status: bool,
 }
 
 /// The end of a command.
-pub(crate) struct Done {
+#[derive(Debug)]
+pub struct Done {
     /// Its output, without the last line break.
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+    pub stdout: String,
+    /// Its errors and notes.
+    pub stderr: String,
     /// Its exit code; for a signal, 128 and the number of the signal, as shells have it.
-    pub(crate) status: i32,
+    pub status: i32,
 }
 
 /// The program of a command.
-pub(crate) enum Program {
+#[derive(Debug)]
+pub enum Program {
     /// A command line for the shell, with its arguments `"$1"`, `"$2"` and so on.
     Line(String, Vec<String>),
     /// A program and its arguments, without a shell.
@@ -47,7 +60,10 @@ pub(crate) enum Program {
 /// Runs a command and returns its output. Dropping the future kills its process group.
 ///
 /// Each piece of output is a sign of life of the step.
-pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<Done, StepError> {
+///
+/// # Errors
+/// Fails if the command cannot be started, fails, takes too long, or writes too much.
+pub async fn run(command: Command, cx: &StepContext) -> Result<Done, StepError> {
     let timeout = command.timeout;
     match tokio::time::timeout(timeout, run_freely(command, cx)).await {
         Ok(result) => result,
@@ -60,21 +76,17 @@ pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<Done, Step
 
 impl Program {
     /// Returns the program to start and its arguments.
-    fn words(self) -> (String, Vec<String>) {
+    fn words(&self) -> (String, Vec<String>) {
         match self {
-            Self::Line(line, _) if cfg!(windows) => ("cmd".into(), vec!["/C".into(), line]),
+            Self::Line(line, _) if cfg!(windows) => ("cmd".into(), vec!["/C".into(), line.clone()]),
             Self::Line(line, args) => {
-                let mut words = vec!["-c".to_owned(), line, "sh".to_owned()];
-                words.extend(args);
-                ("sh".into(), words)
+                let words = ["-c", line, "sh"].map(str::to_owned).into_iter();
+                ("sh".into(), words.chain(args.iter().cloned()).collect())
             }
-            Self::Argv(mut words) => {
-                if words.is_empty() {
-                    (String::new(), words)
-                } else {
-                    (words.remove(0), words)
-                }
-            }
+            Self::Argv(words) => match words.split_first() {
+                Some((program, words)) => (program.clone(), words.to_vec()),
+                None => (String::new(), Vec::new()),
+            },
         }
     }
 }
@@ -108,16 +120,31 @@ fn not_started(program: &str, error: &io::Error) -> StepError {
     }
 }
 
+/// Returns an error that a retry with the same values would repeat.
+fn refused(message: impl Into<String>) -> StepError {
+    StepError::terminal(message).with_code(ErrorCode::BadInput)
+}
+
 async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepError> {
-    let (program, arguments) = command.program.words();
+    let (mut program, mut arguments) = command.program.words();
     check_nul(&program, &arguments, &command.env)?;
+    let words: Vec<String> = std::iter::once(&program).chain(&arguments).cloned().collect();
+    let env = command.env.iter().map(|(name, _)| name.clone()).collect();
+    let inner = Inner { words: &words, dir: &command.dir, shown: &command.shown, env };
+    let mut boxed = boxed(inner, &command.pass_env, cx).await?;
+    if let Some(boxed) = &mut boxed {
+        arguments = boxed.words.split_off(1);
+        program = boxed.words.remove(0);
+    }
+    let of_client = boxed.as_ref().map(|boxed| boxed.env.as_slice()).unwrap_or_default();
     #[cfg(unix)]
-    let mut process = stepwright_process::gated(&program, &arguments);
+    let mut process = crate::gated(&program, &arguments);
     #[cfg(not(unix))]
     let mut process = plain(&program, &arguments);
     process
         .current_dir(&command.dir)
         .env_clear()
+        .envs(passed(of_client))
         .envs(passed(&command.pass_env))
         .envs(cx.is_traced().then(|| ("TRACEPARENT", cx.trace_context().traceparent().to_owned())))
         .envs(command.env.iter().map(|(name, value)| (name, value)))
@@ -127,10 +154,10 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         .kill_on_drop(true);
     let mut child = process.spawn().map_err(|error| not_started(&program, &error))?;
     #[cfg(unix)]
-    let group = stepwright_process::Group::watched(child.id().unwrap_or_default())
+    let group = crate::Group::watched(child.id().unwrap_or_default())
         .map_err(|error| not_started("sh", &error))?;
     #[cfg(unix)]
-    let open = stepwright_process::recorded(child.id().unwrap_or_default(), cx).await?;
+    let open = crate::recorded(child.id().unwrap_or_default(), cx).await?;
     #[cfg(not(unix))]
     let open = Vec::new();
     let alive = &|| cx.keep_alive();
@@ -152,12 +179,20 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     let (out, out_over) = out.map_err(lost)?;
     let (complaint, complaint_over) = complaint.map_err(lost)?;
     let status = child.wait().await.map_err(lost)?;
+    if let Some(boxed) = &mut boxed {
+        let failure =
+            boxed.failure(status.code().unwrap_or_default(), &String::from_utf8_lossy(&complaint));
+        boxed.ended();
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+    }
     #[cfg(unix)]
     tokio::task::spawn_blocking(move || group.let_go())
         .await
         .map_err(|error| StepError::terminal(error.to_string()))?;
     if !status.success() && !command.any_status {
-        let (complaint, _) = text_of(complaint);
+        let complaint = String::from_utf8_lossy(&complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
         let message = if complaint.is_empty() {
             format!("the command failed ({status})")
@@ -168,10 +203,13 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     }
     if out_over || (complaint_over && command.any_status) {
         let message = format!("the command wrote more than {} bytes", command.max_bytes);
-        return Err(over(message, "max_bytes"));
+        return Err(StepError::terminal(message)
+            .with_code(ErrorCode::Limit)
+            .with_id(ErrorId::RESULT_TOO_LARGE)
+            .with_hint("raise `max_bytes`, or ask for less"));
     }
-    let text = |bytes| {
-        let (mut text, _) = text_of(bytes);
+    let text = |bytes: Vec<u8>| {
+        let mut text = String::from_utf8_lossy(&bytes).into_owned();
         text.truncate(text.trim_end_matches(['\n', '\r']).len());
         text
     };

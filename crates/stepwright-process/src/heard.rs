@@ -5,13 +5,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// A stream that calls `alive` for each piece of data.
-pub(super) struct Heard<R, F> {
+pub(crate) struct Heard<R, F> {
     stream: R,
     alive: F,
 }
 
 impl<R, F: Fn()> Heard<R, F> {
-    pub(super) fn new(stream: R, alive: F) -> Self {
+    pub(crate) fn new(stream: R, alive: F) -> Self {
         Self { stream, alive }
     }
 }

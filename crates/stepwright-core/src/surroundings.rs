@@ -1,0 +1,65 @@
+//! The surroundings of a step: the folder that it works in, the containers around it, and the end
+//! of its run.
+
+use crate::context::StepContext;
+use crate::path::StepPath;
+use crate::status::RunStatus;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The workspace of a step, as a value of its context.
+#[derive(Clone, Debug)]
+struct Here(Arc<Path>);
+
+impl StepContext {
+    /// Returns the folder that this step works in, if it has a workspace. Tools that use files and
+    /// commands work there in place of their own folder.
+    ///
+    /// ```
+    /// use stepwright_core::StepContext;
+    /// let cx = StepContext::detached("draw");
+    /// assert_eq!(cx.workspace(), None);
+    /// assert_eq!(cx.in_workspace("/tmp/run").workspace().unwrap().to_str(), Some("/tmp/run"));
+    /// ```
+    pub fn workspace(&self) -> Option<&Path> {
+        self.state::<Here>().map(|here| &*here.0)
+    }
+
+    /// Returns the context with this folder as its workspace.
+    #[must_use]
+    pub fn in_workspace(self, dir: impl Into<PathBuf>) -> Self {
+        self.and_state(Here(dir.into().into()))
+    }
+
+    /// Does this when the run has ended, if it ends in this process. For the removal of what steps
+    /// share; nothing waits for it, and a failure has no effect.
+    ///
+    /// ```
+    /// use stepwright_core::{RunStatus, StepContext};
+    /// fn clean(cx: &StepContext, dir: std::path::PathBuf) {
+    ///     cx.at_end(move |status| {
+    ///         if status == RunStatus::Completed {
+    ///             let _ = std::fs::remove_dir_all(dir);
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn at_end(&self, work: impl FnOnce(RunStatus) + Send + 'static) {
+        self.host().at_end(Box::new(work));
+    }
+
+    /// Returns the context of a container around this step, or of the run for the root. Facts that
+    /// are recorded with it belong to all steps in there. `None` if the path is not around this
+    /// step.
+    ///
+    /// ```
+    /// use stepwright_core::{StepContext, StepPath};
+    /// let cx = StepContext::detached("draw");
+    /// assert!(cx.enclosing(&StepPath::root()).is_some());
+    /// assert!(cx.enclosing(&StepPath::from("elsewhere")).is_none());
+    /// ```
+    pub fn enclosing(&self, path: &StepPath) -> Option<Self> {
+        let is_around = path.is_root() || *path == *self.path() || path.contains(self.path());
+        is_around.then(|| self.beneath(path.clone()))
+    }
+}
