@@ -102,6 +102,9 @@ pub(crate) fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
         }
     }
     all.push(file.declared.clone());
+    for called in file.called() {
+        all_declared(&called.file, all);
+    }
     of_items(&file.steps, all);
     file.after.iter().for_each(|after| of_items(&after.items, all));
 }
@@ -223,6 +226,18 @@ impl<'a> Builder<'a> {
         Ok(builder)
     }
 
+    /// Returns the builder of a file within this one.
+    fn within<'f>(&'f self, file: &'f File) -> Builder<'f> {
+        let inherited = self.file.model.as_deref();
+        Builder {
+            file,
+            granted: self.granted.clone(),
+            forced: self.forced,
+            inherited: inherited.or(self.inherited),
+            is_played: self.is_played,
+        }
+    }
+
     /// Makes a step that says no secret.
     fn discreet(&self, name: &str, work: impl Executor) -> Step {
         let secrets = self.granted.secrets.clone();
@@ -266,15 +281,7 @@ impl<'a> Builder<'a> {
                 limited(self.discreet(name, step), item).into_step()
             }
             Kind::Workflow { file, with, .. } => {
-                let inherited = self.file.model.as_deref();
-                let inner = Builder {
-                    file,
-                    granted: self.granted.clone(),
-                    forced: self.forced,
-                    inherited: inherited.or(self.inherited),
-                    is_played: self.is_played,
-                };
-                let workflow = inner.workflow()?.build()?;
+                let workflow = self.within(file).workflow()?.build()?;
                 let step = Step::workflow(name, workflow);
                 let step =
                     match with.clone() {
@@ -331,6 +338,9 @@ impl<'a> Builder<'a> {
         if let Some(timeout) = agent.limits.tool_timeout {
             builder = builder.tool_timeout(timeout);
         }
+        if let Some(tools) = agent.limits.defer_above {
+            builder = builder.defer_tools_above(tools);
+        }
         if let Some(calls) = agent.limits.tool_concurrency {
             builder = builder.tool_concurrency(calls);
         }
@@ -353,9 +363,17 @@ impl<'a> Builder<'a> {
         let with = |builder, chosen: &Chosen| {
             let builder = chosen.tool.give_to(builder, &self.granted);
             let Some(options) = &chosen.options else { return builder };
-            let names = chosen.tool.known_as().iter();
-            names.fold(builder, |builder, name| builder.tool_options(*name, options.clone()))
+            let names = chosen.tool.names().into_iter();
+            names.fold(builder, |builder, name| builder.tool_options(name, options.clone()))
         };
+        for called in agent.tools.iter().filter_map(|chosen| chosen.tool.called()) {
+            let workflow = self.within(&called.file).workflow()?.build()?;
+            let tool = workflow.as_tool(called.known_as(), called.description())?;
+            builder = builder.tool(match called.parameters() {
+                Some(schema) => tool.parameters(schema),
+                None => tool,
+            });
+        }
         let builder = agent.tools.iter().fold(builder, with);
         let agent = agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation);
         let agent = agent.build()?;

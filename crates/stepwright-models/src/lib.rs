@@ -64,6 +64,8 @@ mod rig;
 mod shape;
 mod silent;
 #[cfg(feature = "providers")]
+mod strict;
+#[cfg(feature = "providers")]
 mod think;
 #[cfg(feature = "providers")]
 mod transport;

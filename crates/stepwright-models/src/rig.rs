@@ -10,6 +10,7 @@ use crate::catalogue::{Schema, Spec, Wire};
 use crate::connection::Connection;
 use crate::failure::{Failure, Speaker};
 use crate::long;
+use crate::strict;
 use crate::transport::{self, Heard};
 use bytes::Bytes;
 use futures_util::stream;
@@ -34,7 +35,7 @@ use rig_core::wire::document::{Reassemble, Serves};
 use rig_core::wire::{Descriptor, Encoded, Mode, Wire as RigWire, WireFrame};
 use serde::Deserialize as _;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use stepwright_core::media::{Media, MediaKind};
 use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolOutcome};
@@ -245,8 +246,9 @@ impl Inner {
         recorded: Option<Recorded>,
     ) -> Result<Answer, ModelError> {
         let headers = headers(&request.options.headers, &self.speaker)?;
+        let strict = request.strict_tools.clone();
         let request = self.request(request).await?;
-        let line = Line { headers, recorded, ..Line::new(&self.speaker, self.spec.wire) };
+        let line = Line { headers, recorded, strict, ..Line::new(&self.speaker, self.spec.wire) };
         let heard = line.heard.clone();
         let events = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
         Ok(Answer::new(self.id.clone(), self.speaker.clone(), events, heard))
@@ -273,6 +275,9 @@ impl Inner {
         if self.spec.wire == Wire::Ollama && must_call {
             return Err(bad("`ollama` cannot be made to call a tool".to_owned())
                 .with_hint("leave the choice to the model, or use another provider"));
+        }
+        if !request.strict_tools.is_empty() && !strict::is_known(self.spec.wire) {
+            return Err(bad(format!("`{}` has no strict tools", self.id)));
         }
         let mut tools = Vec::with_capacity(request.tools.len());
         for tool in request.tools {
@@ -606,6 +611,8 @@ struct Line {
     headers: http::HeaderMap,
     /// A recorded answer that is read instead of a server's.
     recorded: Option<Recorded>,
+    /// The tools that the provider holds to their schemas.
+    strict: BTreeSet<String>,
 }
 
 /// An answer that was recorded: its content type, and its body as it came.
@@ -629,8 +636,8 @@ impl Recorded {
 
 impl Line {
     fn new(speaker: &Arc<Speaker>, wire: Wire) -> Self {
-        let (heard, headers) = (Arc::default(), http::HeaderMap::new());
-        Self { speaker: speaker.clone(), wire, heard, headers, recorded: None }
+        let (heard, headers, strict) = (Arc::default(), http::HeaderMap::new(), BTreeSet::new());
+        Self { speaker: speaker.clone(), wire, heard, headers, recorded: None, strict }
     }
 }
 
@@ -664,7 +671,8 @@ impl HttpClientExt for Line {
         T: Into<Bytes> + Send,
     {
         let line = self.clone();
-        let mut request = request.map(Into::into);
+        let marked = |body: T| strict::marked(body.into(), line.wire, &line.strict);
+        let mut request = request.map(marked);
         for (name, value) in &line.headers {
             request.headers_mut().insert(name, value.clone());
         }

@@ -2,9 +2,11 @@
 //!
 //! This crate is for the other crates of the project.
 
+pub mod command;
 mod environment;
 #[cfg(unix)]
 mod group;
+mod heard;
 
 pub use environment::{is_passed, passed};
 #[cfg(unix)]

@@ -29,6 +29,7 @@ pub mod folder;
 mod kit;
 #[cfg(feature = "duckduckgo")]
 mod markup;
+mod python;
 #[doc(hidden)]
 pub mod readable;
 mod scratchpad;
@@ -50,6 +51,7 @@ pub use clock::Clock;
 pub use files::{
     FILE_BYTES_MAX, FILE_NAMES_MAX, FILE_PART_BYTES_MAX, FOUND_LINES_MAX, Files, SEARCHED_FILES_MAX,
 };
+pub use python::{PYTHON_CODE_BYTES_MAX, PYTHON_OUTPUT_BYTES_MAX, PYTHON_TIMEOUT, Python};
 pub use scratchpad::{CHANGES_MAX, NOTE_BYTES_MAX, NOTES_MAX, Scratchpad, TASKS_MAX};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sql::{CELL_CHARS_MAX, ROWS, ROWS_BYTES_MAX, ROWS_MAX, SQL_BYTES_MAX, SQL_TIMEOUT, Sql};

@@ -68,16 +68,17 @@ pub mod mcp {
 /// Tools: the trait, and the specifications that a model sees.
 pub mod tools {
     pub use stepwright_agent::{
-        AgentTool, FunctionTool, IntoTools, READ_RESULT, ToolOptions, ToolReply, ToolSet, Toolkit,
-        tool,
+        AgentTool, ExternalTool, FunctionTool, IntoTools, READ_RESULT, SEARCH_TOOLS, ToolOptions,
+        ToolReply, ToolSet, Toolkit, tool,
     };
     pub use stepwright_core::tool::{
         AnyTool, AnyToolSource, Tool, ToolAnswer, ToolEffect, ToolError, ToolSource, ToolSpec,
     };
+    pub use stepwright_engine::WorkflowTool;
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub use stepwright_tools::Sql;
     pub use stepwright_tools::{
-        AskUser, Calculator, Clock, Files, Http, Scratchpad, WebPage, Wikipedia,
+        AskUser, Calculator, Clock, Files, Http, Python, Scratchpad, WebPage, Wikipedia,
     };
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};

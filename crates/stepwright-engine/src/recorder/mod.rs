@@ -2,6 +2,7 @@
 
 mod answers;
 mod append;
+mod called;
 mod clock;
 mod done;
 mod host;
@@ -9,6 +10,7 @@ mod permits;
 mod readers;
 mod requests;
 
+pub(crate) use called::CalledPast;
 pub(crate) use host::too_late;
 
 use crate::activity::Activity;
@@ -20,6 +22,7 @@ use crate::pending::PendingRequests;
 use crate::stop::Stop;
 use answers::Standing;
 use append::Journal;
+use called::CalledWorkflows;
 use clock::FactClock;
 use done::{Once, is_of_call, note_effect};
 use readers::{Observed, Readers};
@@ -71,6 +74,8 @@ pub(crate) struct Recorder {
     settings: GateSettings,
     prices: Arc<Prices>,
     trace: Trace,
+    /// `true` if a tool call has run a workflow.
+    calls_workflows: AtomicBool,
 }
 
 /// The trace of a run, and the number of times that the run was continued.
@@ -108,6 +113,8 @@ struct RecorderState {
     once: Option<Box<Once>>,
     /// The tool calls of steps under way.
     calls: Option<Box<Calls>>,
+    /// The workflows that tool calls run.
+    called: Option<Box<CalledWorkflows>>,
     driver: Option<Arc<str>>,
     /// `true` if the driver must leave the run to another one.
     released: bool,
@@ -190,6 +197,8 @@ impl Recorder {
             kind => is_of_call(kind, &event.path),
         });
         let calls = calls.then(|| Box::new(Calls::of(&counts)));
+        let called = CalledWorkflows::of(&counts);
+        let calls_workflows = AtomicBool::new(called.is_some());
         let state = RecorderState {
             durable: fold.next_sequence(),
             fold,
@@ -204,6 +213,7 @@ impl Recorder {
             notes,
             once,
             calls,
+            called,
             driver,
             released: false,
             interrupted: interrupted.and_then(Standing::new),
@@ -245,6 +255,7 @@ impl Recorder {
             settings,
             prices,
             trace,
+            calls_workflows,
         })
     }
 
@@ -262,8 +273,29 @@ impl Recorder {
         self.clock.now()
     }
 
+    /// Notes that a tool call runs the workflow at `root`. Returns what the journal knows of it.
+    ///
+    /// # Errors
+    /// If the journal is lost.
+    pub(crate) fn begin_called(&self, root: &StepPath) -> Result<CalledPast, Stop> {
+        self.calls_workflows.store(true, Ordering::Release);
+        let past = self.state().called.get_or_insert_default().begin(root);
+        // What a call has left that took too long and is made again.
+        if !matches!(past, CalledPast::Left(_))
+            && self.is_open(root)
+            && let Some(call) = root.parent()
+        {
+            self.stop_within(&call)?;
+        }
+        Ok(past)
+    }
+
     /// Records a fact.
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
+        // A workflow that a tool call runs ends with its call, and the call with its attempt.
+        if self.calls_workflows.load(Ordering::Acquire) && ends_calls(&kind) {
+            self.stop_within(at)?;
+        }
         let now = self.clock.now();
         let mut state = self.state();
         let time = state.at(now);
@@ -304,7 +336,10 @@ impl Recorder {
         }
         let warnings = state.note_use(&fact, &self.prices);
         let logs = tracing::enabled!(target: "stepwright", tracing::Level::INFO);
-        let kept = self.journal.is_some() || state.calls.is_some() || state.events.is_some();
+        let kept = self.journal.is_some()
+            || state.calls.is_some()
+            || state.called.is_some()
+            || state.events.is_some();
         if !kept && !logs && state.readers.is_idle() {
             drop(state);
             return self.warn(warnings);
@@ -313,6 +348,9 @@ impl Recorder {
         let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
         if let Some(calls) = &mut state.calls {
             calls.apply(&fact);
+        }
+        if let Some(called) = &mut state.called {
+            called.apply(&fact);
         }
         if let Some(events) = &mut state.events {
             events.push(fact.clone());
@@ -637,7 +675,7 @@ impl RecorderState {
     /// text would miss it otherwise.
     fn shown_before(&self, at: &StepPath, kind: &EventKind) -> Option<Content> {
         let EventKind::StepCompleted { output } = kind else { return None };
-        if self.readers.is_empty() {
+        if self.readers.is_empty() || at.is_in_called_workflow() {
             return None;
         }
         let function = self.fold.executor_of(at) == Some(ExecutorType::Function);
@@ -656,6 +694,17 @@ fn built_in_prices() -> Arc<Prices> {
 fn closes(kind: &EventKind) -> bool {
     use EventClass as C;
     matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
+}
+
+/// Returns `true` if nothing that is inside of an execution goes on after this fact.
+fn ends_calls(kind: &EventKind) -> bool {
+    matches!(kind.class(), EventClass::StepEnded(_))
+        || matches!(
+            kind,
+            EventKind::StepRetrying { .. }
+                | EventKind::ToolCallCompleted { .. }
+                | EventKind::ToolCallError { .. }
+        )
 }
 
 /// Returns `true` for the steps that run when others have ended.

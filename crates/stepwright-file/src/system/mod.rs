@@ -2,13 +2,12 @@
 
 pub(crate) mod acts;
 mod environment;
-mod heard;
-pub(crate) mod shell;
 
 pub(crate) use environment::{is_setting, is_variable, may_read, variable};
 
+pub(crate) use stepwright_process::command as shell;
 pub(crate) use stepwright_tools::__private::folder::glob::Except;
-pub(crate) use stepwright_tools::__private::folder::{Folder, Limits, over, text_of};
+pub(crate) use stepwright_tools::__private::folder::{Folder, Limits};
 pub(crate) use stepwright_tools::__private::web::{Page, Reach, Request, check_address, fetch};
 
 use std::collections::BTreeMap;

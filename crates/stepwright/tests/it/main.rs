@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+mod called;
 mod calls;
 mod cassettes;
 mod complete;
@@ -11,6 +12,7 @@ mod debug;
 mod documented;
 mod errors;
 mod examples;
+mod external;
 mod figures;
 mod files;
 mod floors;

@@ -20,3 +20,4 @@ mod long;
 mod media;
 mod memory;
 mod saying;
+mod strict;

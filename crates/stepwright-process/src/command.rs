@@ -1,43 +1,53 @@
 //! Runs commands.
 
-use super::{heard::Heard, over, refused, text_of};
+use crate::environment::passed;
+use crate::heard::Heard;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::{ErrorId, StepContext, StepError};
-use stepwright_process::passed;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The maximum number of characters of stderr in the error of a command.
 const COMPLAINT_CHARS_MAX: usize = 2000;
 
-pub(crate) struct Command {
-    pub(crate) program: Program,
+/// A command to run.
+#[derive(Debug)]
+pub struct Command {
+    /// The program and its arguments.
+    pub program: Program,
     /// The variables that the file sets.
-    pub(crate) env: Vec<(String, String)>,
+    pub env: Vec<(String, String)>,
     /// The names of the variables of this process to pass, besides the usual ones.
-    pub(crate) pass_env: Vec<String>,
-    pub(crate) stdin: String,
-    pub(crate) dir: PathBuf,
-    pub(crate) timeout: Duration,
-    pub(crate) max_bytes: u64,
+    pub pass_env: Vec<String>,
+    /// The text that it reads.
+    pub stdin: String,
+    /// The directory in which it runs.
+    pub dir: PathBuf,
+    /// The maximum time.
+    pub timeout: Duration,
+    /// The maximum size of its output.
+    pub max_bytes: u64,
     /// `true` if any end of the command is a result.
-    pub(crate) any_status: bool,
+    pub any_status: bool,
 }
 
 /// The end of a command.
-pub(crate) struct Done {
+#[derive(Debug)]
+pub struct Done {
     /// Its output, without the last line break.
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+    pub stdout: String,
+    /// The text that it wrote to stderr.
+    pub stderr: String,
     /// Its exit code; for a signal, 128 and the number of the signal, as shells have it.
-    pub(crate) status: i32,
+    pub status: i32,
 }
 
 /// The program of a command.
-pub(crate) enum Program {
+#[derive(Debug)]
+pub enum Program {
     /// A command line for the shell, with its arguments `"$1"`, `"$2"` and so on.
     Line(String, Vec<String>),
     /// A program and its arguments, without a shell.
@@ -47,7 +57,10 @@ pub(crate) enum Program {
 /// Runs a command and returns its output. Dropping the future kills its process group.
 ///
 /// Each piece of output is a sign of life of the step.
-pub(crate) async fn run(command: Command, cx: &StepContext) -> Result<Done, StepError> {
+///
+/// # Errors
+/// Fails if the command cannot be started, fails, takes too long or writes too much.
+pub async fn run(command: Command, cx: &StepContext) -> Result<Done, StepError> {
     let timeout = command.timeout;
     match tokio::time::timeout(timeout, run_freely(command, cx)).await {
         Ok(result) => result,
@@ -112,7 +125,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     let (program, arguments) = command.program.words();
     check_nul(&program, &arguments, &command.env)?;
     #[cfg(unix)]
-    let mut process = stepwright_process::gated(&program, &arguments);
+    let mut process = crate::group::gated(&program, &arguments);
     #[cfg(not(unix))]
     let mut process = plain(&program, &arguments);
     process
@@ -127,10 +140,10 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         .kill_on_drop(true);
     let mut child = process.spawn().map_err(|error| not_started(&program, &error))?;
     #[cfg(unix)]
-    let group = stepwright_process::Group::watched(child.id().unwrap_or_default())
+    let group = crate::group::Group::watched(child.id().unwrap_or_default())
         .map_err(|error| not_started("sh", &error))?;
     #[cfg(unix)]
-    let open = stepwright_process::recorded(child.id().unwrap_or_default(), cx).await?;
+    let open = crate::group::recorded(child.id().unwrap_or_default(), cx).await?;
     #[cfg(not(unix))]
     let open = Vec::new();
     let alive = &|| cx.keep_alive();
@@ -157,7 +170,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         .await
         .map_err(|error| StepError::terminal(error.to_string()))?;
     if !status.success() && !command.any_status {
-        let (complaint, _) = text_of(complaint);
+        let complaint = text_of(complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
         let message = if complaint.is_empty() {
             format!("the command failed ({status})")
@@ -168,10 +181,12 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     }
     if out_over || (complaint_over && command.any_status) {
         let message = format!("the command wrote more than {} bytes", command.max_bytes);
-        return Err(over(message, "max_bytes"));
+        let error = StepError::terminal(message).with_code(ErrorCode::Limit);
+        let error = error.with_id(ErrorId::RESULT_TOO_LARGE);
+        return Err(error.with_hint("raise `max_bytes`, or ask for less"));
     }
     let text = |bytes| {
-        let (mut text, _) = text_of(bytes);
+        let mut text = text_of(bytes);
         text.truncate(text.trim_end_matches(['\n', '\r']).len());
         text
     };
@@ -201,4 +216,15 @@ async fn drain(
     (&mut stream).take(max_bytes).read_to_end(&mut kept).await?;
     let more = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
     Ok((kept, more > 0))
+}
+
+/// Decodes bytes as text. What is not valid UTF-8 is replaced.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Returns an error that a retry with the same values would repeat.
+fn refused(message: impl Into<String>) -> StepError {
+    StepError::terminal(message).with_code(ErrorCode::BadInput)
 }
