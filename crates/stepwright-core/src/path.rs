@@ -232,7 +232,9 @@ impl FromStr for StepPath {
                 Some((name, number)) => (name, Some(number)),
                 None => (segment, None),
             };
-            if let Some(mistake) = name_mistake(name) {
+            if name != CALLED_WORKFLOW
+                && let Some(mistake) = name_mistake(name)
+            {
                 return Err(wrong(mistake));
             }
             let digits = |number: &str| number.bytes().all(|byte| byte.is_ascii_digit());

@@ -276,9 +276,7 @@ impl Inner {
             return Err(bad("`ollama` cannot be made to call a tool".to_owned())
                 .with_hint("leave the choice to the model, or use another provider"));
         }
-        if !request.strict_tools.is_empty() && !strict::is_known(self.spec.wire) {
-            return Err(bad(format!("`{}` has no strict tools", self.id)));
-        }
+        strict::check(&request.strict_tools, self.spec.wire, &self.id).map_err(bad)?;
         let mut tools = Vec::with_capacity(request.tools.len());
         for tool in request.tools {
             let name = tool_name(&tool.name).map_err(bad)?;
@@ -671,8 +669,7 @@ impl HttpClientExt for Line {
         T: Into<Bytes> + Send,
     {
         let line = self.clone();
-        let marked = |body: T| strict::marked(body.into(), line.wire, &line.strict);
-        let mut request = request.map(marked);
+        let mut request = request.map(|body| strict::marked(body.into(), line.wire, &line.strict));
         for (name, value) in &line.headers {
             request.headers_mut().insert(name, value.clone());
         }

@@ -22,8 +22,16 @@ const KEYWORDS: [&str; 13] = [
     "type",
 ];
 
+/// Checks that the wire of a model has what a request wants of strict tools.
+pub(crate) fn check(tools: &BTreeSet<String>, wire: Wire, model: &str) -> Result<(), String> {
+    if tools.is_empty() || is_known(wire) {
+        return Ok(());
+    }
+    Err(format!("`{model}` has no strict tools; leave `strict` out, or use another model"))
+}
+
 /// Returns `true` if a wire can be told to hold a tool to its schema.
-pub(crate) fn is_known(wire: Wire) -> bool {
+fn is_known(wire: Wire) -> bool {
     match wire {
         Wire::OpenAi
         | Wire::OpenAiChat

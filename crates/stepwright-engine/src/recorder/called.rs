@@ -1,6 +1,9 @@
 //! The facts of workflows that tool calls run.
 
+use super::Recorder;
+use crate::stop::Stop;
 use rustc_hash::FxHashMap;
+use std::sync::atomic::Ordering;
 use stepwright_core::event::{Event, EventClass, EventKind};
 use stepwright_core::{StepPath, StepStatus};
 
@@ -102,4 +105,34 @@ fn is_of_step(kind: &EventKind) -> bool {
             | E::StepError { .. }
             | E::StepSkipped { .. }
     )
+}
+
+/// Returns `true` if nothing that is inside of an execution goes on after this fact.
+pub(super) fn ends_calls(kind: &EventKind) -> bool {
+    matches!(kind.class(), EventClass::StepEnded(_))
+        || matches!(
+            kind,
+            EventKind::StepRetrying { .. }
+                | EventKind::ToolCallCompleted { .. }
+                | EventKind::ToolCallError { .. }
+        )
+}
+
+impl Recorder {
+    /// Notes that a tool call runs the workflow at `root`. Returns what the journal knows of it.
+    ///
+    /// # Errors
+    /// If the journal is lost.
+    pub(crate) fn begin_called(&self, root: &StepPath) -> Result<CalledPast, Stop> {
+        self.calls_workflows.store(true, Ordering::Release);
+        let past = self.state().called.get_or_insert_default().begin(root);
+        // What a call has left that took too long and is made again.
+        if !matches!(past, CalledPast::Left(_))
+            && self.is_open(root)
+            && let Some(call) = root.parent()
+        {
+            self.stop_within(&call)?;
+        }
+        Ok(past)
+    }
 }

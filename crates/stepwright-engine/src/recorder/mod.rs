@@ -22,7 +22,7 @@ use crate::pending::PendingRequests;
 use crate::stop::Stop;
 use answers::Standing;
 use append::Journal;
-use called::CalledWorkflows;
+use called::{CalledWorkflows, ends_calls};
 use clock::FactClock;
 use done::{Once, is_of_call, note_effect};
 use readers::{Observed, Readers};
@@ -271,23 +271,6 @@ impl Recorder {
     /// Returns the time of the next fact.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// Notes that a tool call runs the workflow at `root`. Returns what the journal knows of it.
-    ///
-    /// # Errors
-    /// If the journal is lost.
-    pub(crate) fn begin_called(&self, root: &StepPath) -> Result<CalledPast, Stop> {
-        self.calls_workflows.store(true, Ordering::Release);
-        let past = self.state().called.get_or_insert_default().begin(root);
-        // What a call has left that took too long and is made again.
-        if !matches!(past, CalledPast::Left(_))
-            && self.is_open(root)
-            && let Some(call) = root.parent()
-        {
-            self.stop_within(&call)?;
-        }
-        Ok(past)
     }
 
     /// Records a fact.
@@ -694,17 +677,6 @@ fn built_in_prices() -> Arc<Prices> {
 fn closes(kind: &EventKind) -> bool {
     use EventClass as C;
     matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
-}
-
-/// Returns `true` if nothing that is inside of an execution goes on after this fact.
-fn ends_calls(kind: &EventKind) -> bool {
-    matches!(kind.class(), EventClass::StepEnded(_))
-        || matches!(
-            kind,
-            EventKind::StepRetrying { .. }
-                | EventKind::ToolCallCompleted { .. }
-                | EventKind::ToolCallError { .. }
-        )
 }
 
 /// Returns `true` for the steps that run when others have ended.

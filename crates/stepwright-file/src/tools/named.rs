@@ -53,7 +53,7 @@ pub(super) const FUNCTION: ToolKind = ToolKind {
             "Whether a call changes nothing, so that it can be repeated.",
         ),
     ],
-    needs: &["name"],
+    needs: &["name+description"],
 };
 
 pub(super) const EXTERNAL: ToolKind = ToolKind {
@@ -67,7 +67,7 @@ pub(super) const EXTERNAL: ToolKind = ToolKind {
         PARAMETERS,
         key("answer_within", &Form::Duration, "The maximum time until a call has its result."),
     ],
-    needs: &["name"],
+    needs: &["name+description"],
 };
 
 type Read = Option<Box<dyn AgentTool>>;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use std::path::Path;
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{Answer, Memory, RunOutput, RunStatus, StepError, StepInput};
+use stepwright_core::{Answer, Content, Memory, RunOutput, RunStatus, StepError, StepInput};
 use stepwright_engine::Workflow;
 use stepwright_file::{Definition, Options};
 use stepwright_testing::model::{FunctionModel, Reply};
@@ -28,7 +28,15 @@ fn file(provider: &str, tools: &str) -> String {
 }
 
 fn read(text: &str, options: &Options) -> Result<Workflow, String> {
-    let definition = Definition::parse(text, "outer.yaml", options).map_err(|e| e.to_string())?;
+    let definition = match &options.base_dir {
+        // Files that it names are beside it.
+        Some(dir) => {
+            std::fs::write(dir.join("outer.yaml"), text).unwrap();
+            Definition::read(dir.join("outer.yaml"), options)
+        }
+        None => Definition::parse(text, "outer.yaml", options),
+    };
+    let definition = definition.map_err(|mistakes| mistakes.to_string())?;
     let builder = definition.builder().map_err(|error| error.to_string())?;
     builder.store(Memory::default()).build().map_err(|error| error.to_string())
 }
@@ -45,11 +53,11 @@ fn with_functions() -> Options {
     });
     options.functions = options.functions.with("judge", |input: StepInput| async move {
         let asked = input.content().to_value();
-        Ok::<_, StepError>(match asked["n"].as_u64() {
+        Ok::<_, StepError>(Content::from(match asked["n"].as_u64() {
             Some(n) if n > 9 => json!("too large"),
             Some(n) => json!({"n": n + 1}),
             None => json!(true),
-        })
+        }))
     });
     options
 }
@@ -96,7 +104,6 @@ fn mistakes_in_called_files_and_names_are_told_at_their_places() {
         "format: 1\nname: S\ndescription: d\nsession_state: {n: 1}\nsteps: \
                          [{name: t, template: '{{ state.n }}'}]\n",
     );
-    write("outer.yaml", &file("offline", "      - workflow: {file: outer.yaml, description: d}"));
     for (tools, told) in [
         ("      - workflow: {file: no.yaml, description: d}", "cannot use `no.yaml`"),
         ("      - workflow: {file: ../x.yaml, description: d}", "cannot use `../x.yaml`"),
@@ -205,7 +212,7 @@ async fn a_tool_is_deferred_and_strict_as_the_file_says() {
     assert!(model.requests()[0].strict_tools.contains("calculate"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_timeout_and_the_concurrency_of_tools_take_effect() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -239,8 +246,7 @@ async fn the_timeout_and_the_concurrency_of_tools_take_effect() {
                  tool_timeout: 1h\n    tool_concurrency: 2";
     let text = file("called-limits", tools);
     let definition = Definition::parse(&text, "outer.yaml", &options).unwrap();
-    let world = stepwright_core::World::new(stepwright_core::world::VirtualClock::default(), 1);
-    let flow = definition.builder().unwrap().world(world).build().unwrap();
+    let flow = definition.build().unwrap();
     let output = flow.run("go").await.unwrap();
     assert_eq!(most.load(Ordering::SeqCst), 2, "of three calls, two are made at once");
     let told = output.content.text();

@@ -108,11 +108,3 @@ async fn a_call_without_a_result_in_time_is_told_to_the_model() {
     };
     assert_eq!(output.content.text(), "the result of the call did not come in time");
 }
-
-#[tokio::test]
-async fn a_run_without_a_store_cannot_wait_for_a_result() {
-    let agent = Agent::builder("Porter").model(script([open(7)])).unwrap().tool(door());
-    let flow = Workflow::builder("W").step(agent.build().unwrap()).build().unwrap();
-    let error = flow.run("go").await.unwrap_err();
-    assert!(error.to_string().contains("it is not stored"), "{error}");
-}

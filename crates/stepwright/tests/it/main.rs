@@ -5,6 +5,7 @@
 mod called;
 mod calls;
 mod cassettes;
+mod combined;
 mod complete;
 #[cfg(feature = "sqlite")]
 mod damage;
