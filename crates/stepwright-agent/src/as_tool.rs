@@ -4,7 +4,7 @@ use crate::builder::Agent;
 use serde_json::{Value, json};
 use stepwright_core::tool::{Tool, ToolError, ToolSpec};
 use stepwright_core::{
-    BoxFuture, Executor as _, OnInterrupted, StepContext, StepInput, StepOutput,
+    BoxFuture, Executor as _, Fingerprint, OnInterrupted, StepContext, StepInput, StepOutput,
 };
 
 impl Agent {
@@ -92,6 +92,11 @@ impl Tool for AgentTool {
     /// own tool calls follows its own policy.
     fn on_interrupted(&self) -> Option<OnInterrupted> {
         Some(OnInterrupted::Retry)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let content = serde_json::to_string(&self.agent.fingerprint()).unwrap_or_default();
+        Fingerprint::default().with("agent", content)
     }
 
     fn asks(&self) -> bool {

@@ -1,10 +1,12 @@
 //! Executes the tool calls of one model turn.
 
+use crate::deferred::{self, SEARCH_TOOLS};
 use crate::definition::AgentDefinition;
 use crate::options::{ToolOptions, can_repeat};
 use crate::played;
 use crate::replay::TurnError;
 use crate::results::{self, READ_RESULT, TOOL_TEXT_BYTES_MAX};
+use crate::strict;
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -361,14 +363,23 @@ async fn answer(
         if call.name == READ_RESULT && agent.specs.iter().any(|spec| spec.name == READ_RESULT) {
             return Ok(results::read(place.earlier, &given?)?.into());
         }
-        let known: Vec<String> = agent.specs.iter().map(|s| format!("`{}`", s.name)).collect();
+        if call.name == SEARCH_TOOLS && !agent.deferred.is_empty() {
+            return Ok(deferred::search(agent, &given?)?.into());
+        }
+        let known = agent.specs.iter().filter(|spec| !agent.deferred.contains(&spec.name));
+        let known = known.map(|spec| &*spec.name);
+        let known = known.chain((!agent.deferred.is_empty()).then_some(SEARCH_TOOLS));
+        let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
         let known = match known.as_slice() {
             [] => "there are none".to_owned(),
             known => format!("the tools are {}", known.join(", ")),
         };
         return Err(ToolError::Failed(format!("there is no tool `{}`; {known}", call.name)).into());
     };
-    let given = given?;
+    let mut given = given?;
+    if agent.options_of(&call.name).is_some_and(ToolOptions::is_strict) {
+        strict::leave_out_nulls(&tool.spec().parameters, &mut given);
+    }
     let Some(options) = agent.options_of(&call.name) else {
         return attempt(agent, tool, None, given, cx).await;
     };

@@ -97,6 +97,8 @@ pub(crate) struct AgentDefinition {
     /// The sources of further tools, which each execution asks.
     pub(crate) sources: Vec<Source>,
     pub(crate) specs: Vec<ToolSpec>,
+    /// The tools of which the model knows only the names until it loads them.
+    pub(crate) deferred: Arc<BTreeSet<String>>,
     /// The tools whose calls need a confirmation.
     pub(crate) confirmed: BTreeSet<String>,
     /// The settings of tools, by the name of the tool.
@@ -121,6 +123,8 @@ pub(crate) struct AgentLimits {
     pub(crate) tool_timeout: Duration,
     pub(crate) tool_concurrency: usize,
     pub(crate) idle: Duration,
+    /// The number of tools above which they are deferred.
+    pub(crate) defer_above: usize,
 }
 
 impl AgentDefinition {

@@ -1,5 +1,6 @@
 //! The fingerprint of an agent, so that a run is not resumed with a different agent.
 
+use crate::deferred::TOOLS_DEFERRED_ABOVE;
 use crate::definition::{AgentLimits, Source, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS};
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
@@ -32,7 +33,7 @@ impl AgentParts<'_> {
     /// Returns the settings under the names that their author knows. Defaults are left out, so that
     /// changing a default does not change every definition.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
-        let AgentLimits { turns, tool_timeout, tool_concurrency, idle } = *self.limits;
+        let AgentLimits { turns, tool_timeout, tool_concurrency, idle, defer_above } = *self.limits;
         let RetryPolicy { max, delay, delay_max, retry_after_max } = self.retry;
         let all = Fingerprint::default().with("model", self.model.id());
         let all = set(all, "instructions", self.instructions.map(str::to_owned));
@@ -42,6 +43,8 @@ impl AgentParts<'_> {
         let all = set(all, "tool_timeout", limit);
         let calls = (tool_concurrency != TOOL_CONCURRENCY).then(|| tool_concurrency.to_string());
         let all = set(all, "tool_concurrency", calls);
+        let above = (defer_above != TOOLS_DEFERRED_ABOVE).then(|| defer_above.to_string());
+        let all = set(all, "defer_above", above);
         let all = set(all, "idle_timeout", (idle != IDLE_TIMEOUT).then(|| format!("{idle:?}")));
         let retry = (*self.retry != RetryPolicy::default()).then(|| {
             format!(
@@ -87,7 +90,13 @@ impl AgentParts<'_> {
             {
                 text["options"] = options.into();
             }
-            all.with(format!("tool {name}"), text.to_string())
+            let all = all.with(format!("tool {name}"), text.to_string());
+            let content = tool.fingerprint();
+            if content.is_empty() {
+                return all;
+            }
+            let content = serde_json::to_string(&content).unwrap_or_default();
+            all.with(format!("content of tool {name}"), content)
         })
     }
 

@@ -35,7 +35,9 @@
 mod as_tool;
 mod builder;
 mod calls;
+mod deferred;
 mod definition;
+mod external;
 mod fingerprint;
 mod function;
 mod handoff;
@@ -47,15 +49,18 @@ mod replay;
 mod results;
 mod shape;
 mod sources;
+mod strict;
 mod toolkit;
 mod turn;
 
 pub use as_tool::AgentTool;
 pub use builder::{Agent, AgentBuilder};
 pub use calls::{TOOL_CALLS_MAX, TOOL_MEDIA_BYTES_MAX};
+pub use deferred::{SEARCH_TOOLS, TOOLS_DEFERRED_ABOVE, TOOLS_LOADED_MAX};
 pub use definition::{
     TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
+pub use external::ExternalTool;
 pub use function::{FunctionTool, ToolFunction, ToolReply};
 pub use into_model::IntoModel;
 pub use options::{CACHE_ENTRIES_MAX, TOOL_RETRIES_MAX, ToolOptions};

@@ -65,6 +65,8 @@ pub struct ToolOptions {
     max_bytes: Option<usize>,
     cache: Option<Duration>,
     confirmed: bool,
+    deferred: Option<bool>,
+    strict: bool,
     before: Vec<Arc<Before>>,
     after: Vec<Arc<After>>,
     answers: Arc<Mutex<VecDeque<Cached>>>,
@@ -129,6 +131,23 @@ impl ToolOptions {
         self
     }
 
+    /// Sets whether the tool is deferred: the model is told its name and a line of its description,
+    /// and the rest when it loads the tool with [`SEARCH_TOOLS`](crate::SEARCH_TOOLS). What was
+    /// loaded is a fact of the run. Without this, a tool is deferred if the agent has many: see
+    /// [`defer_tools_above`](crate::AgentBuilder::defer_tools_above).
+    pub fn defer(mut self, deferred: bool) -> Self {
+        self.deferred = Some(deferred);
+        self
+    }
+
+    /// Sets whether the provider holds the arguments of each call to the schema of the tool. Models
+    /// of providers that do not have this are refused when the agent is built. The schema is sent
+    /// in the form that strict tools have: constraints such as a minimum are left to the tool.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
     /// Adds a function that sees the arguments of each call first. It returns the arguments to use,
     /// or an error that the model reads in place of an answer. Confirmations and permissions see
     /// the arguments that it returns.
@@ -162,6 +181,14 @@ impl ToolOptions {
 
     pub(crate) fn is_confirmed(&self) -> bool {
         self.confirmed
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    pub(crate) fn is_deferred(&self) -> Option<bool> {
+        self.deferred
     }
 
     pub(crate) fn limit_of_time(&self) -> Option<Duration> {
@@ -257,6 +284,8 @@ impl ToolOptions {
         put("max_calls", self.max_calls.map(|calls| json!(calls)));
         put("max_bytes", self.max_bytes.map(|bytes| json!(bytes)));
         put("cache", time(self.cache));
+        put("strict", self.strict.then_some(Value::Bool(true)));
+        put("defer", self.deferred.map(Value::from));
         written
     }
 

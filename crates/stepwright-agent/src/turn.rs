@@ -1,6 +1,7 @@
 //! The conversation between a model and its tools.
 
 use crate::calls::call_tools;
+use crate::deferred;
 use crate::definition::AgentDefinition;
 use crate::handoff;
 use crate::pacing::{enter, hold_off, through};
@@ -8,9 +9,11 @@ use crate::played;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use crate::sources::with_tools;
+use crate::strict;
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,6 +55,7 @@ async fn converse(
     input: &StepInput,
     cx: &StepContext,
 ) -> Result<StepOutput, TurnError> {
+    let cx = &cx.clone().with_session_state(input.state.clone());
     let mut log = ReplayLog::of(cx);
     let begun = log
         .next(
@@ -226,13 +230,21 @@ async fn equipped<'a>(
     input: &StepInput,
     cx: &StepContext,
 ) -> Result<Cow<'a, AgentDefinition>, StepError> {
-    match &agent.made_tools {
+    let equipped = match &agent.made_tools {
         Some(made) => {
             let agent = handoff::equipped(made, agent, input, cx)?;
-            Ok(Cow::Owned(with_tools(&agent, cx).await?.into_owned()))
+            Cow::Owned(with_tools(&agent, cx).await?.into_owned())
         }
-        None => with_tools(agent, cx).await,
-    }
+        None => with_tools(agent, cx).await?,
+    };
+    Ok(match equipped {
+        Cow::Borrowed(agent) => Cow::Borrowed(agent),
+        Cow::Owned(mut agent) => {
+            agent.deferred = Arc::new(deferred::of(&agent));
+            deferred::check(&agent)?;
+            Cow::Owned(agent)
+        }
+    })
 }
 
 /// Makes the request of a turn. `since` is the number of messages before the agent took over.
@@ -240,8 +252,9 @@ fn request(agent: &AgentDefinition, messages: Vec<Message>, since: usize) -> Mod
     ModelRequest {
         instructions: agent.instructions.clone(),
         tool_choice: tool_choice(agent, &messages[since..]),
+        tools: deferred::offered(agent, &messages),
+        strict_tools: strict::names(&agent.tool_options),
         messages,
-        tools: agent.specs.clone(),
         output_schema: agent.output.as_ref().map(OutputSchema::sent),
         options: agent.options.clone(),
     }
@@ -475,6 +488,7 @@ async fn ask(
     let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
     let asked = if ids == 1 { agent.model.clone() } else { through(&agent.model, cx) };
     let mut stream = retrying_stream(&asked, request, retry, idle, cx.world(), on_retry);
+    let mut called: BTreeMap<usize, Arc<str>> = BTreeMap::new();
     loop {
         let event = match select(stream.next(), &mut interrupted).await {
             Either::Left((Some(event), _)) => event,
@@ -516,6 +530,14 @@ async fn ask(
                     model: completion.model.map(Into::into),
                     hosted_tools: completion.hosted_tools.into_iter().map(Into::into).collect(),
                 });
+            }
+            ModelEvent::ToolCallStart { index, name } => {
+                called.insert(index, name.into());
+            }
+            ModelEvent::ToolArgumentsDelta { index, json } => {
+                let tool = called.get(&index).cloned().unwrap_or_default();
+                let (index, arguments) = (u32::try_from(index).unwrap_or(u32::MAX), json.into());
+                cx.emit_event(EventKind::ToolCallArgumentsDelta { index, tool, arguments });
             }
             // The completed answer contains the calls.
             _ => {}

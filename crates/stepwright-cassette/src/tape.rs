@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use stepwright_core::path::CALLED_WORKFLOW;
 use stepwright_core::playback::{Answered, Asked, Playback};
 use stepwright_core::{BoxFuture, Exchange, StepError, StepPath, Timestamp};
 use tokio::sync::Notify;
@@ -185,9 +186,14 @@ fn about(kind: &str) -> String {
 }
 
 impl State {
-    /// Returns `true` if a call is made of requests to models, as an agent that is a tool.
+    /// Returns `true` if a call is made of other effects: of requests to models, as an agent that is
+    /// a tool, or of the steps of a workflow.
     fn is_composed(&self, call: &StepPath) -> bool {
-        self.queues.keys().any(|(at, class)| *class == Class::Model && call.contains(at))
+        let workflow = call.child(CALLED_WORKFLOW);
+        let mut recorded = self.queues.keys();
+        recorded.any(|(at, class)| {
+            workflow.contains(at) || (*class == Class::Model && call.contains(at))
+        })
     }
 
     /// Returns the difference of a request that has no answer at its path.

@@ -17,6 +17,7 @@ use crate::permission::{Effect, Verdict};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use crate::sent::SentMessage;
 use crate::session::Exchange;
+use crate::state::State;
 use crate::status::RunStatus;
 use crate::store::SharedRequests;
 use crate::trace::{SpanId, SpanOf, TraceContext, TraceId, Traced};
@@ -24,6 +25,7 @@ use crate::values::HostValues;
 use crate::world::{Timestamp, World};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::any::Any;
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -186,6 +188,12 @@ pub trait StepHost: Send + Sync {
     /// Returns a token that is cancelled together with the run.
     fn cancelled(&self) -> &CancellationToken;
 
+    /// Returns the engine that drives the run, for parts of the engine that a tool calls. `None` if
+    /// no more than a call can be recorded here.
+    fn engine(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+
     /// Returns `true` if this step is cancelled. Steps that run after others, such as those of a
     /// `finally`, are not cancelled together with them.
     fn is_cancelled(&self, _step: &StepPath) -> bool {
@@ -213,13 +221,15 @@ pub struct StepContext {
     attempt: u32,
     host: Arc<dyn StepHost>,
     values: HostValues,
+    /// The session state as the step began with it, for what its tools call.
+    session_state: Option<Arc<State>>,
 }
 
 impl StepContext {
     /// Creates the context of an attempt of the step at `path`. Attempts count from 1. Only the
     /// engine needs this.
     pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
-        Self { path, attempt, host, values: HostValues::default() }
+        Self { path, attempt, host, values: HostValues::default(), session_state: None }
     }
 
     /// Returns the context with another host around its own.
@@ -241,6 +251,28 @@ impl StepContext {
     pub fn and_state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.values.set(value);
         self
+    }
+
+    /// Returns the values of the host program.
+    pub fn values(&self) -> &HostValues {
+        &self.values
+    }
+
+    /// Returns the context with the session state that workflows see which a tool calls. For
+    /// executors such as agents, which pass [`StepInput::state`](crate::StepInput).
+    #[must_use]
+    pub fn with_session_state(self, state: Arc<State>) -> Self {
+        Self { session_state: Some(state), ..self }
+    }
+
+    /// Returns the session state that [`StepContext::with_session_state`] has set.
+    pub fn session_state(&self) -> Option<&Arc<State>> {
+        self.session_state.as_ref()
+    }
+
+    /// Returns the engine that drives the run: see [`StepHost::engine`].
+    pub fn engine(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.host.clone().engine()
     }
 
     /// Returns the value of the host program of type `T`, if the workflow or the run has one. See

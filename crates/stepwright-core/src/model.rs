@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub struct ModelRequest {
     pub messages: Vec<Message>,
     /// The tools that the model may call.
     pub tools: Vec<ToolSpec>,
+    /// The names of the tools whose arguments the provider must hold to their schemas.
+    pub strict_tools: BTreeSet<String>,
     /// The permission or obligation to call a tool.
     pub tool_choice: ToolChoice,
     /// The JSON Schema that the answer must follow, if there is one.

@@ -10,6 +10,10 @@ use std::sync::{Arc, LazyLock};
 /// The maximum length of a step's name, in bytes. Every event contains a path made of names.
 pub const NAME_BYTES_MAX: usize = 128;
 
+/// The name of a workflow that a tool call runs, in paths: `order/plan#1/(workflow)/outline`. No
+/// step has it, so that what happens inside of a call can be told from the turns of a loop.
+pub const CALLED_WORKFLOW: &str = "(workflow)";
+
 /// The place of an event in a run, such as `facts/web`, or `revise#2/write` for the second turn of
 /// a loop.
 ///
@@ -129,6 +133,28 @@ impl StepPath {
         if step.len() == self.0.len() { self.clone() } else { step.into() }
     }
 
+    /// Returns `true` if this is a workflow that a tool call runs, or inside one.
+    ///
+    /// ```
+    /// use stepwright_core::StepPath;
+    /// assert!(StepPath::from("order/plan#1/(workflow)/outline").is_in_called_workflow());
+    /// assert!(!StepPath::from("revise#1/outline").is_in_called_workflow());
+    /// ```
+    pub fn is_in_called_workflow(&self) -> bool {
+        self.called_workflows().next().is_some()
+    }
+
+    /// Returns the workflows that tool calls run and that contain this path, the outermost first.
+    pub fn called_workflows(&self) -> impl Iterator<Item = &str> {
+        let whole = self.as_str();
+        whole.match_indices(CALLED_WORKFLOW).filter_map(move |(at, name)| {
+            let end = at + name.len();
+            let is_segment = whole[..at].ends_with('/')
+                && matches!(whole.as_bytes().get(end), None | Some(b'/'));
+            is_segment.then(|| &whole[..end])
+        })
+    }
+
     /// Returns the path as text. Empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -206,7 +232,9 @@ impl FromStr for StepPath {
                 Some((name, number)) => (name, Some(number)),
                 None => (segment, None),
             };
-            if let Some(mistake) = name_mistake(name) {
+            if name != CALLED_WORKFLOW
+                && let Some(mistake) = name_mistake(name)
+            {
                 return Err(wrong(mistake));
             }
             let digits = |number: &str| number.bytes().all(|byte| byte.is_ascii_digit());
@@ -283,6 +311,9 @@ pub fn name_mistake(name: &str) -> Option<String> {
     }
     if name.len() > NAME_BYTES_MAX {
         return Some(format!("a name has at most {NAME_BYTES_MAX} bytes, this has {}", name.len()));
+    }
+    if name == CALLED_WORKFLOW {
+        return Some(format!("a name cannot be `{CALLED_WORKFLOW}`, which has a meaning in paths"));
     }
     name.chars()
         .find(|c| matches!(c, '/' | '#') || c.is_control())

@@ -22,6 +22,7 @@ use crate::world::World;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -182,6 +183,10 @@ impl StepHost for Redacting {
 
     fn cost(&self, model: &str, usage: &Usage) -> Cost {
         self.host.cost(model, usage)
+    }
+
+    fn engine(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.host.clone().engine()
     }
 
     fn is_cancelled(&self, step: &StepPath) -> bool {

@@ -110,6 +110,15 @@ pub enum RequirementKind {
         /// The call.
         tool: Box<ToolCall>,
     },
+    /// A call of a tool that the caller of the run carries out, because the program has no code for
+    /// it. The answers are [`Answer::Submit`] with the result, which the model reads, and
+    /// [`Answer::Reject`] with the reason that there is none, which it reads too.
+    ExternalExecution {
+        /// The name of the tool.
+        tool: Arc<str>,
+        /// Its arguments.
+        arguments: Arc<Value>,
+    },
     /// A value that a function waits for. See [`StepContext::wait`](crate::StepContext::wait).
     Wait {
         /// The JSON Schema of the answer, if there is one.
@@ -372,7 +381,9 @@ impl Requirement {
         use RequirementKind as K;
         match self.kind {
             K::Confirmation => &["approve", "reject"],
-            K::UserInput { .. } | K::Wait { .. } => &["submit", "reject"],
+            K::UserInput { .. } | K::Wait { .. } | K::ExternalExecution { .. } => {
+                &["submit", "reject"]
+            }
             K::RouteSelection { .. } => &["select", "reject"],
             K::OutputReview { .. } | K::IterationReview { .. } | K::ToolConfirmation { .. } => {
                 &["approve", "edit", "reject"]

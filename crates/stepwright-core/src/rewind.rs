@@ -347,7 +347,10 @@ fn void_requests(past: &[Event], places: &Places<'_>, gently: bool) -> FxHashSet
 /// Returns `true` if the interpreter makes this request, and not a function or an agent.
 fn is_of_interpreter(asked: &Requirement) -> bool {
     use RequirementKind as K;
-    !matches!(asked.kind, K::ToolConfirmation { .. } | K::Wait { .. } | K::Sleep)
+    !matches!(
+        asked.kind,
+        K::ToolConfirmation { .. } | K::ExternalExecution { .. } | K::Wait { .. } | K::Sleep
+    )
 }
 
 /// Returns `true` if this request is made after the work of its node, or while it goes on. One that

@@ -159,6 +159,13 @@ pub trait Tool: Send + Sync + 'static {
         None
     }
 
+    /// Returns the content that determines what a call does, besides the specification, so that a
+    /// run is not resumed with another tool. Empty by default, because a function cannot be
+    /// inspected.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::default()
+    }
+
     /// Returns the effect of a call with these arguments, for the permissions of the run. By
     /// default it is a call of this tool by its name.
     ///
@@ -278,6 +285,9 @@ impl Tool for AnyTool {
     }
     fn on_interrupted(&self) -> Option<OnInterrupted> {
         self.0.on_interrupted()
+    }
+    fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
     }
     fn access(&self, arguments: &Value) -> Effect {
         self.0.access(arguments)

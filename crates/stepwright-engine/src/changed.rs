@@ -161,6 +161,8 @@ fn gone(now: &Plan, past: &[Event]) -> Vec<StepPath> {
         if event.path.is_root()
             || event.kind.is_of_executor()
             || event.path.number().is_some()
+            // The fingerprint of the step that calls it tells whether it has changed.
+            || event.path.is_in_called_workflow()
             || of_step
         {
             continue;

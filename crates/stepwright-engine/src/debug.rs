@@ -47,6 +47,7 @@ pub(crate) fn log(event: &Event) {
         event.kind,
         EventKind::RunContent { .. }
             | EventKind::ReasoningContentDelta { .. }
+            | EventKind::ToolCallArgumentsDelta { .. }
             | EventKind::StepOutput { .. }
             | EventKind::RunContentCompleted
     ) || !tracing::enabled!(target: "stepwright", tracing::Level::DEBUG)

@@ -360,7 +360,7 @@ impl Job {
         let live = Live { table, deadlines, facts, values: &self.values };
         let (pending, activity) = (recorder.pending(), recorder.activity());
         let journaled = Journaled { inner: Timed { inner: live, world, pending, activity } };
-        Retrying { inner: journaled, world, pending }
+        Retrying { inner: journaled, world }
     }
 
     /// Walks the plan until its end, until everything waits, or until the run is cancelled or its

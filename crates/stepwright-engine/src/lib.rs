@@ -8,6 +8,7 @@
 mod access;
 mod activity;
 mod builder;
+mod called;
 mod changed;
 mod compile;
 mod debug;
@@ -50,6 +51,7 @@ pub mod groups {
 
 pub use access::UserAccess;
 pub use builder::WorkflowBuilder;
+pub use called::WorkflowTool;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{

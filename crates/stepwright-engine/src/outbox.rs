@@ -281,5 +281,16 @@ pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
         *content = [&**content, &**more].concat().into();
         return;
     }
+    if let EventKind::ToolCallArgumentsDelta { index: nth, arguments: more, .. } = &event.kind
+        && queue.len() >= UNJOINED_MAX
+        && let Some(last) = queue.back_mut()
+        && last.path == event.path
+        && let EventKind::ToolCallArgumentsDelta { index, arguments, .. } = &mut last.kind
+        && index == nth
+        && arguments.len() < JOINED_BYTES_MAX
+    {
+        *arguments = [&**arguments, &**more].concat().into();
+        return;
+    }
     queue.push_back(event);
 }

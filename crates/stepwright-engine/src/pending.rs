@@ -103,7 +103,20 @@ impl PendingRequests {
     /// Counts as work until the returned value is dropped.
     pub(crate) fn work(&self) -> Working<'_> {
         self.working.fetch_add(1, Ordering::Relaxed);
-        Working(self)
+        Working { requests: self, within: None }
+    }
+
+    /// Counts as work of the tool call at `call` until the returned value is dropped. Work at a
+    /// path may wait there for replies; the call waits when all of its work does.
+    pub(crate) fn work_within(&self, call: &StepPath, at: Option<StepPath>) -> Working<'_> {
+        match &at {
+            Some(at) => self.call_begins(call, at),
+            None => {
+                let mut guard = self.table();
+                self.change(guard.get_or_insert_default(), call, &|inside| inside.calls += 1);
+            }
+        }
+        Working { requests: self, within: Some(Box::new((call.clone(), at))) }
     }
 
     /// Returns the request with this id, also if it was made before the run was resumed.
@@ -273,11 +286,26 @@ impl PendingRequests {
 }
 
 /// Work under way.
-pub(crate) struct Working<'w>(&'w PendingRequests);
+pub(crate) struct Working<'w> {
+    requests: &'w PendingRequests,
+    /// The tool call whose work it is, and the place where it may wait. Boxed, because most work is
+    /// not inside of a call.
+    within: Option<Box<(StepPath, Option<StepPath>)>>,
+}
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
-        self.0.working.fetch_sub(1, Ordering::Relaxed);
+        match self.within.take().map(|within| *within) {
+            None => {
+                self.requests.working.fetch_sub(1, Ordering::Relaxed);
+            }
+            Some((call, Some(at))) => self.requests.call_ends(&call, &at),
+            Some((call, None)) => {
+                if let Some(table) = self.requests.table().as_mut() {
+                    self.requests.change(table, &call, &|inside| inside.calls -= 1);
+                }
+            }
+        }
     }
 }
 

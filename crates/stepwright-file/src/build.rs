@@ -103,6 +103,9 @@ pub(crate) fn all_declared(file: &File, all: &mut Vec<Arc<Declared>>) {
         }
     }
     all.push(file.declared.clone());
+    for called in file.called() {
+        all_declared(&called.file, all);
+    }
     of_items(&file.steps, all);
     file.after.iter().for_each(|after| of_items(&after.items, all));
 }
@@ -436,6 +439,9 @@ impl<'a> Builder<'a> {
         if let Some(timeout) = agent.limits.tool_timeout {
             builder = builder.tool_timeout(timeout);
         }
+        if let Some(tools) = agent.limits.defer_above {
+            builder = builder.defer_tools_above(tools);
+        }
         if let Some(calls) = agent.limits.tool_concurrency {
             builder = builder.tool_concurrency(calls);
         }
@@ -458,9 +464,17 @@ impl<'a> Builder<'a> {
         let with = |builder, chosen: &Chosen| {
             let builder = chosen.tool.give_to(builder, &self.granted);
             let Some(options) = &chosen.options else { return builder };
-            let names = chosen.tool.known_as().iter();
-            names.fold(builder, |builder, name| builder.tool_options(*name, options.clone()))
+            let names = chosen.tool.names().into_iter();
+            names.fold(builder, |builder, name| builder.tool_options(name, options.clone()))
         };
+        for called in agent.tools.iter().filter_map(|chosen| chosen.tool.called()) {
+            let workflow = self.inner(called.known_as(), &called.file)?.workflow()?.build()?;
+            let tool = workflow.as_tool(called.known_as(), called.description())?;
+            builder = builder.tool(match called.parameters() {
+                Some(schema) => tool.parameters(schema),
+                None => tool,
+            });
+        }
         let builder = agent.tools.iter().fold(builder, with);
         let agent = agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation);
         let agent = agent.build()?;

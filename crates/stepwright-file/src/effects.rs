@@ -1,7 +1,8 @@
 //! The effects of built-in functions and tools, as permissions judge them.
 
 pub(crate) use stepwright_tools::__private::effects::{
-    APPEND, FILES, HTTP, Names, PAGE, READ, REQUEST, SCRIPT, SEARCH, SQL, WIKIPEDIA, WRITE, request,
+    APPEND, FILES, HTTP, Names, PAGE, PYTHON, READ, REQUEST, SCRIPT, SEARCH, SQL, WIKIPEDIA, WRITE,
+    request,
 };
 
 /// The effects of functions and tools that have none: they compute, or change the session state.

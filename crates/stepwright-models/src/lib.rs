@@ -66,6 +66,8 @@ mod secret;
 mod shape;
 mod silent;
 #[cfg(feature = "providers")]
+mod strict;
+#[cfg(feature = "providers")]
 mod think;
 #[cfg(feature = "providers")]
 mod transport;

@@ -13,6 +13,7 @@ use crate::catalogue::{Gateway, Schema, Spec, Wire};
 use crate::connection::Connection;
 use crate::failure::{Failure, Speaker};
 use crate::long;
+use crate::strict;
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use rig_core::completion::{
@@ -274,9 +275,11 @@ impl Inner {
     ) -> Result<Answer, ModelError> {
         let written = adapt::headers(&request.options, self.spec);
         let headers = headers(&written, &self.speaker)?;
+        let strict = request.strict_tools.clone();
         let request = self.request(request).await?;
         let mut line = Line::new(&self.speaker, self.spec.wire);
         (line.headers, line.recorded, line.proxy) = (headers, recorded, self.proxy.clone());
+        line.strict = strict;
         let heard = line.heard.clone();
         let events = (self.open)(line, request).map_err(|e| failure(e, &self.speaker))?;
         Ok(Answer::new(self.id.clone(), self.speaker.clone(), events, heard))
@@ -312,6 +315,7 @@ impl Inner {
             return Err(bad(format!("`{name}` cannot be made to call a tool"))
                 .with_hint("leave the choice to the model, or use another provider"));
         }
+        strict::check(&request.strict_tools, self.spec.wire, &self.id).map_err(bad)?;
         let mut tools = Vec::with_capacity(request.tools.len());
         for tool in request.tools {
             let name = tool_name(&tool.name).map_err(bad)?;

@@ -263,7 +263,9 @@ impl RunSpans {
                 }
                 self.ask_model(at, time);
             }
-            EventKind::RunContent { .. } | EventKind::ReasoningContentDelta { .. } => {
+            EventKind::RunContent { .. }
+            | EventKind::ReasoningContentDelta { .. }
+            | EventKind::ToolCallArgumentsDelta { .. } => {
                 if let Some(of) = self.request_of(at)
                     && let Some(span) = self.open.get_mut(&(at.clone(), of))
                     && span.attribute(name::FIRST_CHUNK).is_none()

@@ -1,7 +1,7 @@
 //! Runs commands.
 
+use crate::environment::passed;
 use crate::heard::Heard;
-use crate::passed;
 use crate::sandbox::{Inner, boxed};
 use std::io;
 use std::path::PathBuf;
@@ -138,7 +138,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     }
     let of_client = boxed.as_ref().map(|boxed| boxed.env.as_slice()).unwrap_or_default();
     #[cfg(unix)]
-    let mut process = crate::gated(&program, &arguments);
+    let mut process = crate::group::gated(&program, &arguments);
     #[cfg(not(unix))]
     let mut process = plain(&program, &arguments);
     process
@@ -154,10 +154,10 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         .kill_on_drop(true);
     let mut child = process.spawn().map_err(|error| not_started(&program, &error))?;
     #[cfg(unix)]
-    let group = crate::Group::watched(child.id().unwrap_or_default())
+    let group = crate::group::Group::watched(child.id().unwrap_or_default())
         .map_err(|error| not_started("sh", &error))?;
     #[cfg(unix)]
-    let open = crate::recorded(child.id().unwrap_or_default(), cx).await?;
+    let open = crate::group::recorded(child.id().unwrap_or_default(), cx).await?;
     #[cfg(not(unix))]
     let open = Vec::new();
     let alive = &|| cx.keep_alive();
@@ -209,7 +209,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
             .with_hint("raise `max_bytes`, or ask for less"));
     }
     let text = |bytes: Vec<u8>| {
-        let mut text = String::from_utf8_lossy(&bytes).into_owned();
+        let mut text = text_of(bytes);
         text.truncate(text.trim_end_matches(['\n', '\r']).len());
         text
     };
@@ -239,4 +239,15 @@ async fn drain(
     (&mut stream).take(max_bytes).read_to_end(&mut kept).await?;
     let more = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
     Ok((kept, more > 0))
+}
+
+/// Decodes bytes as text. What is not valid UTF-8 is replaced.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Returns an error that a retry with the same values would repeat.
+fn refused(message: impl Into<String>) -> StepError {
+    StepError::terminal(message).with_code(ErrorCode::BadInput)
 }

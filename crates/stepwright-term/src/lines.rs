@@ -30,6 +30,7 @@ pub fn line(event: &Event) -> Option<String> {
     Some(match &event.kind {
         E::RunContent { .. }
         | E::ReasoningContentDelta { .. }
+        | E::ToolCallArgumentsDelta { .. }
         | E::RunContentCompleted
         | E::StepOutput { .. } => return None,
 

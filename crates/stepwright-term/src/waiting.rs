@@ -3,7 +3,9 @@
 use crate::excerpt::{call, short, value_of};
 use crate::moment::utc;
 use crate::text::harmless;
+use serde_json::Value;
 use stepwright_core::event::Reply;
+use stepwright_core::message::{Arguments, ToolCall};
 use stepwright_core::requirement::{OnTimeout, RequirementId, RequirementKind};
 use stepwright_core::{Answer, Requirement};
 
@@ -19,6 +21,7 @@ pub(crate) fn wanted(requirement: &Requirement) -> String {
             format!("a review of turn {iteration} of at most {max_iterations}")
         }
         K::ToolConfirmation { .. } => "the confirmation of a call".to_owned(),
+        K::ExternalExecution { .. } => "the result of a call".to_owned(),
         K::Wait { .. } => "an answer".to_owned(),
         K::ErrorDecision { .. } => "a decision about a failure".to_owned(),
         K::Interrupted { effect, .. } => {
@@ -56,6 +59,11 @@ pub(crate) fn waits(requirement: &Requirement) -> String {
     match (&requirement.kind, message(requirement)) {
         (RequirementKind::ToolConfirmation { tool }, _) => {
             format!("waits for {wanted}: {}", call(tool))
+        }
+        (RequirementKind::ExternalExecution { tool, arguments }, _) => {
+            let arguments = Arguments::json(Value::clone(arguments));
+            let made = ToolCall { id: String::new(), name: tool.to_string(), arguments };
+            format!("waits for {wanted}: {}", call(&made))
         }
         (_, message) if message.is_empty() => format!("waits for {wanted}"),
         (_, message) => format!("waits for {wanted}: {}", short(&message)),

@@ -47,6 +47,9 @@ pub const SCRIPT: Names = &["shell", "run_skill_script"];
 /// Questions to a database. The effect names the call, with the text of the question.
 pub const SQL: Names = &["sql", "sql_query", "sql_schema", "sql_execute"];
 
+/// Programs in Python. A rule for commands holds for these too.
+pub const PYTHON: Names = &["python", "run_python", "shell"];
+
 /// Gives an effect all of its names.
 pub fn called(effect: Effect, names: Names) -> Effect {
     names.iter().fold(effect, |effect, name| effect.also(*name))

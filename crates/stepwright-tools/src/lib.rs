@@ -29,6 +29,7 @@ pub mod folder;
 mod kit;
 #[cfg(feature = "duckduckgo")]
 mod markup;
+mod python;
 #[doc(hidden)]
 pub mod readable;
 mod scratchpad;
@@ -55,6 +56,7 @@ pub use clock::Clock;
 pub use files::{
     FILE_BYTES_MAX, FILE_NAMES_MAX, FILE_PART_BYTES_MAX, FOUND_LINES_MAX, Files, SEARCHED_FILES_MAX,
 };
+pub use python::{PYTHON_CODE_BYTES_MAX, PYTHON_OUTPUT_BYTES_MAX, PYTHON_TIMEOUT, Python};
 pub use scratchpad::{CHANGES_MAX, NOTE_BYTES_MAX, NOTES_MAX, Scratchpad, TASKS_MAX};
 pub use skills::{
     SCRIPT_OUTPUT_BYTES_MAX, SKILL_FILE_BYTES_MAX, SKILL_FILES_MAX, SKILL_TEXT_BYTES_MAX,

@@ -68,17 +68,18 @@ pub mod mcp {
 /// Tools: the trait, and the specifications that a model sees.
 pub mod tools {
     pub use stepwright_agent::{
-        AgentTool, FunctionTool, IntoTools, READ_RESULT, ToolOptions, ToolReply, ToolSet, Toolkit,
-        tool,
+        AgentTool, ExternalTool, FunctionTool, IntoTools, READ_RESULT, SEARCH_TOOLS, ToolOptions,
+        ToolReply, ToolSet, Toolkit, tool,
     };
     pub use stepwright_core::tool::{
         AnyTool, AnyToolSource, Tool, ToolAnswer, ToolEffect, ToolError, ToolSource, ToolSpec,
     };
+    pub use stepwright_engine::WorkflowTool;
     pub use stepwright_process::{Backend, InSandbox, Sandbox};
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub use stepwright_tools::Sql;
     pub use stepwright_tools::{
-        AskUser, Calculator, Clock, Files, Http, InWorkspace, KeptFiles, Scratchpad, Skills,
+        AskUser, Calculator, Clock, Files, Http, InWorkspace, KeptFiles, Python, Scratchpad, Skills,
         WebPage, Wikipedia, Workspace,
     };
     #[cfg(feature = "duckduckgo")]

@@ -456,6 +456,11 @@ fn samples() -> Vec<Event> {
         },
         E::RunContent { content: "The bridge ".into() },
         E::ReasoningContentDelta { reasoning_content: "They ask for ".into() },
+        E::ToolCallArgumentsDelta {
+            index: 0,
+            tool: "web_search".into(),
+            arguments: "{\"query\":".into(),
+        },
         E::ModelRequestCompleted {
             turn: 1,
             answer: Arc::new(AssistantTurn {
@@ -659,6 +664,7 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
         "WorkflowCancelled",
         "StepCancelled",
         "ReasoningContentDelta",
+        "ToolCallArgumentsDelta",
         "CustomEvent",
         "RunError",
         "ToolCallError",

@@ -124,6 +124,7 @@ impl EventKind {
             | Self::StepProgress { .. }
             | Self::RunContent { .. }
             | Self::ReasoningContentDelta { .. }
+            | Self::ToolCallArgumentsDelta { .. }
             | Self::RunContentCompleted
             | Self::CustomEvent { .. } => C::Delta,
         }

@@ -418,6 +418,16 @@ kinds! {
         /// The text.
         reasoning_content: Arc<str>,
     },
+    /// A piece of the arguments that a model writes for a tool call. A delta at the path of the
+    /// agent: the call has no path before the answer is complete.
+    ToolCallArgumentsDelta {
+        /// The number of the call in the answer, from 0.
+        index: u32,
+        /// The name of the tool.
+        tool: Arc<str>,
+        /// The piece, of a JSON text.
+        arguments: Arc<str>,
+    },
     /// A model answered. Its recorded answer is not paid for again after a crash.
     ModelRequestCompleted {
         /// The turn of the conversation, from 1.

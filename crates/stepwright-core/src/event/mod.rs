@@ -90,8 +90,10 @@ impl Event {
     /// [`EventKind::is_content`]. Text inside a tool call, such as that of an agent there, is not
     /// text of the step.
     pub fn is_content(&self) -> bool {
-        let inside_call = matches!(self.kind, EventKind::RunContent { .. }) && is_call(&self.path);
-        self.kind.is_content() && !inside_call
+        let is_text =
+            matches!(self.kind, EventKind::RunContent { .. } | EventKind::StepOutput { .. });
+        let is_inside = || is_call(&self.path) || self.path.is_in_called_workflow();
+        self.kind.is_content() && !(is_text && is_inside())
     }
 
     /// Returns the name of the kind, which is Agno's where Agno has the event.

@@ -138,10 +138,13 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
         in_order(&mut steps, slot.step_type, order.as_deref());
         if slot.step_type == StepType::ToolCall {
             // A call is part of its step, so the step also counts the usage of an agent inside the
-            // call.
+            // call, and has the steps of a workflow inside it.
             if let Some(parent) = slot.parent {
                 let caller = slots[parent as usize].more();
                 caller.inside += slot.usage();
+                caller.inside += usage_of(&steps);
+                // They are collected from the last to the first.
+                inside[parent as usize].extend(steps.into_iter().rev());
             }
             continue;
         }
@@ -155,6 +158,11 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
     let mut media = Vec::new();
     collect_media(&top, &mut media);
     (top, runs, media)
+}
+
+/// Returns the usage of `steps` and of everything inside them.
+fn usage_of(steps: &[StepResult]) -> Usage {
+    steps.iter().flat_map(|step| [step.usage, usage_of(&step.steps)]).sum()
 }
 
 /// Collects the media of `steps` and of everything inside them, in tree order.

@@ -84,6 +84,10 @@ impl Fold {
     /// Returns the executions that begin again if the run is forked at `path`, and the containers
     /// beside it that go on. `None` if nothing has begun at `path`.
     pub fn beside(&self, path: &StepPath) -> Option<(Vec<StepPath>, Vec<StepPath>)> {
+        if path.is_in_called_workflow() {
+            // The model of the step around it knows what followed.
+            return None;
+        }
         let tree = Tree::of(self);
         let asked = || self.requirements().iter().any(|asked| asked.path == *path);
         if !path.is_root() && !tree.known.contains_key(path.as_str()) && !asked() {

@@ -2,7 +2,9 @@
 
 use super::recalled::{Ended, Recalled};
 use super::{Past, Stop};
+use crate::gate::Guard;
 use crate::interpret::{Flow, Halt};
+use crate::pending::Working;
 use crate::recorder::Recorder;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -23,6 +25,9 @@ pub(crate) struct Facts<'w> {
     /// `None` for a run that has just begun.
     pub(super) recalled: Option<&'w Recalled>,
     reducers: &'w Reducers,
+    /// Of the walk of a workflow that a tool call runs: the call, and the permissions of workflows
+    /// in it.
+    within: Option<(StepPath, &'w [Guard])>,
     /// The steps that are undone if the run fails, in the order in which the walk met them.
     done: Mutex<Vec<Done>>,
 }
@@ -43,7 +48,21 @@ impl<'w> Facts<'w> {
         recalled: Option<&'w Recalled>,
         reducers: &'w Reducers,
     ) -> Self {
-        Self { recorder, recalled, reducers, done: Mutex::default() }
+        Self { recorder, recalled, reducers, within: None, done: Mutex::default() }
+    }
+
+    /// Makes them the facts of a walk inside of the tool call at `call`.
+    pub(crate) fn within(self, call: StepPath, guards: &'w [Guard]) -> Self {
+        Self { within: Some((call, guards)), ..self }
+    }
+
+    /// Counts as work until the returned value is dropped. At a path, it may wait for replies.
+    pub(crate) fn work(&self, at: Option<&StepPath>) -> Working<'_> {
+        let pending = self.recorder.pending();
+        match &self.within {
+            Some((call, _)) => pending.work_within(call, at.cloned()),
+            None => pending.work(),
+        }
     }
 
     /// Records a fact, unless the journal has it. It is durable, and shown to readers, before the
@@ -77,7 +96,17 @@ impl<'w> Facts<'w> {
         let due =
             timeout_ms.map(|limit| self.recorder.world().now().plus(Duration::from_millis(limit)));
         requirement.due = requirement.due.or(due);
-        self.recorder.ask(requirement, None).await
+        if self.within.is_none() {
+            return self.recorder.ask(requirement, None).await;
+        }
+        // Boxed, because few walks are inside of a call.
+        Box::pin(async move {
+            // A place of its own: several requests may be made at one path.
+            let asks = StepPath::from(&*requirement.id);
+            let _working = self.work(Some(&asks));
+            self.recorder.ask(requirement, Some(&asks)).await
+        })
+        .await
     }
 
     /// Returns the request with this id, also if it was made before the run was resumed.
@@ -97,7 +126,10 @@ impl<'w> Facts<'w> {
 
     /// Notes that a nested workflow begins, with the permissions that belong to it.
     pub(crate) fn guard(&self, node: &Node, at: &StepPath) {
-        self.recorder.enter(Some(node.index), at, &[]);
+        match &self.within {
+            Some((_, guards)) => self.recorder.guard(guards, node.index, at),
+            None => self.recorder.enter(Some(node.index), at, &[]),
+        }
     }
 
     /// Returns `true` if a budget holds at `at`.
@@ -160,7 +192,7 @@ impl<'w> Facts<'w> {
 
     /// Waits until a moment. It counts as work, so that the run is not left.
     pub(crate) async fn sleep(&self, until: Timestamp) {
-        let _working = self.recorder.pending().work();
+        let _working = self.work(None);
         let world = self.recorder.world();
         world.sleep(until.since(world.now())).await;
         self.time_passes();
@@ -207,11 +239,10 @@ impl<'w> Facts<'w> {
     ) -> Vec<Option<T>> {
         let mut answers: Vec<Option<T>> = Vec::new();
         answers.resize_with(count, || None);
-        let pending = self.recorder.pending();
         let numbered = |index: usize| -> BoxFuture<'a, (usize, T)> {
             let work = branch(index);
             // A branch counts as work until it is first polled.
-            let begins = pending.work();
+            let begins = self.work(None);
             Box::pin(async move {
                 drop(begins);
                 (index, work.await)

@@ -35,7 +35,7 @@ impl About {
 }
 
 /// Steps that began and did not end, as the facts tell.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Begun {
     steps: HashMap<StepPath, State>,
 }
@@ -112,13 +112,21 @@ impl Begun {
             (K::OutputReview { .. } | K::ErrorDecision { .. }, _) => step.stage = Stage::Between,
             _ => step.waits += 1,
         }
+        // The step that runs a workflow by a tool call waits with it.
+        let mut at = path.parent();
+        while let Some((path, step)) = at.and_then(|at| self.around(&at)) {
+            step.waits += 1;
+            at = path.parent();
+        }
     }
 
     fn replied(&mut self, path: &StepPath) {
-        if let Some((_, step)) = self.around(path)
-            && step.stage == Stage::UnderWay
-        {
-            step.waits = step.waits.saturating_sub(1);
+        let mut at = Some(path.clone());
+        while let Some((path, step)) = at.and_then(|at| self.around(&at)) {
+            if step.stage == Stage::UnderWay {
+                step.waits = step.waits.saturating_sub(1);
+            }
+            at = path.parent();
         }
     }
 

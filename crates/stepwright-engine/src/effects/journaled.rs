@@ -25,7 +25,7 @@ impl<E: Effects> Effects for Journaled<E> {
             None => {}
         }
         let recorder = &self.facts().recorder;
-        let _working = recorder.pending().work();
+        let _working = self.facts().work(Some(attempt.step));
         // Earlier facts must be durable before the next effect begins. Both note that time passes
         // if they wait: without a journal, the attempt begins at the time of the fact before it.
         recorder.settle().await?;
@@ -53,7 +53,8 @@ impl<E: Effects> Effects for Journaled<E> {
             }
         }
         let recorder = &self.facts().recorder;
-        let _working = recorder.pending().work();
+        // A decision cannot wait for a reply.
+        let _working = self.facts().work(None);
         recorder.settle().await?;
         recorder.time_passes();
         let decided = self.inner.decide(node, at, input).await;

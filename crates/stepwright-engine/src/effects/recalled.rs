@@ -111,6 +111,36 @@ impl Recalled {
         recalled
     }
 
+    /// Returns what an earlier attempt of a tool call leaves to the workflow that it runs: the
+    /// outputs of steps that have completed, and the steps whose outcome is not known.
+    pub(crate) fn of_earlier(past: &[Event]) -> Self {
+        use EventKind as E;
+        let mut recalled = Self::default();
+        for event in past {
+            let path = &event.path;
+            match &event.kind {
+                E::StepCompleted { output } => {
+                    recalled.ends.insert(path.clone(), Ended::Completed(output.clone()));
+                    recalled.ended_at.insert(path.clone(), event.sequence);
+                    recalled.attempts.remove(path);
+                }
+                E::StepError { .. } | E::StepSkipped { .. } => {
+                    recalled.ends.remove(path);
+                    recalled.attempts.remove(path);
+                }
+                E::StepRetrying { attempt, .. } => {
+                    recalled.attempts.entry(path.clone()).or_default().failed_attempts = *attempt;
+                }
+                _ => {}
+            }
+            recalled.begun.note(event);
+        }
+        // A step that begins anew has all its retries; one that was cut goes on counting.
+        let begun = &recalled.begun;
+        recalled.attempts.retain(|step, _| begun.unknown(step).is_some());
+        recalled
+    }
+
     /// Notes the end of a container, a turn or an item.
     fn ended(&mut self, path: &StepPath, end: &End) {
         match (&end.error, end.status) {

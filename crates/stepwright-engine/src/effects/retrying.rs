@@ -2,7 +2,6 @@
 
 use super::interrupted::{Settled, is_unknown, not_done, settle};
 use super::{About, Attempt, Effects, Facts, Stop};
-use crate::pending::PendingRequests;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +15,6 @@ use stepwright_core::{
 pub(crate) struct Retrying<'w, E> {
     pub(crate) inner: E,
     pub(crate) world: &'w World,
-    pub(crate) pending: &'w PendingRequests,
 }
 
 impl<E: Effects> Effects for Retrying<'_, E> {
@@ -61,7 +59,7 @@ impl<E: Effects> Effects for Retrying<'_, E> {
 impl<E: Effects> Retrying<'_, E> {
     /// Waits between two attempts. It counts as work, so that the run is not left.
     async fn pause(&self, due: Timestamp) {
-        let _working = self.pending.work();
+        let _working = self.inner.facts().work(None);
         self.world.sleep(due.since(self.world.now())).await;
         self.inner.facts().time_passes();
     }

@@ -19,6 +19,8 @@ pub(crate) struct Guards {
     all: Arc<[Guard]>,
     /// The places of permissions that hold beneath a path.
     inside: Vec<(StepPath, usize)>,
+    /// The permissions of workflows that tool calls run, with their paths.
+    called: Vec<(StepPath, Guard)>,
     /// The rules that a person wants to hold for the session.
     remembered: Permissions,
     /// Those of them that this run has added.
@@ -35,7 +37,7 @@ pub(crate) struct Judged {
 impl Guards {
     pub(crate) fn new(all: Arc<[Guard]>) -> Self {
         let (inside, remembered, added) = (Vec::new(), Permissions::default(), Vec::new());
-        Self { all, inside, remembered, added }
+        Self { all, inside, called: Vec::new(), remembered, added }
     }
 
     /// Returns `true` if no permissions hold anywhere.
@@ -53,11 +55,23 @@ impl Guards {
         }
     }
 
+    /// Notes that a workflow begins at `path` that a tool call runs, with permissions of its own.
+    pub(crate) fn enter_called(&mut self, guard: &Guard, path: &StepPath) {
+        let is_same = |(at, known): &(StepPath, Guard)| {
+            at == path && Arc::ptr_eq(&known.permissions, &guard.permissions)
+        };
+        if !self.called.iter().any(is_same) {
+            self.called.push((path.clone(), guard.clone()));
+        }
+    }
+
     /// Judges an effect at `path`. The strictest permissions decide. `None` if none hold there.
     pub(crate) fn judge(&self, path: &StepPath, effect: &Effect) -> Option<Judged> {
         let whole = self.all.iter().filter(|guard| guard.node.is_none());
         let inside = self.inside.iter().filter(|(at, _)| at.contains(path));
         let inside = inside.map(|(_, place)| &self.all[*place]);
+        let called = self.called.iter().filter(|(at, _)| at.contains(path));
+        let inside = inside.chain(called.map(|(_, guard)| guard));
         let mut strictest: Option<Judged> = None;
         for guard in whole.chain(inside) {
             let judged = guard.permissions.judge(effect);

@@ -22,18 +22,27 @@ pub(crate) struct Walk {
 /// Walks a whole plan: its steps, then those that undo them if they did not complete, and those
 /// that run afterwards.
 pub(crate) async fn whole<E: Effects>(fx: &E, plan: &Plan, flow: &mut Flow) -> Result<Walk, Stop> {
-    let root = StepPath::root();
-    let body = super::sequence(fx, &plan.body, &root, flow).await;
+    whole_at(fx, plan, &StepPath::root(), flow).await
+}
+
+/// Walks a whole plan whose steps lie beneath the path `root`.
+pub(crate) async fn whole_at<E: Effects>(
+    fx: &E,
+    plan: &Plan,
+    root: &StepPath,
+    flow: &mut Flow,
+) -> Result<Walk, Stop> {
+    let body = super::sequence(fx, &plan.body, root, flow).await;
     if let Err(Stop::Lost(_)) = body {
         return Ok(Walk { body, after: None });
     }
-    let failure = reason(&body, &root, flow);
+    let failure = reason(&body, root, flow);
     let mut first = None;
     if let Some(failure) = &failure {
-        fx.facts().stop_before(&root)?;
+        fx.facts().stop_before(root)?;
         first = undo(fx, failure, flow).await?;
     }
-    let then = run(fx, &plan.after, &root, flow, &body).await?;
+    let then = run(fx, &plan.after, root, flow, &body).await?;
     Ok(Walk { body, after: first.or(then) })
 }
 

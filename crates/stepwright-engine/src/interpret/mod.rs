@@ -13,7 +13,7 @@ mod pace;
 mod review;
 mod step;
 
-pub(crate) use after::{Walk, whole};
+pub(crate) use after::{Walk, whole, whole_at};
 pub(crate) use flow::Flow;
 pub(crate) use halt::Halt;
 pub(crate) use review::question;

@@ -7,6 +7,7 @@ use crate::runs::history;
 use crate::stop::Stop;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,6 +35,16 @@ impl Release for Recorder {
 }
 
 impl Recorder {
+    /// Returns the additional data of the run, which its workflows see.
+    pub(crate) fn additional_data(&self) -> serde_json::Map<String, Value> {
+        let state = self.state();
+        state
+            .fold
+            .started()
+            .map(|started| started.input.additional_data.clone())
+            .unwrap_or_default()
+    }
+
     /// Records the work of an agent in a decider.
     pub(crate) async fn record_of_decider(
         &self,
@@ -259,6 +270,10 @@ impl StepHost for Recorder {
 
     fn interrupted<'a>(&'a self, step: &'a StepPath) -> BoxFuture<'a, ()> {
         Box::pin(self.until_interrupted(step))
+    }
+
+    fn engine(self: Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(self)
     }
 
     fn run(&self) -> &RunInfo {

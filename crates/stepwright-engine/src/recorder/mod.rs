@@ -2,6 +2,7 @@
 
 mod answers;
 mod append;
+mod called;
 mod clock;
 mod done;
 mod host;
@@ -10,6 +11,7 @@ mod permits;
 mod readers;
 mod requests;
 
+pub(crate) use called::CalledPast;
 pub(crate) use host::too_late;
 
 use crate::activity::Activity;
@@ -21,6 +23,7 @@ use crate::pending::PendingRequests;
 use crate::stop::Stop;
 use answers::Standing;
 use append::Journal;
+use called::{CalledWorkflows, ends_calls};
 use clock::FactClock;
 use done::{Once, is_of_call, note_effect};
 use mail::Mail;
@@ -74,6 +77,8 @@ pub(crate) struct Recorder {
     settings: GateSettings,
     prices: Arc<Prices>,
     trace: Trace,
+    /// `true` if a tool call has run a workflow.
+    calls_workflows: AtomicBool,
 }
 
 /// The trace of a run, and the number of times that the run was continued.
@@ -111,6 +116,8 @@ struct RecorderState {
     once: Option<Box<Once>>,
     /// The tool calls of steps under way.
     calls: Option<Box<Calls>>,
+    /// The workflows that tool calls run.
+    called: Option<Box<CalledWorkflows>>,
     driver: Option<Arc<str>>,
     /// `true` if the driver must leave the run to another one.
     released: bool,
@@ -195,6 +202,8 @@ impl Recorder {
             kind => is_of_call(kind, &event.path),
         });
         let calls = calls.then(|| Box::new(Calls::of(&counts)));
+        let called = CalledWorkflows::of(&counts);
+        let calls_workflows = AtomicBool::new(called.is_some());
         let state = RecorderState {
             durable: fold.next_sequence(),
             fold,
@@ -209,6 +218,7 @@ impl Recorder {
             notes,
             once,
             calls,
+            called,
             driver,
             released: false,
             interrupted: interrupted.and_then(Standing::new),
@@ -252,6 +262,7 @@ impl Recorder {
             settings,
             prices,
             trace,
+            calls_workflows,
         })
     }
 
@@ -271,6 +282,10 @@ impl Recorder {
 
     /// Records a fact.
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
+        // A workflow that a tool call runs ends with its call, and the call with its attempt.
+        if self.calls_workflows.load(Ordering::Acquire) && ends_calls(&kind) {
+            self.stop_within(at)?;
+        }
         let now = self.clock.now();
         let mut state = self.state();
         let time = state.at(now);
@@ -312,7 +327,10 @@ impl Recorder {
         }
         let warnings = state.note_use(&fact, &self.prices);
         let logs = tracing::enabled!(target: "stepwright", tracing::Level::INFO);
-        let kept = self.journal.is_some() || state.calls.is_some() || state.events.is_some();
+        let kept = self.journal.is_some()
+            || state.calls.is_some()
+            || state.called.is_some()
+            || state.events.is_some();
         if !kept && !logs && state.readers.is_idle() {
             drop(state);
             return self.warn(warnings);
@@ -321,6 +339,9 @@ impl Recorder {
         let fact = Event { sequence, delta: 0, time, run, path: at.clone(), kind };
         if let Some(calls) = &mut state.calls {
             calls.apply(&fact);
+        }
+        if let Some(called) = &mut state.called {
+            called.apply(&fact);
         }
         if let Some(events) = &mut state.events {
             events.push(fact.clone());
@@ -656,7 +677,7 @@ impl RecorderState {
     /// text would miss it otherwise.
     fn shown_before(&self, at: &StepPath, kind: &EventKind) -> Option<Content> {
         let EventKind::StepCompleted { output } = kind else { return None };
-        if self.readers.is_empty() {
+        if self.readers.is_empty() || at.is_in_called_workflow() {
             return None;
         }
         let function = self.fold.executor_of(at) == Some(ExecutorType::Function);

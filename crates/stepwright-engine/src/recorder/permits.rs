@@ -1,7 +1,7 @@
 //! Permissions and budgets of steps at work.
 
 use super::Recorder;
-use crate::gate::{Exhausted, GateSettings, Guards, Judged, Ledger, LimitKey, Reserved};
+use crate::gate::{Exhausted, GateSettings, Guard, Guards, Judged, Ledger, LimitKey, Reserved};
 use crate::stop::Stop;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -82,6 +82,16 @@ impl Recorder {
         let began = state.fold.started_at(path).unwrap_or(now);
         for budget in budgets {
             state.ledger.get_or_insert_default().enter(path, budget, began, false);
+        }
+    }
+
+    /// Notes that a workflow begins at `path`, inside of a workflow that a tool call runs, with the
+    /// permissions among `guards` that belong to its node.
+    pub(crate) fn guard(&self, guards: &[Guard], node: u32, path: &StepPath) {
+        let mut state = self.state();
+        for guard in guards.iter().filter(|guard| guard.node == Some(node)) {
+            let known = state.guards.get_or_insert_with(|| Box::new(Guards::new(Arc::default())));
+            known.enter_called(guard, path);
         }
     }
 

@@ -80,7 +80,8 @@ impl Recorder {
     pub(crate) fn answered(&self, requirement: &Requirement, reply: Reply) -> Result<(), Stop> {
         let shown = Box::new(reply.clone());
         let kind = match requirement.kind {
-            RequirementKind::ToolConfirmation { .. } => {
+            RequirementKind::ToolConfirmation { .. }
+            | RequirementKind::ExternalExecution { .. } => {
                 EventKind::StepExecutorContinued { reply: shown }
             }
             RequirementKind::Deadline => EventKind::DeadlinePassed { reply: shown },
@@ -108,7 +109,9 @@ fn paused(requirement: Requirement) -> EventKind {
         RequirementKind::OutputReview { .. } | RequirementKind::IterationReview { .. } => {
             EventKind::StepOutputReview { requirement }
         }
-        RequirementKind::ToolConfirmation { .. } => EventKind::StepExecutorPaused { requirement },
+        RequirementKind::ToolConfirmation { .. } | RequirementKind::ExternalExecution { .. } => {
+            EventKind::StepExecutorPaused { requirement }
+        }
         RequirementKind::Deadline => EventKind::DeadlineSet { requirement },
         _ => EventKind::StepPaused { requirement },
     }

@@ -263,6 +263,12 @@ fn path_wrong(error: &stepwright_core::path::PathError) -> Error {
 }
 
 fn not_begun(run: &RunId, at: &StepPath, begun: &[StepPath]) -> Error {
+    if let Some(call) = at.called_workflows().next().and_then(|root| StepPath::from(root).parent())
+    {
+        let what = format!("`{at}` is inside of a tool call, and a run cannot go on from there");
+        let error = Error::usage(what).with_id(ErrorId::PATH_NOT_BEGUN);
+        return error.with_hint(format!("name the step that makes the call: `{}`", call.step()));
+    }
     let step = at.step();
     if step != *at && begun.contains(&step) {
         let what = format!("`{at}` is a tool call, and a run cannot go on from there");

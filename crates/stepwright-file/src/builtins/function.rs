@@ -66,7 +66,7 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
 }
 
 impl Reader<'_> {
-    fn unknown_function(&mut self, name: &Word) {
+    pub(crate) fn unknown_function(&mut self, name: &Word) {
         let names = self.options.functions.names();
         let message = format!("this program has no function `{}`", name.text);
         let help = did_you_mean(&name.text, &names, "it has").unwrap_or_else(|| {

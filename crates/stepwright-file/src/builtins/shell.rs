@@ -76,16 +76,7 @@ enum Program {
 }
 
 fn read(reader: &mut Reader<'_>, key: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
-    // With permissions, each command is judged when it is about to run.
-    let is_judged = reader.options.permissions.is_some();
-    if !reader.options.allow_shell && !is_judged && !reader.options.only_checks {
-        let mistake = reader
-            .mistake(key.span, "this file runs commands, which is not allowed")
-            .coded(ErrorId::SHELL_REFUSED);
-        let help = "to run a file that you trust, allow it with `--allow-shell`; to allow some \
-                    commands, use `--permissions FILE`";
-        reader.push(mistake.label("runs a command").help(help));
-    }
+    reader.commands_allowed(key.span, "runs a command");
     let (mut timeout, mut max_bytes, mut stdin) = (TIMEOUT_DEFAULT, BYTES_DEFAULT, None);
     let (mut env, mut is_full) = (Vec::new(), false);
     let program = if let Yaml::Text(_) = value.value {
@@ -202,6 +193,21 @@ fn shown(program: &shell::Program, env: &[(String, String)], stdin: &str) -> Val
 }
 
 impl Reader<'_> {
+    /// Reports a part of a file that runs commands, unless that is allowed.
+    pub(crate) fn commands_allowed(&mut self, place: Span, label: &str) {
+        // With permissions, each command is judged when it is about to run.
+        let is_judged = self.options.permissions.is_some();
+        if self.options.allow_shell || is_judged || self.options.only_checks {
+            return;
+        }
+        let mistake = self
+            .mistake(place, "this file runs commands, which is not allowed")
+            .coded(ErrorId::SHELL_REFUSED);
+        let help = "to run a file that you trust, allow it with `--allow-shell`; to allow some \
+                    commands, use `--permissions FILE`";
+        self.push(mistake.label(label).help(help));
+    }
+
     /// Parses a shell command, or a program with its arguments.
     fn program(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Program> {
         let args = fields.take("args");

@@ -1,7 +1,7 @@
 //! Checks the agents of a file, and their models.
 
 use super::Checker;
-use crate::format::{Agent, Item, Word};
+use crate::format::{Agent, Chosen, Item, Word};
 use crate::suggest::did_you_mean;
 use stepwright_core::ErrorId;
 use stepwright_core::model::{Model as _, ToolChoice};
@@ -29,9 +29,10 @@ impl Checker<'_, '_> {
             self.mistakes.push(mistake.help("list its `tools`, or leave `tool_choice` out"));
         }
         if let ToolChoice::One(one) = &settings.tool_choice {
-            let known = agent.tools.iter().flat_map(|chosen| chosen.tool.known_as());
-            let known: Vec<&str> = known.copied().collect();
-            if !known.contains(&one.as_str()) {
+            let known = agent.tools.iter().flat_map(|chosen| chosen.tool.names());
+            let known: Vec<&str> = known.collect();
+            let may_have = |chosen: &Chosen| chosen.tool.may_have(one);
+            if !known.contains(&one.as_str()) && !agent.tools.iter().any(may_have) {
                 let place = settings.places.iter().find(|(key, _)| *key == "tool_choice");
                 let span = place.map_or(agent.name.span, |(_, span)| *span);
                 let message = format!("this agent has no tool `{one}`, which it must call");

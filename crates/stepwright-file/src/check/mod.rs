@@ -61,6 +61,7 @@ fn check_within(file: &File, around: Around<'_>, content: Shape, mistakes: &mut 
     let outputs = HashMap::new();
     let mut checker = Checker { file, forced, models, keys, all, loops, outputs, mistakes };
     checker.agents();
+    checker.called();
     let input = file.input.as_ref().map(Shape::of_schema);
     let budget = file.budget.is_some() || file.session_budget.is_some();
     let place = Place { content: input.unwrap_or(content), budget, ..Place::default() };
@@ -268,13 +269,7 @@ impl<'a> Checker<'a, '_> {
                     after.content.clone()
                 };
                 self.no_run_limits(file);
-                if let Some((_, span)) = file.session_state {
-                    let message = "a file that another one uses has no session state of its own";
-                    let mistake =
-                        Diagnostic::new(ErrorId::KEY_INVALID, &file.source, span, message);
-                    let help = format!("give it to the outer file, `{}`", self.file.source.name);
-                    self.mistakes.push(mistake.help(help));
-                }
+                self.no_state(file);
                 let (forced, keys) = (self.forced, self.keys);
                 let around = Around { forced, models: &self.models, keys };
                 check_within(file, around, content, self.mistakes);
@@ -304,6 +299,29 @@ impl<'a> Checker<'a, '_> {
         }
         (place.form, place.feedback, place.budget) = outer;
         place
+    }
+
+    /// Checks the workflows that agents have as tools.
+    fn called(&mut self) {
+        for called in self.file.called() {
+            let file = &*called.file;
+            self.no_run_limits(file);
+            self.no_state(file);
+            let (forced, keys) = (self.forced, self.keys);
+            let around = Around { forced, models: &self.models, keys };
+            let content = file.input.as_ref().map_or(Shape::Unknown, Shape::of_schema);
+            check_within(file, around, content, self.mistakes);
+        }
+    }
+
+    /// Reports a session state of a file that another one uses.
+    fn no_state(&mut self, file: &File) {
+        if let Some((_, span)) = file.session_state {
+            let message = "a file that another one uses has no session state of its own";
+            let mistake = Diagnostic::new(ErrorId::KEY_INVALID, &file.source, span, message);
+            let help = format!("give it to the outer file, `{}`", self.file.source.name);
+            self.mistakes.push(mistake.help(help));
+        }
     }
 
     /// Checks the input that a step gives to a nested workflow. Returns its shape.

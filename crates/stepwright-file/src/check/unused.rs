@@ -10,6 +10,9 @@ use stepwright_core::ErrorId;
 /// Collects the keys of the session state that steps set, in nested workflows too.
 pub(super) fn collect_keys<'a>(file: &'a File, keys: &mut HashSet<&'a str>) {
     keys.extend(file.session_state.iter().flat_map(|(state, _)| state.keys()).map(String::as_str));
+    for called in file.called() {
+        collect_keys(&called.file, keys);
+    }
     for items in all_of(file) {
         keys_of(items, keys);
     }

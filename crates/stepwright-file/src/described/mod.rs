@@ -155,8 +155,8 @@ fn tool(all: &mut Definitions) -> Value {
             names.push(kind.name);
             schema = json!({"anyOf": [schema, {"type": "null"}]});
         } else {
-            let each = kind.needs.iter().map(|name| json!({"required": [name]}));
-            schema["oneOf"] = each.collect();
+            let all = |names: &&str| json!({"required": names.split('+').collect::<Vec<_>>()});
+            schema["oneOf"] = kind.needs.iter().map(all).collect();
         }
         tools.insert(kind.name.to_owned(), schema);
     }

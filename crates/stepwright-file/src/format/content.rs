@@ -34,7 +34,7 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
     ["join", "concurrency", "at_most", "forward", "batch", "rate"];
 
 /// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 24] = [
+const OF_THE_AGENT: [&str; 25] = [
     "instructions",
     "model",
     "output",
@@ -52,6 +52,7 @@ const OF_THE_AGENT: [&str; 24] = [
     "extra",
     "headers",
     "budget",
+    "defer_above",
     "tool_timeout",
     "tool_concurrency",
     "idle_timeout",

@@ -7,7 +7,7 @@ use super::form::{Form, Mapping, Member, STEPS, key, words};
 use super::kinds::{CODES, FACTOR_MAX, ON_ERROR, ON_INTERRUPTED};
 use super::model::{
     CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, OUTPUT_TOKENS_MAX,
-    REASONING_TOKENS_MAX, RETENTIONS, STOPS_MAX, TEMPERATURE_MAX, TOOL_CALLS_MAX,
+    REASONING_TOKENS_MAX, RETENTIONS, STOPS_MAX, TEMPERATURE_MAX, TOOL_CALLS_MAX, TOOLS_MAX,
 };
 use super::moment::DEADLINE;
 use super::permissions::{AMOUNT_MAX, AT_LIMIT, LIMIT_SCOPES};
@@ -79,7 +79,25 @@ pub(crate) const OF_TOOLS: &[Member] = &[
     ),
     key("cache", &Form::Duration, "How long answers are kept. For tools that only read."),
     key("confirm", &Form::Bool, "Whether a person confirms each call."),
+    key("defer", &Form::Bool, "Whether the model knows only the name until it loads the tool."),
+    key("strict", &Form::Bool, "Whether the provider holds the arguments to their schema."),
+    key(
+        "before",
+        &HOOK,
+        "What judges the arguments, as `content`: true, a reason to refuse, or other arguments.",
+    ),
+    key("after", &HOOK, "What rewrites the result, as `content`."),
 ];
+
+/// A hook of a tool.
+const HOOK: Form = Form::Either(&[Form::Expression, Form::Mapping(&HOOK_FUNCTION)]);
+
+static HOOK_FUNCTION: Mapping = Mapping {
+    name: "tool_hook",
+    what: "a hook of a tool",
+    required: &[&["function"]],
+    members: &[key("function", &Form::Text, "A registered function of the program.")],
+};
 
 /// A whole file.
 pub(crate) static FILE: Mapping = Mapping {
@@ -233,6 +251,11 @@ static AGENT: Mapping = Mapping {
         ),
         key("output", &SCHEMA, "The JSON Schema of its answer."),
         key("tool_timeout", &Form::Duration, "The maximum time of one tool call."),
+        key(
+            "defer_above",
+            &Form::Whole(0, TOOLS_MAX),
+            "The number of tools above which the model loads those that it needs.",
+        ),
         key(
             "tool_concurrency",
             &Form::Whole(1, TOOL_CALLS_MAX),

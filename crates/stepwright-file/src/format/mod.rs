@@ -1,9 +1,11 @@
 //! The format: the content of a file after reading.
 
+mod called;
 mod changed_prompt;
 mod content;
 mod declare;
 pub(crate) mod form;
+mod hooks;
 pub(crate) mod keys;
 mod kinds;
 mod literals;
@@ -22,6 +24,7 @@ mod used;
 mod values;
 mod workspace;
 
+pub(crate) use called::Called;
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
@@ -211,6 +214,8 @@ pub(crate) struct Agent {
 #[derive(Debug, Default)]
 pub(crate) struct AgentLimits {
     pub(crate) tool_timeout: Option<Duration>,
+    /// The number of tools above which they are deferred.
+    pub(crate) defer_above: Option<usize>,
     pub(crate) tool_concurrency: Option<usize>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) model_retry: Option<RetryPolicy>,
@@ -393,6 +398,16 @@ pub(crate) struct Chosen {
 pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
     /// Returns the names that models see. Some tools have several.
     fn known_as(&self) -> &'static [&'static str];
+
+    /// Returns the names that models see, also those that the file gives.
+    fn names(&self) -> Vec<&str> {
+        self.known_as().to_vec()
+    }
+
+    /// Returns the workflow file that its calls run.
+    fn called(&self) -> Option<&Called> {
+        None
+    }
 
     /// Returns `true` if models may see a tool of this name. For tools whose names are not known
     /// ahead of a run.

@@ -15,6 +15,8 @@ pub(super) const OUTPUT_TOKENS_MAX: u64 = 10_000_000;
 pub(super) const TEMPERATURE_MAX: f64 = 2.0;
 /// The maximum number of tool calls at once that a file may set.
 pub(super) const TOOL_CALLS_MAX: u64 = 1000;
+/// The maximum of `defer_above`. No model reads as many tools.
+pub(super) const TOOLS_MAX: u64 = 10_000;
 /// The maximum number of retries of a request to a model.
 pub(super) const MODEL_RETRIES_MAX: u64 = 100;
 /// The maximum number of texts in `stop`. Providers take fewer.
@@ -179,6 +181,9 @@ impl Reader<'_> {
     pub(super) fn limits_of_agent(&mut self, fields: &mut Fields<'_>) -> AgentLimits {
         let calls = |calls| usize::try_from(calls).unwrap_or(usize::MAX);
         AgentLimits {
+            defer_above: fields
+                .number(self, "defer_above", (0, TOOLS_MAX))
+                .and_then(|tools| usize::try_from(tools).ok()),
             tool_timeout: fields.duration(self, "tool_timeout"),
             tool_concurrency: fields
                 .number(self, "tool_concurrency", (1, TOOL_CALLS_MAX))

@@ -162,7 +162,7 @@ pub(crate) struct ToolKind {
     pub(crate) effects: Names,
     /// The settings that only it has, beside those of all tools.
     pub(crate) settings: &'static [Member],
-    /// The settings of which exactly one is required.
+    /// The settings of which exactly one is required. Several that go together have `+` between.
     pub(crate) needs: &'static [&'static str],
 }
 

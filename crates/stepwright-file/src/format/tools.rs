@@ -6,6 +6,9 @@ use crate::suggest::did_you_mean;
 use crate::tree::{Node, Yaml};
 use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX, ToolOptions};
 
+/// The kinds of tools of which an agent may have several, each with a name of its own.
+const SEVERAL: [&str; 3] = ["external", "function", "workflow"];
+
 impl Reader<'_> {
     /// Parses a list of tools such as `read_file`, or `duckduckgo: {region: us-en}` with settings.
     pub(super) fn tools(&mut self, node: &Node) -> Vec<Chosen> {
@@ -22,7 +25,7 @@ impl Reader<'_> {
                 continue;
             }
             let kinds = self.state.kinds.tools;
-            if names.contains(&word.text) {
+            if names.contains(&word.text) && !SEVERAL.contains(&&*word.text) {
                 let message = format!("the tool `{}` is listed twice", word.text);
                 let mistake = self.mistake(word.span, message);
                 self.push(mistake);
@@ -48,9 +51,9 @@ impl Reader<'_> {
     pub(super) fn told_apart(&mut self, earlier: &[Chosen], tool: Option<&Chosen>, word: &Word) {
         let Some(tool) = tool else { return };
         let both = |chosen: &Chosen| {
-            let mut names = tool.tool.known_as().iter();
-            let name = names.find(|name| chosen.tool.known_as().contains(name))?;
-            Some((chosen.word, *name))
+            let mut names = tool.tool.names().into_iter();
+            let name = names.find(|name| chosen.tool.names().contains(name))?;
+            Some((chosen.word, name))
         };
         if let Some((other, name)) = earlier.iter().find_map(both) {
             let message = format!("`{}` and `{other}` both have a tool `{name}`", word.text);
@@ -113,7 +116,13 @@ impl Reader<'_> {
         if fields.bool(self, "confirm") == Some(true) {
             options = options.requires_confirmation();
         }
-        options
+        if let Some(defer) = fields.bool(self, "defer") {
+            options = options.defer(defer);
+        }
+        if let Some(strict) = fields.bool(self, "strict") {
+            options = options.strict(strict);
+        }
+        self.hooks(fields, options)
     }
 
     /// Returns the tools that need a confirmation, named as under `tools` or as models see them.
@@ -124,7 +133,7 @@ impl Reader<'_> {
             let Some(word) = self.word(node, "a tool") else { continue };
             let known = tools
                 .iter()
-                .flat_map(|one| one.tool.known_as().iter().map(|name| (one.word, *name)));
+                .flat_map(|one| one.tool.names().into_iter().map(|name| (one.word, name)));
             let means = |(whole, name): &(&str, &str)| [*whole, *name].contains(&&*word.text);
             let meant: Vec<&str> = known.filter(means).map(|(_, name)| name).collect();
             if meant.is_empty() && tools.iter().any(|one| one.tool.may_have(&word.text)) {
@@ -132,8 +141,7 @@ impl Reader<'_> {
                 continue;
             }
             if meant.is_empty() {
-                let all: Vec<&str> =
-                    tools.iter().flat_map(|one| one.tool.known_as()).copied().collect();
+                let all: Vec<&str> = tools.iter().flat_map(|one| one.tool.names()).collect();
                 let message = format!("this agent has no tool `{}`", word.text);
                 let help = did_you_mean(&word.text, &all, "it has");
                 let help = help.unwrap_or_else(|| "list it under `tools` too".into());

@@ -4,6 +4,8 @@
 mod duckduckgo;
 mod files;
 mod kits;
+mod named;
+mod python;
 mod read_file;
 mod sql;
 mod web;
@@ -20,14 +22,18 @@ pub(crate) const TOOLS: &[ToolKind] = &[
     kits::CALCULATOR,
     kits::CLOCK,
     duckduckgo::KIND,
+    named::EXTERNAL,
     files::KIND,
+    named::FUNCTION,
     web::HTTP,
     web::GET,
+    python::KIND,
     read_file::KIND,
     kits::SCRATCHPAD,
     sql::KIND,
     web::PAGE,
     wikipedia::KIND,
+    named::WORKFLOW,
 ];
 
 /// The maximum number of bytes that a tool reads, because models pay for every word.

@@ -5,6 +5,7 @@
 mod after;
 mod budgets;
 mod builtins;
+mod called;
 mod commands;
 mod composed;
 mod content;

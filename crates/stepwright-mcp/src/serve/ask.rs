@@ -54,6 +54,9 @@ pub(super) fn question(request: &Requirement) -> Option<ElicitRequestParams> {
         RequirementKind::ToolConfirmation { tool } => {
             format!("{}\n\n{}", request.message, json!(tool.arguments))
         }
+        RequirementKind::ExternalExecution { arguments, .. } => {
+            format!("{}\n\n{arguments}", request.message)
+        }
         _ => request.message.to_string(),
     };
     Some(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })

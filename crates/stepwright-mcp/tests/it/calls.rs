@@ -160,6 +160,26 @@ async fn two_hundred_tools_have_valid_names_of_their_own() {
 }
 
 #[tokio::test]
+async fn two_hundred_tools_of_a_server_are_deferred_and_loaded_by_a_search() {
+    let faulty = Faulty::new("many");
+    let model = ScriptedModel::new([
+        Reply::call("search_tools", json!({"names": ["it__tool_7", "it__tool_8"]})),
+        Reply::text("Done."),
+    ]);
+    let agent = Agent::builder("caller").model(model.clone()).unwrap();
+    let agent = agent.tool(faulty.server.clone()).build().unwrap();
+    let workflow = Workflow::builder("W").step(agent).build().unwrap();
+    workflow.run("go").await.unwrap();
+    let names = |nth: usize| -> Vec<String> {
+        model.requests()[nth].tools.iter().map(|tool| tool.name.clone()).collect()
+    };
+    assert_eq!(names(0), ["search_tools"]);
+    assert_eq!(names(1), ["search_tools", "it__tool_7", "it__tool_8"]);
+    let listed = model.requests()[0].tools[0].description.clone();
+    assert_eq!(listed.matches("\n- it__tool_").count(), 200);
+}
+
+#[tokio::test]
 async fn mistakes_in_settings_are_found_when_the_agent_is_built() {
     let built = |server: McpServer| {
         let agent: AgentBuilder = Agent::builder("a").model("offline").unwrap();

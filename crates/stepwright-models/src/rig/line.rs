@@ -2,12 +2,13 @@
 
 use crate::catalogue::Wire;
 use crate::failure::{Failure, Speaker};
+use crate::strict;
 use crate::transport::{self, Heard};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use rig_core::http_client::{self, HttpClientExt, LazyBody, MultipartForm, StreamingResponse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use stepwright_core::model::{ModelError, ModelErrorKind};
 
@@ -58,6 +59,8 @@ pub(super) struct Line {
     pub(super) headers: http::HeaderMap,
     /// A recorded answer that is read instead of a server's.
     pub(super) recorded: Option<Recorded>,
+    /// The tools that the provider holds to their schemas.
+    pub(super) strict: BTreeSet<String>,
 }
 
 /// An answer that was recorded: its content type, and its body as it came.
@@ -81,8 +84,8 @@ impl Recorded {
 
 impl Line {
     pub(super) fn new(speaker: &Arc<Speaker>, wire: Wire) -> Self {
-        let (heard, headers) = (Arc::default(), http::HeaderMap::new());
-        Self { speaker: speaker.clone(), wire, heard, proxy: None, headers, recorded: None }
+        let (heard, headers, strict) = (Arc::default(), http::HeaderMap::new(), BTreeSet::new());
+        Self { speaker: speaker.clone(), wire, heard, proxy: None, headers, recorded: None, strict }
     }
 }
 
@@ -116,7 +119,7 @@ impl HttpClientExt for Line {
         T: Into<Bytes> + Send,
     {
         let line = self.clone();
-        let mut request = request.map(Into::into);
+        let mut request = request.map(|body| strict::marked(body.into(), line.wire, &line.strict));
         for (name, value) in &line.headers {
             request.headers_mut().insert(name, value.clone());
         }

@@ -64,10 +64,12 @@ impl Question<'_> {
         let requirement = self.requirement;
         match &requirement.kind {
             K::UserInput { schema } | K::Wait { schema: Some(schema) } => self.form(schema).await,
-            K::Wait { schema: None } => match self.line("› ", "").await? {
-                Input::Text(typed) => Ok(Answer::submit(form::anything(&typed))),
-                Input::Rejection(why) => self.rejected(why, "why").await,
-            },
+            K::Wait { schema: None } | K::ExternalExecution { .. } => {
+                match self.line("› ", "").await? {
+                    Input::Text(typed) => Ok(Answer::submit(form::anything(&typed))),
+                    Input::Rejection(why) => self.rejected(why, "why").await,
+                }
+            }
             K::RouteSelection { choices, multiple } => self.route(choices, *multiple).await,
             K::OutputReview { output, .. } => self.review(&output.content).await,
             K::IterationReview { content, .. } => self.review(content).await,
@@ -398,6 +400,9 @@ fn hint(requirement: &Requirement) -> &'static str {
         }
         K::Wait { schema: None } => {
             "a text, or JSON (put a text that looks like JSON in quotes) · /reject · /later"
+        }
+        K::ExternalExecution { .. } => {
+            "the result of the call: a text, or JSON · /reject and why it failed · /later"
         }
         K::RouteSelection { multiple: true, .. } => {
             "numbers or names, separated by commas · /reject · /later"

@@ -465,6 +465,7 @@ fn is_of_step(kind: &EventKind) -> bool {
             kind,
             E::RunContent { .. }
                 | E::ReasoningContentDelta { .. }
+                | E::ToolCallArgumentsDelta { .. }
                 | E::ModelRequestRetrying { .. }
                 | E::StepProgress { .. }
                 | E::StepRecorded { .. }

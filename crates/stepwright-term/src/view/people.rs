@@ -199,6 +199,15 @@ impl View {
         match &asked.kind {
             K::OutputReview { output, .. } => self.content(&output.content, width),
             K::IterationReview { content, .. } => self.content(content, width),
+            K::ExternalExecution { tool, arguments } => {
+                let name = vec![
+                    StyledSpan::new("⚙ ", AnsiColor::Cyan.on_default()),
+                    StyledSpan::plain(harmless(tool)),
+                ];
+                let mut lines = wrap(&name, width);
+                lines.extend(json::lines(arguments, width));
+                lines
+            }
             K::ToolConfirmation { tool } => {
                 let name = vec![
                     StyledSpan::new("⚙ ", AnsiColor::Cyan.on_default()),
@@ -344,7 +353,9 @@ fn how(output: &RunOutput, to_continue: Option<&str>) -> String {
         return format!("workflow.resume({run:?})");
     };
     let answer = match &asked.kind {
-        K::UserInput { .. } | K::Wait { .. } => "Answer::submit(json!(…))".to_owned(),
+        K::UserInput { .. } | K::Wait { .. } | K::ExternalExecution { .. } => {
+            "Answer::submit(json!(…))".to_owned()
+        }
         K::RouteSelection { choices, .. } => {
             let first = choices.first().map_or("…", |choice| choice);
             format!("Answer::select([{first:?}])")

@@ -192,6 +192,13 @@ pub(super) fn middle() -> Vec<EventKind> {
             })
             .into(),
         },
+        E::StepExecutorPaused {
+            requirement: requirement(RequirementKind::ExternalExecution {
+                tool: TEXT.into(),
+                arguments: value().into(),
+            })
+            .into(),
+        },
         E::StepContinued { reply: reply(Answer::submit(value())).into() },
         E::StepExecutorContinued { reply: reply(Answer::Elapsed).into() },
         E::DeadlineSet { requirement: requirement(RequirementKind::Deadline).into() },
@@ -362,6 +369,7 @@ mod tests {
             "StepProgress",
             "RunContent",
             "ReasoningContentDelta",
+            "ToolCallArgumentsDelta",
             "RunContentCompleted",
             "CustomEvent",
         ];

@@ -7,6 +7,7 @@ mod files;
 mod news;
 mod pages;
 mod people;
+mod python;
 mod server;
 mod settings;
 mod skills;

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+mod called;
 mod calls;
 mod cassettes;
+mod combined;
 mod complete;
 #[cfg(feature = "sqlite")]
 mod damage;
@@ -11,6 +13,7 @@ mod debug;
 mod documented;
 mod errors;
 mod examples;
+mod external;
 mod figures;
 mod files;
 mod floors;

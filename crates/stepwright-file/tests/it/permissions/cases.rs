@@ -1,7 +1,8 @@
 //! The tools of files, for tests of permissions.
 
 /// The tools: a tool in a file, its name for models, arguments, and the rule that means it.
-pub(super) const TOOLS: [(&str, &str, &str, &str, &str); 18] = [
+pub(super) const TOOLS: [(&str, &str, &str, &str, &str); 19] = [
+    ("python", "python", "run_python", r#"{"code": "print(1)"}"#, "python"),
     ("read_file", "read_file", "read_file", r#"{"path": "docs/a.md"}"#, "read_files: docs/*"),
     (
         "http_get",

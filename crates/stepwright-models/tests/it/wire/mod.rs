@@ -21,3 +21,4 @@ mod long;
 mod media;
 mod memory;
 mod saying;
+mod strict;

@@ -1,0 +1,46 @@
+//! Workflow files whose runs are calls of tools.
+
+use super::{File, Word};
+use serde_json::Value;
+use std::fmt;
+
+/// A workflow file whose runs are calls.
+pub(crate) struct Called {
+    /// The path as written.
+    pub(crate) path: Word,
+    pub(crate) file: Box<File>,
+    pub(crate) description: Option<String>,
+    /// The name that models see.
+    pub(crate) known_as: String,
+}
+
+impl fmt::Debug for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Called").field(&self.path.text).finish()
+    }
+}
+
+impl Called {
+    pub(crate) fn known_as(&self) -> &str {
+        &self.known_as
+    }
+
+    /// Returns the description for the model.
+    pub(crate) fn description(&self) -> String {
+        let own = self.description.clone().or_else(|| self.file.description.clone());
+        own.unwrap_or_default()
+    }
+
+    /// Returns the JSON Schema of the input, if it is an object.
+    pub(crate) fn parameters(&self) -> Option<Value> {
+        self.file.input.clone().filter(|schema| schema["type"] == "object")
+    }
+}
+
+impl File {
+    /// Returns the workflow files that its agents have as tools.
+    pub(crate) fn called(&self) -> impl Iterator<Item = &Called> {
+        let chosen = self.agents.iter().flat_map(|agent| &agent.tools);
+        chosen.filter_map(|chosen| chosen.tool.called())
+    }
+}
