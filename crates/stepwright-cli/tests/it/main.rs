@@ -22,6 +22,10 @@ mod keeping;
 mod kills;
 mod limits;
 mod looking;
+#[path = "../../../stepwright-mcp/tests/it/guarded.rs"]
+#[allow(dead_code, reason = "shared with the tests of the client")]
+mod guarded;
+mod logins;
 mod mcp;
 mod options;
 mod output;

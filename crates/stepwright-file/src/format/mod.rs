@@ -22,7 +22,7 @@ pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce};
-pub(crate) use servers::{Choice, Declaration, Recipe};
+pub(crate) use servers::{Choice, Declaration, Login, LoginClient, Recipe};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
 
 use crate::declared::Declared;
@@ -133,6 +133,8 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) name: Word,
+    /// What it is good for, for programs that call it as a tool.
+    pub(crate) description: Option<String>,
     pub(crate) instructions: Option<String>,
     pub(crate) model: Option<Vec<Word>>,
     pub(crate) settings: Settings,

@@ -13,6 +13,7 @@ pub(crate) use stepwright_tools::__private::web::{Page, Reach, Request, check_ad
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
@@ -29,6 +30,9 @@ pub(crate) struct Granted {
     /// Their values by name, for tools that are given one.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "of `sql` over PostgreSQL"))]
     pub(crate) named_secrets: BTreeMap<String, String>,
+    /// The folder of the tokens of logins at MCP servers.
+    #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "for MCP"))]
+    pub(crate) token_dir: Option<PathBuf>,
 }
 
 impl fmt::Debug for Granted {
