@@ -95,6 +95,7 @@ async fn sent(
         Err(ServiceError::McpError(error)) => Ended::Refused(error),
         Err(error) if wants_login(&error) => {
             running.lose();
+            link.challenged(&error);
             Ended::NotSent(link.needs_login().why)
         }
         Err(error) if is_unsent(&error) => {

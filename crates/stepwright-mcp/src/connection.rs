@@ -51,12 +51,8 @@ impl Running {
     ) -> Result<Self, Unusable> {
         let calls = Arc::<CallsUnderWay>::default();
         let changes = Arc::<Changes>::default();
-        let handler = Handler {
-            server: name.clone(),
-            calls: calls.clone(),
-            changes: changes.clone(),
-            asks,
-        };
+        let handler =
+            Handler { server: name.clone(), calls: calls.clone(), changes: changes.clone(), asks };
         // Servers of the newest protocol keep no session. Others answer that they do not know the
         // request, and get a handshake.
         let lifecycle = ClientLifecycleMode::Auto {
@@ -77,7 +73,8 @@ impl Running {
                 }
             }
             Recipe::Url(endpoint) => {
-                let served = match endpoint.authorized().await? {
+                let authorized = endpoint.authorized().await;
+                let served = match authorized.map_err(|why| endpoint.not_authorized(&why))? {
                     Some(client) => {
                         let transport = Patient::new(endpoint.transport(client)?);
                         let served = serve_client_with_lifecycle(handler, transport, lifecycle);
@@ -169,8 +166,7 @@ impl Running {
         if declares != Some(true) {
             return false;
         }
-        let is_modern =
-            info.protocol_version.as_str() >= ProtocolVersion::V_2026_07_28.as_str();
+        let is_modern = info.protocol_version.as_str() >= ProtocolVersion::V_2026_07_28.as_str();
         !is_modern || self.changes.are_told(self.peer())
     }
 }
@@ -196,7 +192,8 @@ fn not_served(error: &ClientInitializeError) -> NotServed {
         return not_served(fallback);
     }
     let why = explained(error);
-    if error.is_authorization_required() || is_unauthorized(&why) {
+    let is_challenged = error.is_authorization_required() || error.auth_challenge().is_some();
+    if is_challenged || is_unauthorized(&why) {
         return NotServed::Login;
     }
     NotServed::Other(why)
@@ -214,7 +211,8 @@ async fn in_time<T>(
 
 /// Returns `true` if a server refused a request because it wants a login, or a token.
 pub(crate) fn wants_login(error: &ServiceError) -> bool {
-    error.is_authorization_required() || is_unauthorized(&explained(error))
+    let is_challenged = error.is_authorization_required() || error.auth_challenge().is_some();
+    is_challenged || is_unauthorized(&explained(error))
 }
 
 /// Returns `true` for the message about a refusal that does not say how to log in.

@@ -36,6 +36,8 @@ pub(crate) struct Link {
     /// `true` if people answer questions of the server.
     pub(crate) asks: bool,
     state: tokio::sync::Mutex<State>,
+    /// The last challenge of a server that refused a token: it says how to get a better one.
+    challenge: Mutex<Option<String>>,
     /// The calls whose runs are paused, by the keys of the calls.
     parked: Mutex<HashMap<String, (u64, LiveCall)>>,
 }
@@ -50,7 +52,8 @@ struct State {
 
 impl Link {
     pub(crate) fn new(name: Arc<str>, recipe: Recipe, asks: bool) -> Self {
-        Self { name, recipe, asks, state: <_>::default(), parked: <_>::default() }
+        let (state, challenge, parked) = <_>::default();
+        Self { name, recipe, asks, state, challenge, parked }
     }
 
     /// Returns the connection, and makes it if there is none. Callers that find none wait for the
@@ -112,6 +115,7 @@ impl Link {
                     }
                     Err(error) if wants_login(&error) => {
                         running.lose();
+                        link.challenged(&error);
                         if attempt > 1 {
                             return Err(link.needs_login());
                         }
@@ -127,6 +131,18 @@ impl Link {
             }
         });
         task.await.unwrap_or_else(|error| Err(error.to_string().into()))
+    }
+
+    /// Notes the challenge of a server that refused a request.
+    pub(crate) fn challenged(&self, error: &ServiceError) {
+        if let Some(challenge) = error.auth_challenge() {
+            *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge.into());
+        }
+    }
+
+    /// Returns the last challenge, for a login.
+    pub(crate) fn take_challenge(&self) -> Option<String> {
+        self.challenge.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Returns the reason why a server that wants a login cannot be used.

@@ -89,12 +89,15 @@ impl McpServer {
     ///     .header("Authorization", "Bearer …");
     /// ```
     pub fn url(name: &str, url: impl Into<String>) -> Self {
-        Self::new(name, Recipe::Url(Endpoint {
-            url: url.into(),
-            headers: Vec::new(),
-            oauth: None,
-            login_help: None,
-        }))
+        Self::new(
+            name,
+            Recipe::Url(Endpoint {
+                url: url.into(),
+                headers: Vec::new(),
+                oauth: None,
+                login_help: None,
+            }),
+        )
     }
 
     /// Changes the recipe, which makes a link of its own.
@@ -198,7 +201,8 @@ impl McpServer {
             let error = Error::usage(format!("MCP server `{name}` has no `oauth`"));
             return Err(error.with_hint("set it, with the file that keeps the tokens"));
         };
-        oauth::log_in(oauth, endpoint, show).await.map_err(|why| {
+        let challenge = self.link.take_challenge();
+        oauth::log_in(oauth, endpoint, challenge, show).await.map_err(|why| {
             let what = format!("no login at MCP server `{name}`: {}", endpoint.cleaned(&why));
             Error::new(ErrorKind::Run, what).with_id(ErrorId::MCP_LOGIN_NEEDED)
         })
@@ -477,7 +481,9 @@ impl ToolSource for McpServer {
                 let headers: Vec<&str> = endpoint.headers.iter().map(|(it, _)| &**it).collect();
                 let all = all.with(format!("headers of mcp {name}"), json!(headers).to_string());
                 match &endpoint.oauth {
-                    Some(oauth) => all.with(format!("oauth of mcp {name}"), oauth.told().to_string()),
+                    Some(oauth) => {
+                        all.with(format!("oauth of mcp {name}"), oauth.told().to_string())
+                    }
                     None => all,
                 }
             }

@@ -1,8 +1,8 @@
 //! Servers at an address.
 
-use http::{HeaderName, HeaderValue};
 use crate::oauth::OAuth;
 use crate::unusable::Unusable;
+use http::{HeaderName, HeaderValue};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::AuthClient;
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
@@ -125,6 +125,12 @@ impl Endpoint {
             path: part(&|url| url.path().to_owned()),
             query: url.as_ref().and_then(Url::query).map(ToOwned::to_owned),
         })
+    }
+
+    /// Returns the reason why a server whose authorization server gives no token cannot be used.
+    pub(crate) fn not_authorized(&self, why: &str) -> Unusable {
+        let usual = self.login_help.as_deref().unwrap_or("check the settings of `oauth`");
+        Unusable::login(format!("its authorization server gives no token: {why}; {usual}"))
     }
 
     /// Returns the client of its requests.

@@ -124,7 +124,8 @@ fn agents(
     for (source, file) in files {
         for name in file.agents().filter(|name| all || wanted.iter().any(|it| it == name)) {
             let Some(agent) = file.agent(name) else { continue };
-            found.push((args::Definition { agent: Some(name.to_owned()), ..source.clone() }, agent));
+            found
+                .push((args::Definition { agent: Some(name.to_owned()), ..source.clone() }, agent));
         }
     }
     Ok(found)

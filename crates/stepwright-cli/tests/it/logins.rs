@@ -40,8 +40,7 @@ fn visited(address: &str) -> Option<String> {
 
 /// Logs in as a person does: opens the address in a browser.
 fn logged_in(place: &Place) -> String {
-    let mut child =
-        place.command(["login", "flow.yaml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place.command(["login", "flow.yaml"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();

@@ -17,15 +17,15 @@ mod events;
 mod explaining;
 mod failures;
 mod faults;
+#[path = "../../../stepwright-mcp/tests/it/guarded.rs"]
+#[allow(dead_code, reason = "shared with the tests of the client")]
+mod guarded;
 mod interrupting;
 mod keeping;
 mod kills;
 mod limits;
-mod looking;
-#[path = "../../../stepwright-mcp/tests/it/guarded.rs"]
-#[allow(dead_code, reason = "shared with the tests of the client")]
-mod guarded;
 mod logins;
+mod looking;
 mod mcp;
 mod options;
 mod output;

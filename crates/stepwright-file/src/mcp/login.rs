@@ -35,7 +35,8 @@ impl Definition {
     pub async fn log_in(&self, server: &str, show: impl FnOnce(&str)) -> Result<(), Error> {
         let found = self.file.mcp.iter().find(|it| it.name.text == server && it.has_login());
         let declaration = found.ok_or_else(|| {
-            let what = format!("`{}` has no MCP server `{server}` with a login", self.file.source.name);
+            let what =
+                format!("`{}` has no MCP server `{server}` with a login", self.file.source.name);
             let error = Error::usage(what).with_id(ErrorId::MCP_LOGIN_NEEDED);
             let names: Vec<String> = self.logins().map(|name| format!("`{name}`")).collect();
             error.with_hint(match names.as_slice() {

@@ -2,7 +2,12 @@
 
 use super::{Client, Grant, OAuth, new_manager, told};
 use crate::web::Endpoint;
-use rmcp::transport::auth::{AuthorizationCallback, OAuthClientConfig};
+use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
+use rmcp::transport::auth::{
+    AuthorizationCallback, CredentialStore as _, OAuthClientConfig, WWWAuthenticateParams,
+};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use stepwright_http::reqwest::Url;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -25,6 +30,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) async fn log_in(
     oauth: &OAuth,
     endpoint: &Endpoint,
+    challenge: Option<String>,
     show: impl FnOnce(&str),
 ) -> Result<(), String> {
     let Grant::Login(_) = &oauth.grant else {
@@ -37,12 +43,26 @@ pub(crate) async fn log_in(
     let redirect = format!("http://127.0.0.1:{port}{PATH}");
     let mut manager = new_manager(&endpoint.url).await?;
     manager.set_credential_store(file.clone());
-    let found = manager.resolve_metadata().await.map_err(|error| told(&error))?;
-    manager.set_metadata(found.metadata);
-    let scopes = match oauth.scopes.as_slice() {
+    // The server says where to log in, and for what.
+    let token = manager.get_access_token().await.ok();
+    let challenge = match challenge {
+        Some(challenge) => Some(challenge),
+        None => asked_for(endpoint, token.as_deref()).await,
+    };
+    let found = manager.resolve_metadata_from_challenge(challenge.as_deref()).await;
+    manager.set_metadata(found.map_err(|error| told(&error))?.metadata);
+    let mut scopes = match oauth.scopes.as_slice() {
         [] => manager.select_initial_scopes(&[]).await,
         scopes => scopes.to_vec(),
     };
+    if challenge.as_deref().is_some_and(|it| is_too_small(it, endpoint)) {
+        // A token with more scopes has those of the one before.
+        let before = file.load().await.ok().flatten();
+        let granted = before.map(|before| before.granted_scopes).unwrap_or_default();
+        scopes.extend(granted);
+        let mut seen = BTreeSet::new();
+        scopes.retain(|scope| seen.insert(scope.clone()));
+    }
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let config = match &oauth.client {
         Some(Client { id, secret }) => {
@@ -54,9 +74,8 @@ pub(crate) async fn log_in(
         }
         None => {
             let registered = manager.register_client(CLIENT_NAME, &redirect, &scopes).await;
-            registered.map_err(|error| {
-                format!("{}; name a client that the server knows", told(&error))
-            })?
+            registered
+                .map_err(|error| format!("{}; name a client that the server knows", told(&error)))?
         }
     };
     file.registered(config.client_secret.clone());
@@ -83,6 +102,29 @@ pub(crate) async fn log_in(
     };
     respond(&mut browser, "200 OK", text).await;
     exchanged
+}
+
+/// Returns the challenge with which the server refuses a request, with this token if there is one.
+async fn asked_for(endpoint: &Endpoint, token: Option<&str>) -> Option<String> {
+    let request = Endpoint::client().ok()?.post(&endpoint.url).timeout(REQUEST_TIMEOUT);
+    let request = request
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "application/json, text/event-stream")
+        .body(r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{}}"#);
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    let response = request.send().await.ok()?;
+    let is_refused = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let challenge = response.headers().get(WWW_AUTHENTICATE).filter(|_| is_refused)?;
+    challenge.to_str().ok().map(ToOwned::to_owned)
+}
+
+/// Returns `true` for the challenge of a server that wants a token with more scopes.
+fn is_too_small(challenge: &str, endpoint: &Endpoint) -> bool {
+    Url::parse(&endpoint.url)
+        .is_ok_and(|url| WWWAuthenticateParams::parse(challenge, &url).is_insufficient_scope())
 }
 
 /// Reads the answer of the authorization server.

@@ -139,7 +139,10 @@ impl OAuth {
     }
 
     /// Returns what gives each request its token, and refreshes it.
-    pub(crate) async fn manager(&self, endpoint: &Endpoint) -> Result<AuthorizationManager, String> {
+    pub(crate) async fn manager(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<AuthorizationManager, String> {
         let mut manager = new_manager(&endpoint.url).await?;
         let Some(file) = self.file(&endpoint.url) else {
             self.exchange(&mut manager, endpoint).await?;

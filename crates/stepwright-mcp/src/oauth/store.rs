@@ -116,13 +116,11 @@ impl CredentialStore for TokenFile {
     }
 
     async fn save(&self, credentials: StoredCredentials) -> Result<(), AuthError> {
-        let registered =
-            self.registered.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.blocking(move |file| {
             let before = file.read()?.unwrap_or_default();
-            let is_same = before
-                .credentials
-                .is_some_and(|before| before.client_id == credentials.client_id);
+            let is_same =
+                before.credentials.is_some_and(|before| before.client_id == credentials.client_id);
             let client_secret = registered.or(before.client_secret.filter(|_| is_same));
             let server = file.server.clone();
             file.write(&Kept { server, client_secret, credentials: Some(credentials) })

@@ -89,10 +89,14 @@ pub(super) fn answers(
     for request in requests {
         let key = key(request);
         let Some(response) = responses.get(&key) else { continue };
-        let result: ElicitResult = serde_json::from_value(response.clone())
-            .map_err(|error| format!("the response `{key}` is no result of an elicitation: {error}"))?;
-        if let Some(answer) = answer(request, &result) {
-            answers.push((request.id.to_string(), answer));
+        let result: ElicitResult = serde_json::from_value(response.clone()).map_err(|error| {
+            format!("the response `{key}` is no result of an elicitation: {error}")
+        })?;
+        match answer(request, &result) {
+            Some(answer) => answers.push((request.id.to_string(), answer)),
+            // A person who gives no answer leaves the question open.
+            None if result.action != ElicitationAction::Accept => {}
+            None => return Err(format!("the response `{key}` does not fit its question")),
         }
     }
     Ok(answers)

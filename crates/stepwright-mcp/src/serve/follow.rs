@@ -161,6 +161,14 @@ pub(super) async fn followed(
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
     if task::is_wanted(context) {
+        // Until a call that answered has been taken up, its handle sees the pause before that.
+        let ended = match run.driven.take() {
+            Some(driven) => task::soon_driven(driven, &run.handle).await,
+            None => task::soon(&run.handle).await,
+        };
+        if let Some(result) = ended {
+            return Ok(result.into());
+        }
         return Ok(match task::created(served, &run.handle).await {
             Ok(created) => CallToolResponse::Task(created),
             Err(error) => failed(told(&error)).into(),

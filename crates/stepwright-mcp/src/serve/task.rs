@@ -8,14 +8,18 @@ use super::result::{of_error, of_output, waits};
 use super::shared::{Served, Shared, can_ask, told};
 use futures_util::StreamExt as _;
 use rmcp::model::{
-    CreateTaskResult, DetailedTask, ElicitRequest, ErrorData, InputRequest, InputRequests,
-    InputResponses, JsonObject, Task, TaskPayload, TaskStatus,
+    CallToolResult, CreateTaskResult, DetailedTask, ElicitRequest, ErrorData, InputRequest,
+    InputRequests, InputResponses, JsonObject, Task, TaskPayload, TaskStatus,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
 use std::time::Duration;
-use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus};
+use stepwright_core::{Error, ErrorKind, RunId, RunOutput, RunStatus, Timestamp};
 use stepwright_engine::RunHandle;
+use tokio::task::JoinHandle;
+
+/// The time after which a call is a task. A client that takes tasks needs none for a short call.
+const TASK_AFTER: Duration = Duration::from_secs(2);
 
 /// The interval at which a client is asked to look at a task.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -26,10 +30,34 @@ pub(super) fn is_wanted(context: &RequestContext<RoleServer>) -> bool {
 }
 
 /// Returns the task of a run that goes on by itself.
-pub(super) async fn created(served: &Served, handle: &RunHandle) -> Result<CreateTaskResult, Error> {
+pub(super) async fn created(
+    served: &Served,
+    handle: &RunHandle,
+) -> Result<CreateTaskResult, Error> {
     let output = served.workflow.get_run(handle.run_id()).await?;
     let task = task(handle, &output, TaskStatus::Working).await?;
     Ok(CreateTaskResult::new(task))
+}
+
+/// Returns the result of a run that ends soon. `None` if it goes on, or waits for a person.
+pub(super) async fn soon(handle: &RunHandle) -> Option<CallToolResult> {
+    match tokio::time::timeout(TASK_AFTER, handle.settled()).await {
+        Ok(Ok(output)) if output.status != RunStatus::Paused => Some(of_output(&output)),
+        Ok(Err(error)) => Some(of_error(&error, handle)),
+        Ok(Ok(_)) | Err(_) => None,
+    }
+}
+
+/// As [`soon`], for a run that a task of this process drives on.
+pub(super) async fn soon_driven(
+    driven: JoinHandle<Result<RunOutput, Error>>,
+    handle: &RunHandle,
+) -> Option<CallToolResult> {
+    match tokio::time::timeout(TASK_AFTER, driven).await {
+        Ok(Ok(Ok(output))) if output.status != RunStatus::Paused => Some(of_output(&output)),
+        Ok(Ok(Err(error))) => Some(of_error(&error, handle)),
+        _ => None,
+    }
 }
 
 /// Returns the state of a task.
@@ -43,7 +71,7 @@ pub(super) async fn state(
     let payload = payload(&handle, &output, can_ask(context)).await;
     let mut task =
         task(&handle, &output, payload.status()).await.map_err(|error| failed(&error))?;
-    if matches!(payload, TaskPayload::Working) && output.status == RunStatus::Paused {
+    if matches!(payload, TaskPayload::Working) {
         task.status_message = waits(shared, &output);
     }
     Ok(DetailedTask::new(task, payload))
@@ -118,7 +146,8 @@ async fn payload(handle: &RunHandle, output: &RunOutput, can_ask: bool) -> TaskP
             };
             TaskPayload::Completed { result: object(&result) }
         }
-        RunStatus::Paused if can_ask => {
+        // A branch may wait for a person while others work.
+        _ if can_ask => {
             let asked = output.requirements.iter().filter(|request| request.needs_person());
             let asked = asked.filter_map(|request| {
                 let question = ElicitRequest::new(ask::question(request)?);
@@ -137,12 +166,18 @@ async fn payload(handle: &RunHandle, output: &RunOutput, can_ask: bool) -> TaskP
 
 async fn task(handle: &RunHandle, output: &RunOutput, status: TaskStatus) -> Result<Task, Error> {
     let updated = handle.row().await?.updated_at;
-    let (created, updated) = (output.created_at.to_string(), updated.to_string());
+    let (created, updated) = (iso(output.created_at), iso(updated));
     let poll = u64::try_from(POLL_EVERY.as_millis()).unwrap_or(u64::MAX);
     Ok(Task::new(output.run_id.to_string(), status, created, updated).with_poll_interval_ms(poll))
 }
 
-fn object(result: &rmcp::model::CallToolResult) -> JsonObject {
+/// Returns a moment as ISO 8601 has it.
+fn iso(moment: Timestamp) -> String {
+    // It is shown as `2026-07-28 09:00:00.000 UTC`.
+    moment.to_string().trim_end_matches(" UTC").replace(' ', "T") + "Z"
+}
+
+fn object(result: &CallToolResult) -> JsonObject {
     match serde_json::to_value(result) {
         Ok(Value::Object(object)) => object,
         _ => JsonObject::new(),

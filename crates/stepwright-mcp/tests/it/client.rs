@@ -64,7 +64,8 @@ impl Client {
         meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "it", "version": "1"});
         meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
         self.last += 1;
-        let message = json!({"jsonrpc": "2.0", "id": self.last, "method": method, "params": params});
+        let message =
+            json!({"jsonrpc": "2.0", "id": self.last, "method": method, "params": params});
         self.write.write_all(format!("{message}\n").as_bytes()).await.unwrap();
         loop {
             let line = self.lines.next_line().await.unwrap().unwrap();

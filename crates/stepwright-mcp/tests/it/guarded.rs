@@ -207,9 +207,8 @@ impl Guarded {
 
     fn mcp(&self, headers: &Pairs, body: &str) -> (&'static str, String, String) {
         let token = headers.get("authorization").and_then(|it| it.strip_prefix("Bearer "));
-        let is_good = token.is_some_and(|it| {
-            self.state.lock().unwrap().access.iter().any(|known| known == it)
-        });
+        let is_good = token
+            .is_some_and(|it| self.state.lock().unwrap().access.iter().any(|known| known == it));
         if !is_good {
             let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", self.base);
             let challenge =

@@ -2,9 +2,9 @@
 
 use crate::support::{Faulty, agent, ended, outcomes};
 use serde_json::{Value, json};
-use stepwright_core::trace::TraceContext;
-use stepwright_core::tool::{Tool as _, ToolSource as _};
 use stepwright_core::StepContext;
+use stepwright_core::tool::{Tool as _, ToolSource as _};
+use stepwright_core::trace::TraceContext;
 use stepwright_engine::Workflow;
 use stepwright_mcp::McpServer;
 

@@ -34,7 +34,10 @@ async fn a_server_that_wants_a_login_says_what_to_do() {
     let error = refused(&McpServer::url("it", &guarded.url)).await;
     assert_eq!(error.data.id, Some(ErrorId::MCP_LOGIN_NEEDED));
     let message = error.data.message.to_string();
-    assert!(message.contains("it needs a login, or a token; give a token with `header`"), "{message}");
+    assert!(
+        message.contains("it needs a login, or a token; give a token with `header`"),
+        "{message}"
+    );
     let (_dir, file) = folder();
     let error = refused(&server(&guarded, &file)).await;
     assert_eq!(error.data.id, Some(ErrorId::MCP_LOGIN_NEEDED));

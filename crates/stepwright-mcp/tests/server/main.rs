@@ -238,9 +238,13 @@ fn main() {
             Some("subscriptions/listen") => {
                 log_list("listen");
                 listener = id.clone();
-                send(&notification("subscriptions/acknowledged", &listener, &json!({
-                    "notifications": {"toolsListChanged": true},
-                })));
+                send(&notification(
+                    "subscriptions/acknowledged",
+                    &listener,
+                    &json!({
+                        "notifications": {"toolsListChanged": true},
+                    }),
+                ));
             }
             Some("tools/call") if params["name"] == "grow" => {
                 has_grown = true;
