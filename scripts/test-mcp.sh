@@ -17,6 +17,7 @@ if [ ! -e "$home/installed" ]; then
     "$home/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
         --only-binary :all: --requirement scripts/mcp/requirements.txt >&2
     cp scripts/mcp/package.json scripts/mcp/package-lock.json "$home"
+    # The conformance kit needs a newer Node than many systems have, and the lists bring one.
     (cd "$home" && npm ci --ignore-scripts --no-audit --no-fund --silent) >&2
     touch "$home/installed"
 fi

@@ -41,6 +41,9 @@ pub(crate) struct DefinitionSource {
     /// The prompt that replaces the one of a step, of a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prompt: Option<Prompt>,
+    /// The agent of the file that is the whole workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<String>,
 }
 
 /// A prompt that replaces the one of a step.
@@ -70,6 +73,7 @@ impl DefinitionSource {
                 .prompt
                 .clone()
                 .map(|ChangedPrompt { step, text }| Prompt { step, text }),
+            agent: definition.agent.clone(),
         };
         let origin = serde_json::to_value(origin).ok();
         origin.map(|origin| (KEY.to_owned(), origin)).into_iter().collect()

@@ -74,6 +74,8 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Check(wanted) => check::check(wanted, stderr),
         Command::Chat(wanted) => chat::chat(wanted, stderr),
         #[cfg(feature = "mcp")]
+        Command::Login(wanted) => verbs::login::login(wanted, stderr),
+        #[cfg(feature = "mcp")]
         Command::Mcp(wanted) => verbs::mcp::mcp(wanted, stderr),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),

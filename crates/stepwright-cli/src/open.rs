@@ -29,8 +29,15 @@ pub(crate) fn definition(
         options.unattended = unattended;
         Definition::read(&arguments.file, &options)
     });
-    read.map_err(|mistakes| {
+    let read = read.map_err(|mistakes| {
         stderr.mistakes(&mistakes);
+        Exit::Usage
+    })?;
+    let Some(agent) = &arguments.agent else { return Ok(read) };
+    read.agent(agent).ok_or_else(|| {
+        let what = format!("`{}` has no agent `{agent}` any more", arguments.file.display());
+        let error = Error::usage(what).with_id(ErrorId::WORKFLOW_FILE_GONE);
+        stderr.error(&error.with_hint("name a file that has it: `--file FILE`"));
         Exit::Usage
     })
 }

@@ -52,24 +52,14 @@ impl Definition {
             let error = Error::usage("a definition that was only checked cannot be built");
             return Err(error.with_hint("read the file without `only_checks`"));
         }
-        let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
+        let granted = self.granted()?;
         let forced = self.options.model.as_deref();
-        let mut declared = Vec::new();
-        all_declared(&self.file, &mut declared);
-        check_declared(&declared)?;
-        let secrets = declared.iter().flat_map(|declared| declared.secrets.values());
-        let secrets = Secrets::new(secrets.filter_map(Value::as_str));
-        // A command gets a secret only where the file passes it on.
-        let is_secret = |name: &String| declared.iter().any(|d| d.secret_names.contains(name));
-        let pass_env = self.options.pass_env.iter().filter(|name| !is_secret(name));
-        let pass_env = pass_env.cloned().collect();
-        let named_secrets = declared.iter().flat_map(|declared| &declared.secrets);
-        let named_secrets = named_secrets
-            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-            .collect();
-        let granted = Arc::new(Granted { folder, pass_env, secrets, named_secrets });
         let is_played = self.options.playback;
-        let mut builder = Builder::of(&self.file, granted, forced, is_played)?.workflow()?;
+        let all = Builder::of(&self.file, granted, forced, is_played)?;
+        let mut builder = match &self.only {
+            Some(agent) => all.agent_alone(agent)?,
+            None => all.workflow()?,
+        };
         let project = self.options.project_permissions.clone();
         // Where the caller says nothing, the caller is asked: a project allows nothing by itself.
         let own = self.options.permissions.clone();
@@ -87,6 +77,26 @@ impl Definition {
             builder = builder.prices(prices);
         }
         Ok(builder.unattended(self.options.unattended))
+    }
+
+    /// Returns the access of the steps and tools to this machine.
+    pub(crate) fn granted(&self) -> Result<Arc<Granted>, Error> {
+        let folder = Arc::new(Folder::new(self.options.base_dir.clone()));
+        let mut declared = Vec::new();
+        all_declared(&self.file, &mut declared);
+        check_declared(&declared)?;
+        let secrets = declared.iter().flat_map(|declared| declared.secrets.values());
+        let secrets = Secrets::new(secrets.filter_map(Value::as_str));
+        // A command gets a secret only where the file passes it on.
+        let is_secret = |name: &String| declared.iter().any(|d| d.secret_names.contains(name));
+        let pass_env = self.options.pass_env.iter().filter(|name| !is_secret(name));
+        let pass_env = pass_env.cloned().collect();
+        let named_secrets = declared.iter().flat_map(|declared| &declared.secrets);
+        let named_secrets = named_secrets
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect();
+        let token_dir = self.options.token_dir.clone();
+        Ok(Arc::new(Granted { folder, pass_env, secrets, named_secrets, token_dir }))
     }
 }
 
@@ -243,32 +253,7 @@ impl<'a> Builder<'a> {
             let secrets = self.granted.secrets.clone();
             builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
         }
-        if !self.file.declared.vars.is_empty() {
-            let vars = Value::Object(self.file.declared.vars.clone());
-            builder = builder.source("vars", vars.to_string());
-        }
-        if let Some(earlier) = self.file.history.filter(|earlier| earlier.runs > 0) {
-            builder = builder.add_workflow_history_to_steps(true).num_history_runs(earlier.runs);
-            if let Some(only) = earlier.completed_only {
-                builder = builder.history_completed_only(only);
-            }
-        }
-        if let Some(policy) = self.file.on_interrupted {
-            builder = builder.on_interrupted(policy);
-        }
-        if let Some(permissions) = &self.file.permissions {
-            let by = format!("the file `{}`", self.file.source.name);
-            builder = builder
-                .source("permissions", json!(permissions).to_string())
-                .permissions_of(by, permissions.clone());
-        }
-        if let Some(budget) = self.file.budget.clone() {
-            builder = builder.budget(budget);
-        }
-        if let Some((budget, _)) = self.file.session_budget.clone() {
-            builder =
-                builder.source("session_budget", json!(budget).to_string()).session_budget(budget);
-        }
+        builder = self.common(builder);
         if let Some(RunsAtOnce { key, max, then, .. }) = self.file.concurrency.clone() {
             let limit = Concurrency::at_most(max).then(then);
             builder = builder.concurrency(match key {
@@ -317,6 +302,55 @@ impl<'a> Builder<'a> {
                 self.discreet(name, workspace.around(sandbox.around(work)))
             }
         })
+    }
+
+    /// Adds what holds for all steps of the file.
+    fn common(&self, mut builder: WorkflowBuilder) -> WorkflowBuilder {
+        if !self.file.declared.vars.is_empty() {
+            let vars = Value::Object(self.file.declared.vars.clone());
+            builder = builder.source("vars", vars.to_string());
+        }
+        if let Some(earlier) = self.file.history.filter(|earlier| earlier.runs > 0) {
+            builder = builder.add_workflow_history_to_steps(true).num_history_runs(earlier.runs);
+            if let Some(only) = earlier.completed_only {
+                builder = builder.history_completed_only(only);
+            }
+        }
+        if let Some(policy) = self.file.on_interrupted {
+            builder = builder.on_interrupted(policy);
+        }
+        if let Some(permissions) = &self.file.permissions {
+            let by = format!("the file `{}`", self.file.source.name);
+            builder = builder
+                .source("permissions", json!(permissions).to_string())
+                .permissions_of(by, permissions.clone());
+        }
+        if let Some(budget) = self.file.budget.clone() {
+            builder = builder.budget(budget);
+        }
+        if let Some((budget, _)) = self.file.session_budget.clone() {
+            builder =
+                builder.source("session_budget", json!(budget).to_string()).session_budget(budget);
+        }
+        builder
+    }
+
+    /// Builds a workflow of one agent, with what holds for all steps of the file.
+    fn agent_alone(&self, name: &str) -> Result<WorkflowBuilder, Error> {
+        let step = Prompted { agent: self.agent(name)?, prompt: None };
+        let mut builder = Workflow::builder(name);
+        let agent = self.file.agents.iter().find(|agent| agent.name.text == name);
+        if let Some(about) = agent.and_then(|agent| agent.description.as_ref()) {
+            builder = builder.description(about);
+        }
+        if let Some(timeout) = self.file.timeout {
+            builder = builder.timeout(timeout);
+        }
+        if !self.granted.secrets.is_empty() {
+            let secrets = self.granted.secrets.clone();
+            builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
+        }
+        Ok(self.common(builder).step(self.discreet(name, step)))
     }
 
     /// Makes a step that says no secret.

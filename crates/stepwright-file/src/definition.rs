@@ -5,7 +5,7 @@ use crate::check::check;
 use crate::containers::CONTAINERS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::reader::{Kinds, State};
-use crate::format::{File, read_named, read_text};
+use crate::format::{Agent, File, read_named, read_text};
 use crate::options::Options;
 use crate::outline::Outline;
 use crate::source::Source;
@@ -53,6 +53,8 @@ pub struct Definition {
     pub(crate) file: Arc<File>,
     pub(crate) options: Options,
     warnings: Arc<Diagnostics>,
+    /// The agent that is all of it: see [`Definition::agent`].
+    pub(crate) only: Option<Arc<str>>,
 }
 
 impl Definition {
@@ -119,7 +121,7 @@ impl Definition {
         let file = file.ok_or_else(|| {
             Diagnostic::of_file(ErrorId::FILE_UNREADABLE, "workflow", "nothing was read")
         })?;
-        Ok(Self { file: Arc::new(file), options: options.clone(), warnings })
+        Ok(Self { file: Arc::new(file), options: options.clone(), warnings, only: None })
     }
 
     /// Returns the warnings about parts that may be mistakes, such as an agent that no step uses,
@@ -143,17 +145,55 @@ impl Definition {
 
     /// Returns the name of the workflow.
     pub fn name(&self) -> &str {
-        &self.file.name.text
+        self.only.as_deref().unwrap_or(&self.file.name.text)
     }
 
     /// Returns the description of the workflow.
     pub fn description(&self) -> Option<&str> {
-        self.file.description.as_deref()
+        match self.only_agent() {
+            Some(agent) => agent.description.as_deref(),
+            None => self.file.description.as_deref(),
+        }
     }
 
     /// Returns the JSON Schema of the input, if the file declares one.
     pub fn input_schema(&self) -> Option<&serde_json::Value> {
-        self.file.input.as_ref()
+        if self.only.is_some() { None } else { self.file.input.as_ref() }
+    }
+
+    /// Returns the names of the agents in the file.
+    pub fn agents(&self) -> impl Iterator<Item = &str> {
+        self.file.agents.iter().map(|agent| agent.name.text.as_str())
+    }
+
+    /// Returns the definition of a workflow whose only step is this agent. What the file sets for
+    /// all of its steps holds for it: variables, permissions, budgets, the time of a run. `None` if
+    /// the file has no such agent.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Travel
+    /// model: offline
+    /// agents: {planner: {description: Plans a trip.}}
+    /// steps: [{agent: planner}]
+    /// ";
+    /// let travel = Definition::parse(text, "travel.yaml", &Options::default())?;
+    /// assert_eq!(travel.agents().collect::<Vec<_>>(), ["planner"]);
+    /// let planner = travel.agent("planner").unwrap();
+    /// assert_eq!((planner.name(), planner.description()), ("planner", Some("Plans a trip.")));
+    /// assert!(travel.agent("driver").is_none());
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn agent(&self, name: &str) -> Option<Self> {
+        let known = self.agents().any(|other| other == name);
+        known.then(|| Self { only: Some(name.into()), ..self.clone() })
+    }
+
+    fn only_agent(&self) -> Option<&Agent> {
+        let only = self.only.as_deref()?;
+        self.file.agents.iter().find(|agent| agent.name.text == only)
     }
 
     /// Returns the file as a JSON document, in which parts of other files stand where they are
@@ -183,6 +223,9 @@ impl Definition {
 
     /// Returns the steps as a tree for people.
     pub fn explain(&self) -> Outline {
-        Outline::of(&self.file)
+        match &self.only {
+            Some(agent) => Outline::of_agent(agent),
+            None => Outline::of(&self.file),
+        }
     }
 }

@@ -43,6 +43,9 @@ pub struct Options {
     /// Values for the names that the file declares under `env` and `secrets`, in place of the
     /// environment of this process. What is given here is allowed.
     pub variables: Variables,
+    /// The folder that keeps the tokens of logins at MCP servers. Each login belongs to one server
+    /// of one file: another file cannot use it.
+    pub token_dir: Option<PathBuf>,
     /// The model of all agents. Overrides those in the file.
     pub model: Option<String>,
     /// Another prompt for one step of the file.

@@ -49,6 +49,17 @@ impl Outline {
         Self { name: file.name.text.clone(), kind: String::new(), detail, steps }
     }
 
+    /// Returns the outline of an agent that is a workflow.
+    pub(crate) fn of_agent(name: &str) -> Self {
+        let leaf = |kind: &str, steps| Self {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            detail: String::new(),
+            steps,
+        };
+        leaf("", vec![leaf("agent", Vec::new())])
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, before: &str) -> fmt::Result {
         f.write_str(&self.name)?;
         for part in [&self.kind, &self.detail] {

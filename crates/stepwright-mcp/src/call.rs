@@ -1,6 +1,6 @@
 //! Carries out a call of a tool.
 
-use crate::connection::{Running, explained};
+use crate::connection::{Running, explained, wants_login};
 use crate::events::{CallEvent, Ended};
 use crate::link::Link;
 use crate::live::LiveCall;
@@ -46,7 +46,7 @@ async fn carried_out(
         };
         let running = match running {
             Ok(running) => running,
-            Err(why) => return Ended::NotSent(why),
+            Err(unusable) => return Ended::NotSent(unusable.why),
         };
         match sent(link, &running, params.clone(), events, &stop).await {
             Ended::NotSent(_) if !is_last => {}
@@ -93,6 +93,11 @@ async fn sent(
         // It answered, so it is over, but with something that is no result of a tool.
         Ok(_) => Ended::Unknown("the answer is not the result of a tool".into()),
         Err(ServiceError::McpError(error)) => Ended::Refused(error),
+        Err(error) if wants_login(&error) => {
+            running.lose();
+            link.challenged(&error);
+            Ended::NotSent(link.needs_login().why)
+        }
         Err(error) if is_unsent(&error) => {
             running.lose();
             Ended::NotSent(link.cleaned(&explained(&error)))
@@ -114,5 +119,5 @@ fn is_unsent(error: &ServiceError) -> bool {
         }
         cause = error.source();
     }
-    error.is_authorization_required()
+    false
 }

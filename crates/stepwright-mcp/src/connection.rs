@@ -1,9 +1,12 @@
 //! One connection to a server.
 
+use crate::changes::Changes;
 use crate::handler::{CallsUnderWay, Handler};
 use crate::patient::Patient;
 use crate::recipe::Recipe;
 use crate::stdio::{self, Process};
+use crate::unusable::Unusable;
+use crate::web::Endpoint;
 use rmcp::model::{PaginatedRequestParams, ProtocolVersion, Tool};
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, Peer, RoleClient, RunningService, ServiceError,
@@ -30,7 +33,7 @@ pub const TOOLS_MAX: usize = 2000;
 pub(crate) struct Running {
     service: RunningService<RoleClient, Handler>,
     pub(crate) calls: Arc<CallsUnderWay>,
-    tools_changed: Arc<AtomicBool>,
+    changes: Arc<Changes>,
     tools: Mutex<Option<Arc<[Tool]>>>,
     /// The process of a server that is a command.
     process: Option<Process>,
@@ -45,15 +48,11 @@ impl Running {
         name: &Arc<str>,
         recipe: &Recipe,
         asks: bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Unusable> {
         let calls = Arc::<CallsUnderWay>::default();
-        let tools_changed = Arc::<AtomicBool>::default();
-        let handler = Handler {
-            server: name.clone(),
-            calls: calls.clone(),
-            tools_changed: tools_changed.clone(),
-            asks,
-        };
+        let changes = Arc::<Changes>::default();
+        let handler =
+            Handler { server: name.clone(), calls: calls.clone(), changes: changes.clone(), asks };
         // Servers of the newest protocol keep no session. Others answer that they do not know the
         // request, and get a handshake.
         let lifecycle = ClientLifecycleMode::Auto {
@@ -67,18 +66,36 @@ impl Running {
                 let served = serve_client_with_lifecycle(handler, transport, lifecycle);
                 match Box::pin(in_time(served)).await {
                     Ok(served) => (served, Some(process)),
-                    Err(why) => return Err(format!("{why}{}", process.last_words().await)),
+                    Err(error) => {
+                        let why = error.why();
+                        return Err(format!("{why}{}", process.last_words().await).into());
+                    }
                 }
             }
             Recipe::Url(endpoint) => {
-                let transport = Patient::new(endpoint.transport()?);
-                let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                (Box::pin(in_time(served)).await?, None)
+                let authorized = endpoint.authorized().await;
+                let served = match authorized.map_err(|why| endpoint.not_authorized(&why))? {
+                    Some(client) => {
+                        let transport = Patient::new(endpoint.transport(client)?);
+                        let served = serve_client_with_lifecycle(handler, transport, lifecycle);
+                        Box::pin(in_time(served)).await
+                    }
+                    None => {
+                        let transport = Patient::new(endpoint.transport(Endpoint::client()?)?);
+                        let served = serve_client_with_lifecycle(handler, transport, lifecycle);
+                        Box::pin(in_time(served)).await
+                    }
+                };
+                let served = served.map_err(|error| match error {
+                    NotServed::Login => endpoint.needs_login(),
+                    error => error.why().into(),
+                })?;
+                (served, None)
             }
         };
         let since = Instant::now();
         let (tools, is_lost) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self { service, calls, tools_changed, tools, process, since, is_lost })
+        Ok(Self { service, calls, changes, tools, process, since, is_lost })
     }
 
     pub(crate) fn peer(&self) -> &Peer<RoleClient> {
@@ -107,11 +124,26 @@ impl Running {
 
     /// Returns the tools of the server.
     pub(crate) async fn tools(&self) -> Result<Arc<[Tool]>, ServiceError> {
-        let has_changed = self.tools_changed.swap(false, Ordering::Relaxed);
+        let (is_told, has_changed) = (self.tells_changes(), self.changes.take());
         let lock = || self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().clone().filter(|_| !has_changed && self.tells_changes()) {
+        if let Some(known) = lock().clone().filter(|_| is_told && !has_changed) {
             return Ok(known);
         }
+        match self.listed().await {
+            Ok(all) => {
+                let all: Arc<[Tool]> = all.into();
+                *lock() = Some(all.clone());
+                Ok(all)
+            }
+            Err(error) => {
+                // The list that is known is still out of date.
+                self.changes.note();
+                Err(error)
+            }
+        }
+    }
+
+    async fn listed(&self) -> Result<Vec<Tool>, ServiceError> {
         let (mut all, mut cursor) = (Vec::new(), None);
         loop {
             let page = PaginatedRequestParams::default().with_cursor(cursor);
@@ -124,27 +156,68 @@ impl Running {
                 break;
             }
         }
-        let all: Arc<[Tool]> = all.into();
-        *lock() = Some(all.clone());
         Ok(all)
     }
 
     /// Returns `true` if the server says when its tools change.
     fn tells_changes(&self) -> bool {
-        let info = self.peer().peer_info();
-        let tools = info.as_ref().and_then(|info| info.capabilities.tools.as_ref());
-        tools.and_then(|tools| tools.list_changed).unwrap_or(false)
+        let Some(info) = self.peer().peer_info() else { return false };
+        let declares = info.capabilities.tools.as_ref().and_then(|tools| tools.list_changed);
+        if declares != Some(true) {
+            return false;
+        }
+        let is_modern = info.protocol_version.as_str() >= ProtocolVersion::V_2026_07_28.as_str();
+        !is_modern || self.changes.are_told(self.peer())
     }
+}
+
+/// The reason why there is no connection.
+enum NotServed {
+    Login,
+    Other(String),
+}
+
+impl NotServed {
+    fn why(self) -> String {
+        match self {
+            Self::Login => "it needs a login".to_owned(),
+            Self::Other(why) => why,
+        }
+    }
+}
+
+fn not_served(error: &ClientInitializeError) -> NotServed {
+    // The first attempt is that with the newest protocol, which the server may not know.
+    if let ClientInitializeError::LegacyFallbackFailed { fallback, .. } = error {
+        return not_served(fallback);
+    }
+    let why = explained(error);
+    let is_challenged = error.is_authorization_required() || error.auth_challenge().is_some();
+    if is_challenged || is_unauthorized(&why) {
+        return NotServed::Login;
+    }
+    NotServed::Other(why)
 }
 
 async fn in_time<T>(
     served: impl Future<Output = Result<T, ClientInitializeError>>,
-) -> Result<T, String> {
+) -> Result<T, NotServed> {
     match tokio::time::timeout(START_TIMEOUT, served).await {
         Ok(Ok(service)) => Ok(service),
-        Ok(Err(error)) => Err(explained(&error)),
-        Err(_) => Err(format!("no answer within {START_TIMEOUT:?}")),
+        Ok(Err(error)) => Err(not_served(&error)),
+        Err(_) => Err(NotServed::Other(format!("no answer within {START_TIMEOUT:?}"))),
     }
+}
+
+/// Returns `true` if a server refused a request because it wants a login, or a token.
+pub(crate) fn wants_login(error: &ServiceError) -> bool {
+    let is_challenged = error.is_authorization_required() || error.auth_challenge().is_some();
+    is_challenged || is_unauthorized(&explained(error))
+}
+
+/// Returns `true` for the message about a refusal that does not say how to log in.
+fn is_unauthorized(message: &str) -> bool {
+    message.contains("HTTP 401")
 }
 
 /// Returns the message of an error with its causes, of which many repeat the one beneath.

@@ -1,5 +1,6 @@
 //! The messages of a server that are not answers: progress, questions, changed lists, logs.
 
+use crate::changes::Changes;
 use crate::elicit::Question;
 use crate::events::{CallEvent, Progress};
 use rmcp::model::{
@@ -8,7 +9,6 @@ use rmcp::model::{
     ProgressNotificationParam, ProgressToken, RequestId, UrlElicitationCapability,
 };
 use rmcp::service::{InboundStreamOrigin, NotificationContext, RequestContext, RoleClient};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -86,8 +86,7 @@ impl Drop for Noted {
 pub(crate) struct Handler {
     pub(crate) server: Arc<str>,
     pub(crate) calls: Arc<CallsUnderWay>,
-    /// `true` if the tools that are known are out of date.
-    pub(crate) tools_changed: Arc<AtomicBool>,
+    pub(crate) changes: Arc<Changes>,
     /// `true` if people answer questions of the server.
     pub(crate) asks: bool,
 }
@@ -169,6 +168,6 @@ impl rmcp::ClientHandler for Handler {
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.tools_changed.store(true, Ordering::Relaxed);
+        self.changes.note();
     }
 }

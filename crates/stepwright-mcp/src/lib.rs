@@ -13,6 +13,7 @@
 
 mod answer;
 mod call;
+mod changes;
 mod connection;
 mod elicit;
 mod events;
@@ -20,6 +21,7 @@ mod handler;
 mod link;
 mod live;
 mod names;
+mod oauth;
 mod patient;
 mod read;
 mod recipe;
@@ -29,10 +31,13 @@ mod server;
 mod settings;
 mod stdio;
 mod tool;
+mod trace;
+mod unusable;
 mod web;
 
 pub use connection::{START_TIMEOUT, TOOLS_MAX};
 pub use link::PARKED_CALL_KEPT;
+pub use oauth::{LOGIN_TIMEOUT, OAuth};
 pub use serve::{HttpOptions, McpService, REQUEST_BYTES_MAX};
 pub use server::{McpServer, SERVER_NAME_BYTES_MAX};
 pub use settings::CALL_TIMEOUT;

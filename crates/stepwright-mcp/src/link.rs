@@ -1,10 +1,11 @@
 //! The link to a server, which runs and agents share: it connects when it is needed first, and
 //! again when the connection has ended.
 
-use crate::connection::{Running, explained};
+use crate::connection::{Running, explained, wants_login};
 use crate::live::LiveCall;
 use crate::recipe::Recipe;
 use crate::runtime::runtime;
+use crate::unusable::Unusable;
 use rmcp::model::Tool;
 use rmcp::service::ServiceError;
 use std::collections::HashMap;
@@ -35,6 +36,8 @@ pub(crate) struct Link {
     /// `true` if people answer questions of the server.
     pub(crate) asks: bool,
     state: tokio::sync::Mutex<State>,
+    /// The last challenge of a server that refused a token: it says how to get a better one.
+    challenge: Mutex<Option<String>>,
     /// The calls whose runs are paused, by the keys of the calls.
     parked: Mutex<HashMap<String, (u64, LiveCall)>>,
 }
@@ -49,19 +52,20 @@ struct State {
 
 impl Link {
     pub(crate) fn new(name: Arc<str>, recipe: Recipe, asks: bool) -> Self {
-        Self { name, recipe, asks, state: <_>::default(), parked: <_>::default() }
+        let (state, challenge, parked) = <_>::default();
+        Self { name, recipe, asks, state, challenge, parked }
     }
 
     /// Returns the connection, and makes it if there is none. Callers that find none wait for the
     /// first of them.
-    pub(crate) async fn connected(self: &Arc<Self>) -> Result<Arc<Running>, String> {
+    pub(crate) async fn connected(self: &Arc<Self>) -> Result<Arc<Running>, Unusable> {
         let link = self.clone();
         // A caller that is dropped does not stop what others wait for.
         let task = runtime().spawn(async move { Box::pin(link.connect()).await });
-        task.await.unwrap_or_else(|error| Err(error.to_string()))
+        task.await.unwrap_or_else(|error| Err(error.to_string().into()))
     }
 
-    async fn connect(&self) -> Result<Arc<Running>, String> {
+    async fn connect(&self) -> Result<Arc<Running>, Unusable> {
         let mut state = self.state.lock().await;
         if let Some(running) = &state.running {
             if !running.is_over() {
@@ -86,15 +90,18 @@ impl Link {
                 state.running = Some(running.clone());
                 Ok(running)
             }
-            Err(why) => {
-                state.fails();
-                Err(self.cleaned(&why))
+            Err(Unusable { why, needs_login }) => {
+                // A person who has logged in does not wait.
+                if !needs_login {
+                    state.fails();
+                }
+                Err(Unusable { why: self.cleaned(&why), needs_login })
             }
         }
     }
 
     /// Returns the tools of the server.
-    pub(crate) async fn tools(self: &Arc<Self>) -> Result<Arc<[Tool]>, String> {
+    pub(crate) async fn tools(self: &Arc<Self>) -> Result<Arc<[Tool]>, Unusable> {
         let link = self.clone();
         let task = runtime().spawn(async move {
             let mut attempt = 1;
@@ -106,14 +113,44 @@ impl Link {
                         running.lose();
                         attempt += 1;
                     }
+                    Err(error) if wants_login(&error) => {
+                        running.lose();
+                        link.challenged(&error);
+                        if attempt > 1 {
+                            return Err(link.needs_login());
+                        }
+                        // A connection of its own may get a token of its own.
+                        attempt += 1;
+                    }
                     Err(error) => {
                         let why = link.cleaned(&explained(&error));
-                        return Err(format!("its tools cannot be listed: {why}{}", running.told()));
+                        let why = format!("its tools cannot be listed: {why}{}", running.told());
+                        return Err(why.into());
                     }
                 }
             }
         });
-        task.await.unwrap_or_else(|error| Err(error.to_string()))
+        task.await.unwrap_or_else(|error| Err(error.to_string().into()))
+    }
+
+    /// Notes the challenge of a server that refused a request.
+    pub(crate) fn challenged(&self, error: &ServiceError) {
+        if let Some(challenge) = error.auth_challenge() {
+            *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge.into());
+        }
+    }
+
+    /// Returns the last challenge, for a login.
+    pub(crate) fn take_challenge(&self) -> Option<String> {
+        self.challenge.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Returns the reason why a server that wants a login cannot be used.
+    pub(crate) fn needs_login(&self) -> Unusable {
+        match &self.recipe {
+            Recipe::Command(_) => Unusable::login("it needs a login".to_owned()),
+            Recipe::Url(endpoint) => endpoint.needs_login(),
+        }
     }
 
     /// Removes what may be a secret from a message about the connection.
@@ -159,5 +196,6 @@ impl State {
 
 /// Returns `true` if the same request may succeed later.
 fn may_pass(error: &ServiceError) -> bool {
-    !matches!(error, ServiceError::McpError(_) | ServiceError::UnexpectedResponse)
+    let is_final = matches!(error, ServiceError::McpError(_) | ServiceError::UnexpectedResponse);
+    !is_final
 }

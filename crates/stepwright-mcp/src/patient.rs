@@ -6,8 +6,8 @@
 
 use futures_util::future::Either;
 use rmcp::model::{
-    ClientNotification, ClientRequest, DiscoverResult, InitializeResult, JsonRpcMessage,
-    ProtocolVersion, RequestId, ServerResult,
+    ClientNotification, ClientRequest, DiscoverRequestMethod, DiscoverResult, ErrorData,
+    InitializeResult, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult,
 };
 use rmcp::service::{RoleClient, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -122,7 +122,7 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
                 if self.was_given_up {
                     continue;
                 }
-                return Some(message);
+                return Some(refused_if_empty(message));
             }
             if let JsonRpcMessage::Response(response) = &message
                 && let ServerResult::DiscoverResult(found) = &response.result
@@ -135,6 +135,20 @@ impl<T: Transport<RoleClient>> Transport<RoleClient> for Patient<T> {
 
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.inner.close().await
+    }
+}
+
+/// Makes a refusal of an answer that says nothing: there are servers that answer so to requests
+/// that they do not know. The SDK then begins a handshake.
+fn refused_if_empty(message: RxJsonRpcMessage<RoleClient>) -> RxJsonRpcMessage<RoleClient> {
+    match message {
+        JsonRpcMessage::Response(response)
+            if matches!(response.result, ServerResult::EmptyResult(_)) =>
+        {
+            let refusal = ErrorData::method_not_found::<DiscoverRequestMethod>();
+            JsonRpcMessage::error(refusal, Some(response.id))
+        }
+        message => message,
     }
 }
 

@@ -4,8 +4,11 @@ use crate::answer;
 use crate::connection::explained;
 use crate::link::Link;
 use crate::runtime::runtime;
+use crate::trace::meta_of;
+use crate::unusable::Unusable;
 use rmcp::model::{
     ContentBlock, GetPromptRequestParams, PaginatedRequestParams, ReadResourceRequestParams,
+    RequestMetaObject,
 };
 use rmcp::service::{Peer, RoleClient, ServiceError};
 use serde_json::{Map, Value, json};
@@ -98,9 +101,9 @@ impl Tool for ReadingTool {
     fn answer(
         &self,
         arguments: Value,
-        _: StepContext,
+        cx: StepContext,
     ) -> BoxFuture<'_, Result<ToolAnswer, ToolError>> {
-        Box::pin(read(&self.link, self.reading, arguments))
+        Box::pin(read(&self.link, self.reading, arguments, meta_of(&cx)))
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -123,14 +126,15 @@ pub(crate) async fn read(
     link: &Arc<Link>,
     reading: Reading,
     arguments: Value,
+    meta: Option<RequestMetaObject>,
 ) -> Result<ToolAnswer, ToolError> {
     let link = link.clone();
     let task = runtime().spawn(async move {
-        let failed = |why: String| {
+        let failed = |why: Unusable| {
             ToolError::Failed(format!("MCP server `{}` cannot be used: {why}", link.name))
         };
         let running = link.connected().await.map_err(failed)?;
-        answered(&link, running.peer(), reading, &arguments).await
+        answered(&link, running.peer(), reading, &arguments, meta).await
     });
     task.await.unwrap_or_else(|error| Err(ToolError::Failed(error.to_string())))
 }
@@ -153,6 +157,7 @@ async fn answered(
     peer: &Peer<RoleClient>,
     reading: Reading,
     arguments: &Value,
+    meta: Option<RequestMetaObject>,
 ) -> Result<ToolAnswer, ToolError> {
     let refused = |error| of_error(link, error);
     let mut answer = ToolAnswer::default();
@@ -160,7 +165,8 @@ async fn answered(
         Reading::ListResources => {
             let (mut cursor, mut count) = (None, 0);
             loop {
-                let page = PaginatedRequestParams::default().with_cursor(cursor);
+                let mut page = PaginatedRequestParams::default().with_cursor(cursor);
+                page.meta.clone_from(&meta);
                 let page = peer.list_resources(Some(page)).await.map_err(refused)?;
                 count += page.resources.len();
                 for resource in page.resources {
@@ -173,7 +179,8 @@ async fn answered(
             }
         }
         Reading::ReadResource => {
-            let params = ReadResourceRequestParams::new(text(arguments, "uri")?);
+            let mut params = ReadResourceRequestParams::new(text(arguments, "uri")?);
+            params.meta = meta;
             let read = peer.read_resource(params).await.map_err(refused)?;
             for contents in read.contents {
                 answer::resource(&mut answer, contents);
@@ -182,7 +189,8 @@ async fn answered(
         Reading::ListPrompts => {
             let (mut cursor, mut count) = (None, 0);
             loop {
-                let page = PaginatedRequestParams::default().with_cursor(cursor);
+                let mut page = PaginatedRequestParams::default().with_cursor(cursor);
+                page.meta.clone_from(&meta);
                 let page = peer.list_prompts(Some(page)).await.map_err(refused)?;
                 count += page.prompts.len();
                 for prompt in page.prompts {
@@ -201,6 +209,7 @@ async fn answered(
         }
         Reading::GetPrompt => {
             let mut params = GetPromptRequestParams::new(text(arguments, "name")?);
+            params.meta = meta;
             let given: Option<&Map<String, Value>> =
                 arguments.get("arguments").and_then(Value::as_object);
             if let Some(given) = given {

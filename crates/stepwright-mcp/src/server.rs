@@ -3,6 +3,7 @@
 use crate::connection::TOOLS_MAX;
 use crate::link::Link;
 use crate::names::visible;
+use crate::oauth::{self, OAuth};
 use crate::read::{self, Reading};
 use crate::recipe::Recipe;
 use crate::settings::Settings;
@@ -88,7 +89,15 @@ impl McpServer {
     ///     .header("Authorization", "Bearer …");
     /// ```
     pub fn url(name: &str, url: impl Into<String>) -> Self {
-        Self::new(name, Recipe::Url(Endpoint { url: url.into(), headers: Vec::new() }))
+        Self::new(
+            name,
+            Recipe::Url(Endpoint {
+                url: url.into(),
+                headers: Vec::new(),
+                oauth: None,
+                login_help: None,
+            }),
+        )
     }
 
     /// Changes the recipe, which makes a link of its own.
@@ -141,6 +150,61 @@ impl McpServer {
             if let Recipe::Url(endpoint) = recipe {
                 endpoint.headers.push((name.into(), value.into()));
             }
+        })
+    }
+
+    /// Sets the login of a server at an address. See [`OAuth`].
+    #[must_use]
+    pub fn oauth(self, oauth: OAuth) -> Self {
+        self.with_recipe(|recipe| {
+            if let Recipe::Url(endpoint) = recipe {
+                endpoint.oauth = Some(oauth);
+            }
+        })
+    }
+
+    /// Sets the help of the error that a server at an address wants a login: what the user can do.
+    /// For programs whose users do not write Rust.
+    #[must_use]
+    pub fn login_help(self, help: impl Into<String>) -> Self {
+        self.with_recipe(|recipe| {
+            if let Recipe::Url(endpoint) = recipe {
+                endpoint.login_help = Some(help.into());
+            }
+        })
+    }
+
+    /// Lets a person log in at the server, and keeps the tokens in the file of its [`OAuth`].
+    /// `show` gets the address that the person opens in a browser of this machine.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// use stepwright_mcp::{McpServer, OAuth};
+    /// let server = McpServer::url("github", "https://api.githubcopilot.com/mcp/");
+    /// let server = server.oauth(OAuth::new("tokens/github.json"));
+    /// server.log_in(|address| println!("Open {address}")).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails if the server has no `OAuth`, if its authorization server cannot be used, or if the
+    /// person does not log in within [`LOGIN_TIMEOUT`](crate::LOGIN_TIMEOUT).
+    pub async fn log_in(&self, show: impl FnOnce(&str)) -> Result<(), Error> {
+        let name = &self.link.name;
+        ToolSource::check(self)?;
+        let Recipe::Url(endpoint) = &self.link.recipe else {
+            let what = format!("MCP server `{name}` is a command, which has no login");
+            return Err(Error::usage(what));
+        };
+        let Some(oauth) = &endpoint.oauth else {
+            let error = Error::usage(format!("MCP server `{name}` has no `oauth`"));
+            return Err(error.with_hint("set it, with the file that keeps the tokens"));
+        };
+        let challenge = self.link.take_challenge();
+        oauth::log_in(oauth, endpoint, challenge, show).await.map_err(|why| {
+            let what = format!("no login at MCP server `{name}`: {}", endpoint.cleaned(&why));
+            Error::new(ErrorKind::Run, what).with_id(ErrorId::MCP_LOGIN_NEEDED)
         })
     }
 
@@ -219,7 +283,7 @@ impl McpServer {
     /// # Errors
     /// Fails if the server cannot be used, or has no such resource.
     pub async fn read_resource(&self, uri: &str) -> Result<ToolAnswer, ToolError> {
-        read::read(&self.link, Reading::ReadResource, json!({ "uri": uri })).await
+        read::read(&self.link, Reading::ReadResource, json!({ "uri": uri }), None).await
     }
 
     /// Returns a prompt, filled with arguments.
@@ -231,8 +295,8 @@ impl McpServer {
         name: &str,
         arguments: Map<String, Value>,
     ) -> Result<ToolAnswer, ToolError> {
-        read::read(&self.link, Reading::GetPrompt, json!({"name": name, "arguments": arguments}))
-            .await
+        let arguments = json!({"name": name, "arguments": arguments});
+        read::read(&self.link, Reading::GetPrompt, arguments, None).await
     }
 
     /// Returns the effect of using the server, for permissions: the command, or the address.
@@ -300,8 +364,12 @@ impl McpServer {
     async fn loaded(&self, cx: StepContext) -> Result<Vec<AnyTool>, StepError> {
         let name = &self.link.name;
         self.permitted(&cx).await?;
-        let tools = self.link.tools().await.map_err(|why| {
-            let message = format!("MCP server `{name}` cannot be used: {why}");
+        let tools = self.link.tools().await.map_err(|unusable| {
+            let message = format!("MCP server `{name}` cannot be used: {unusable}");
+            if unusable.needs_login {
+                let error = StepError::terminal(message).with_code(ErrorCode::Tool);
+                return error.with_id(ErrorId::MCP_LOGIN_NEEDED);
+            }
             StepError::new(message).with_code(ErrorCode::Tool).with_id(ErrorId::MCP_UNAVAILABLE)
         })?;
         self.made(&tools).map_err(|why| {
@@ -411,7 +479,13 @@ impl ToolSource for McpServer {
                     all.with_hidden(format!("whole address of mcp {name}"), endpoint.url.clone());
                 // Their values are keys mostly, which are changed now and then.
                 let headers: Vec<&str> = endpoint.headers.iter().map(|(it, _)| &**it).collect();
-                all.with(format!("headers of mcp {name}"), json!(headers).to_string())
+                let all = all.with(format!("headers of mcp {name}"), json!(headers).to_string());
+                match &endpoint.oauth {
+                    Some(oauth) => {
+                        all.with(format!("oauth of mcp {name}"), oauth.told().to_string())
+                    }
+                    None => all,
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::elicit::Question;
 use crate::events::{CallEvent, Ended, Progress};
 use crate::link::Link;
 use crate::live::LiveCall;
+use crate::trace::meta_of;
 use rmcp::model::{CallToolRequestParams, ElicitResult, ErrorCode, InputRequest, InputRequests};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -148,7 +149,7 @@ impl McpTool {
         }
         // The newest protocol: the server forgets the call, and gets its state again.
         let mut round = 0;
-        let mut params = self.params(&arguments);
+        let mut params = self.params(&arguments, &cx);
         while let Some(recorded) = cx.recorded(&round_key(round)) {
             let recorded = serde_json::from_value(recorded)
                 .map_err(|error| ToolError::Failed(error.to_string()))?;
@@ -200,8 +201,11 @@ impl McpTool {
         }
     }
 
-    fn params(&self, arguments: &Map<String, Value>) -> CallToolRequestParams {
-        CallToolRequestParams::new(self.raw.clone()).with_arguments(arguments.clone())
+    fn params(&self, arguments: &Map<String, Value>, cx: &StepContext) -> CallToolRequestParams {
+        let params = CallToolRequestParams::new(self.raw.clone());
+        let mut params = params.with_arguments(arguments.clone());
+        params.meta = meta_of(cx);
+        params
     }
 
     /// Follows a call to its end: shows its progress, and asks its questions.
@@ -294,7 +298,7 @@ impl McpTool {
                 question.ask(&self.link.name, number, cx).await.map_err(ToolError::Fatal)?;
             responses.insert(key, serde_json::json!(answer));
         }
-        let mut params = self.params(arguments);
+        let mut params = self.params(arguments, cx);
         params.input_responses = (!responses.is_empty()).then_some(responses);
         params.request_state = round.state;
         Ok(params)

@@ -1,9 +1,14 @@
 //! Servers at an address.
 
+use crate::oauth::OAuth;
+use crate::unusable::Unusable;
 use http::{HeaderName, HeaderValue};
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::auth::AuthClient;
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{
+    StreamableHttpClient, StreamableHttpClientTransportConfig,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +36,9 @@ impl SseRetryPolicy for Reconnects {
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) oauth: Option<OAuth>,
+    /// The help for a server that wants a login, in terms of what the user wrote.
+    pub(crate) login_help: Option<String>,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -81,8 +89,28 @@ impl Endpoint {
                     "the value of the header `{name}` has a character that a header cannot have"
                 ));
             }
+            if self.oauth.is_some() && name.eq_ignore_ascii_case("authorization") {
+                let why = "it has both the header `Authorization` and OAuth";
+                return Some(format!("{why}; leave one of them out"));
+            }
         }
-        None
+        self.oauth.as_ref().and_then(OAuth::mistake)
+    }
+
+    /// Returns the reason why a server that wants a login cannot be used.
+    pub(crate) fn needs_login(&self) -> Unusable {
+        let (why, usual) = match &self.oauth {
+            Some(oauth) if oauth.needs_login() => {
+                ("it needs a login: there is no token that it takes", "log in with `log_in`")
+            }
+            Some(_) => ("it does not take the credentials of the client", "check them"),
+            None => (
+                "it needs a login, or a token",
+                "give a token with `header`, or set `oauth` and log in with `log_in`",
+            ),
+        };
+        let help = self.login_help.as_deref().unwrap_or(usual);
+        Unusable::login(format!("{why}; {help}"))
     }
 
     /// Returns the effect of using the server, for permissions.
@@ -99,9 +127,30 @@ impl Endpoint {
         })
     }
 
-    pub(crate) fn transport(&self) -> Result<StreamableHttpClientTransport<Client>, String> {
+    /// Returns the reason why a server whose authorization server gives no token cannot be used.
+    pub(crate) fn not_authorized(&self, why: &str) -> Unusable {
+        let usual = self.login_help.as_deref().unwrap_or("check the settings of `oauth`");
+        Unusable::login(format!("its authorization server gives no token: {why}; {usual}"))
+    }
+
+    /// Returns the client of its requests.
+    pub(crate) fn client() -> Result<Client, String> {
         let builder = stepwright_http::builder().map_err(|error| error.to_string())?;
-        let client = builder.build().map_err(|error| error.to_string())?;
+        builder.build().map_err(|error| error.to_string())
+    }
+
+    /// Returns a client that gives each request its token. `None` without OAuth.
+    pub(crate) async fn authorized(&self) -> Result<Option<AuthClient<Client>>, String> {
+        let Some(oauth) = &self.oauth else { return Ok(None) };
+        let manager = oauth.manager(self).await?;
+        Ok(Some(AuthClient::new(Self::client()?, manager)))
+    }
+
+    /// Returns the transport of a client.
+    pub(crate) fn transport<C>(&self, client: C) -> Result<StreamableHttpClientTransport<C>, String>
+    where
+        C: StreamableHttpClient + Send + Sync + Clone + 'static,
+    {
         let mut headers = HashMap::new();
         for (name, value) in &self.headers {
             let (Ok(name), Ok(mut value)) =

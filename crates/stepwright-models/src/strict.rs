@@ -40,7 +40,7 @@ fn is_known(wire: Wire) -> bool {
         | Wire::DeepSeek
         | Wire::Mistral
         | Wire::Anthropic => true,
-        Wire::Xai | Wire::Groq | Wire::Gemini | Wire::Ollama => false,
+        Wire::Xai | Wire::Groq | Wire::Gemini | Wire::Ollama | Wire::Gateway(_) => false,
     }
 }
 

@@ -20,13 +20,14 @@ pub(crate) use runs::{
     SendToRun, Show, Upgrade, Verify,
 };
 #[cfg(feature = "mcp")]
-pub(crate) use serving::Mcp;
+pub(crate) use serving::{ALL as ALL_AGENTS, Login, Mcp};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 pub(crate) use testing::{FromRun, Test, TestFrom};
 
 use crate::completion;
 use crate::database::{Database, run_error};
 use crate::duration;
+use crate::folders;
 use crate::run_reference::{RunReference, no_runs};
 use anstream::ColorChoice;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -42,6 +43,9 @@ use stepwright::file::{
 use stepwright::permissions::Permissions;
 use stepwright::sent::SendMode;
 use stepwright::{Error, ErrorId, RunId, UserId};
+
+/// The folder of the tokens of logins, in the state folder.
+const TOKENS: &str = "tokens";
 
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -117,6 +121,10 @@ pub(crate) enum Command {
     #[cfg(feature = "mcp")]
     #[command(after_help = serving::MCP)]
     Mcp(Box<Mcp>),
+    /// Log in at an MCP server of a workflow file
+    #[cfg(feature = "mcp")]
+    #[command(after_help = serving::LOGIN)]
+    Login(Login),
     /// Check workflow files without running them, and show their steps
     #[command(after_help = format!("{}\n\n{EXIT_CODES}", tools::CHECK))]
     Check(Check),
@@ -234,6 +242,9 @@ pub(crate) struct Definition {
     /// Another prompt for one step, of a fork
     #[arg(skip)]
     pub(crate) prompt: Option<ChangedPrompt>,
+    /// The agent of the file that is the whole workflow, for `mcp --agents` and its runs
+    #[arg(skip)]
+    pub(crate) agent: Option<String>,
 }
 
 /// The permissions of a workflow file. They must be granted again to resume a run.
@@ -535,6 +546,7 @@ impl Definition {
             allow_path: self.doors.allow_path.clone(),
             pass_env: self.doors.pass_env.clone(),
             base_dir: self.base_dir.clone(),
+            token_dir: folders::state().map(|folder| folder.join(TOKENS)),
             variables: Variables::default(),
             model: self.model.clone(),
             prompt: self.prompt.clone(),

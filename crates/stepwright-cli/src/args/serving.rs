@@ -5,14 +5,55 @@ use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// The value of `--agents` without names, which stands for all agents.
+pub(crate) const ALL: &str = "*";
+
 pub(super) const MCP: &str = "\
-Each workflow is a tool, and each call is a run of it. Programs such as editors start this command
+Each workflow is a tool, and each call is a run of it. With --agents, so is each agent. Programs such as editors start this command
 themselves. With --http they reach it at http://ADDR/mcp; with an address of another machine, each
 request needs the token in `STEPWRIGHT_MCP_TOKEN`.
 
 Examples:
   stepwright mcp digest.yaml review.yaml
+  stepwright mcp team.yaml --agents
+  stepwright mcp team.yaml --agents=planner,editor
   stepwright mcp digest.yaml --http 127.0.0.1:8808 --operate";
+
+pub(super) const LOGIN: &str = "\
+The login belongs to this server of this file: other files cannot use it. The tokens are kept in
+your state folder, in a file that only you can read, and are refreshed when they expire.
+
+Examples:
+  stepwright login issues.yaml
+  stepwright login issues.yaml github";
+
+/// The arguments of `login`.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The workflow file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The MCP server, by its name in the file; can be left out if only one has a login
+    #[arg(value_name = "SERVER")]
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) doors: Doors,
+}
+
+impl Login {
+    pub(crate) fn definition(&self) -> Definition {
+        Definition {
+            file: self.file.clone(),
+            model: None,
+            // Nothing of the file is run.
+            allow_shell: true,
+            doors: self.doors.clone(),
+            base_dir: None,
+            prompt: None,
+            agent: None,
+        }
+    }
+}
 
 /// The arguments of `mcp`.
 #[derive(Debug, Args)]
@@ -30,6 +71,17 @@ pub(crate) struct Mcp {
     /// Can be given several times
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     pub(crate) allow_origin: Vec<String>,
+    /// Serve agents of the files as tools too: all of them, or only those that are named here. A
+    /// call of an agent passes by the steps around it, and their reviews
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = ALL
+    )]
+    pub(crate) agents: Vec<String>,
     /// Add tools that answer, retry, fork and cancel runs; without it, they only list and show them
     #[arg(long)]
     pub(crate) operate: bool,
@@ -59,6 +111,7 @@ impl Mcp {
             doors: self.doors.clone(),
             base_dir: self.base_dir.clone(),
             prompt: None,
+            agent: None,
         }
     }
 }

@@ -210,6 +210,7 @@ impl Forking<'_> {
             doors: definition.doors.clone(),
             base_dir: definition.base_dir.clone(),
             prompt: origin.and_then(DefinitionSource::prompt),
+            agent: definition.agent.clone(),
         };
         let read = open::definition(&same, self.stderr, false).map_err(Failed::Said)?;
         let opened = self.again.run.kept.database()?.open_existing().await?;

@@ -1,12 +1,13 @@
 //! `stepwright mcp`.
 
-use crate::args::Mcp;
+use crate::args::{self, ALL_AGENTS, Mcp};
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::open;
 use crate::ui::cancel::Cancel;
 use crate::ui::terminal::Stderr;
 use std::time::Duration;
+use stepwright::file::Definition;
 use stepwright::{AnyStore, Error, ErrorKind, Memory, UserId, Workflow};
 use stepwright_engine::Runs;
 use stepwright_mcp::{HttpOptions, McpService};
@@ -36,8 +37,12 @@ fn started(arguments: &Mcp, stderr: Stderr) -> Result<Exit, Exit> {
     let storage = arguments.kept.storage(first).map_err(reported)?;
     let mut definitions = Vec::new();
     for file in &arguments.files {
-        definitions.push(open::definition(&arguments.definition(file), stderr, false)?);
+        let source = arguments.definition(file);
+        let definition = open::definition(&source, stderr, false)?;
+        definitions.push((source, definition));
     }
+    let agents = agents(&definitions, &arguments.agents).map_err(reported)?;
+    definitions.extend(agents);
     let runtime = open::runtime(stderr)?;
     let storage = open::storage(storage, stderr);
     let (cancel, _signals) = Cancel::on_signals(stderr);
@@ -50,20 +55,22 @@ fn started(arguments: &Mcp, stderr: Stderr) -> Result<Exit, Exit> {
         };
         let runs = match &opened {
             Some(opened) => opened.runs(user.as_ref())?,
-            None => Runs::of(AnyStore::new(memory.clone())),
+            None => {
+                let runs = Runs::of(AnyStore::new(memory.clone()));
+                user.as_ref().map_or(Ok(runs.clone()), |user| runs.clone().as_user(user))?
+            }
         };
         let mut service = McpService::new().runs(runs).operate(arguments.operate);
         let mut workflows: Vec<Workflow> = Vec::new();
-        for (file, definition) in arguments.files.iter().zip(&definitions) {
-            let builder = definition.builder()?;
+        for (source, definition) in &definitions {
+            let builder = open::builder(definition)?;
             let workflow = match &opened {
                 Some(opened) => opened.clone().beneath(builder).build()?,
                 None => builder.store(memory.clone()).build()?,
             };
             service = service.workflow(&workflow, definition.input_schema());
             if opened.is_some() {
-                let source = arguments.definition(file);
-                service = service.metadata(DefinitionSource::metadata(&source));
+                service = service.metadata(DefinitionSource::metadata(source));
             }
             workflows.push(workflow);
         }
@@ -91,9 +98,37 @@ fn started(arguments: &Mcp, stderr: Stderr) -> Result<Exit, Exit> {
         ended
     });
     // Runs that are stored can be resumed, and do not hold up the end.
-    runtime.shutdown_background();
+    open::end(runtime, stderr);
     served.map_err(reported)?;
     Ok(Exit::Completed)
+}
+
+/// Returns the agents to serve, each as a definition of its own.
+fn agents(
+    files: &[(args::Definition, Definition)],
+    wanted: &[String],
+) -> Result<Vec<(args::Definition, Definition)>, Error> {
+    let all = wanted.iter().any(|name| name == ALL_AGENTS);
+    let known = || files.iter().flat_map(|(_, file)| file.agents());
+    if !wanted.is_empty() && known().next().is_none() {
+        let error = Error::usage("`--agents` is set, but the files have no agents");
+        return Err(error.with_hint("leave it out"));
+    }
+    if let Some(unknown) = wanted.iter().find(|name| !all && known().all(|it| it != name.as_str()))
+    {
+        let error = Error::usage(format!("no file has an agent `{unknown}`"));
+        let names: Vec<String> = known().map(|name| format!("`{name}`")).collect();
+        return Err(error.with_hint(format!("the files have {}", names.join(", "))));
+    }
+    let mut found = Vec::new();
+    for (source, file) in files {
+        for name in file.agents().filter(|name| all || wanted.iter().any(|it| it == name)) {
+            let Some(agent) = file.agent(name) else { continue };
+            found
+                .push((args::Definition { agent: Some(name.to_owned()), ..source.clone() }, agent));
+        }
+    }
+    Ok(found)
 }
 
 async fn serve(

@@ -15,6 +15,8 @@ pub(crate) mod fix;
 pub(crate) mod fork;
 pub(crate) mod init;
 pub(crate) mod keeping;
+#[cfg(feature = "mcp")]
+pub(crate) mod login;
 pub(crate) mod man;
 #[cfg(feature = "mcp")]
 pub(crate) mod mcp;

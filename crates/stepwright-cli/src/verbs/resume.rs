@@ -219,7 +219,8 @@ pub(super) fn definition(
     let model = again.model.clone().or(origin.and_then(|origin| origin.model.clone()));
     let (allow_shell, doors) = (again.allow_shell, again.doors.clone());
     let prompt = origin.and_then(DefinitionSource::prompt);
-    Ok(args::Definition { file: file.clone(), model, allow_shell, doors, base_dir, prompt })
+    let (file, agent) = (file.clone(), origin.and_then(|origin| origin.agent.clone()));
+    Ok(args::Definition { file, model, allow_shell, doors, base_dir, prompt, agent })
 }
 
 /// Checks that a run belongs to a workflow.

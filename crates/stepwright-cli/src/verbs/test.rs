@@ -47,6 +47,11 @@ fn from_run(arguments: &FromRun, stderr: Stderr) -> Result<Exit, Error> {
         (Some(file), None) => (file.clone(), None),
         (file, Some(origin)) => (file.clone().unwrap_or(origin.file.clone()), Some(origin)),
     };
+    if let Some(agent) = definition.as_ref().and_then(|origin| origin.agent.as_ref()) {
+        let what = format!("run `{run}` is one of the agent `{agent}` alone");
+        let hint = "a test replays a whole workflow file: make it of a run of `stepwright run`";
+        return Err(Error::usage(what).with_hint(hint));
+    }
     // Nothing is carried out, so the permissions of the run are those of the replay.
     let definition = args::Definition {
         file: file.clone(),
@@ -55,6 +60,7 @@ fn from_run(arguments: &FromRun, stderr: Stderr) -> Result<Exit, Error> {
         doors: definition.as_ref().map(DefinitionSource::doors).unwrap_or_default(),
         base_dir: None,
         prompt: definition.as_ref().and_then(DefinitionSource::prompt),
+        agent: None,
     };
     let options = match definition.options() {
         Ok(options) => options,

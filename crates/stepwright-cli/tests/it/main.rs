@@ -17,10 +17,14 @@ mod events;
 mod explaining;
 mod failures;
 mod faults;
+#[path = "../../../stepwright-mcp/tests/it/guarded.rs"]
+#[allow(dead_code, reason = "shared with the tests of the client")]
+mod guarded;
 mod interrupting;
 mod keeping;
 mod kills;
 mod limits;
+mod logins;
 mod looking;
 mod mcp;
 mod options;

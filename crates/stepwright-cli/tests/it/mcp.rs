@@ -203,6 +203,78 @@ fn the_newest_protocol_returns_its_questions_with_a_sealed_state() {
     assert!(refused[1].get("error").is_some(), "{}", refused[1]);
 }
 
+const TEAM: &str = "\
+format: 1
+name: Team
+model: offline
+vars: {tone: kind}
+agents:
+  planner: {description: Plans a trip., instructions: Plan.}
+  editor: {instructions: Edit.}
+steps:
+  - {name: plan, agent: planner, human_review: {requires_confirmation: Begin?}}
+";
+
+fn tools_of(place: &Place, arguments: &[&str]) -> Vec<(String, String)> {
+    let [first, second] = hello();
+    let listed = spoken(place, arguments, &[first, second, request(1, "tools/list", &json!({}))]);
+    let tools = listed[1]["result"]["tools"].as_array().unwrap();
+    let of = |tool: &Value, key: &str| tool[key].as_str().unwrap().to_owned();
+    let all = tools.iter().map(|tool| (of(tool, "name"), of(tool, "description")));
+    all.filter(|(name, _)| !name.contains("run")).collect()
+}
+
+#[test]
+fn agents_of_files_are_tools_where_that_is_asked_for() {
+    let place = Place::with(TEAM);
+    let names = |more: &[&str]| -> Vec<String> {
+        let arguments = [&["mcp", "flow.yaml", "--no-db"], more].concat();
+        tools_of(&place, &arguments).into_iter().map(|(name, _)| name).collect()
+    };
+    // A call of an agent passes by the reviews of the steps.
+    assert_eq!(names(&[]), ["team"]);
+    assert_eq!(names(&["--agents"]), ["team", "planner", "editor"]);
+    assert_eq!(names(&["--agents=editor"]), ["team", "editor"]);
+    assert_eq!(names(&["--agents=editor,planner"]), ["team", "planner", "editor"]);
+    let all = tools_of(&place, &["mcp", "--agents", "flow.yaml", "--no-db"]);
+    assert_eq!(all[1], ("planner".into(), "Plans a trip.".into()));
+    let unknown = place.ran(["mcp", "flow.yaml", "--agents=writer", "--no-db"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.stderr.contains("no file has an agent `writer`"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("`planner`, `editor`"), "{}", unknown.stderr);
+    place.write("greeting.yaml", GREETING);
+    let none = place.ran(["mcp", "greeting.yaml", "--agents", "--no-db"]);
+    assert!(none.stderr.contains("the files have no agents"), "{}", none.stderr);
+    place.write("second.yaml", &TEAM.replace("name: Team", "name: Other"));
+    let twice = place.ran(["mcp", "flow.yaml", "second.yaml", "--agents", "--no-db"]);
+    assert!(twice.stderr.contains("there are two tools `planner`"), "{}", twice.stderr);
+}
+
+#[test]
+fn a_call_of_an_agent_is_a_stored_run_that_the_command_knows() {
+    let place = Place::with(TEAM);
+    let [first, second] = hello();
+    let answers = spoken(
+        &place,
+        &["mcp", "flow.yaml", "--agents", "--db", "a.db"],
+        &[first, second, call(1, "planner", &json!({"message": "Go north"}))],
+    );
+    let text = answers[1]["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("Go north"), "{text}");
+    let shown = place.on_db(&["show", "last", "--json"]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(shown.stdout.contains("\"workflow_id\":\"planner\""), "{}", shown.stdout);
+    // The run goes on as one of the agent, in another process too.
+    let forked = place.on_db(&["rerun", "last", "--at", "planner"]);
+    assert_eq!(forked.code, 0, "{}", forked.stderr);
+    assert!(forked.stdout.contains("Go north"), "{}", forked.stdout);
+    let test = place.on_db(&["test", "from-run", "last", "c.cassette"]);
+    assert!(test.stderr.contains("is one of the agent `planner` alone"), "{}", test.stderr);
+    place.write("flow.yaml", &TEAM.replace("planner", "pilot"));
+    let gone = place.on_db(&["rerun", "last", "--at", "planner"]);
+    assert!(gone.stderr.contains("has no agent `planner` any more"), "{}", gone.stderr);
+}
+
 /// The server over HTTP, and its address.
 struct Served(Child, String);
 

@@ -60,4 +60,8 @@ super::entry::catalogue! {
     /// A command cannot run in its sandbox: no program for sandboxes is installed, the system does
     /// not allow one, or it cannot do what the settings ask for. The command did not run.
     SANDBOX_UNAVAILABLE = 615, "a sandbox is not available";
+
+    /// An MCP server at an address wants a login, or a token, and got none that it takes. Log in with
+    /// `stepwright login FILE SERVER` (in Rust `McpServer::log_in`), or give a token in `headers`.
+    MCP_LOGIN_NEEDED = 616, "an MCP server needs a login";
 }

@@ -7,7 +7,7 @@ use crate::workflow::Workflow;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::sent::SendMode;
-use stepwright_core::store::Watched;
+use stepwright_core::store::{RunRow, Watched};
 use stepwright_core::{AnyStore, Error, ErrorKind, RunId, RunOutput, RunStatus};
 
 /// A handle to a background run. Dropping it does not affect the run.
@@ -60,6 +60,31 @@ impl RunHandle {
             None => None,
         };
         row.map(|row| row.status).ok_or_else(|| self.unknown())
+    }
+
+    /// Returns the row of the run: its status, and when it began and was last changed.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let workflow = Workflow::builder("Greeting").step(greet).build()?;
+    /// let handle = workflow.run("Ada").background().await?;
+    /// handle.wait().await?;
+    /// let row = handle.row().await?;
+    /// assert!(row.status.is_terminal() && row.created_at <= row.updated_at);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the store cannot be read, or no longer has the run.
+    pub async fn row(&self) -> Result<RunRow, Error> {
+        let row = match self.runner().remembering() {
+            Some(store) => store.run(&self.run).await?,
+            None => None,
+        };
+        row.ok_or_else(|| self.unknown())
     }
 
     /// Cancels the run, and returns without waiting for its end: see [`RunHandle::wait`]. Returns

@@ -33,8 +33,10 @@ const IN_THE_PLAN: [&str; 18] = [
 const SETTINGS_IN_THE_PLAN: [&str; 6] =
     ["join", "concurrency", "at_most", "forward", "batch", "rate"];
 
-/// The keys of an agent that the agent adds to its fingerprint itself.
-const OF_THE_AGENT: [&str; 25] = [
+/// The keys of an agent that the agent adds to its fingerprint itself, and the one that it never
+/// sees.
+const OF_THE_AGENT: [&str; 26] = [
+    "description",
     "instructions",
     "model",
     "output",

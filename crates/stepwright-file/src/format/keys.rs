@@ -215,6 +215,7 @@ static AGENT: Mapping = Mapping {
             &Form::Text,
             "An agent of another file: `team.yaml#NAME`. The other keys here replace its own.",
         ),
+        key("description", &Form::Text, "What it is good for, for programs that call it."),
         key("instructions", &TEXT_OR_FILE, "The system prompt, used as it stands."),
         key("model", &MODEL, "Its model as `provider:model`, or a list in order of preference."),
         key("temperature", &Form::Fraction(TEMPERATURE_MAX), "How freely the model chooses words."),

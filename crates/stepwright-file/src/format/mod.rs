@@ -31,7 +31,7 @@ pub use read::{read_permissions, read_prices};
 pub(crate) use moment::Moment;
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};
 pub(crate) use sandbox::Apart;
-pub(crate) use servers::{Choice, Declaration, Recipe};
+pub(crate) use servers::{Choice, Declaration, Login, LoginClient, Recipe};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
 pub(crate) use workspace::{Place, Workplace};
 
@@ -194,6 +194,8 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) name: Word,
+    /// What it is good for, for programs that call it as a tool.
+    pub(crate) description: Option<String>,
     pub(crate) instructions: Option<String>,
     pub(crate) model: Option<Vec<ModelName>>,
     pub(crate) settings: Settings,

@@ -397,6 +397,7 @@ impl Reader<'_> {
         let mut fields = Fields::of(self, node, "an agent")?;
         // What it stands for could not be found, which has been reported.
         fields.take(USE);
+        let description = fields.word(self, "description").map(|word| word.text);
         let instructions = match fields.take("instructions") {
             Some((_, node)) => {
                 self.check_instructions(node);
@@ -421,6 +422,7 @@ impl Reader<'_> {
         let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
         Some(Agent {
             name,
+            description,
             instructions,
             model,
             settings,

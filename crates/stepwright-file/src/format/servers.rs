@@ -2,6 +2,7 @@
 
 use super::{Text, Word};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stepwright_core::OnInterrupted;
@@ -9,6 +10,9 @@ use stepwright_core::OnInterrupted;
 /// An MCP server that a file declares.
 pub(crate) struct Declaration {
     pub(crate) name: Word,
+    /// The file that declares it.
+    #[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "for logins"))]
+    pub(crate) file: PathBuf,
     pub(crate) recipe: Recipe,
     pub(crate) choice: Choice,
     pub(crate) timeout: Option<Duration>,
@@ -27,7 +31,32 @@ pub(crate) struct Declaration {
 #[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "read to find mistakes"))]
 pub(crate) enum Recipe {
     Command { program: Text, args: Vec<Text>, env: Vec<(String, Text)> },
-    Url { url: Text, headers: Vec<(String, Text)> },
+    Url { url: Text, headers: Vec<(String, Text)>, oauth: Option<Login> },
+}
+
+/// The login of a server at an address.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "read to find mistakes"))]
+pub(crate) struct Login {
+    /// The client, unless it registers itself.
+    pub(crate) client: Option<LoginClient>,
+    pub(crate) scopes: Vec<String>,
+    /// `true` if a person logs in.
+    pub(crate) is_by_person: bool,
+}
+
+/// A client that the authorization server knows.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "read to find mistakes"))]
+pub(crate) struct LoginClient {
+    pub(crate) id: Text,
+    pub(crate) secret: Option<Text>,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self { client: None, scopes: Vec::new(), is_by_person: true }
+    }
 }
 
 /// The choice of tools, of a server or of an agent.
@@ -41,9 +70,10 @@ pub(crate) struct Choice {
 }
 
 impl Declaration {
-    pub(crate) fn new(name: Word, recipe: Recipe) -> Self {
+    pub(crate) fn new(name: Word, recipe: Recipe, file: PathBuf) -> Self {
         Self {
             name,
+            file,
             recipe,
             choice: Choice::default(),
             timeout: None,

@@ -86,6 +86,7 @@ impl Reader<'_> {
             (None, Some(url)) => Recipe::Url {
                 url: self.expanded(file, shown, url, false)?,
                 headers: self.expanded_pairs(file, shown, server.get("headers"))?,
+                oauth: None,
             },
             _ => {
                 let why = format!("the server `{}` has neither `command` nor `url`", name.text);
@@ -93,7 +94,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let mut declaration = Declaration::new(name, recipe);
+        let mut declaration = Declaration::new(name, recipe, self.place());
         declaration.is_imported = true;
         Some(declaration)
     }

@@ -33,6 +33,11 @@ const SERVER: Form = Form::Mapping(&Mapping {
         key("env", &Form::Names(&Form::Text), "Environment variables of the program."),
         key("url", &Form::Text, "The address of a server that runs already."),
         key("headers", &Form::Names(&Form::Text), "Headers of each request to it."),
+        key(
+            "oauth",
+            &Form::Either(&[Form::Bool, OAUTH]),
+            "Whether it is used with a login, and with which one.",
+        ),
         TOOLS,
         EXCLUDE,
         CONFIRM,
@@ -51,6 +56,29 @@ const SERVER: Form = Form::Mapping(&Mapping {
         ),
     ],
 });
+
+const OAUTH: Form = Form::Mapping(&Mapping {
+    name: "mcp_oauth",
+    what: "`oauth`",
+    required: &[],
+    members: &[
+        key(
+            "client_id",
+            &Form::Text,
+            "A client that the authorization server knows, in place of one that registers itself.",
+        ),
+        key("client_secret", &Form::Text, "The secret of the client."),
+        key("scopes", &NAMES, "The scopes to ask for. By default those that the server names."),
+        key(
+            "grant",
+            &Form::Words(|| words(&GRANTS)),
+            "Whether a person logs in, or the client has credentials of its own.",
+        ),
+    ],
+});
+
+/// The ways to get a token: `true` if a person logs in.
+pub(super) const GRANTS: [(&str, bool); 2] = [("login", true), ("client_credentials", false)];
 
 /// The answers to questions of a server.
 pub(super) const QUESTIONS: [(&str, bool); 2] = [("ask", true), ("decline", false)];

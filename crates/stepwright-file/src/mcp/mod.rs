@@ -2,6 +2,9 @@
 
 mod import;
 mod keys;
+#[cfg(feature = "mcp")]
+mod login;
+mod oauth;
 mod read;
 #[cfg(feature = "mcp")]
 mod server;

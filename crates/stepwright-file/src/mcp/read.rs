@@ -9,6 +9,7 @@ use crate::suggest::did_you_mean;
 use crate::system::is_variable;
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use stepwright_agent::ToolOptions;
@@ -55,6 +56,12 @@ impl Reader<'_> {
         all.into_iter().map(Arc::new).collect()
     }
 
+    /// Returns the path of this file, to which the logins at its servers belong.
+    pub(super) fn place(&self) -> PathBuf {
+        let path = Path::new(&*self.source.name);
+        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into())
+    }
+
     /// Reports a name that no server can have.
     pub(super) fn mcp_name(&mut self, name: &Word) -> bool {
         let letters = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -91,7 +98,8 @@ impl Reader<'_> {
         let resources = fields.bool(self, "resources");
         let answers = fields.choice(self, "questions", &QUESTIONS);
         fields.finish(self);
-        let mut declaration = Declaration::new(name, recipe.filter(|_| is_named)?);
+        let place = self.place();
+        let mut declaration = Declaration::new(name, recipe.filter(|_| is_named)?, place);
         declaration.choice = choice;
         declaration.timeout = timeout;
         declaration.on_interrupted = on_interrupted;
@@ -102,8 +110,8 @@ impl Reader<'_> {
 
     fn mcp_recipe(&mut self, node: &Node, fields: &mut Fields<'_>) -> Option<Recipe> {
         let (command, url) = (fields.take("command"), fields.take("url"));
-        let (args, env, headers) =
-            (fields.take("args"), fields.take("env"), fields.take("headers"));
+        let (args, env) = (fields.take("args"), fields.take("env"));
+        let (headers, oauth) = (fields.take("headers"), fields.take("oauth"));
         let unfit = |reader: &mut Self, taken: Option<(&Key, &Node)>, what: &str| {
             if let Some((key, _)) = taken {
                 let message = format!("an MCP server with `{what}` has no `{}`", key.name);
@@ -113,6 +121,7 @@ impl Reader<'_> {
         match (command, url) {
             (Some((key, command)), None) => {
                 unfit(self, headers, "command");
+                unfit(self, oauth, "command");
                 self.mcp_command_allowed(key.span);
                 if let Yaml::List(_) = command.value {
                     let help = "write `command: uvx` and `args: [mcp-server-time]`";
@@ -137,6 +146,7 @@ impl Reader<'_> {
                 let text = self.mcp_text(url, "url", false);
                 let headers =
                     headers.map(|(_, node)| self.mcp_pairs(node, "headers")).unwrap_or_default();
+                let oauth = oauth.and_then(|(_, node)| self.mcp_oauth(node));
                 let text = text?;
                 let written = text.template.text();
                 let is_address =
@@ -146,7 +156,7 @@ impl Reader<'_> {
                     self.push(self.mistake(url.span, message).help("write `https://…`"));
                     return None;
                 }
-                Some(Recipe::Url { url: text, headers })
+                Some(Recipe::Url { url: text, headers, oauth })
             }
             (Some(_), Some((key, _))) => {
                 let message = "an MCP server has `command` or `url`, and this one has both";

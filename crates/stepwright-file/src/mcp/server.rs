@@ -2,11 +2,11 @@
 
 use super::ServerTools;
 use crate::budget::Budget;
-use crate::format::{Choice, Declaration, Recipe, Text};
+use crate::format::{Choice, Declaration, Login, Recipe, Text};
 use crate::reference::OwnedValues;
 use crate::system::Granted;
 use stepwright_core::StepInput;
-use stepwright_mcp::McpServer;
+use stepwright_mcp::{McpServer, OAuth};
 
 impl ServerTools {
     pub(super) fn server(&self, granted: &Granted) -> McpServer {
@@ -26,7 +26,7 @@ fn chosen(mut server: McpServer, choice: &Choice) -> McpServer {
 }
 
 impl Declaration {
-    fn built(&self, granted: &Granted) -> McpServer {
+    pub(super) fn built(&self, granted: &Granted) -> McpServer {
         let name = &self.name.text;
         let server = match &self.recipe {
             Recipe::Command { program, args, env } => {
@@ -49,8 +49,13 @@ impl Declaration {
                     Err(_) => server,
                 }
             }
-            Recipe::Url { url, headers } => {
-                let server = McpServer::url(name, rendered(url));
+            Recipe::Url { url, headers, oauth } => {
+                let url = rendered(url);
+                let server = McpServer::url(name, &url).login_help(self.login_help());
+                let server = match oauth {
+                    Some(login) => server.oauth(self.login(login, &url, granted)),
+                    None => server,
+                };
                 headers
                     .iter()
                     .fold(server, |server, (name, value)| server.header(name, rendered(value)))
@@ -60,6 +65,47 @@ impl Declaration {
         let server = if self.resources { server.resources() } else { server };
         let server = self.timeout.into_iter().fold(server, McpServer::timeout);
         self.on_interrupted.into_iter().fold(server, McpServer::on_interrupted)
+    }
+}
+
+impl Declaration {
+    /// Returns `true` if a person can log in at the server.
+    pub(crate) fn has_login(&self) -> bool {
+        matches!(&self.recipe, Recipe::Url { oauth: Some(login), .. } if login.is_by_person)
+    }
+
+    fn login_help(&self) -> String {
+        let Recipe::Url { oauth, .. } = &self.recipe else { return String::new() };
+        match oauth {
+            Some(login) if login.is_by_person => {
+                let (file, name) = (self.file.display(), &self.name.text);
+                format!("log in with `stepwright login {file} {name}`")
+            }
+            Some(_) => "check `client_id` and `client_secret`".to_owned(),
+            None => "give it `headers` with a token, or `oauth: true` and log in".to_owned(),
+        }
+    }
+
+    fn login(&self, login: &Login, url: &str, granted: &Granted) -> OAuth {
+        let client = login.client.as_ref();
+        let client = client.map(|it| (rendered(&it.id), it.secret.as_ref().map(rendered)));
+        let oauth = if login.is_by_person {
+            // Another file, which may not be trustworthy, cannot use the login of this one.
+            let of = [&*self.name.text, &self.file.to_string_lossy(), url];
+            let oauth = match &granted.token_dir {
+                Some(dir) => OAuth::within(dir, &of),
+                // A mistake, which is reported when the agent is built.
+                None => OAuth::new(""),
+            };
+            match client {
+                Some((id, secret)) => oauth.client(id, secret),
+                None => oauth,
+            }
+        } else {
+            let (id, secret) = client.unwrap_or_default();
+            OAuth::client_credentials(id, secret.unwrap_or_default())
+        };
+        oauth.scopes(&login.scopes)
     }
 }
 

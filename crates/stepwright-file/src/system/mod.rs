@@ -12,6 +12,7 @@ pub(crate) use stepwright_tools::__private::web::{Page, Reach, Request, check_ad
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use stepwright_core::StepError;
 use stepwright_core::error::ErrorCode;
@@ -27,6 +28,9 @@ pub(crate) struct Granted {
     pub(crate) secrets: Secrets,
     /// Their values by name, for models and tools that are given one.
     pub(crate) named_secrets: BTreeMap<String, String>,
+    /// The folder of the tokens of logins at MCP servers.
+    #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "for MCP"))]
+    pub(crate) token_dir: Option<PathBuf>,
 }
 
 impl fmt::Debug for Granted {

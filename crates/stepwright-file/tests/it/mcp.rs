@@ -58,6 +58,21 @@ fn mistakes_are_found_without_a_server() {
         ("{time: {url: 'http://a', args: []}}", "[]", "with `url` has no `args`"),
         ("{time: {url: 'ftp://a'}}", "[]", "`ftp://a` is not an address"),
         ("{'a b': {command: x}}", "[]", "`a b` cannot name an MCP server"),
+        ("{a: {command: x, oauth: true}}", "[]", "with `command` has no `oauth`"),
+        ("{a: {url: 'http://a', oauth: yes please}}", "[]", "`oauth` is `true`, or has"),
+        ("{a: {url: 'http://a', oauth: {client_secret: x}}}", "[]", "and there is none"),
+        ("{a: {url: 'http://a', oauth: {grant: password}}}", "[]", "`grant`"),
+        (
+            "{a: {url: 'http://a', oauth: {grant: client_credentials}}}",
+            "[]",
+            "needs `client_id` and `client_secret`",
+        ),
+        (
+            "{a: {url: 'http://a', oauth: {grant: client_credentials, client_id: c}}}",
+            "[]",
+            "needs `client_secret`",
+        ),
+        ("{a: {url: 'http://a', oauth: {tokens: x}}}", "[]", "`tokens`"),
         ("{time: {command: x, colour: red}}", "[]", "has no key `colour`"),
         ("{time: {command: x, env: {'A-B': c}}}", "[]", "`A-B` cannot name"),
         ("{time: {command: x, questions: maybe}}", "[]", "questions"),
@@ -204,4 +219,41 @@ fn the_example_is_a_workflow() {
     let definition = Definition::read(example, &trusted()).unwrap();
     assert!(definition.warnings().is_empty());
     definition.builder().unwrap().build().unwrap();
+}
+
+#[test]
+fn a_login_needs_a_folder_for_its_tokens() {
+    let mcp = "{a: {url: 'https://a.example/mcp', oauth: {scopes: [read]}}}";
+    let text = file(mcp, "[mcp:a]").replace("secrets: [MCP_TOKEN]\n", "");
+    let without = parsed(&text, &Options::default()).unwrap().build().unwrap_err();
+    assert!(without.to_string().contains("OAuth needs a file for its tokens"), "{without}");
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { token_dir: Some(dir.path().to_owned()), ..Options::default() };
+    let definition = parsed(&text, &options).unwrap();
+    assert_eq!(definition.logins().collect::<Vec<_>>(), ["a"]);
+    definition.build().unwrap();
+}
+
+#[test]
+fn an_agent_alone_has_what_the_file_says_of_all_steps() {
+    let text = "format: 1
+name: Team
+model: offline
+vars: {tone: kind}
+permissions: {deny: [model]}
+agents: {planner: {description: Plans., instructions: Plan.}, editor: {}}
+steps: [{agent: planner}, {agent: editor}]
+";
+    let team = parsed(text, &Options::default()).unwrap();
+    let planner = team.agent("planner").unwrap();
+    assert_eq!((planner.name(), planner.description()), ("planner", Some("Plans.")));
+    assert_eq!(planner.explain().to_string(), "planner\n└─ planner  agent\n");
+    let workflow = planner.build().unwrap();
+    assert_eq!((workflow.id().as_str(), workflow.description()), ("planner", Some("Plans.")));
+    let refused = workflow.run("hi").blocking().unwrap_err();
+    assert!(refused.to_string().contains("permission"), "{refused}");
+    // What other programs read of it is no part of what it does.
+    let other = parsed(&text.replace("Plans.", "Plans well."), &Options::default()).unwrap();
+    let other = other.agent("planner").unwrap().build().unwrap();
+    assert_eq!(other.digest(), workflow.digest());
 }

@@ -1,8 +1,11 @@
 //! Requests of runs as questions to the person at the client.
 
-use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema};
+use crate::names::hashed;
+use rmcp::model::{
+    ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputResponses,
+};
 use serde_json::{Value, json};
-use stepwright_core::requirement::RequirementKind;
+use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::{Answer, Content, Requirement};
 
 /// Returns the form of a request, if it has one that the protocol can express: a flat object.
@@ -60,6 +63,46 @@ pub(super) fn question(request: &Requirement) -> Option<ElicitRequestParams> {
         _ => request.message.to_string(),
     };
     Some(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
+}
+
+/// Returns the key of a question. It is that of this question alone: a request that asks again,
+/// about something else, has another one, so that an old answer does not answer it.
+pub(super) fn key(request: &Requirement) -> String {
+    format!("{}~{}", request.id, hashed(&json!(request).to_string()))
+}
+
+/// Returns the name of a question, for the client: that of the question, or of its step.
+pub(super) fn name(request: &Requirement) -> String {
+    let id = RequirementId::parse(&request.id, &request.path);
+    let named = id.and_then(|id| id.name);
+    let step = request.path.as_str().rsplit('/').next().unwrap_or_default();
+    named.as_deref().unwrap_or(step).to_owned()
+}
+
+/// Returns the answers to these requests. Responses to other questions, such as those that have
+/// been answered, are passed over.
+///
+/// # Errors
+/// If a response cannot answer its question.
+pub(super) fn answers(
+    requests: &[Requirement],
+    responses: &InputResponses,
+) -> Result<Vec<(String, Answer)>, String> {
+    let mut answers = Vec::new();
+    for request in requests {
+        let key = key(request);
+        let Some(response) = responses.get(&key) else { continue };
+        let result: ElicitResult = serde_json::from_value(response.clone()).map_err(|error| {
+            format!("the response `{key}` is no result of an elicitation: {error}")
+        })?;
+        match answer(request, &result) {
+            Some(answer) => answers.push((request.id.to_string(), answer)),
+            // A person who gives no answer leaves the question open.
+            None if result.action != ElicitationAction::Accept => {}
+            None => return Err(format!("the response `{key}` does not fit its question")),
+        }
+    }
+    Ok(answers)
 }
 
 /// Returns the answer of a person. `None` if the person gave none, or one that does not fit.

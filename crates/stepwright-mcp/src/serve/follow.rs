@@ -1,19 +1,20 @@
 //! A call of a workflow: follows its run until it ends or waits.
 
-use super::ask;
-use super::shared::{Served, Shared, failed};
+use super::result::{of_error, of_output, waiting};
+use super::shared::{Served, Shared, can_ask, failed, told};
+use super::{ask, task};
 use futures_util::StreamExt as _;
 use rmcp::model::{
-    CallToolResponse, CallToolResult, ContentBlock, ElicitRequest, ElicitResult, ErrorData,
-    InputRequest, InputRequiredResult, InputResponses, ProgressNotificationParam, ProgressToken,
-    ProtocolVersion, SealOptions,
+    CallToolResponse, ElicitRequest, ErrorData, InputRequest, InputRequiredResult, InputResponses,
+    ProgressNotificationParam, ProgressToken, ProtocolVersion, RequestStateError, SealOptions,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
+use stepwright_core::trace::TraceContext;
 use stepwright_core::{
     Answer, Content, Error, ErrorKind, Event, EventKind, Requirement, RunOutput, RunStatus,
 };
@@ -26,13 +27,13 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// The interval of looks at a run that waits for a moment.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The time for which the state of a call that waits for input can be given back.
-const STATE_TTL: Duration = Duration::from_hours(24 * 7);
-
 /// The state of a call that waits for input, as the client keeps it.
 #[derive(Serialize, Deserialize)]
 struct CallState {
     run: String,
+    /// The questions of this round by the names that the client sees: see [`ask::key`].
+    #[serde(default)]
+    asked: BTreeMap<String, String>,
 }
 
 /// Begins a run.
@@ -48,6 +49,9 @@ pub(super) async fn begin(
     }
     if let Some(session) = &shared.session {
         run = run.session_id(session);
+    }
+    if let Some(trace) = trace_of(context) {
+        run = run.trace_context(trace);
     }
     match run.background().await {
         Ok(handle) => followed(shared, served, UnderWay::of(handle), context).await,
@@ -67,23 +71,41 @@ pub(super) async fn go_on(
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
     let bound = bound(shared, served);
-    let Ok(state) = shared.codec.open_json_with::<CallState>(state, bound.as_bytes()) else {
-        return Err(ErrorData::invalid_params("`requestState` is not valid here", None));
+    let state = match shared.codec.open_json_with::<CallState>(state, bound.as_bytes()) {
+        Ok(state) => state,
+        Err(RequestStateError::Expired) => {
+            let why = "`requestState` has expired; answer the run where it is stored, or call the \
+                       tool without it to begin a new run";
+            return Err(ErrorData::invalid_params(why, None));
+        }
+        // It tells nothing about the reason: the client may have forged it.
+        Err(_) => {
+            let why = "`requestState` is not one that this server gave for this tool and this user";
+            return Err(ErrorData::invalid_params(why, None));
+        }
     };
     let output = match served.workflow.get_run(&state.run).await {
         Ok(output) => output,
         Err(error) => return Ok(failed(told(&error)).into()),
     };
-    let answers = output.requirements.iter().filter_map(|request| {
-        let result = responses.get(&*request.id)?;
-        let result: ElicitResult = serde_json::from_value(result.clone()).ok()?;
-        Some((request.id.to_string(), ask::answer(request, &result)?))
+    // A name of this round means the question of this round, and no later one.
+    let responses = responses.iter().filter_map(|(name, response)| {
+        let key = state.asked.get(name)?;
+        Some((key.clone(), response.clone()))
     });
-    let answers: Vec<(String, Answer)> = answers.collect();
+    let answers = ask::answers(&output.requirements, &responses.collect())
+        .map_err(|why| ErrorData::invalid_params(why, None))?;
     match continued(served, &output, answers).await {
         Ok(run) => followed(shared, served, run, context).await,
         Err(error) => Ok(failed(told(&error)).into()),
     }
+}
+
+/// Returns the trace that the caller names, which the run continues. One that is not valid is left
+/// out, as the W3C asks for.
+fn trace_of(context: &RequestContext<RoleServer>) -> Option<TraceContext> {
+    let parent = context.meta.get_traceparent()?;
+    TraceContext::parse(parent, context.meta.get_tracestate()).ok()
 }
 
 /// A run that a call follows.
@@ -138,6 +160,20 @@ pub(super) async fn followed(
     mut run: UnderWay,
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
+    if task::is_wanted(context) {
+        // Until a call that answered has been taken up, its handle sees the pause before that.
+        let ended = match run.driven.take() {
+            Some(driven) => task::soon_driven(driven, &run.handle).await,
+            None => task::soon(&run.handle).await,
+        };
+        if let Some(result) = ended {
+            return Ok(result.into());
+        }
+        return Ok(match task::created(served, &run.handle).await {
+            Ok(created) => CallToolResponse::Task(created),
+            Err(error) => failed(told(&error)).into(),
+        });
+    }
     let mut seen = Seen::default();
     loop {
         let handle = run.handle.clone();
@@ -255,12 +291,6 @@ fn activity(event: &Event) -> Option<String> {
     }
 }
 
-/// Returns `true` if the client can ask a person with a form.
-fn can_ask(context: &RequestContext<RoleServer>) -> bool {
-    let asks = context.client_capabilities().and_then(|all| all.elicitation);
-    asks.is_some_and(|asks| asks.form.is_some() || asks.url.is_none())
-}
-
 /// Returns `true` if the protocol has no requests of the server: it returns its questions.
 fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
     let version = context.protocol_version();
@@ -274,54 +304,22 @@ fn input_required(
     asked: &[&Requirement],
 ) -> Result<InputRequiredResult, ErrorData> {
     let mut requests = BTreeMap::new();
+    let mut state = CallState { run: output.run_id.to_string(), asked: BTreeMap::new() };
     for request in asked {
         if let Some(question) = ask::question(request) {
             let question = InputRequest::Elicitation(ElicitRequest::new(question));
-            requests.insert(request.id.to_string(), question);
+            let (name, mut unique, mut nth) = (ask::name(request), ask::name(request), 1);
+            while state.asked.contains_key(&unique) {
+                nth += 1;
+                unique = format!("{name}-{nth}");
+            }
+            state.asked.insert(unique.clone(), ask::key(request));
+            requests.insert(unique, question);
         }
     }
-    let state = CallState { run: output.run_id.to_string() };
     let bound = bound(shared, served);
-    let options = SealOptions::new().associated_data(bound.as_bytes()).ttl(STATE_TTL);
+    let options = SealOptions::new().associated_data(bound.as_bytes()).ttl(shared.state_lifetime);
     let sealed = shared.codec.seal_json_with(&state, &options);
     let sealed = sealed.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
     Ok(InputRequiredResult::new(Some(requests), Some(sealed)))
-}
-
-/// Returns the result of a run that waits for an answer which this client cannot give.
-fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
-    let run = &output.run_id;
-    let requests: Vec<_> = output.requirements.iter().collect();
-    let asked: Vec<&str> = requests.iter().map(|request| &*request.message).collect();
-    let how = if shared.operates {
-        "Answer with the tool `continue_run`.".to_owned()
-    } else {
-        format!("A person answers with `stepwright continue {run}`.")
-    };
-    let text = format!("The run `{run}` waits for an answer: {}\n{how}", asked.join("; "));
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content =
-        Some(json!({"run": run, "status": output.status, "requests": requests}));
-    result
-}
-
-/// Returns the result of a run that has ended.
-fn of_output(output: &RunOutput) -> CallToolResult {
-    let text = output.content.pretty().into_owned();
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(output.content.to_value()).filter(Value::is_object);
-    result
-}
-
-fn of_error(error: &Error, handle: &RunHandle) -> CallToolResult {
-    failed(format!("{}\n(run `{}`)", told(error), handle.run_id()))
-}
-
-/// Returns an error as a text with its code and its hint.
-pub(super) fn told(error: &Error) -> String {
-    let text = format!("{}: {error}", error.id());
-    match error.hint() {
-        Some(hint) => format!("{text}; {hint}"),
-        None => text,
-    }
 }

@@ -110,9 +110,13 @@ pub(super) async fn serve(
     }
     let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     hosts.extend(options.hosts.clone());
+    // A page of the server itself, if it had one, would be of these origins.
+    let own = ["localhost", "127.0.0.1", "[::1]"];
+    let own = own.map(|host| format!("http://{host}:{}", address.port()));
+    let origins = own.into_iter().chain(options.origins.clone());
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(hosts)
-        .with_allowed_origins(options.origins.clone())
+        .with_allowed_origins(origins)
         .enforce_origin_validation()
         .with_max_request_body_bytes(REQUEST_BYTES_MAX)
         .with_cancellation_token(stop.clone());

@@ -5,8 +5,10 @@ mod follow;
 mod handler;
 mod http;
 mod operate;
+mod result;
 mod service;
 mod shared;
+mod task;
 
 pub use http::{HttpOptions, REQUEST_BYTES_MAX};
 pub use service::McpService;

@@ -1,8 +1,8 @@
 //! Tools that operate runs.
 
 use super::ask;
-use super::follow::{UnderWay, continued, followed, told};
-use super::shared::{Served, Shared, failed, value};
+use super::follow::{UnderWay, continued, followed};
+use super::shared::{Served, Shared, failed, told, value};
 use futures_util::StreamExt as _;
 use rmcp::model::{CallToolResponse, CallToolResult, ErrorData, Tool, ToolAnnotations};
 use rmcp::service::{RequestContext, RoleServer};

@@ -9,11 +9,15 @@ use rmcp::service::ServiceExt as _;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use stepwright_agent::Agent;
 use stepwright_core::{Error, ErrorKind};
 use stepwright_engine::{Runs, Workflow};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// The default time for which the state of a call that waits for input can be given back.
+const STATE_LIFETIME: Duration = Duration::from_hours(24 * 7);
 
 /// The shortest key that signs the states of calls, in bytes.
 const KEY_BYTES_MIN: usize = 32;
@@ -22,7 +26,8 @@ const KEY_BYTES_MIN: usize = 32;
 ///
 /// A call is a run. Its progress is told while it goes on, a cancelled call cancels it, and a
 /// question of the run is put to the person at the client. A client that cannot ask gets the id of
-/// the run, which goes on when its question is answered elsewhere.
+/// the run, which goes on when its question is answered elsewhere. A client that takes tasks gets
+/// one, whose id is that of the run.
 ///
 /// ```no_run
 /// use stepwright_engine::Workflow;
@@ -45,6 +50,7 @@ pub struct McpService {
     user: Option<String>,
     session: Option<String>,
     key: Option<Vec<u8>>,
+    state_lifetime: Duration,
 }
 
 impl Default for McpService {
@@ -63,6 +69,7 @@ impl McpService {
             user: None,
             session: None,
             key: None,
+            state_lifetime: STATE_LIFETIME,
         }
     }
 
@@ -130,6 +137,13 @@ impl McpService {
         self
     }
 
+    /// Sets the time for which the state of a call that waits for input can be given back. Default:
+    /// a week. After it the run can still be answered where it is stored.
+    pub fn state_lifetime(mut self, lifetime: Duration) -> Self {
+        self.state_lifetime = lifetime;
+        self
+    }
+
     /// Serves over the standard input and output of this process, until the input ends or `stop`
     /// is cancelled.
     ///
@@ -191,11 +205,14 @@ impl McpService {
         for (nth, tool) in tools.iter().enumerate() {
             if tools[..nth].iter().any(|other| other.name == tool.name) {
                 let error = mistake(format!("there are two tools `{}`", tool.name));
-                return Err(error.with_hint("give the workflow another `name`"));
+                return Err(error.with_hint("give the workflow or the agent another name"));
             }
         }
         if tools.is_empty() {
             return Err(mistake("there is nothing to serve".into()).with_hint("name a workflow"));
+        }
+        if self.state_lifetime.is_zero() {
+            return Err(mistake("`state_lifetime` must be greater than zero".into()));
         }
         let key = match self.key.clone() {
             Some(key) if key.len() < KEY_BYTES_MIN => {
@@ -212,8 +229,8 @@ impl McpService {
             }
         };
         let codec = RequestStateCodec::try_new(key).map_err(|error| mistake(error.to_string()))?;
-        let Self { served, runs, operates, user, session, .. } = self;
-        Ok(Shared { served, tools, runs, operates, user, session, codec })
+        let Self { served, runs, operates, user, session, state_lifetime, .. } = self;
+        Ok(Shared { served, tools, runs, operates, user, session, codec, state_lifetime })
     }
 }
 

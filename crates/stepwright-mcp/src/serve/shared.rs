@@ -1,8 +1,11 @@
 //! The parts of a server that all clients share.
 
 use rmcp::model::{CallToolResult, ContentBlock, RequestStateCodec, Tool};
+use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::time::Duration;
+use stepwright_core::Error;
 use stepwright_engine::{Runs, Workflow};
 
 /// A workflow that is a tool.
@@ -25,6 +28,8 @@ pub(super) struct Shared {
     pub(super) user: Option<String>,
     pub(super) session: Option<String>,
     pub(super) codec: RequestStateCodec,
+    /// The time for which the state of a call that waits for input can be given back.
+    pub(super) state_lifetime: Duration,
 }
 
 impl fmt::Debug for Shared {
@@ -47,4 +52,19 @@ pub(super) fn value(value: Value) -> CallToolResult {
         result.structured_content = Some(value);
     }
     result
+}
+
+/// Returns an error as a text with its code and its hint.
+pub(super) fn told(error: &Error) -> String {
+    let text = format!("{}: {error}", error.id());
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
+}
+
+/// Returns `true` if the client can ask a person with a form.
+pub(super) fn can_ask(context: &RequestContext<RoleServer>) -> bool {
+    let asks = context.client_capabilities().and_then(|all| all.elicitation);
+    asks.is_some_and(|asks| asks.form.is_some() || asks.url.is_none())
 }

@@ -1,10 +1,9 @@
 //! Servers of others. Without `STEPWRIGHT_TEST_MCP`, the folder that `scripts/test-mcp.sh` prints,
 //! these tests are skipped.
 
-use crate::support::{called, ended, outcomes, workflow};
+use crate::support::{called, ended, home, outcomes, workflow};
 use futures_util::StreamExt as _;
 use serde_json::json;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use stepwright_core::tool::{Tool as _, ToolSource as _};
@@ -12,14 +11,6 @@ use stepwright_core::{Answer, Event, MediaKind, RunStatus, StepContext};
 use stepwright_mcp::McpServer;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-
-fn home() -> Option<PathBuf> {
-    let home = std::env::var_os("STEPWRIGHT_TEST_MCP").map(PathBuf::from);
-    if home.is_none() {
-        eprintln!("skipped: set STEPWRIGHT_TEST_MCP=$(scripts/test-mcp.sh)");
-    }
-    home
-}
 
 fn program(home: &std::path::Path, name: &str) -> String {
     home.join(name).to_str().unwrap().to_owned()

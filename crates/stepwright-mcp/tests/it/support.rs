@@ -15,8 +15,17 @@ use tempfile::TempDir;
 /// A server with its log.
 pub(crate) struct Faulty {
     pub(crate) server: McpServer,
-    log: PathBuf,
-    _dir: TempDir,
+    pub(crate) log: PathBuf,
+    pub(crate) _dir: TempDir,
+}
+
+/// Returns the folder with the programs of others, if they are installed.
+pub(crate) fn home() -> Option<PathBuf> {
+    let home = std::env::var_os("STEPWRIGHT_TEST_MCP").map(PathBuf::from);
+    if home.is_none() {
+        eprintln!("skipped: set STEPWRIGHT_TEST_MCP=$(scripts/test-mcp.sh)");
+    }
+    home
 }
 
 pub(crate) fn program() -> &'static str {
@@ -116,4 +125,21 @@ where
         Ok(output) => output,
         Err(error) => error.output().unwrap_or_else(|| panic!("{error}")).clone(),
     }
+}
+
+/// Logs in with a browser that follows the redirects of the authorization server.
+pub(crate) async fn log_in(server: &McpServer) -> Result<(), stepwright_core::Error> {
+    let (sender, address) = tokio::sync::oneshot::channel();
+    let browser = tokio::spawn(async move {
+        let client = stepwright_http::builder().unwrap().build().unwrap();
+        let mut next: Option<String> = address.await.ok();
+        while let Some(url) = next {
+            let answer = client.get(&url).send().await.unwrap();
+            let location = answer.headers().get(stepwright_http::reqwest::header::LOCATION);
+            next = location.map(|location| location.to_str().unwrap().to_owned());
+        }
+    });
+    server.log_in(|url| sender.send(url.to_owned()).unwrap()).await?;
+    browser.await.unwrap();
+    Ok(())
 }

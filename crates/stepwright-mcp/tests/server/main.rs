@@ -25,6 +25,15 @@ fn answer(id: &Value, result: Value) {
     send(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
 }
 
+/// Returns a notification to the one that listens, if one does.
+fn notification(method: &str, listener: &Value, params: &Value) -> Value {
+    let mut params = params.clone();
+    if !listener.is_null() {
+        params["_meta"] = json!({"io.modelcontextprotocol/subscriptionId": listener});
+    }
+    json!({"jsonrpc": "2.0", "method": format!("notifications/{method}"), "params": params})
+}
+
 fn refuse(id: &Value, code: i64, message: &str) {
     send(&json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}));
 }
@@ -39,7 +48,14 @@ fn log(line: &str) {
     writeln!(file.unwrap(), "{line}").unwrap();
 }
 
-fn tools(mode: &str) -> Value {
+/// Notes a request about the list of tools, for tests that count them.
+fn log_list(line: &str) {
+    if std::env::var("LOG_LISTS").is_ok() {
+        log(line);
+    }
+}
+
+fn tools(mode: &str, has_grown: bool) -> Value {
     let tool = |name: &str, annotations: Value| {
         json!({
             "name": name,
@@ -58,6 +74,10 @@ fn tools(mode: &str) -> Value {
             .into();
     all.push(tool("put", json!({"idempotentHint": true, "destructiveHint": false})));
     all.extend(["write", "die", "hang", "ask", "wrong"].map(|name| tool(name, json!({}))));
+    all.extend(["meta", "grow"].map(|name| tool(name, safe.clone())));
+    if has_grown {
+        all.push(tool("grown", safe));
+    }
     all.into()
 }
 
@@ -140,6 +160,7 @@ fn call(id: &Value, params: &Value, mode: &str, asked: &mut Vec<Value>) {
             std::process::exit(3);
         }
         "hang" => log(&format!("hang {id}")),
+        "meta" => answer(id, text(&params["_meta"].to_string())),
         "ask" if mode == "modern" => {
             log(&format!("ask {}", params["inputResponses"]["colour"]["action"]));
             match &params["inputResponses"]["colour"] {
@@ -187,6 +208,7 @@ fn main() {
     };
     log("started");
     let mut asked = Vec::new();
+    let (mut has_grown, mut listener) = (false, Value::Null);
     for line in std::io::stdin().lock().lines() {
         let Ok(message) = serde_json::from_str::<Value>(&line.unwrap()) else { continue };
         let (id, params) = (&message["id"], &message["params"]);
@@ -195,7 +217,8 @@ fn main() {
                 id,
                 json!({
                     "resultType": "complete", "supportedVersions": ["2026-07-28"],
-                    "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private",
+                    "capabilities": {"tools": {"listChanged": true}},
+                    "ttlMs": 0, "cacheScope": "private",
                     "_meta": {
                         "io.modelcontextprotocol/serverInfo": {"name": "faulty", "version": "1"},
                     },
@@ -212,8 +235,28 @@ fn main() {
                     "serverInfo": {"name": "faulty", "version": "1"},
                 }),
             ),
+            Some("subscriptions/listen") => {
+                log_list("listen");
+                listener = id.clone();
+                send(&notification(
+                    "subscriptions/acknowledged",
+                    &listener,
+                    &json!({
+                        "notifications": {"toolsListChanged": true},
+                    }),
+                ));
+            }
+            Some("tools/call") if params["name"] == "grow" => {
+                has_grown = true;
+                // A server of the newest protocol tells nothing to a client that does not listen.
+                if mode != "modern" || !listener.is_null() {
+                    send(&notification("tools/list_changed", &listener, &json!({})));
+                }
+                answer(id, text("grown"));
+            }
             Some("tools/list") => {
-                let mut result = json!({"tools": tools(&mode)});
+                log_list("list");
+                let mut result = json!({"tools": tools(&mode, has_grown)});
                 if mode == "modern" {
                     result["resultType"] = json!("complete");
                 }

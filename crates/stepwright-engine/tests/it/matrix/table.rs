@@ -59,6 +59,16 @@ const WORKSPACE: &str = concat!(
     "(../crates/stepwright-tools/tests/it/workspaces.rs) |\n",
 );
 
+/// The row about calls of MCP servers. A server is a process, so their tests are beside the client.
+const SERVERS: &str = concat!(
+    "| MCP calls | (no column: a server is a process of its own) an agent with two calls, in every ",
+    "container: the process dies after each fact, and no call is repeated in silence: one of ",
+    "unknown outcome asks; a question of the server pauses the run, and goes on in another process; ",
+    "the run is cancelled in the middle of a call, and the server is told | ",
+    "[`places::a_process_that_dies_at_any_fact_repeats_no_call_in_silence`]",
+    "(../crates/stepwright-mcp/tests/it/places.rs) |\n",
+);
+
 /// The page.
 pub(super) fn written(columns: &[Column]) -> String {
     let mut page = HEAD.to_owned();
@@ -84,6 +94,7 @@ pub(super) fn written(columns: &[Column]) -> String {
     page.push_str(FORK);
     page.push_str(MESSAGES);
     page.push_str(WORKSPACE);
+    page.push_str(SERVERS);
     let mut body = String::new();
     for kind in STEPS.into_iter().chain(CONTAINERS) {
         let _ = writeln!(body, "\n## {}\n", heading(kind));
