@@ -328,7 +328,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn schema(&mut self, node: &Node, name: &str) -> Option<Value> {
+    pub(crate) fn schema(&mut self, node: &Node, name: &str) -> Option<Value> {
         let Yaml::Map(_) = &node.value else {
             self.wrong_type(node, &format!("`{name}` is a JSON Schema"));
             return None;

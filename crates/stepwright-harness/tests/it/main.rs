@@ -1,0 +1,14 @@
+//! Coding agents as steps, with a scripted agent. See `tests/agent`.
+
+#![cfg(unix)]
+
+mod faults;
+mod files;
+mod people;
+mod places;
+mod real;
+mod support;
+mod used;
+mod waiting;
+mod work;
+mod worktrees;
