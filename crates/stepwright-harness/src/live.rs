@@ -53,7 +53,7 @@ pub(crate) struct Live {
     prompts: mpsc::UnboundedSender<String>,
     pub(crate) open: Vec<OpenQuestion>,
     pub(crate) calls: Vec<OpenCall>,
-    process: Process,
+    pub(crate) process: Process,
 }
 
 impl Live {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stepwright_core::redact::redact;
 use stepwright_core::{StepContext, StepError};
+use stepwright_process::{Kept, keep};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -55,9 +56,15 @@ pub(crate) struct Process {
     _group: stepwright_process::Group,
     _stop: DropGuard,
     exited: CancellationToken,
+    leader: u32,
 }
 
 impl Process {
+    /// Keeps the process when its run is resumed.
+    pub(crate) fn kept(&self) -> Kept {
+        keep(self.leader)
+    }
+
     /// Waits for the end of a process whose input is closed, and kills what is left of it.
     pub(crate) async fn finish(self) {
         let exited = self.exited.clone();
@@ -200,6 +207,7 @@ fn spawned(
         _group: group,
         _stop: stop.drop_guard(),
         exited,
+        leader,
     };
     Ok((process, Pipes { stdin, stdout: BufReader::new(stdout) }, said, leader))
 }

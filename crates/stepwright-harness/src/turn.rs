@@ -70,6 +70,9 @@ struct Sent {
     open: bool,
     /// The attempt of the step that had it last.
     attempt: u32,
+    /// `true` if its conversation cannot be continued, so that a person decides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    lost: bool,
 }
 
 /// A conversation of a step.
@@ -237,7 +240,7 @@ impl<'a> Conversation<'a> {
 
     /// Notes that a turn was not begun.
     async fn close(&self, nth: u32) -> Result<(), Failure> {
-        let sent = Sent { open: false, ..self.sent(nth) };
+        let sent = Sent { open: false, lost: false, ..self.sent(nth) };
         self.record(recorded(&sent_key(nth), json!(sent))).await
     }
 
@@ -257,7 +260,12 @@ impl<'a> Conversation<'a> {
     /// Decides about a turn whose outcome is unknown and whose conversation cannot be continued.
     /// Returns its answer if a person has said that it was done, and `None` if it begins again.
     async fn unknown(&self, nth: u32, why: &str) -> Result<Option<String>, Failure> {
-        let (policy, times) = (self.harness.settings.on_interrupted, self.sent(nth).times);
+        let (policy, sent) = (self.harness.settings.on_interrupted, self.sent(nth));
+        if !sent.lost {
+            // The question waits, and the conversation is not looked for again.
+            self.record(recorded(&sent_key(nth), json!(Sent { lost: true, ..sent }))).await?;
+        }
+        let times = sent.times;
         let name = self.kind().name();
         tracing::warn!(target: "stepwright", agent = name, "a turn was lost: {why}");
         let key = format!("turn {nth} of {name}");
@@ -283,7 +291,7 @@ impl<'a> Conversation<'a> {
         // What an earlier attempt has ended is not under way.
         let was_done = sent.times > 0 && self.answer(nth, sent.attempt).is_some();
         let is_open = sent.open && !was_done;
-        let own = own.filter(|session| session.loads);
+        let own = own.filter(|session| session.loads && !(is_open && sent.lost));
         let session = if is_open {
             match own {
                 Some(session) => Some(session),
@@ -334,7 +342,7 @@ impl<'a> Conversation<'a> {
         self.request(held.tokens()).await?;
         // From here on the agent may have worked on it.
         let (times, attempt) = (sent.times + 1, self.cx.attempt());
-        let sent = Sent { times, open: true, attempt };
+        let sent = Sent { times, open: true, attempt, lost: false };
         self.record(recorded(&sent_key(nth), json!(sent))).await?;
         drop(held);
         live.prompt(text);

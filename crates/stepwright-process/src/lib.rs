@@ -9,3 +9,4 @@ mod group;
 pub use environment::{is_passed, passed};
 #[cfg(unix)]
 pub use group::{Group, gated, recorded};
+pub use stepwright_engine::groups::{Kept, keep};

@@ -35,7 +35,7 @@ pub(crate) fn main(args: &[String]) {
     conversation.add(&format!("user {first_line}"));
     let session = conversation.id.clone();
     say(&json!({"type": "system", "subtype": "init", "session_id": session, "cwd": ".",
-        "model": "claude-sonnet-4-5", "permissionMode": "default", "tools": ["Bash", "Write"]}));
+        "model": "claude-haiku-4-5", "permissionMode": "default", "tools": ["Bash", "Write"]}));
     if mode("child") {
         spawn_child();
     }
@@ -62,7 +62,7 @@ pub(crate) fn main(args: &[String]) {
         stream(
             &session,
             &json!({"type": "message_start",
-            "message": {"id": id, "model": "claude-sonnet-4-5", "usage": usage}}),
+            "message": {"id": id, "model": "claude-haiku-4-5", "usage": usage}}),
         );
         stream(
             &session,
@@ -107,7 +107,7 @@ pub(crate) fn main(args: &[String]) {
     stream(
         &session,
         &json!({"type": "message_start",
-        "message": {"id": "msg_last", "model": "claude-sonnet-4-5", "usage": usage}}),
+        "message": {"id": "msg_last", "model": "claude-haiku-4-5", "usage": usage}}),
     );
     stream(
         &session,
@@ -141,7 +141,7 @@ fn stream(session: &str, event: &Value) {
 fn assistant(session: &str, id: &str, block: &Value) {
     let usage = json!({"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 20});
     let message = json!({"id": id, "type": "message", "role": "assistant",
-        "model": "claude-sonnet-4-5", "content": [block], "usage": usage});
+        "model": "claude-haiku-4-5", "content": [block], "usage": usage});
     say(&json!({"type": "assistant", "message": message, "session_id": session,
         "parent_tool_use_id": null}));
 }

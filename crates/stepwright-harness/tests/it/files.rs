@@ -61,7 +61,7 @@ async fn output_session_and_questions_of_a_file() {
     let output = ended(read(&text, &options(&agent.work())).unwrap().run("it")).await;
     assert_eq!(output.status, RunStatus::Completed, "{output:?}");
     assert_eq!(output.step_at("code").unwrap().content.to_value()["files"], 2);
-    assert_eq!(output.content.text(), "Done: Go on. (3)");
+    assert!(output.content.text().ends_with("Done: Go on. (3)"), "{output:?}");
     assert_eq!(agent.logged_all("loaded"), ["loaded"]);
 }
 

@@ -168,10 +168,10 @@ async fn questions_can_be_answered_without_a_person() {
 }
 
 #[tokio::test]
-async fn without_a_store_no_person_can_be_asked_and_the_answer_is_no() {
+async fn where_no_person_can_be_asked_the_answer_is_no() {
     let agent = Scripted::new("acp", "asks");
     let step = Step::new("code", agent.harness.clone());
-    let workflow = Workflow::builder("W").step(step).build().unwrap();
+    let workflow = Workflow::builder("W").step(step).unattended(true).build().unwrap();
     let output = ended(workflow.run("go")).await;
     assert_eq!(output.status, RunStatus::Completed, "{output:?}");
     assert_eq!(agent.logged_all("edit"), [""; 0]);

@@ -135,7 +135,8 @@ async fn a_later_step_goes_on_with_the_conversation() {
             .store(Memory::default());
         let workflow = workflow.build().unwrap();
         let output = workflow.run("go").await.unwrap();
-        assert_eq!(output.content.text(), "Done: Done: go (1) (2)", "{kind}");
+        let text = output.content.text().into_owned();
+        assert!(text.ends_with("Done: Done: go (1) (2)"), "{kind}: {text}");
         assert_eq!(agent.logged_all("loaded"), ["loaded"], "{kind}");
         // What it says of the whole conversation counts once.
         match kind {
@@ -222,7 +223,7 @@ async fn a_budget_in_money_needs_the_price_of_the_model() {
     };
     let output = run(agent.harness.clone()).await;
     assert_eq!(output.error.unwrap().error.id, Some(ErrorId::PRICE_UNKNOWN));
-    let output = run(agent.harness.clone().model("claude-sonnet-4-5")).await;
+    let output = run(agent.harness.clone().model("claude-haiku-4-5")).await;
     assert_eq!(output.status, RunStatus::Completed, "{output:?}");
 }
 
