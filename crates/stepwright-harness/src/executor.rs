@@ -64,21 +64,20 @@ async fn run(
             _ => {}
         }
     }
-    let message = match message {
-        Some(message) => message,
-        None => {
-            let message = input.prompt();
-            let model = settings.model.as_deref().map(|model| settings.kind.model_id(model));
-            let model = model.unwrap_or_else(|| settings.kind.name().to_owned());
-            let started = EventKind::RunStarted {
-                agent: settings.kind.name().into(),
-                model: model.into(),
-                notice: None,
-                message: message.clone(),
-            };
-            cx.record(started).await.map_err(Failure::Recorded)?;
-            message
-        }
+    let message = if let Some(message) = message {
+        message
+    } else {
+        let message = input.prompt();
+        let model = settings.model.as_deref().map(|model| settings.kind.model_id(model));
+        let model = model.unwrap_or_else(|| settings.kind.name().to_owned());
+        let started = EventKind::RunStarted {
+            agent: settings.kind.name().into(),
+            model: model.into(),
+            notice: None,
+            message: message.clone(),
+        };
+        cx.record(started).await.map_err(Failure::Recorded)?;
+        message
     };
     if let Some(budget) = &settings.budget {
         cx.limit(budget);

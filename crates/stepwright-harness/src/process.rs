@@ -27,7 +27,7 @@ const STDERR_LINE_BYTES: usize = 400;
 /// A program, ready to be started.
 #[derive(Clone)]
 pub(crate) struct Program {
-    pub(crate) program: String,
+    pub(crate) name: String,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) pass_env: Vec<String>,
@@ -132,7 +132,7 @@ pub(crate) async fn start(
     program: Program,
     cx: &StepContext,
 ) -> Result<(Process, Pipes, Said), NotStarted> {
-    if !is_there(&program.program) {
+    if !is_there(&program.name) {
         return Err(NotStarted::Missing);
     }
     let traced = cx.is_traced().then(|| cx.trace_context().traceparent().to_owned());
@@ -160,10 +160,10 @@ fn spawned(
 ) -> Result<(Process, Pipes, Said, u32), String> {
     let failed = |error: io::Error| error.to_string();
     #[cfg(unix)]
-    let mut command = stepwright_process::gated(&program.program, &program.args);
+    let mut command = stepwright_process::gated(&program.name, &program.args);
     #[cfg(not(unix))]
     let mut command = {
-        let mut command = tokio::process::Command::new(&program.program);
+        let mut command = tokio::process::Command::new(&program.name);
         command.args(&program.args);
         command
     };
@@ -187,7 +187,7 @@ fn spawned(
         return Err("it has no pipes".to_owned());
     };
     let said = Said::default();
-    tokio::spawn(log(program.program.clone(), stderr, said.clone()));
+    tokio::spawn(log(program.name.clone(), stderr, said.clone()));
     let (stop, exited) = (CancellationToken::new(), said.exited.clone());
     let (stopped, told) = (stop.clone(), said.clone());
     tokio::spawn(async move {

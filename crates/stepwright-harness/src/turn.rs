@@ -189,15 +189,14 @@ impl<'a> Conversation<'a> {
         let mut goes_on: Option<Reservation> = None;
         let mut continued = 0;
         loop {
-            let end = match unpark(&self.cx.idempotency_key()) {
-                Some(live) => Watch::again(self, live).to_the_end().await?,
-                None => {
-                    let held = goes_on.take();
-                    match self.begun(nth, prompt, held, continued > 0).await? {
-                        Begun::Watch(live) => Watch::first(self, live).to_the_end().await?,
-                        Begun::Done(text) => return self.done(nth, text).await,
-                        Begun::Again => continue,
-                    }
+            let end = if let Some(live) = unpark(&self.cx.idempotency_key()) {
+                Watch::again(self, live).until_the_end().await?
+            } else {
+                let held = goes_on.take();
+                match self.begun(nth, prompt, held, continued > 0).await? {
+                    Begun::Watch(live) => Watch::first(self, live).until_the_end().await?,
+                    Begun::Done(text) => return self.done(nth, text).await,
+                    Begun::Again => continue,
                 }
             };
             match end {
@@ -278,6 +277,14 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Asks what became of a turn, as its beginning.
+    async fn decided(&self, nth: u32, why: &str) -> Result<Begun, Failure> {
+        Ok(match self.unknown(nth, why).await? {
+            Some(text) => Begun::Done(text),
+            None => Begun::Again,
+        })
+    }
+
     /// Begins a turn, or continues it.
     async fn begun(
         &mut self,
@@ -293,16 +300,11 @@ impl<'a> Conversation<'a> {
         let is_open = sent.open && !was_done;
         let own = own.filter(|session| session.loads && !(is_open && sent.lost));
         let session = if is_open {
-            match own {
-                Some(session) => Some(session),
-                None => {
-                    let why = "its process ended, and its conversation cannot be loaded";
-                    return Ok(match self.unknown(nth, why).await? {
-                        Some(text) => Begun::Done(text),
-                        None => Begun::Again,
-                    });
-                }
+            if own.is_none() {
+                let why = "its process ended, and its conversation cannot be loaded";
+                return self.decided(nth, why).await;
             }
+            own
         } else if nth > 1 || was_done {
             own
         } else {
@@ -317,26 +319,20 @@ impl<'a> Conversation<'a> {
             Some(held) => held,
             None => self.admitted(text.len()).await?,
         };
-        let mut live = match self.live.take() {
-            Some(live) => live,
-            None => {
-                let mut live = self.started(session.as_ref()).await?;
-                match self.greeted(&mut live).await? {
-                    Greeting::Ready => {}
-                    Greeting::SessionUnknown(why) if is_open => {
-                        return Ok(match self.unknown(nth, &why).await? {
-                            Some(text) => Begun::Done(text),
-                            None => Begun::Again,
-                        });
-                    }
-                    Greeting::SessionUnknown(why) => {
-                        let error = self.failed(&why);
-                        return Err(error.with_id(ErrorId::HARNESS_SESSION_UNKNOWN).into());
-                    }
-                    Greeting::Failed(why) => return Err(self.failed(&why).into()),
+        let mut live = if let Some(live) = self.live.take() {
+            live
+        } else {
+            let mut live = self.started(session.as_ref()).await?;
+            match self.greeted(&mut live).await? {
+                Greeting::Ready => {}
+                Greeting::SessionUnknown(why) if is_open => return self.decided(nth, &why).await,
+                Greeting::SessionUnknown(why) => {
+                    let error = self.failed(&why);
+                    return Err(error.with_id(ErrorId::HARNESS_SESSION_UNKNOWN).into());
                 }
-                live
+                Greeting::Failed(why) => return Err(self.failed(&why).into()),
             }
+            live
         };
         live.open.clear();
         self.request(held.tokens()).await?;
@@ -408,7 +404,7 @@ impl<'a> Conversation<'a> {
         let effect = effects::start(kind, &self.shown_words(&args));
         let _begun = self.cx.begin_effect(&effect).await?;
         let program = Program {
-            program: self.program(),
+            name: self.program(),
             args,
             env,
             pass_env: settings.pass_env.clone(),

@@ -11,6 +11,7 @@ use crate::parked::park;
 use crate::turn::{Conversation, Totals};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use std::fmt::Write as _;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,7 +108,7 @@ impl<'w, 'a> Watch<'w, 'a> {
         watch
     }
 
-    pub(crate) async fn to_the_end(mut self) -> Result<End, Failure> {
+    pub(crate) async fn until_the_end(mut self) -> Result<End, Failure> {
         loop {
             let Some(live) = &mut self.live else { unreachable!("it is taken at the end") };
             let event = tokio::select! {
@@ -357,7 +358,7 @@ async fn end_call(
 ) -> Result<(), Failure> {
     if text.len() > TOOL_TEXT_BYTES_MAX {
         let rest = text.split_off(text.floor_char_boundary(TOOL_TEXT_BYTES_MAX)).len();
-        text.push_str(&format!("\n[cut off here: {rest} more bytes]"));
+        let _ = write!(text, "\n[cut off here: {rest} more bytes]");
     }
     let outcome = ToolOutcome {
         call_id: call.tool().id.clone(),

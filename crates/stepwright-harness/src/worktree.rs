@@ -49,14 +49,13 @@ pub(crate) async fn made(
     cx: &StepContext,
 ) -> Result<Place, StepError> {
     let known = cx.recorded(KEY).and_then(|value| serde_json::from_value::<Worktree>(value).ok());
-    let tree = match known {
-        Some(tree) => tree,
-        None => {
-            let tree = planned(&base, &dir, cx).await?;
-            // Ahead of its making, so that each attempt means the same one.
-            cx.record(recorded(KEY, json!(tree))).await?;
-            tree
-        }
+    let tree = if let Some(tree) = known {
+        tree
+    } else {
+        let tree = planned(&base, &dir, cx).await?;
+        // Ahead of its making, so that each attempt means the same one.
+        cx.record(recorded(KEY, json!(tree))).await?;
+        tree
     };
     if !tree.root.join(".git").exists() {
         make(&base, &tree).await?;

@@ -144,7 +144,7 @@ impl Reader<'_> {
         if let Err(error) = folder.check_path(path) {
             let span = text.written.scalar;
             let mistake = self.mistake(span, error.data.message.clone());
-            self.push(mistake.maybe_help(error.data.hint.clone().map(Into::into)));
+            self.push(mistake.maybe_help(error.data.hint.clone()));
         }
     }
 }
@@ -163,7 +163,7 @@ fn content_of(value: &Node, instructions: Option<&str>) -> Fingerprint {
     }
     let content = content.with("agent", written.to_string());
     match instructions {
-        Some(text) => content.with("agent.instructions", text.to_owned()),
+        Some(text) => content.with("agent.instructions", text),
         None => content,
     }
 }

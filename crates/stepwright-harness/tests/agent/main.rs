@@ -5,6 +5,17 @@
 //! `MODE` has words that say how it behaves, `LOG` is the file in which it notes what it does, and
 //! `STORE` is the folder of its conversations.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::exit,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::single_match_else,
+    clippy::unwrap_used,
+    clippy::zombie_processes,
+    reason = "a program for tests, which fails loudly"
+)]
+
 mod acp;
 mod claude;
 mod codex;

@@ -5,7 +5,7 @@ use std::path::Path;
 use stepwright_core::permission::Permissions;
 use stepwright_core::{Answer, Memory, RunStatus};
 use stepwright_engine::Workflow;
-use stepwright_file::{Definition, Options, Variables};
+use stepwright_file::{Definition, Diagnostic, Options, Variables};
 
 fn options(base: &Path) -> Options {
     let base_dir = Some(base.to_owned());
@@ -28,10 +28,8 @@ fn read(text: &str, options: &Options) -> Result<Workflow, String> {
     let options = Options { variables, ..options.clone() };
     let definition = Definition::parse(text, "code.yaml", &options);
     let definition = definition.map_err(|mistakes| {
-        mistakes
-            .iter()
-            .map(|it| format!("{} {}\n", it.message, it.help.as_deref().unwrap_or("")))
-            .collect::<String>()
+        let told = |it: &Diagnostic| format!("{} {}", it.message, it.help.as_deref().unwrap_or(""));
+        mistakes.iter().map(told).collect::<Vec<_>>().join("\n")
     })?;
     definition.builder().unwrap().store(Memory::default()).build().map_err(|it| it.to_string())
 }
@@ -174,7 +172,7 @@ async fn the_digest_has_the_settings_and_no_secret() {
     let options = options(&agent.work());
     let digest = |settings: &str| {
         let workflow = read(&text(&agent, "", settings, ""), &options).unwrap();
-        workflow.digest().to_string()
+        workflow.digest().to_owned()
     };
     let plain = digest("");
     assert_eq!(plain, digest(""));

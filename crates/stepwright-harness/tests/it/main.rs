@@ -1,6 +1,7 @@
 //! Coding agents as steps, with a scripted agent. See `tests/agent`.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails loudly")]
 
 mod faults;
 mod files;

@@ -90,7 +90,7 @@ fn tools(request: &Value) -> Vec<&str> {
 
 fn events_of(all: &[Value]) -> String {
     let event = |it: &Value| format!("event: {}\ndata: {it}\n\n", it["type"].as_str().unwrap());
-    all.iter().map(event).collect()
+    all.iter().map(event).collect::<Vec<_>>().concat()
 }
 
 fn anthropic(request: &Value, work: &Path) -> String {
@@ -165,8 +165,8 @@ fn chat(request: &Value) -> String {
         let delta = json!({"role": "assistant", "tool_calls": [call]});
         vec![chunk(delta, Value::Null), chunk(json!({}), "tool_calls".into())]
     };
-    let lines: String = all.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-    lines + "data: [DONE]\n\n"
+    let lines: Vec<String> = all.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    lines.concat() + "data: [DONE]\n\n"
 }
 
 /// A folder to work in, and a home without anything of this user.
