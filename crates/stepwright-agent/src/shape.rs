@@ -38,8 +38,9 @@ const WRAPPED: &str = "value";
 
 /// The schema of an agent's output, with the check that a value passes.
 #[derive(Clone)]
-pub(crate) struct OutputSchema {
-    pub(crate) schema: Value,
+pub struct OutputSchema {
+    /// The schema as it was given.
+    pub schema: Value,
     /// `true` if the model writes an object with the output in it: providers refuse a schema whose
     /// root is an enum, a list or a number.
     wrapped: bool,
@@ -49,14 +50,16 @@ pub(crate) struct OutputSchema {
 type Check = dyn Fn(Arc<Value>) -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
 impl OutputSchema {
-    pub(crate) fn new(
+    /// Creates a schema with its check.
+    pub fn new(
         schema: Value,
         check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         Self::new_async(schema, move |value| std::future::ready(check(&value)))
     }
 
-    pub(crate) fn new_async<Checked>(
+    /// Creates a schema with a check that takes time.
+    pub fn new_async<Checked>(
         schema: Value,
         check: impl Fn(Arc<Value>) -> Checked + Send + Sync + 'static,
     ) -> Self
@@ -86,12 +89,13 @@ impl OutputSchema {
         root
     }
 
-    pub(crate) fn of<T: DeserializeOwned + JsonSchema>() -> Self {
+    /// Creates the schema of a type.
+    pub fn of<T: DeserializeOwned + JsonSchema>() -> Self {
         Self::new(schema_of::<T>(), |value| read::<T>(value.clone()).map(drop))
     }
 
     /// Parses the value in an answer.
-    pub(crate) async fn read(&self, answer: &str) -> Result<Value, String> {
+    pub async fn read(&self, answer: &str) -> Result<Value, String> {
         let value = strict::parse(the_json(answer)).map_err(|e| format!("it is not JSON ({e})"))?;
         let inner = match &value {
             Value::Object(members) if self.wrapped && members.len() == 1 => members.get(WRAPPED),

@@ -479,6 +479,22 @@ impl StepContext {
         self.host.recorded(&self.path, key)
     }
 
+    /// Returns what another step of this run recorded under `key`: see [`StepContext::recorded`].
+    /// [`Scope`](crate::scope::Scope) tells the paths of the earlier steps.
+    ///
+    /// ```
+    /// use stepwright_core::{StepContext, StepInput};
+    /// /// The ticket that the step `open` recorded.
+    /// fn ticket(input: &StepInput, cx: &StepContext) -> Option<String> {
+    ///     let open = input.scope.named("open")?;
+    ///     cx.recorded_by(open.path(), "ticket")?.as_str().map(ToOwned::to_owned)
+    /// }
+    /// assert_eq!(ticket(&StepInput::of("hello"), &StepContext::detached("close")), None);
+    /// ```
+    pub fn recorded_by(&self, step: &StepPath, key: &str) -> Option<Value> {
+        self.host.recorded(step, key)
+    }
+
     pub(crate) fn effect_interrupted(&self, key: &str) -> Option<u32> {
         self.host.effect_interrupted(&self.path, key)
     }

@@ -46,7 +46,7 @@ pub mod drivers {
 /// Process groups that steps start. For executors whose processes must not outlive their run
 /// unnoticed.
 pub mod groups {
-    pub use crate::processes::identify;
+    pub use crate::processes::{Kept, identify, keep};
 }
 
 pub use access::UserAccess;

@@ -6,7 +6,9 @@
 //! environment.
 
 use crate::process::PerProcess;
+use std::collections::BTreeMap;
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use stepwright_core::event::ProcessGroup;
 use stepwright_core::{Error, ErrorId, ErrorKind, Event, EventKind, RunId, StepPath};
 
@@ -100,9 +102,52 @@ pub fn identify(leader: u32) -> Option<ProcessGroup> {
     Some(ProcessGroup { machine, group: leader, began, parent: this_process().into() })
 }
 
+/// The groups of this process that wait for the answers to questions of paused runs.
+static KEPT: PerProcess<Mutex<BTreeMap<u32, u32>>> = PerProcess::new();
+
+fn kept() -> MutexGuard<'static, BTreeMap<u32, u32>> {
+    KEPT.here().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A process group that goes on when its run does: see [`keep`].
+#[derive(Debug)]
+#[must_use = "the group is kept as long as this is"]
+pub struct Kept(u32);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut all = kept();
+        if let Some(times) = all.get_mut(&self.0) {
+            *times -= 1;
+            if *times == 0 {
+                all.remove(&self.0);
+            }
+        }
+    }
+}
+
+/// Keeps a process group of this process while its run is paused, for an executor that goes on with
+/// it when the run is resumed here. Otherwise the group would be killed then. It is killed if the
+/// run is cancelled, or resumed by another process.
+///
+/// ```
+/// let child = std::process::id(); // in truth a process that the step has started
+/// let kept = stepwright_engine::groups::keep(child);
+/// drop(kept);
+/// ```
+pub fn keep(leader: u32) -> Kept {
+    *kept().entry(leader).or_default() += 1;
+    Kept(leader)
+}
+
+fn is_kept(group: &ProcessGroup) -> bool {
+    *group.parent == *this_process() && kept().contains_key(&group.group)
+}
+
 /// Kills the remaining processes of a run's steps, as its facts name them: those of steps that have
 /// not ended, and those whose parent has died. A process that an ended step left running belongs to
-/// its parent while the parent lives.
+/// its parent while the parent lives. `goes_on` is `false` for a run that is cancelled, of which
+/// nothing is kept.
 ///
 /// # Errors
 /// If they cannot be killed: to go on beside them would do things twice.
@@ -110,6 +155,7 @@ pub(crate) async fn end_leftovers(
     run: &RunId,
     past: &[Event],
     is_open: impl Fn(&StepPath) -> bool,
+    goes_on: bool,
 ) -> Result<(), Error> {
     let mut started = past.iter().filter_map(|event| match &event.kind {
         EventKind::StepProcessStarted { process } => Some((&event.path, process)),
@@ -122,6 +168,7 @@ pub(crate) async fn end_leftovers(
         .chain(started)
         .filter(|(_, group)| *group.machine == *here)
         .filter(|(step, group)| is_open(step) || !lives(&group.parent))
+        .filter(|(_, group)| !(goes_on && is_kept(group)))
         .map(|(step, group)| (step.clone(), ProcessGroup::clone(group)))
         .collect();
     let end = move || left.into_iter().find(|(_, group)| !system::end(group));
@@ -320,7 +367,7 @@ mod tests {
                 path: StepPath::from("deploy"),
                 kind,
             };
-            end_leftovers(&run, &[event], |_| is_open).await.unwrap();
+            end_leftovers(&run, &[event], |_| is_open, true).await.unwrap();
             is_alive(&child)
         };
         let elsewhere = |name: String| ProcessGroup { machine: name.into(), ..group.clone() };
@@ -342,7 +389,7 @@ mod tests {
         let time = stepwright_core::Timestamp(1);
         let (run_id, path) = (run.clone(), StepPath::from("deploy"));
         let event = Event { sequence: 1, delta: 0, time, run: run_id, path, kind };
-        end_leftovers(&run, &[event], |_| true).await.unwrap();
+        end_leftovers(&run, &[event], |_| true, true).await.unwrap();
         assert!(!is_alive(&child), "its step is under way in no process");
         leader.wait().unwrap();
     }

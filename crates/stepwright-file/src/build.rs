@@ -565,7 +565,7 @@ async fn prepare(
 }
 
 /// Checks the answer of an agent.
-async fn fits(value: Arc<Value>, schema: Arc<Schema>) -> Result<(), String> {
+pub(crate) async fn fits(value: Arc<Value>, schema: Arc<Schema>) -> Result<(), String> {
     checked(move |budget| schema.fits(&value, budget)).await
 }
 
@@ -682,28 +682,37 @@ impl Executor for Prompted {
             if prompt.template.references().iter().any(|reference| reference.root == "now") {
                 input = at_recorded_time(input, &cx).await?;
             }
-            let template = prompt.clone();
-            let text = evaluate(OwnedValues::of(input.clone()), move |values, budget| {
-                template.render(values, budget)
-            });
-            let text = text.await?;
-            // An agent with an empty message would get the run's input instead.
-            if text.trim().is_empty() {
-                return Err(StepError::terminal("its prompt is empty")
-                    .with_code(ErrorCode::BadInput)
-                    .with_hint("give `prompt` a text for the case that a value in it is empty"));
-            }
-            // Values that the template uses are not added to the prompt again.
-            let tells = |word: &str| prompt.template.references().iter().any(|r| r.root == word);
-            if tells("user_input") {
-                input.user_input = None;
-            }
-            if tells("feedback") || tells("rejected") {
-                input.feedback = None;
-            }
-            // An agent takes its message from the previous output.
-            input.previous = Some(Arc::new(StepOutput::from(text)));
+            input = with_prompt(prompt, input).await?;
         }
         self.agent.execute(input, cx).await
     }
+}
+
+/// Returns the input of an agent whose message is a template.
+pub(crate) async fn with_prompt(
+    prompt: &Text,
+    mut input: StepInput,
+) -> Result<StepInput, StepError> {
+    let template = prompt.clone();
+    let text = evaluate(OwnedValues::of(input.clone()), move |values, budget| {
+        template.render(values, budget)
+    });
+    let text = text.await?;
+    // An agent with an empty message would get the run's input instead.
+    if text.trim().is_empty() {
+        return Err(StepError::terminal("its prompt is empty")
+            .with_code(ErrorCode::BadInput)
+            .with_hint("give `prompt` a text for the case that a value in it is empty"));
+    }
+    // Values that the template uses are not added to the prompt again.
+    let tells = |word: &str| prompt.template.references().iter().any(|r| r.root == word);
+    if tells("user_input") {
+        input.user_input = None;
+    }
+    if tells("feedback") || tells("rejected") {
+        input.feedback = None;
+    }
+    // An agent takes its message from the previous output.
+    input.previous = Some(Arc::new(StepOutput::from(text)));
+    Ok(input)
 }

@@ -42,6 +42,7 @@ mod excerpt;
 mod fix;
 mod format;
 mod functions;
+mod harness;
 mod host;
 mod options;
 mod outline;

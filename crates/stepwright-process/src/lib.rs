@@ -13,3 +13,4 @@ pub use environment::{is_passed, passed};
 #[cfg(unix)]
 pub use group::{Group, gated, recorded};
 pub use sandbox::{Backend, InSandbox, Sandbox};
+pub use stepwright_engine::groups::{Kept, keep};

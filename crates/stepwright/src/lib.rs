@@ -65,6 +65,12 @@ pub mod mcp {
     pub use stepwright_mcp::{HttpOptions, McpServer, McpService};
 }
 
+/// Coding agents as steps. See `docs/harness.md`.
+#[cfg(feature = "harness")]
+pub mod harness {
+    pub use stepwright_harness::{Harness, HarnessKind, Questions};
+}
+
 /// Tools: the trait, and the specifications that a model sees.
 pub mod tools {
     pub use stepwright_agent::{

@@ -64,4 +64,25 @@ super::entry::catalogue! {
     /// An MCP server at an address wants a login, or a token, and got none that it takes. Log in with
     /// `stepwright login FILE SERVER` (in Rust `McpServer::log_in`), or give a token in `headers`.
     MCP_LOGIN_NEEDED = 616, "an MCP server needs a login";
+
+    /// The program of a coding agent is not in `PATH`. The help says how to install it.
+    HARNESS_MISSING = 617, "the program of a coding agent is missing";
+
+    /// A coding agent could not begin, or ended its turn with an error: it is not logged in, its
+    /// provider refused the request, or it does not speak the protocol that it should. The message
+    /// has what it said.
+    HARNESS_FAILED = 618, "a coding agent failed";
+
+    /// The process of a coding agent ended in the middle of a turn. Its work up to there may be
+    /// done. The next attempt continues the conversation if the agent can load it; otherwise a
+    /// person is asked what became of the turn.
+    HARNESS_LOST = 619, "a coding agent ended in the middle of its turn";
+
+    /// The conversation of a coding agent cannot be continued: the step that `session` names had
+    /// none or had one of another agent, or the agent does not know the conversation any more.
+    HARNESS_SESSION_UNKNOWN = 620, "a conversation of a coding agent cannot be continued";
+
+    /// The worktree of a step could not be made or examined. `git` must be installed, and `dir` must
+    /// be in a repository with at least one commit. The message has what `git` said.
+    WORKTREE_FAILED = 621, "the worktree of a step cannot be used";
 }

@@ -25,6 +25,8 @@ pub struct Effect {
     is_model: bool,
     /// The part after the name as people read it, if they must not read all of it.
     shown: Option<Arc<str>>,
+    /// `true` if a person is asked about it where no permissions hold.
+    is_asked: bool,
 }
 
 /// The part of an effect that the pattern of a rule is compared with.
@@ -180,7 +182,8 @@ pub struct Address {
 
 impl Effect {
     fn new(name: impl Into<Arc<str>>, subject: Subject) -> Self {
-        Self { names: vec![name.into()], subject, is_model: false, shown: None }
+        let names = vec![name.into()];
+        Self { names, subject, is_model: false, shown: None, is_asked: false }
     }
 
     /// Creates the call of a tool whose arguments rules do not look at.
@@ -270,6 +273,26 @@ impl Effect {
         self
     }
 
+    /// Makes it an effect that a person is asked about where no permissions hold. Otherwise such
+    /// effects are allowed. For questions that another program has, which it would put to a person
+    /// itself.
+    ///
+    /// ```
+    /// use stepwright_core::permission::{CommandLine, Effect};
+    /// let question = Effect::command("shell", CommandLine::of_words(["make"])).asked();
+    /// assert!(question.is_asked());
+    /// ```
+    #[must_use]
+    pub fn asked(mut self) -> Self {
+        self.is_asked = true;
+        self
+    }
+
+    /// Returns `true` if a person is asked about it where no permissions hold.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
     /// Returns its name.
     pub fn name(&self) -> &str {
         &self.names[0]
@@ -333,7 +356,13 @@ impl Effect {
     /// assert_ne!(Effect::tool("charge").digest(), Effect::tool("refund").digest());
     /// ```
     pub fn digest(&self) -> String {
-        let mut digest = hex(&Sha256::digest(format!("{self:?}")));
+        let Self { names, subject, is_model, shown, is_asked: _ } = self;
+        // The form that pending requests in journals have.
+        let whole = format!(
+            "Effect {{ names: {names:?}, subject: {subject:?}, is_model: {is_model:?}, shown: \
+             {shown:?} }}"
+        );
+        let mut digest = hex(&Sha256::digest(whole));
         digest.truncate(DIGEST_CHARS);
         digest
     }

@@ -40,9 +40,10 @@ impl Guards {
         Self { all, inside, called: Vec::new(), remembered, added }
     }
 
-    /// Returns `true` if no permissions hold anywhere.
+    /// Returns `true` if no permissions hold anywhere, and no person has said something for the
+    /// session.
     pub(crate) fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.all.is_empty() && self.remembered.is_empty()
     }
 
     /// Notes that the node at `path` begins, with the permissions that belong to it.
@@ -85,13 +86,19 @@ impl Guards {
             return Some(judged);
         }
         // A person who is asked has the last word, and has given it for the session.
+        Some(self.earlier(effect).unwrap_or(judged))
+    }
+
+    /// Returns what a person has said about an effect for the session.
+    pub(crate) fn earlier(&self, effect: &Effect) -> Option<Judged> {
         let earlier = self.remembered.judge(effect);
-        Some(match (earlier.verdict, earlier.rule) {
+        match (earlier.verdict, earlier.rule) {
             (Verdict::Allow, Some(rule)) => {
-                Judged { verdict: Verdict::Allow, rule: Some(rule), by: "an earlier answer".into() }
+                let by = "an earlier answer".into();
+                Some(Judged { verdict: Verdict::Allow, rule: Some(rule), by })
             }
-            _ => judged,
-        })
+            _ => None,
+        }
     }
 
     /// Remembers a rule for the session. `is_new` is `false` if the session has it already.

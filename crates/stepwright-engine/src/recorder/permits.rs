@@ -30,9 +30,6 @@ pub(super) fn guards(
     past: &[Event],
 ) -> Option<Box<Guards>> {
     let mut guards = Box::new(Guards::new(settings.guards.clone()));
-    if guards.is_empty() {
-        return None;
-    }
     let known = started.state.get(ALLOWED_KEY).and_then(|rules| rules.as_array());
     for rule in known.into_iter().flatten().filter_map(|rule| rule.as_str()) {
         guards.remember(rule, false);
@@ -48,7 +45,7 @@ pub(super) fn guards(
             guards.remember(rule, true);
         }
     }
-    Some(guards)
+    (!guards.is_empty()).then_some(guards)
 }
 
 /// Returns the ledger of a run that is resumed, or whose session has a budget.
@@ -113,7 +110,16 @@ impl Recorder {
         effect: &Effect,
     ) -> Result<Permit, StepError> {
         let judged = self.state().guards.as_ref().and_then(|guards| guards.judge(at, effect));
-        let Some(judged) = judged else { return Ok(Permit::Granted) };
+        let judged = match judged {
+            Some(judged) => judged,
+            None if !effect.is_asked() => return Ok(Permit::Granted),
+            None => {
+                let earlier =
+                    self.state().guards.as_ref().and_then(|guards| guards.earlier(effect));
+                let (verdict, rule, by) = (Verdict::Ask, None, "the default".into());
+                earlier.unwrap_or(Judged { verdict, rule, by })
+            }
+        };
         let shown: Arc<str> = redact(&effect.to_string()).into();
         match judged.verdict {
             Verdict::Allow => {
@@ -167,8 +173,9 @@ impl Recorder {
         Ok(match answer {
             Answer::Approve => Permit::Granted,
             Answer::Always => {
-                if let (Some(rule), Some(guards)) = (&rule, &mut self.state().guards) {
-                    guards.remember(rule, true);
+                if let Some(rule) = &rule {
+                    let none = || Box::new(Guards::new([].into()));
+                    self.state().guards.get_or_insert_with(none).remember(rule, true);
                 }
                 Permit::Granted
             }

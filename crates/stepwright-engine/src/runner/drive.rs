@@ -228,7 +228,7 @@ impl Runner {
                 // Before a step runs again, or a person is asked if it was done.
                 let recorder = &job.recorder;
                 let counts = rewind::effective(&past);
-                end_leftovers(run, &counts, |step| recorder.is_open(step)).await?;
+                end_leftovers(run, &counts, |step| recorder.is_open(step), !ends).await?;
             }
             self.supervision.here().forgive(run);
             hold.drives(job.recorder.clone(), job.left());

@@ -22,6 +22,7 @@ use crate::work::evaluate;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
     Content, ErrorId, Executor, Fingerprint, OnInterrupted, StepContext, StepError, StepInput,
     StepOutput,
@@ -63,11 +64,15 @@ pub(crate) struct BuiltinStep {
 
 impl Executor for BuiltinStep {
     fn name(&self) -> &str {
-        self.word
+        self.work.is_agent().unwrap_or(self.word)
     }
 
     fn fingerprint(&self) -> Fingerprint {
         self.work.fingerprint()
+    }
+
+    fn executor_type(&self) -> ExecutorType {
+        self.work.executor_type()
     }
 
     fn on_interrupted(&self) -> OnInterrupted {
@@ -75,7 +80,7 @@ impl Executor for BuiltinStep {
     }
 
     fn asks_player(&self) -> bool {
-        true
+        self.work.asks_player()
     }
 
     fn asks(&self) -> bool {
@@ -137,7 +142,7 @@ async fn played(
 }
 
 /// Renders a template.
-async fn rendered(values: OwnedValues, text: &Text) -> Result<String, StepError> {
+pub(crate) async fn rendered(values: OwnedValues, text: &Text) -> Result<String, StepError> {
     let text = text.clone();
     evaluate(values, move |values, budget| text.render(values, budget)).await
 }

@@ -241,7 +241,7 @@ impl Reader<'_> {
     }
 
     /// Parses environment variables.
-    fn variables(&mut self, node: &Node) -> Vec<(String, Text)> {
+    pub(crate) fn variables(&mut self, node: &Node) -> Vec<(String, Text)> {
         let Yaml::Map(map) = &node.value else {
             self.wrong_type(node, "`env` maps names to texts");
             return Vec::new();

@@ -1,7 +1,7 @@
 //! Checks the agents of a file, and their models.
 
 use super::Checker;
-use crate::format::{Agent, Chosen, Item, Word};
+use crate::format::{Agent, Chosen, Item, Kind, Word};
 use crate::suggest::did_you_mean;
 use stepwright_core::ErrorId;
 use stepwright_core::model::{Model as _, ToolChoice};
@@ -109,4 +109,45 @@ impl Checker<'_, '_> {
             self.mistakes.push(self.at(agent.span, message).help(help));
         }
     }
+
+    /// Checks that a step can continue the conversation of another one.
+    pub(super) fn session(&mut self, session: &Word, agent: &str, visible: &[&str]) {
+        let name = session.text.as_str();
+        if !visible.contains(&name) {
+            let message =
+                format!("`session` names `{name}`, and no such step runs before this one");
+            let help = did_you_mean(name, visible, "there are");
+            let help = help.unwrap_or_else(|| "name an earlier step of a coding agent".into());
+            self.mistakes.push(self.at(session.span, message).help(help));
+            return;
+        }
+        let all = [&self.file.steps[..]].into_iter();
+        let all = all.chain(self.file.after.iter().map(|after| &after.items[..]));
+        let Some(item) = all.into_iter().find_map(|items| named(items, name)) else { return };
+        let other = match &item.kind {
+            Kind::Builtin { work, .. } => work.is_agent(),
+            _ => None,
+        };
+        match other {
+            Some(other) if other == agent => {}
+            Some(other) => {
+                let message = format!("`{name}` is a step of `{other}`, and this one of `{agent}`");
+                let help = "give both the same `harness`, or leave `session` out";
+                self.mistakes.push(self.at(session.span, message).help(help));
+            }
+            None => {
+                let message = format!("`{name}` is no step of a coding agent");
+                let help = "name a step with `agent: {harness: …}`";
+                self.mistakes.push(self.at(session.span, message).help(help));
+            }
+        }
+    }
+}
+
+/// Returns the step with this name, at any depth.
+fn named<'i>(items: &'i [Item], name: &str) -> Option<&'i Item> {
+    items.iter().find_map(|item| {
+        let inside = || item.inside().find_map(|body| named(body, name));
+        if item.name.text == name { Some(item) } else { inside() }
+    })
 }

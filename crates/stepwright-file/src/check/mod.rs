@@ -257,6 +257,9 @@ impl<'a> Checker<'a, '_> {
                 self.all_of(work.referring().into_iter(), after);
                 after.hidden.pop();
                 work.check(self.mistakes);
+                if let Some((session, agent)) = work.continues() {
+                    self.session(session, agent, &after.visible);
+                }
                 self.needs(word, &**work, after);
                 work.gives(&|expr| self.shape(expr, after))
             }

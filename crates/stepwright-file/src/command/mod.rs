@@ -50,6 +50,12 @@ pub(crate) struct Given {
 }
 
 /// Returns `true` if what a template gives depends on values.
+/// Splits a command line of another program, for the permissions of the run.
+#[cfg(feature = "harness")]
+pub(crate) fn line_of(text: &str) -> stepwright_core::permission::CommandLine {
+    line(text, &[])
+}
+
 pub(crate) fn depends_on_values(template: &str) -> bool {
     pieces::pieces(template).iter().any(|piece| !matches!(piece, Piece::Text(..)))
 }

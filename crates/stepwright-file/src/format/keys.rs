@@ -17,6 +17,7 @@ use super::run_limits::{ON_BUSY, THEN};
 use super::sandbox::SANDBOX;
 use super::used::USE;
 use super::workspace::WORKSPACE;
+use crate::harness::HARNESS;
 use crate::mcp::SERVERS;
 use serde_json::json;
 use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX};
@@ -39,7 +40,7 @@ const NAMES: Form = Form::List(&Form::Text, 0, usize::MAX);
 const BUDGETED: Form = Form::Mapping(&BUDGET);
 
 /// A text, or the name of a file with the text.
-pub(super) const TEXT_OR_FILE: Form = Form::Either(&[Form::Text, Form::Mapping(&TEXT_FILE)]);
+pub(crate) const TEXT_OR_FILE: Form = Form::Either(&[Form::Text, Form::Mapping(&TEXT_FILE)]);
 
 /// A question to a person.
 const QUESTION: Form = Form::Either(&[Form::Bool, Form::Text]);
@@ -568,7 +569,11 @@ pub(crate) static OF_WORKFLOWS: &[Member] = &[OUTER_TIMEOUT, UNDO];
 
 /// The keys of a step with an agent, besides those of all steps.
 pub(crate) static AGENT_STEP: &[Member] = &[
-    key("agent", &Form::Text, "The name of the agent, under `agents`."),
+    key(
+        "agent",
+        &Form::Either(&[Form::Text, Form::Mapping(&HARNESS)]),
+        "The name of the agent, under `agents`; or a coding agent.",
+    ),
     key(
         "prompt",
         &TEXT_OR_FILE,

@@ -255,8 +255,11 @@ impl Reader<'_> {
     }
 
     fn agent_step(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Kind> {
-        let agent = self.word(value, AGENT);
         let prompt = fields.take("prompt").map(|(_, node)| self.prompt(node));
+        if let Yaml::Map(_) = &value.value {
+            return self.harness_step(AGENT, value, prompt.flatten());
+        }
+        let agent = self.word(value, AGENT);
         // An invalid prompt has been reported, but check the rest of the step too.
         Some(Kind::Agent { agent: agent?, prompt: prompt.flatten() })
     }
@@ -392,7 +395,7 @@ impl Reader<'_> {
     fn derived_name(&mut self, kind: &Kind, key: &Key) -> Option<Word> {
         let text = match kind {
             Kind::Agent { agent, .. } => agent.text.clone(),
-            Kind::Builtin { word, .. } => (*word).to_owned(),
+            Kind::Builtin { word, work } => work.is_agent().unwrap_or(word).to_owned(),
             Kind::Workflow { file, .. } => file.name.text.clone(),
             Kind::Container(_) | Kind::Unreadable => {
                 let message = format!("`{}` needs a `name`", key.name);

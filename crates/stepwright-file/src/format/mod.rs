@@ -47,6 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_agent::{AgentBuilder, ToolOptions};
 use stepwright_core::budget::Budget;
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Message;
 use stepwright_core::model::{ModelOptions, ModelRequest, ToolChoice};
 use stepwright_core::permission::Permissions;
@@ -369,6 +370,27 @@ pub(crate) trait Builtin: fmt::Debug + Send + Sync {
     /// Returns `true` if it ends the run.
     fn ends_the_run(&self) -> bool {
         false
+    }
+
+    /// Returns the type of its executor.
+    fn executor_type(&self) -> ExecutorType {
+        ExecutorType::Function
+    }
+
+    /// Returns the earlier step whose conversation it continues, and the coding agent that it needs
+    /// for that.
+    fn continues(&self) -> Option<(&Word, &str)> {
+        None
+    }
+
+    /// Returns the name of the coding agent that carries it out, if one does.
+    fn is_agent(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns `true` if it asks the recording of a playback by itself.
+    fn asks_player(&self) -> bool {
+        true
     }
 
     /// Returns its settings in words, for the tree of steps.

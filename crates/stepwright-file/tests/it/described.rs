@@ -12,8 +12,13 @@ use stepwright_file::{Definition, Options, Severity, Variables, json_schema};
 /// A file with every setting of tools, some of which are left out of some programs.
 const TOOLS: &str = "tests/it/every_key_tools.yaml";
 
-const HAS_ALL_TOOLS: bool =
-    cfg!(all(feature = "mcp", feature = "duckduckgo", feature = "sqlite", feature = "postgres"));
+const HAS_ALL_TOOLS: bool = cfg!(all(
+    feature = "mcp",
+    feature = "harness",
+    feature = "duckduckgo",
+    feature = "sqlite",
+    feature = "postgres"
+));
 
 static SCHEMA: LazyLock<jsonschema::Validator> =
     LazyLock::new(|| jsonschema::validator_for(&json_schema()).unwrap());

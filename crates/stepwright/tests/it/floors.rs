@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 17] = [
+const FLOORS: [(&str, u32); 18] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
@@ -16,6 +16,7 @@ const FLOORS: [(&str, u32); 17] = [
     ("stepwright-agent", 2),
     ("stepwright-process", 2),
     ("stepwright-term", 2),
+    ("stepwright-harness", 3),
     ("stepwright-mcp", 3),
     ("stepwright-tools", 3),
     ("stepwright-file", 4),
@@ -27,11 +28,12 @@ const FLOORS: [(&str, u32); 17] = [
 
 /// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
 /// that may use it.
-const HEAVY: [(&str, &str); 16] = [
+const HEAVY: [(&str, &str); 17] = [
     ("reqwest", "stepwright-http"),
     ("rustls", "stepwright-http"),
     ("rig-core", "stepwright-models"),
     ("rmcp", "stepwright-mcp"),
+    ("agent-client-protocol", "stepwright-harness"),
     ("html5ever", "stepwright-tools"),
     ("opentelemetry_sdk", "stepwright-otel"),
     ("rusqlite", "stepwright-store"),

@@ -15,8 +15,13 @@ These tests write this page, and fail if it differs from their results:
 
 ";
 
-/// The row about processes. It concerns no kind of step, so it has no column.
+/// The rows about steps of other crates, and about processes. They have no column.
 const FORK: &str = concat!(
+    "| a coding agent | (no column: it is a step of another crate) in each container: the ",
+    "process dies after each entry and the conversation goes on, a question waits and is answered ",
+    "in another process, a cancel and a timeout end its processes | ",
+    "[`places::a_run_that_is_cut_at_any_fact_goes_on_with_the_conversation`]",
+    "(../crates/stepwright-harness/tests/it/places.rs) |\n",
     "| fork | (no column: it concerns processes) a host forks while a run waits: each child is a ",
     "driver of its own, so that a run has one driver, and a store that the parent opened refuses ",
     "calls in a child | [`fork::children_of_a_fork_are_drivers_of_their_own_and_the_store_of_the_parent_refuses`]",

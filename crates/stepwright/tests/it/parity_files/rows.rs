@@ -29,6 +29,7 @@ pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("Fallback", "Fallback", "stepwright-models/src/fallback.rs"),
     ("Workspace", "Workspace", "stepwright-tools/src/workspace/mod.rs"),
     ("Sandbox", "Sandbox", "stepwright-process/src/sandbox.rs"),
+    ("Harness", "Harness", "stepwright-harness/src/harness.rs"),
 ];
 
 const CODE: &str = "A closure. A file has an expression, a template or a schema in its place.";
@@ -347,6 +348,31 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("Sandbox", "mount", Keys(&["sandbox.mounts", "mount.from", "mount.to"])),
     ("Sandbox", "mount_to_write", Keys(&["mount.write"])),
     ("Sandbox", "around", Keys(&["step.sandbox"])),
+    ("Harness", "new", Keys(&["step.agent", "harness.harness"])),
+    ("Harness", "claude_code", Keys(&["harness.harness"])),
+    ("Harness", "codex", Keys(&["harness.harness"])),
+    ("Harness", "opencode", Keys(&["harness.harness"])),
+    ("Harness", "acp", Keys(&["harness.harness", "acp.acp"])),
+    ("Harness", "program", Instead("The program is found in `PATH`; an ACP agent has a path.")),
+    ("Harness", "dir", Keys(&["harness.dir"])),
+    ("Harness", "base_dir", Instead("The command's `--base-dir`, or `Options::base_dir`.")),
+    ("Harness", "worktree", Keys(&["harness.worktree"])),
+    ("Harness", "session", Keys(&["harness.session"])),
+    ("Harness", "model", Keys(&["harness.model"])),
+    ("Harness", "instructions", Keys(&["harness.instructions"])),
+    ("Harness", "read_only", Keys(&["harness.read_only"])),
+    ("Harness", "questions", Keys(&["harness.questions"])),
+    ("Harness", "env", Keys(&["harness.env"])),
+    ("Harness", "secret_env", Keys(&["harness.env"])),
+    ("Harness", "pass_env", Instead("The command's `--pass-env`, or `Options::pass_env`.")),
+    ("Harness", "output", Keys(&["harness.output"])),
+    ("Harness", "output_schema", Keys(&["harness.output"])),
+    ("Harness", "checked_output", Instead("For the reader of files.")),
+    ("Harness", "budget", Keys(&["step.budget"])),
+    ("Harness", "on_interrupted", Keys(&["step.on_interrupted"])),
+    ("Harness", "split_commands_by", Instead("For the reader of files.")),
+    ("Harness", "kind", Instead(READS)),
+    ("Harness", "check", Instead(READS)),
 ];
 
 const CLASSES: &[&str] = &[
