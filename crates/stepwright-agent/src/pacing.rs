@@ -2,9 +2,9 @@
 
 use crate::definition::AgentDefinition;
 use std::sync::Arc;
-use stepwright_core::{StepContext, StepError};
 use stepwright_core::gate::Demand;
 use stepwright_core::model::{AnyModel, Model, ModelError, ModelRequest, ModelStream, RequestGate};
+use stepwright_core::{StepContext, StepError};
 use stepwright_models::{Slot, close, note_quota, slot, throttled};
 
 /// The bytes of text that are taken for a token.

@@ -192,7 +192,8 @@ async fn walk(
     let walked = {
         let facts = Facts::new(recorder.clone(), recalled.as_ref(), &compiled.plan.reducers);
         let facts = facts.within(call.clone(), &compiled.guards);
-        let live = Live { table: &compiled.table, facts, values: &values };
+        let (table, deadlines) = (&compiled.table, &compiled.deadlines);
+        let live = Live { table, deadlines, facts, values: &values };
         let (world, pending, activity) =
             (recorder.world(), recorder.pending(), recorder.activity());
         let journaled = Journaled { inner: Timed { inner: live, world, pending, activity } };

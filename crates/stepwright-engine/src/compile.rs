@@ -18,7 +18,9 @@ use stepwright_core::plan::{
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
 use stepwright_core::values::HostValues;
-use stepwright_core::{AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath, Timestamp};
+use stepwright_core::{
+    AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath, Timestamp,
+};
 
 /// The settings of a workflow, besides its steps.
 #[derive(Default)]
@@ -174,7 +176,8 @@ impl Compiler {
 
     fn node(&mut self, step: AnyStep, path: &StepPath, depth: usize) -> Node {
         let AnyStep { common, body } = step;
-        let Common { name, on_error, timeout, review, content, on_interrupted, budget, .. } = common;
+        let Common { name, on_error, timeout, review, content, on_interrupted, budget, .. } =
+            common;
         let Common { after, deadline, .. } = common;
         if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
             self.mistake(path, mistake, "set a limit of its `budget`");

@@ -55,8 +55,9 @@ pub use called::WorkflowTool;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{
-    AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoDeadline, IntoExecutor, IntoHolds,
-    IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, OnBusy, Step, WhenFull,
+    AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoDeadline, IntoExecutor,
+    IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, OnBusy,
+    Step, WhenFull,
 };
 pub use real::real_world;
 pub use run::{

@@ -214,7 +214,12 @@ impl Slot {
         let counts = limits.requests.is_some() || limits.tokens_at_most.is_some();
         // Before its first look: the entry goes if this future is dropped while it waits.
         let (own, entry_scope) = (holder.clone(), scope.clone());
-        self.entries.push(Entered { shared: shared.clone(), scope: entry_scope, holder: own, counts });
+        self.entries.push(Entered {
+            shared: shared.clone(),
+            scope: entry_scope,
+            holder: own,
+            counts,
+        });
         let mut pause = LOOK.0;
         loop {
             let wait = match shared.begin(&scope, &holder, limits, tokens).await? {

@@ -26,9 +26,9 @@ mod workspace;
 
 pub(crate) use called::Called;
 pub(crate) use kinds::ON_INTERRUPTED;
+pub(crate) use moment::Moment;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
-pub(crate) use moment::Moment;
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};
 pub(crate) use sandbox::Apart;
 pub(crate) use servers::{Choice, Declaration, Login, LoginClient, Recipe};

@@ -71,7 +71,9 @@ fn folder(containers: &[(&str, &str)], body: &str) -> TempDir {
         let yaml = yaml.replace("BODY", &steps).replace("NAME", &depth.to_string());
         steps = format!("{{name: box{depth}, {yaml}}}");
     }
-    let text = format!("{HEAD}  [{{name: first, template: in}}, {steps}, {{name: last, template: '{{{{ previous }}}}'}}]\n");
+    let text = format!(
+        "{HEAD}  [{{name: first, template: in}}, {steps}, {{name: last, template: '{{{{ previous }}}}'}}]\n"
+    );
     let text = text.replace("steps:\n  [", "steps: [");
     std::fs::write(dir.path().join("flow.yaml"), text).unwrap();
     dir
@@ -121,7 +123,8 @@ async fn works_everywhere(part: &str) {
     stepwright_models::register("composed", |_| Ok(stepwright_models::Offline::new()));
     let (_, body) = PARTS.iter().find(|(name, _)| *name == part).unwrap();
     let alone = AROUND.iter().map(|inner| vec![*inner]);
-    let nested = AROUND.iter().flat_map(|outer| AROUND.iter().map(move |inner| vec![*outer, *inner]));
+    let nested =
+        AROUND.iter().flat_map(|outer| AROUND.iter().map(move |inner| vec![*outer, *inner]));
     for containers in std::iter::once(Vec::new()).chain(alone).chain(nested) {
         let names: Vec<&str> = containers.iter().map(|(name, _)| *name).collect();
         let dir = folder(&containers, body);

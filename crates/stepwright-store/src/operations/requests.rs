@@ -5,9 +5,7 @@ use crate::backend::{Attempt, Columns, Connection, Value, Work};
 use crate::errors::Failure;
 use crate::rows::{from_column, moment};
 use stepwright_core::Timestamp;
-use stepwright_core::store::{
-    RequestClaim, RequestEntry, RequestState, RequestTurn, RequestsSent,
-};
+use stepwright_core::store::{RequestClaim, RequestEntry, RequestState, RequestTurn, RequestsSent};
 
 /// The entries of scope `$1` that are not sent, with the last signs of their drivers.
 const ENTRIES: &str = "SELECT place, holder, driver, state, at, tokens,

@@ -80,9 +80,8 @@ impl Told {
 
 /// Waits until a process has asked so many times.
 fn asks(provider: &Provider, by: &str, times: usize) {
-    provider.waits_for(|log| {
-        (log.iter().filter(|call| call.by == by).count() >= times).then_some(())
-    });
+    provider
+        .waits_for(|log| (log.iter().filter(|call| call.by == by).count() >= times).then_some(()));
 }
 
 #[test]

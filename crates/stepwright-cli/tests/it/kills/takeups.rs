@@ -131,7 +131,13 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
-    fn new(place: &'a Place, kept: Kept, provider: &'a Provider, around: &Around, body: &[&str]) -> Self {
+    fn new(
+        place: &'a Place,
+        kept: Kept,
+        provider: &'a Provider,
+        around: &Around,
+        body: &[&str],
+    ) -> Self {
         let folder = format!("{}-{}", around.name, body.len());
         std::fs::create_dir(place.path(&folder)).unwrap();
         let pad = " ".repeat(around.indent);

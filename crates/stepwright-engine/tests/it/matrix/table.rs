@@ -35,11 +35,7 @@ const FILES: [(&str, &str, &str); 3] = [
         "a step and an agent of another file, with the variables of that file",
         "parts_of_other_files_work_in_every_container",
     ),
-    (
-        "`prompts`",
-        "prompts of the file and of another file",
-        "prompts_work_in_every_container",
-    ),
+    ("`prompts`", "prompts of the file and of another file", "prompts_work_in_every_container"),
     (
         "registered functions",
         "functions of the program by name, with and without `with`",

@@ -32,9 +32,9 @@ pub(in super::super) fn deadline(case: &Case) -> Cell {
     for cut in 1..facts.len() {
         let place = format!("cut {cut} of {}: {:?}", facts.len(), facts[cut - 1]);
         let (scene, probe) = (Scene::after(case.kind, &facts[..cut]), Arc::new(Probe::default()));
-        let own = facts[..cut].iter().filter(|fact| {
-            fact.path.name() == NAME && fact.path.number().is_none()
-        });
+        let own = facts[..cut]
+            .iter()
+            .filter(|fact| fact.path.name() == NAME && fact.path.number().is_none());
         let ends = own.filter(|fact| {
             fact.name().ends_with("Completed")
                 && !matches!(fact.name(), "ModelRequestCompleted" | "RunCompleted")
@@ -110,8 +110,7 @@ pub(in super::super) fn concurrency(case: &Case) -> Cell {
     let options = Options::review(confirm());
     let last = |whole| workflow(whole).concurrency(Concurrency::at_most(1));
     let (scene, probe) = (Scene::new(case.kind), Arc::new(Probe::default()));
-    let definition =
-        built!(case.definition_in(&scene, Act::Works, &options, &probe, &last));
+    let definition = built!(case.definition_in(&scene, Act::Works, &options, &probe, &last));
     let paused = scene.run(Scene::begin(&definition, "one").into_future()).unwrap();
     waits(&paused, "confirm");
     // The paused run holds the only slot.
@@ -147,8 +146,7 @@ pub(in super::super) fn dedupe(case: &Case) -> Cell {
     let options = Options::review(confirm());
     let last = |whole| workflow(whole).dedupe(Dedupe::within(Duration::from_secs(3_600)));
     let (scene, probe) = (Scene::new(case.kind), Arc::new(Probe::default()));
-    let definition =
-        built!(case.definition_in(&scene, Act::Works, &options, &probe, &last));
+    let definition = built!(case.definition_in(&scene, Act::Works, &options, &probe, &last));
     let again = |run: &str| {
         let again = scene.run(Scene::begin(&definition, run).into_future()).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::Skipped);
