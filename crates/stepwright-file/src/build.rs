@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::effects::SHELL;
 use crate::format::{
     AfterItems, Agent as AgentOf, Apart, Chosen, Earlier, Expr, File, Item, Kind, ModelName,
-    OnceWithin, Place, RunsAtOnce, Text, WhenBusy, Word, Workplace, WrittenPlace,
+    OnceWithin, Place, RunsAtOnce, Text, WhenBusy, Workplace, WrittenPlace,
 };
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};

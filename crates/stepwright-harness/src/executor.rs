@@ -182,6 +182,11 @@ async fn place(
     let settings = &*harness.settings;
     let base = settings.base.clone().unwrap_or_else(|| PathBuf::from("."));
     let base = folder(&base, "the base directory")?;
+    // In a workspace, `dir` is beneath it.
+    let base = match cx.workspace() {
+        Some(workspace) => folder(workspace, "the workspace")?,
+        None => base,
+    };
     let dir = match (&settings.dir, earlier) {
         (Some(dir), _) => base.join(dir),
         (None, Some(session)) => session.dir.clone(),

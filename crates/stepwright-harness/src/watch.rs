@@ -264,6 +264,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             usage,
             warning: None,
             model: model.map(|_| self.at.model.as_str().into()),
+            hosted_tools: Vec::new(),
             cost: Some(cost),
         };
         self.at.record(fact).await?;

@@ -133,7 +133,6 @@ mod tests {
             "required": ["a"],
             "$defs": {"C": {"type": "object", "properties": {"x": {"type": "boolean"}}}},
         });
-        let null = json!({"type": "null"});
         let closed = |properties: Value, required: Value| {
             json!({
                 "type": "object", "properties": properties, "required": required,

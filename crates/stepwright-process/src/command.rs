@@ -246,8 +246,3 @@ fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
-
-/// Returns an error that a retry with the same values would repeat.
-fn refused(message: impl Into<String>) -> StepError {
-    StepError::terminal(message).with_code(ErrorCode::BadInput)
-}

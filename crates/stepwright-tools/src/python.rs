@@ -112,7 +112,9 @@ impl Python {
             env: vec![("HOME".into(), home.clone()), ("TMPDIR".into(), home)],
             pass_env: Vec::new(),
             stdin: code,
-            dir: dir.path().to_owned(),
+            // Files that it leaves are for the step, if that has a folder.
+            dir: cx.workspace().unwrap_or(dir.path()).to_owned(),
+            shown: vec![dir.path().to_owned()],
             timeout: self.timeout,
             max_bytes: self.max_bytes,
             any_status: true,

@@ -61,7 +61,7 @@ async fn told(dir: &TempDir, mut options: Options, tool: &'static str, with: Val
     let turns = output.step_executor_runs[0].turns.iter();
     let told = turns.filter_map(|turn| match turn {
         Turn::Tool(outcome) => Some(outcome.text.clone()),
-        Turn::Model(_) => None,
+        _ => None,
     });
     told.collect()
 }

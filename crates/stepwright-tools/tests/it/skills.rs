@@ -212,7 +212,7 @@ async fn a_script_is_judged_as_the_command_that_it_is() {
         let turns = output.step_executor_runs[0].turns.iter();
         let text = turns.filter_map(|turn| match turn {
             Turn::Tool(outcome) => Some(outcome.text.clone()),
-            Turn::Model(_) => None,
+            _ => None,
         });
         text.collect::<String>()
     };
