@@ -167,7 +167,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 40] = [
     "fix",
     "mcp",
     "schema",

@@ -25,7 +25,7 @@ fn a_message_to_a_process_that_is_killed_is_given_once_by_the_next_one() {
     let mut first = Process::start(&mut run_command(&place, &kept, "r-1"), &provider, "m.1");
     provider.waits_for(|calls| calls.first().map(|_| ()));
     let sent = ["send", "r-1", "hurry up", "--by", "ada", "--db", &kept.0];
-    assert!(place.ran(sent).ended(0).stdout.contains("was sent to run r-1"));
+    assert!(place.ran(sent).ended(0).stderr.contains("was sent to run r-1"));
     assert!(first.kill(), "it waits for its model");
     let resumed = Process::start(&mut resume_command(&place, &kept, "r-1"), &provider, "m.2");
     resumed.ended().ended(0);
