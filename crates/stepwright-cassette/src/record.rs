@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use stepwright_core::session::HISTORY_RUNS_MAX;
 use stepwright_core::store::RunFilter;
-use stepwright_core::{Error, ErrorId, Event, Exchange, RunId};
+use stepwright_core::{Error, ErrorId, Event, EventKind, Exchange, RunId};
 use stepwright_engine::{Runs, WorkflowBuilder};
 use stepwright_file::Options;
 
@@ -107,6 +107,16 @@ pub fn record(journal: &Journal, source: Source<'_>, path: &Path) -> Result<Made
         Error::usage(format!("run `{run}` cannot become a test: {why}"))
             .with_id(ErrorId::CASSETTE_UNFIT)
     };
+    let is_message = |kind: &EventKind| matches!(kind, EventKind::MessageReceived { .. });
+    let got_one = facts.iter().any(|fact| match &fact.kind {
+        EventKind::DeciderRecorded { fact } => is_message(fact),
+        kind => is_message(kind),
+    });
+    if got_one {
+        let why = "an agent of it got a message while it worked, which a replay would not have";
+        return Err(refused(why.to_owned())
+            .with_hint("begin a run that has the text in its input, and make that one a test"));
+    }
     let derived = derive(facts).ok_or_else(|| {
         refused("it has not ended".to_owned()).with_hint("wait for its end, or cancel it")
     })?;

@@ -122,14 +122,14 @@ impl Runner {
             }
             first = Some(scope);
         }
-        if let Some(slot) = slot.as_mut().filter(|slot| slot.then == WhenFull::Skip) {
-            if let Some(before) = slot.before(store, run, wall).await? {
-                store.leave(&slot.scope, run.as_str()).await?;
-                if let Some(first) = &first {
-                    store.leave(first, run.as_str()).await?;
-                }
-                return Err(skipped_behind(&self.definition.name, slot, &before));
+        if let Some(slot) = slot.as_mut().filter(|slot| slot.then == WhenFull::Skip)
+            && let Some(before) = slot.before(store, run, wall).await?
+        {
+            store.leave(&slot.scope, run.as_str()).await?;
+            if let Some(first) = &first {
+                store.leave(first, run.as_str()).await?;
             }
+            return Err(skipped_behind(&self.definition.name, slot, &before));
         }
         match (&mut slot, first) {
             (Some(slot), first) => slot.first = first,

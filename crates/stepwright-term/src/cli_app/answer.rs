@@ -167,16 +167,14 @@ pub(super) async fn answer(
                 typed.push_str(&keys.end());
             }
             display.types(None);
-            match continuation.next(&mut answer, display).await {
-                Some(more) => (events, signals) = (Some(more), Some(listen())),
-                None => {
-                    // A run that waits keeps its messages for the agent that goes on.
-                    if !answer.as_ref().is_ok_and(RunOutput::is_paused) {
-                        typed.insert_str(0, &outgoing.take_back(&workflow).await);
-                    }
-                    return FinishedAnswer { answer, quits: locked().quits, typed, sends };
+            let Some(more) = continuation.next(&mut answer, display).await else {
+                // A run that waits keeps its messages for the agent that goes on.
+                if !answer.as_ref().is_ok_and(RunOutput::is_paused) {
+                    typed.insert_str(0, &outgoing.take_back(&workflow).await);
                 }
-            }
+                return FinishedAnswer { answer, quits: locked().quits, typed, sends };
+            };
+            (events, signals) = (Some(more), Some(listen()));
         }
         let Some(reading) = &mut events else { continue };
         tokio::select! {
@@ -205,13 +203,13 @@ pub(super) async fn answer(
                             outgoing.send((&workflow, &run), &line, sends).await
                         }
                         _ => {
-                            typed.push_str(&format!("{line}\n"));
+                            typed.extend([&*line, "\n"]);
                             continue;
                         }
                     };
                     if let Err(why) = sent {
                         display.note(&format!("after this answer: {}; {why}", line.trim()));
-                        typed.push_str(&format!("{line}\n"));
+                        typed.extend([&*line, "\n"]);
                     }
                 }
                 let line = keys.line();

@@ -98,7 +98,7 @@ async fn what_a_run_ended_without_is_left_to_the_next_one(store: &dyn Store) -> 
     let session = &first.start.session_id.clone();
     same("of runs under way", store.unread(session).await?, Vec::new())?;
     first.append(vec![started(1), received("m-1")]).await?;
-    let step = stepwright_core::EventKind::StepCancelled { partial: Default::default() };
+    let step = EventKind::StepCancelled { partial: "".into() };
     first.append(vec![step, completed("done")]).await?;
     other.append(vec![completed("done")]).await?;
     let left = store.unread(session).await?;

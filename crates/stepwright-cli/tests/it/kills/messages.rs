@@ -25,7 +25,7 @@ fn a_message_to_a_process_that_is_killed_is_given_once_by_the_next_one() {
     let mut first = Process::start(&mut run_command(&place, &kept, "r-1"), &provider, "m.1");
     provider.waits_for(|calls| calls.first().map(|_| ()));
     let sent = ["send", "r-1", "hurry up", "--by", "ada", "--db", &kept.0];
-    assert!(place.ran(sent).ended(0).stdout.contains("was sent to run r-1"));
+    assert!(place.ran(sent).ended(0).stderr.contains("was sent to run r-1"));
     assert!(first.kill(), "it waits for its model");
     let resumed = Process::start(&mut resume_command(&place, &kept, "r-1"), &provider, "m.2");
     resumed.ended().ended(0);
@@ -71,4 +71,39 @@ fn a_message_that_cannot_be_sent_is_refused_with_the_reason() {
     let mode = place.ran(["send", "r-1", "hi", "--mode", "now", "--db", "a.db"]).ended(2);
     assert!(mode.stderr.contains("write `steer`, `follow_up` or `interrupt`"), "{mode:?}");
     place.ran(["send", "none", "hi", "--db", "a.db"]).ended(2);
+}
+
+#[test]
+fn a_second_process_of_a_busy_session_gives_its_input_to_the_first_one_or_is_rejected() {
+    let of_session = |place: &Place, kept: &Kept, run: &str| {
+        let mut command = run_command(place, kept, run);
+        command.args(["--session-id", "s-1"]);
+        command
+    };
+    for on_busy in ["interrupt", "reject"] {
+        let flow = FLOW.replace("name: Talk\n", &format!("name: Talk\non_busy: {on_busy}\n"));
+        let (place, provider) = (Place::with(&flow), Provider::start());
+        let kept = Kept::file(&place, "runs.db");
+        let mut first = of_session(&place, &kept, "r-1");
+        let first = Process::start(&mut first, &provider, "m.1");
+        provider.waits_for(|calls| calls.first().map(|_| ()));
+        let mut second = of_session(&place, &kept, "r-2");
+        let second = Process::start(&mut second, &provider, "m.2").ended();
+        if on_busy == "reject" {
+            assert!(second.ended(8).stderr.contains("SW0736"));
+            assert!(kept.facts("r-2").is_empty());
+            provider.lets_go("m.1");
+            first.ended().ended(0);
+            continue;
+        }
+        let (first, second) = (first.ended().ended(0), second.ended(0));
+        assert!(first.stdout.contains("I say key-") && first.stdout == second.stdout);
+        assert!(kept.facts("r-2").is_empty(), "no second run began");
+        let given = kept.facts("r-1");
+        assert_eq!(given.iter().filter(|fact| fact.name() == "MessageReceived").count(), 1);
+    }
+    let place =
+        Place::with("format: 1\nname: P\non_busy: steer\nsteps: [{name: a, template: b}]\n");
+    let refused = place.ran(["check", "flow.yaml"]).ended(2);
+    assert!(refused.stderr.contains("`on_busy: steer` needs an agent"), "{refused:?}");
 }
