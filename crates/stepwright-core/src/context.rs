@@ -150,9 +150,9 @@ pub trait StepHost: Send + Sync {
     /// Returns the cost of a request to a model.
     fn cost(&self, model: &str, usage: &Usage) -> Cost;
 
-    /// Notes work to do when the run has ended, for the process in which it ends. See
+    /// Notes work to do when the run has ended, once for each key. See
     /// [`StepContext::at_end`].
-    fn at_end(&self, _work: AtEnd) {}
+    fn at_end(&self, _key: &str, _work: AtEnd) {}
 
     /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;
