@@ -175,9 +175,9 @@ pub trait StepHost: Send + Sync {
         Box::pin(std::future::pending())
     }
 
-    /// Notes work to do when the run has ended, for the process in which it ends. See
+    /// Notes work to do when the run has ended, once for each key. See
     /// [`StepContext::at_end`].
-    fn at_end(&self, _work: AtEnd) {}
+    fn at_end(&self, _key: &str, _work: AtEnd) {}
 
     /// Returns the identity of the run.
     fn run(&self) -> &RunInfo;

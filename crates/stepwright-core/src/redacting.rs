@@ -140,8 +140,8 @@ impl StepHost for Redacting {
         self.host.call_ends(step, call);
     }
 
-    fn at_end(&self, work: AtEnd) {
-        self.host.at_end(work);
+    fn at_end(&self, key: &str, work: AtEnd) {
+        self.host.at_end(key, work);
     }
 
     fn is_waiting(&self, step: &StepPath) -> bool {

@@ -31,21 +31,21 @@ impl StepContext {
         self.and_state(Here(dir.into().into()))
     }
 
-    /// Does this when the run has ended, if it ends in this process. For the removal of what steps
-    /// share; nothing waits for it, and a failure has no effect.
+    /// Does this when the run has ended, if it ends in this process. Of several with the same key,
+    /// the first counts. For the removal of what steps share: a failure has no effect.
     ///
     /// ```
     /// use stepwright_core::{RunStatus, StepContext};
     /// fn clean(cx: &StepContext, dir: std::path::PathBuf) {
-    ///     cx.at_end(move |status| {
+    ///     cx.at_end("clean", move |status| {
     ///         if status == RunStatus::Completed {
     ///             let _ = std::fs::remove_dir_all(dir);
     ///         }
     ///     });
     /// }
     /// ```
-    pub fn at_end(&self, work: impl FnOnce(RunStatus) + Send + 'static) {
-        self.host().at_end(Box::new(work));
+    pub fn at_end(&self, key: &str, work: impl FnOnce(RunStatus) + Send + 'static) {
+        self.host().at_end(key, Box::new(work));
     }
 
     /// Returns the context of a container around this step, or of the run for the root. Facts that

@@ -242,8 +242,11 @@ impl StepHost for Recorder {
         Box::pin(async move { self.reserved(step, demand, true).await })
     }
 
-    fn at_end(&self, work: AtEnd) {
-        self.state().at_end.push(work);
+    fn at_end(&self, key: &str, work: AtEnd) {
+        let at_end = &mut self.state().at_end;
+        if at_end.iter().all(|(known, _)| **known != *key) {
+            at_end.push((key.into(), work));
+        }
     }
 
     fn limit(&self, path: &StepPath, budget: &Budget) {

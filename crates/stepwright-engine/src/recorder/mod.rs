@@ -128,7 +128,7 @@ struct RecorderState {
     /// `None` before the first budget or agent.
     ledger: Option<Box<Ledger>>,
     /// The work to do when the run has ended.
-    at_end: Vec<AtEnd>,
+    at_end: Vec<(Arc<str>, AtEnd)>,
 }
 
 /// The parts of a recorder.
@@ -499,7 +499,7 @@ impl Recorder {
         if state.lost.is_none() && status.is_terminal() {
             let work = std::mem::take(&mut state.at_end);
             drop(state);
-            work.into_iter().for_each(|work| work(status));
+            work.into_iter().for_each(|(_, work)| work(status));
         }
     }
 

@@ -121,7 +121,7 @@ pub(super) async fn open(
     };
     let removed = opened.clone();
     // A run that failed, was cancelled or waits may go on, and then needs it.
-    cx.at_end(move |status| {
+    cx.at_end(&opened.dir.to_string_lossy(), move |status| {
         if status == RunStatus::Completed {
             removed.remove();
         }

@@ -222,7 +222,7 @@ async fn a_folder_that_is_gone_is_an_error_and_not_an_empty_folder() {
 }
 
 #[tokio::test]
-async fn a_failed_run_keeps_its_folder_for_a_retry_and_a_cancelled_one_too() {
+async fn a_failed_run_keeps_its_folder_for_a_retry() {
     let (store, seen) = (Memory::default(), Seen::default());
     let shared = Workspace::temp().of_run();
     let broken = Arc::new(Mutex::new(true));
