@@ -25,9 +25,10 @@ pub const PYTHON_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// A program is a process of its own, `python3 -I -X utf8 -`: it gets no environment variables but
 /// those that every program needs, imports nothing from the working directory, and works in a
-/// directory of its own, which is removed afterwards. Its process group ends with the call. It can read every
-/// file and reach every address that this program can: add it only for models that you trust with
-/// that, or in a container. Permissions judge each program as a command.
+/// directory of its own, which is removed afterwards. Its process group ends with the call.
+///
+/// It can read every file and reach every address that this program can: add it only for models
+/// that you trust with that, or in a container. Permissions judge each program as a command.
 ///
 /// ```
 /// use stepwright_agent::Agent;
