@@ -44,7 +44,9 @@ use stepwright_core::{
 /// #     .store(stepwright_core::Memory::default()).build()?;
 /// let paused = workflow.run("Let me in.").await?;
 /// let asked = &paused.requirements[0];
-/// let RequirementKind::ExternalExecution { tool, arguments } = &asked.kind else { unreachable!() };
+/// let RequirementKind::ExternalExecution { tool, arguments } = &asked.kind else {
+///     panic!("{asked:?}")
+/// };
 /// assert_eq!((&**tool, &arguments["room"]), ("open_door", &7.into()));
 /// let answers = [(asked.id.to_string(), Answer::submit("the door is open"))];
 /// let output = workflow.continue_run(&paused.run_id, answers).await?;

@@ -186,8 +186,8 @@ fn about(kind: &str) -> String {
 }
 
 impl State {
-    /// Returns `true` if a call is made of other effects: of requests to models, as an agent that is
-    /// a tool, or of the steps of a workflow.
+    /// Returns `true` if a call is made of other effects: of requests to models, as an agent as a
+    /// tool, or of the steps of a workflow.
     fn is_composed(&self, call: &StepPath) -> bool {
         let workflow = call.child(CALLED_WORKFLOW);
         let mut recorded = self.queues.keys();

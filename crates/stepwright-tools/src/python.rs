@@ -23,11 +23,12 @@ pub const PYTHON_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs programs in Python that a model writes, with the tool `run_python`.
 ///
-/// A program is a process of its own, `python3 -I -X utf8 -`: it gets no environment variables but those
-/// that every program needs, imports nothing from the working directory, and works in a directory
-/// of its own, which is removed afterwards. Its process group ends with the call. It can read every
-/// file and reach every address that this program can: add it only for models that you trust with
-/// that, or in a container. Permissions judge each program as a command.
+/// A program is a process of its own, `python3 -I -X utf8 -`: it gets no environment variables but
+/// those that every program needs, imports nothing from the working directory, and works in a
+/// directory of its own, which is removed afterwards. Its process group ends with the call.
+///
+/// It can read every file and reach every address that this program can: add it only for models
+/// that you trust with that, or in a container. Permissions judge each program as a command.
 ///
 /// ```
 /// use stepwright_agent::Agent;
@@ -150,8 +151,8 @@ impl Toolkit for Python {
                 "`max_bytes` of `Python` is {bytes}; set 1 to {PYTHON_OUTPUT_BYTES_MAX}"
             )));
         }
-        let about = "Runs a program in Python 3 and gives what it prints. Each call is a process of \
-                     its own, in an empty directory that is removed afterwards.";
+        let about = "Runs a program in Python 3 and gives what it prints. Each call is a process \
+                     of its own, in an empty directory that is removed afterwards.";
         let kit = self.clone();
         let tool =
             FunctionTool::new("run_python", about, move |Code { code }: Code, cx: StepContext| {

@@ -240,6 +240,12 @@ fn waits() -> Vec<EventKind> {
         }),
         review(K::OutputReview { output, attempts: 1, retries: true }),
         E::StepExecutorPaused { requirement: asked(K::ToolConfirmation { tool: Box::new(call) }) },
+        E::StepExecutorPaused {
+            requirement: asked(K::ExternalExecution {
+                tool: "open_door".into(),
+                arguments: Arc::new(json!({"room": 7})),
+            }),
+        },
         said(Answer::reject("too long")),
         said(Answer::edit("The bridge was opened in 1932.")),
         said(Answer::submit(json!({"tone": "plain"}))),

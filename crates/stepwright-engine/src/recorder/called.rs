@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use stepwright_core::event::{Event, EventClass, EventKind};
 use stepwright_core::{StepPath, StepStatus};
 
-/// What the journal knows of a workflow when a tool call begins to run it.
+/// The facts of a workflow that the journal has when a tool call begins to run it.
 pub(crate) enum CalledPast {
     /// Its process died, or left the run, while the workflow was under way: it goes on from there.
     Left(Vec<Event>),

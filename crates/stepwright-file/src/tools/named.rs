@@ -72,7 +72,7 @@ pub(super) const EXTERNAL: ToolKind = ToolKind {
 
 type Read = Option<Box<dyn AgentTool>>;
 
-/// What a file says about a tool.
+/// The words of a file about a tool.
 #[derive(Clone, Debug)]
 struct Named {
     name: String,

@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 use std::path::Path;
+use stepwright_core::World;
 use stepwright_core::requirement::RequirementKind;
+use stepwright_core::world::VirtualClock;
 use stepwright_core::{Answer, Content, Memory, RunOutput, RunStatus, StepError, StepInput};
 use stepwright_engine::Workflow;
 use stepwright_file::{Definition, Options};
@@ -212,8 +214,8 @@ async fn a_tool_is_deferred_and_strict_as_the_file_says() {
     assert!(model.requests()[0].strict_tools.contains("calculate"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_timeout_and_the_concurrency_of_tools_take_effect() {
+#[test]
+fn the_timeout_and_the_concurrency_of_tools_take_effect() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     let model = FunctionModel::new(|request| match request.messages.len() {
@@ -246,8 +248,10 @@ async fn the_timeout_and_the_concurrency_of_tools_take_effect() {
                  tool_timeout: 1h\n    tool_concurrency: 2";
     let text = file("called-limits", tools);
     let definition = Definition::parse(&text, "outer.yaml", &options).unwrap();
-    let flow = definition.build().unwrap();
-    let output = flow.run("go").await.unwrap();
+    let clock = VirtualClock::default();
+    let world = World::new(clock.clone(), 1);
+    let flow = definition.builder().unwrap().world(world).build().unwrap();
+    let output = clock.run(flow.run("go").into_future()).unwrap();
     assert_eq!(most.load(Ordering::SeqCst), 2, "of three calls, two are made at once");
     let told = output.content.text();
     assert!(told.contains("took longer than 3600s") && told.contains("done"), "{told}");

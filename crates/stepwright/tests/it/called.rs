@@ -348,7 +348,7 @@ struct Nothing {}
 
 #[tokio::test]
 async fn the_permissions_of_a_called_workflow_hold_inside_of_it() {
-    let permissions: Permissions = serde_json::from_value(json!({"deny": ["tool: pay"]})).unwrap();
+    let permissions = Permissions::default().deny("pay").unwrap();
     let model = FunctionModel::new(|request| match request.messages.len() {
         1 => Reply::call("pay", json!({})),
         _ => Reply::text(request.messages.last().unwrap().text()),

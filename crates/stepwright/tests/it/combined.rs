@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use stepwright::Memory;
 use stepwright::models::Message;
 use stepwright::prelude::*;
+use stepwright::tools::ToolError;
 use stepwright_core::journal::Append;
 use stepwright_core::store::RunStore as _;
 use stepwright_testing::grammar;
@@ -23,7 +24,7 @@ enum Act {
     Hangs,
 }
 
-/// What a process has really done: the work, and the requests to models.
+/// A record of what a process has really done: the work, and the requests to models.
 #[derive(Clone, Default)]
 struct Log {
     work: Arc<Mutex<Vec<String>>>,
@@ -68,7 +69,7 @@ impl Log {
         let log = self.clone();
         FunctionTool::new(name, "Works.", move |_: Go, cx: StepContext| {
             let log = log.clone();
-            async move { log.done(name, act, &cx).await.map_err(stepwright::tools::ToolError::Fatal) }
+            async move { log.done(name, act, &cx).await.map_err(ToolError::Fatal) }
         })
         .idempotent()
     }
