@@ -13,6 +13,7 @@ use super::permissions::{AMOUNT_MAX, AT_LIMIT};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::run_limits::THEN;
+use super::texts::TEXT_OR_FILE;
 use super::used::USE;
 use crate::harness::HARNESS;
 use crate::mcp::SERVERS;
@@ -33,9 +34,6 @@ const POLICY: Form = Form::Words(|| words(&ON_ERROR));
 const MODEL: Form = Form::Either(&[Form::Text, Form::List(&Form::Text, 1, MODELS_MAX)]);
 const NAMES: Form = Form::List(&Form::Text, 0, usize::MAX);
 const BUDGETED: Form = Form::Mapping(&BUDGET);
-
-/// A text, or the name of a file with the text.
-pub(crate) const TEXT_OR_FILE: Form = Form::Either(&[Form::Text, Form::Mapping(&TEXT_FILE)]);
 
 /// A question to a person.
 const QUESTION: Form = Form::Either(&[Form::Bool, Form::Text]);
@@ -244,16 +242,6 @@ static MODEL_RETRY: Mapping = Mapping {
         key("backoff", &Form::Duration, "The wait before the first retry; it doubles each time."),
         key("max_backoff", &Form::Duration, "The longest wait."),
         key("max_retry_after", &Form::Duration, "The longest wait that a provider may ask for."),
-    ],
-};
-
-static TEXT_FILE: Mapping = Mapping {
-    name: "text_file",
-    what: "a text from a file",
-    required: &[&["file"], &[USE]],
-    members: &[
-        key("file", &Form::Text, "The path of the file, relative to this one."),
-        key(USE, &Form::Text, "A prompt of another file: `prompts.yaml#NAME`."),
     ],
 };
 

@@ -14,6 +14,7 @@ pub(crate) mod reader;
 mod review;
 mod run_limits;
 mod servers;
+pub(crate) mod texts;
 mod tools;
 mod used;
 mod values;
