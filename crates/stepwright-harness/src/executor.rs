@@ -94,7 +94,7 @@ async fn run(
     let (content, usage) = (answered?, conversation.usage());
     let content = match &place.worktree {
         Some(tree) => {
-            let ended = worktree::ended(tree, cx).await?;
+            let ended = worktree::ended(tree).await?;
             let key = if settings.output.is_some() { "output" } else { "text" };
             json!({ key: content.to_value(), "worktree": ended }).into()
         }

@@ -169,15 +169,16 @@ impl Harness {
         self.with(|it| it.program = Some(program.into()))
     }
 
-    /// Sets the folder that the agent works in. Default: the current directory, or the folder of the
-    /// conversation that [`Harness::session`] continues.
+    /// Sets the folder that the agent works in. Default: the current directory, or the folder of
+    /// the conversation that [`Harness::session`] continues.
     #[must_use]
     pub fn dir(self, dir: impl Into<PathBuf>) -> Self {
         self.with(|it| it.dir = Some(dir.into()))
     }
 
     /// Sets the directory that relative paths begin at: of [`Harness::dir`], of a program with a
-    /// path, and of rules about files. Worktrees are made beneath it. Default: the current directory.
+    /// path, and of rules about files. Worktrees are made beneath it. Default: the current
+    /// directory.
     #[must_use]
     pub fn base_dir(self, base: impl Into<PathBuf>) -> Self {
         self.with(|it| it.base = Some(base.into()))
@@ -370,8 +371,9 @@ impl Executor for Harness {
             HarnessKind::Acp { args, .. } => args.as_slice(),
             _ => &[],
         };
+        let program = program.as_deref().unwrap_or_else(|| kind.program());
         let settings = json!({
-            "program": program.as_deref().unwrap_or_else(|| kind.program()), "args": args, "dir": dir, "worktree": worktree,
+            "program": program, "args": args, "dir": dir, "worktree": worktree,
             "session": session, "model": model, "read_only": read_only,
             "questions": format!("{questions:?}"), "budget": budget,
             "on_interrupted": on_interrupted, "output": output.as_ref().map(|it| &it.schema),

@@ -18,6 +18,7 @@ mod effects;
 mod event;
 mod executor;
 mod harness;
+mod job;
 mod kind;
 mod lines;
 mod live;

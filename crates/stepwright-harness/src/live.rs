@@ -1,35 +1,17 @@
 //! A coding agent that runs.
 
 use crate::event::{Decision, HarnessEvent, Question};
+use crate::job::{Job, Talk};
 use crate::kind::HarnessKind;
 use crate::process::{NotStarted, Pipes, Process, Program, Said, start};
 use crate::runtime::runtime;
 use crate::{acp, streams};
-use std::path::PathBuf;
 use stepwright_core::StepContext;
 use stepwright_core::message::ToolCall;
 use tokio::sync::{mpsc, oneshot};
 
 /// The number of events that wait for the step. An agent that says more waits until it is heard.
 const EVENTS_WAITING: usize = 256;
-
-/// The assignment of a process.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) kind: HarnessKind,
-    /// The conversation to continue.
-    pub(crate) resume: Option<String>,
-    /// The id of a new conversation, for agents that take one.
-    pub(crate) fresh: String,
-    pub(crate) dir: PathBuf,
-}
-
-/// The channels between a process and its step.
-pub(crate) struct Talk {
-    pub(crate) events: mpsc::Sender<HarnessEvent>,
-    /// The messages to the agent. No more come when the channel is closed.
-    pub(crate) prompts: mpsc::UnboundedReceiver<String>,
-}
 
 /// A question that waits for its answer.
 #[derive(Debug)]

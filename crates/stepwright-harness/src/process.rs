@@ -75,7 +75,7 @@ impl Process {
     }
 }
 
-/// What a process said on stderr, and how it ended.
+/// The last lines of a process on stderr, and its end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
     lines: Arc<Mutex<VecDeque<String>>>,

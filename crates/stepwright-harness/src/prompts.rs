@@ -10,8 +10,8 @@ const DIFF_LINES_MAX: usize = 400;
 /// Returns the message with which a conversation is continued that was interrupted.
 pub(crate) fn continued(prompt: &str) -> String {
     format!(
-        "You were interrupted while you worked on the message below. Find out how far you came, and \
-         go on from there. Do not repeat what is done. Then answer it.\n\n{prompt}"
+        "You were interrupted while you worked on the message below. Find out how far you came, \
+         and go on from there. Do not repeat what is done. Then answer it.\n\n{prompt}"
     )
 }
 

@@ -4,8 +4,9 @@ use crate::effects;
 use crate::event::{HarnessEvent, Refusal};
 use crate::executor::{Failure, recorded};
 use crate::harness::{Harness, Variable};
+use crate::job::Job;
 use crate::kind::HarnessKind;
-use crate::live::{Job, Live};
+use crate::live::Live;
 use crate::parked::unpark;
 use crate::process::{NotStarted, Program};
 use crate::prompts;
@@ -32,7 +33,7 @@ pub(crate) struct Session {
     /// `true` if the agent can load it.
     pub(crate) loads: bool,
     pub(crate) dir: PathBuf,
-    /// What the agent has said of the whole conversation, for agents that count in this way.
+    /// The sums that the agent has told, for agents that count the whole conversation.
     #[serde(default, skip_serializing_if = "Totals::is_empty")]
     pub(crate) totals: Totals,
 }

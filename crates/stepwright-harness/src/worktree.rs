@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use stepwright_core::{ErrorCode, ErrorId, StepContext, StepError};
+use tokio::sync::Mutex;
 
 /// The folder of worktrees, beneath the base directory.
 const FOLDER: &str = ".stepwright/worktrees";
@@ -18,6 +19,9 @@ const KEY: &str = "harness:worktree";
 
 /// The number of changed files that an output lists.
 const CHANGED_MAX: usize = 1000;
+
+/// Worktrees are made and removed one after the other: git refuses it at the same time.
+static ONE_AT_ONCE: Mutex<()> = Mutex::const_new(());
 
 /// The folder that a coding agent works in.
 pub(crate) struct Place {
@@ -58,6 +62,7 @@ pub(crate) async fn made(
         tree
     };
     if !tree.root.join(".git").exists() {
+        let _one = ONE_AT_ONCE.lock().await;
         make(&base, &tree).await?;
     }
     let dir = tree.root.join(&tree.within);
@@ -117,7 +122,7 @@ async fn make(base: &Path, tree: &Worktree) -> Result<(), StepError> {
 
 /// Examines a worktree at the end of its step, and removes it if nothing has changed. Returns what
 /// the output says about it.
-pub(crate) async fn ended(tree: &Worktree, _: &StepContext) -> Result<Value, StepError> {
+pub(crate) async fn ended(tree: &Worktree) -> Result<Value, StepError> {
     let Worktree { branch, root, repository, base, within: _, shown } = tree;
     // An earlier attempt has removed it, and could not say so.
     let is_there = root.join(".git").exists();
@@ -135,6 +140,7 @@ pub(crate) async fn ended(tree: &Worktree, _: &StepContext) -> Result<Value, Ste
         changed.dedup();
     }
     let is_kept = !changed.is_empty() || commits > 0;
+    let _one = ONE_AT_ONCE.lock().await;
     if is_there && !is_kept {
         // Whatever is left in there is ignored by the repository.
         git(repository, &["worktree", "remove", "--force", &root.to_string_lossy()]).await?;

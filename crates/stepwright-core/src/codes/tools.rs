@@ -82,7 +82,7 @@ super::entry::catalogue! {
     /// none or had one of another agent, or the agent does not know the conversation any more.
     HARNESS_SESSION_UNKNOWN = 620, "a conversation of a coding agent cannot be continued";
 
-    /// The worktree of a step could not be made or examined. `git` must be installed, and `dir` must
-    /// be in a repository with at least one commit. The message has what `git` said.
+    /// The worktree of a step could not be made or examined. `git` must be installed, and `dir`
+    /// must be in a repository with at least one commit. The message has what `git` said.
     WORKTREE_FAILED = 621, "the worktree of a step cannot be used";
 }

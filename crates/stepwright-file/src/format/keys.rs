@@ -15,6 +15,7 @@ use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::run_limits::{ON_BUSY, THEN};
 use super::sandbox::SANDBOX;
+use super::texts::TEXT_OR_FILE;
 use super::used::USE;
 use super::workspace::WORKSPACE;
 use crate::harness::HARNESS;
@@ -38,9 +39,6 @@ const MODEL: Form =
 const ONE_MODEL: Form = Form::Either(&[Form::Text, Form::Mapping(&MODEL_PLACE)]);
 const NAMES: Form = Form::List(&Form::Text, 0, usize::MAX);
 const BUDGETED: Form = Form::Mapping(&BUDGET);
-
-/// A text, or the name of a file with the text.
-pub(crate) const TEXT_OR_FILE: Form = Form::Either(&[Form::Text, Form::Mapping(&TEXT_FILE)]);
 
 /// A question to a person.
 const QUESTION: Form = Form::Either(&[Form::Bool, Form::Text]);
@@ -317,16 +315,6 @@ static MODEL_RETRY: Mapping = Mapping {
         key("backoff", &Form::Duration, "The wait before the first retry; it doubles each time."),
         key("max_backoff", &Form::Duration, "The longest wait."),
         key("max_retry_after", &Form::Duration, "The longest wait that a provider may ask for."),
-    ],
-};
-
-static TEXT_FILE: Mapping = Mapping {
-    name: "text_file",
-    what: "a text from a file",
-    required: &[&["file"], &[USE]],
-    members: &[
-        key("file", &Form::Text, "The path of the file, relative to this one."),
-        key(USE, &Form::Text, "A prompt of another file: `prompts.yaml#NAME`."),
     ],
 };
 

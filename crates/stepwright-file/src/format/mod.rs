@@ -19,6 +19,7 @@ mod run_limits;
 mod sandbox;
 mod servers;
 mod skills;
+pub(crate) mod texts;
 mod tools;
 mod used;
 mod values;

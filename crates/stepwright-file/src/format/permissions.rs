@@ -90,7 +90,7 @@ impl Reader<'_> {
             }
         };
         if let Some(known) = known
-            && !rule.name().starts_with("mcp:")
+            && !["mcp:", "harness:"].iter().any(|source| rule.name().starts_with(source))
             && !known.iter().any(|name| rule.is_for(name))
         {
             let message = format!("no effect is called `{}`", rule.name());

@@ -2,7 +2,7 @@
 
 use super::{NAMES, QUESTIONS};
 use crate::format::form::{Form, Mapping, key, words};
-use crate::format::keys::TEXT_OR_FILE;
+use crate::format::texts::TEXT_OR_FILE;
 use serde_json::json;
 
 /// The value of `agent` for a coding agent.

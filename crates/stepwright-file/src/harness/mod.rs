@@ -52,7 +52,7 @@ struct HarnessStep {
     questions: Questions,
     env: Vec<(String, Text)>,
     output: Option<(Value, Arc<Schema>)>,
-    /// What stands in the file, without the values of variables.
+    /// The content as written, without the values of variables.
     content: Fingerprint,
 }
 

@@ -4,8 +4,8 @@ mod updates;
 
 use self::updates::Updates;
 use crate::event::{Decision, HarnessEvent, Refusal};
+use crate::job::{Job, Talk};
 use crate::lines::JsonLines;
-use crate::live::{Job, Talk};
 use crate::process::Pipes;
 use agent_client_protocol::schema::ProtocolVersion;
 use agent_client_protocol::v1::ConnectionTo;

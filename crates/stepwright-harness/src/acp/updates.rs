@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use stepwright_core::message::{AssistantTurn, StopReason, Usage};
+use stepwright_core::permission::CommandLine;
 
 /// The number of calls of one turn that are kept. Others are told without what they are.
 const CALLS_MAX: usize = 10_000;
@@ -277,30 +278,28 @@ impl Call {
             paths
         };
         match self.kind {
-            ToolKind::Execute => Act::Command(self.command()),
+            // A title is for people: the command may be another one.
+            ToolKind::Execute => self.command().map_or(Act::Other, Act::Command),
             ToolKind::Read | ToolKind::Search => Act::Read(paths()),
             ToolKind::Edit | ToolKind::Delete | ToolKind::Move => Act::Write(paths()),
             _ => Act::Other,
         }
     }
 
-    fn command(&self) -> String {
-        let command = self.input.as_ref().and_then(|input| {
-            let command = input.get("command").or_else(|| input.get("cmd"))?;
-            match command {
-                Value::String(line) => Some(line.clone()),
-                Value::Array(words) => {
-                    let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+    fn command(&self) -> Option<String> {
+        let input = self.input.as_ref()?;
+        match input.get("command").or_else(|| input.get("cmd"))? {
+            Value::String(line) => Some(line.clone()),
+            Value::Array(words) => {
+                let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+                match words?.as_slice() {
                     // A shell behind a list of words has its line in the last of them.
-                    match words?.as_slice() {
-                        [_, "-c" | "-lc", line] => Some((*line).to_owned()),
-                        words => Some(words.join(" ")),
-                    }
+                    [_, "-c" | "-lc", line] => Some((*line).to_owned()),
+                    words => Some(CommandLine::of_words(words.iter().copied()).shown),
                 }
-                _ => None,
             }
-        });
-        command.unwrap_or_else(|| self.title.clone())
+            _ => None,
+        }
     }
 
     fn outcome(&self, is_error: bool) -> String {

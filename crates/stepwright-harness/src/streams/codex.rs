@@ -2,8 +2,8 @@
 
 use super::{next, text};
 use crate::event::{HarnessEvent, Message, Refusal, TurnEnd};
+use crate::job::{Job, Talk};
 use crate::lines::JsonLines;
-use crate::live::{Job, Talk};
 use crate::process::Pipes;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

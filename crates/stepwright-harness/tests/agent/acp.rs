@@ -154,9 +154,9 @@ fn turn(conversation: &Conversation, prompt: &str, id: &Value, asked: &mut u32) 
                 is_permitted &= permitted(session, &about, asked);
             }
             if !is_permitted {
+                let why = json!({"type": "text", "text": "refused"});
                 let told = json!({"sessionUpdate": "tool_call_update", "toolCallId": call,
-                    "status": "failed",
-                    "content": [{"type": "content", "content": {"type": "text", "text": "refused"}}]});
+                    "status": "failed", "content": [{"type": "content", "content": why}]});
                 update(session, &told);
                 continue;
             }

@@ -1,6 +1,6 @@
-//! A scripted coding agent for tests, which also misbehaves. It speaks ACP, or stands in for Claude
-//! Code and Codex with their documented streams. Nothing in it is a model, and nothing here uses the
-//! SDK that the library uses.
+//! A scripted coding agent for tests, which also misbehaves. It speaks ACP, or stands in for
+//! Claude Code and Codex with their documented streams. Nothing in it is a model, and nothing here
+//! uses the SDK that the library uses.
 //!
 //! `MODE` has words that say how it behaves, `LOG` is the file in which it notes what it does, and
 //! `STORE` is the folder of its conversations.

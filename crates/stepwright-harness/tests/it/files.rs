@@ -15,10 +15,13 @@ fn options(base: &Path) -> Options {
 /// Returns a file whose step has these settings besides the scripted agent.
 fn text(agent: &Scripted, mode: &str, settings: &str, more: &str) -> String {
     let store = agent.work().parent().unwrap().to_str().unwrap().to_owned();
+    let env = format!(
+        "{{MODE: '{mode}', LOG: {store}/log, STORE: {store}/store, T: '{{{{ secrets.TOKEN }}}}'}}"
+    );
     format!(
-        "format: 1\nname: Code\nsecrets: [TOKEN]\nsteps:\n  - name: code\n    agent:\n      harness: {{acp: \
-         [{}]}}\n      env: {{MODE: '{mode}', LOG: {store}/log, STORE: {store}/store, T: '{{{{ \
-         secrets.TOKEN }}}}'}}\n{settings}    prompt: Do {{{{ input }}}}.\n{more}",
+        "format: 1\nname: Code\nsecrets: [TOKEN]\nsteps:\n  - name: code\n    agent:\n      \
+         harness: {{acp: [{}]}}\n      env: {env}\n{settings}    prompt: Do {{{{ input \
+         }}}}.\n{more}",
         program()
     )
 }
@@ -47,15 +50,16 @@ async fn a_step_of_a_file_is_a_coding_agent() {
 #[tokio::test]
 async fn output_session_and_questions_of_a_file() {
     let agent = Scripted::new("acp", "");
-    let settings = "      questions: allow\n      output: {type: object, properties: {files: {type: \
-                    integer}}, required: [files]}\n";
+    let schema = "{type: object, properties: {files: {type: integer}}, required: [files]}";
+    let settings = format!("      questions: allow\n      output: {schema}\n");
+    let store = agent.work().parent().unwrap().display().to_string();
+    let env = format!("{{MODE: asks, LOG: {store}/log, STORE: {store}/store}}");
     let again = format!(
-        "  - name: again\n    agent: {{harness: {{acp: [{}]}}, session: code, env: {{MODE: asks, LOG: \
-         {log}/log, STORE: {log}/store}}}}\n    prompt: Go on.\n",
-        program(),
-        log = agent.work().parent().unwrap().display()
+        "  - name: again\n    agent: {{harness: {{acp: [{}]}}, session: code, env: {env}}}\n    \
+         prompt: Go on.\n",
+        program()
     );
-    let text = text(&agent, "late-json asks", settings, &again);
+    let text = text(&agent, "late-json asks", &settings, &again);
     let output = ended(read(&text, &options(&agent.work())).unwrap().run("it")).await;
     assert_eq!(output.status, RunStatus::Completed, "{output:?}");
     assert_eq!(output.step_at("code").unwrap().content.to_value()["files"], 2);

@@ -179,12 +179,12 @@ async fn where_no_person_can_be_asked_the_answer_is_no() {
 
 #[tokio::test]
 async fn a_cancelled_run_leaves_no_agent_that_waits() {
-    let agent = Scripted::new("acp", "child asks");
-    let workflow = stored(agent.harness.clone());
-    let output = ended(workflow.run("go")).await;
-    assert_eq!(output.status, RunStatus::Paused);
-    let output = answered(&workflow, &output, Answer::reject("no")).await;
-    let output = answered(&workflow, &output, Answer::reject("no")).await;
-    assert_eq!(output.status, RunStatus::Completed);
-    crate::support::gone(agent.logged("child").await.trim_start_matches("child ")).await;
+    for kind in ASKING {
+        let agent = Scripted::new(kind, "child asks");
+        let workflow = stored(agent.harness.clone());
+        let output = ended(workflow.run("go")).await;
+        assert_eq!(output.status, RunStatus::Paused);
+        workflow.cancel_run(&output.run_id).await.unwrap();
+        crate::support::gone(agent.logged("child").await.trim_start_matches("child ")).await;
+    }
 }

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::{Answer, EventKind, Memory, RunStatus};
+use stepwright_core::{Answer, Event, EventKind, Memory, RunStatus};
 use stepwright_engine::{Step, Workflow};
 use stepwright_harness::Harness;
 use tempfile::TempDir;
@@ -207,6 +207,14 @@ fn again(harness: Harness, store: &Memory) -> Workflow {
     Workflow::builder("W").step(step).store(store.clone()).build().unwrap()
 }
 
+/// Returns `true` for the fact that a turn has ended.
+fn is_answer(fact: &Event) -> bool {
+    match &fact.kind {
+        EventKind::StepRecorded { key, .. } => &**key == "harness:turn1",
+        _ => false,
+    }
+}
+
 #[tokio::test]
 async fn claude_code_asks_works_and_goes_on_after_a_crash() {
     let Some(home) = home() else { return };
@@ -234,8 +242,7 @@ async fn claude_code_asks_works_and_goes_on_after_a_crash() {
     assert!(output.metrics.cost.nano_usd() > 0, "{:?}", output.metrics.cost);
     // Its process dies after the message was sent: the conversation is loaded.
     let all = facts(&store, "claude").await;
-    let answer = |kind: &EventKind| matches!(kind, EventKind::StepRecorded { key, .. } if &**key == "harness:turn1");
-    let cut = all.iter().position(|fact| answer(&fact.kind)).unwrap();
+    let cut = all.iter().position(is_answer).unwrap();
     let store = cut_at("claude", &all, cut).await;
     let output = ended(again(harness, &store).resume("claude")).await;
     assert_eq!(output.content.text(), "All done.", "{output:?}");
@@ -270,8 +277,7 @@ async fn opencode_asks_and_works() {
     assert!(place.work().join("hello.txt").exists());
     assert_eq!(output.metrics.tool_calls, 1);
     let all = facts(&store, "opencode").await;
-    let answer = |kind: &EventKind| matches!(kind, EventKind::StepRecorded { key, .. } if &**key == "harness:turn1");
-    let cut = all.iter().position(|fact| answer(&fact.kind)).unwrap();
+    let cut = all.iter().position(is_answer).unwrap();
     let store = cut_at("opencode", &all, cut).await;
     let output = ended(again(harness, &store).resume("opencode")).await;
     assert_eq!(output.content.text(), "All done.", "{output:?}");

@@ -1,4 +1,4 @@
-//! What the process of an agent gets.
+//! The arguments and the folder of the process of an agent.
 
 use crate::support::{Scripted, ended};
 use stepwright_core::{ErrorId, RunStatus};

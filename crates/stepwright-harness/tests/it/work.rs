@@ -1,4 +1,4 @@
-//! What an agent does, as a step.
+//! The work of an agent, as a step.
 
 use crate::support::{KINDS, Scripted, ended, events, outcomes};
 use futures_util::StreamExt as _;

@@ -88,7 +88,8 @@ async fn steps_at_once_have_worktrees_of_their_own() {
     let harness = agent.harness.clone().worktree(true);
     let map = Map::new("each")
         .over(|_: &stepwright_core::StepInput| vec!["x".to_owned(), "y".to_owned()])
-        .step(Step::new("code", harness));
+        .step(Step::new("code", harness))
+        .concurrency(2);
     let workflow = Workflow::builder("W").step(map).build().unwrap();
     let output = workflow.run("go").await.unwrap();
     let value = output.content.to_value();
