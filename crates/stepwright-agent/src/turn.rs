@@ -475,8 +475,8 @@ fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
     }
 }
 
-/// Waits for the limits of the model, which all agents share. Of a chain it is the first, which gets
-/// the request unless it is down.
+/// Waits for the limits of the model, which all agents share. Of a chain it is the first, which
+/// gets the request unless it is down.
 async fn enter(
     agent: &AgentDefinition,
     request: &ModelRequest,

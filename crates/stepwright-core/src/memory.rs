@@ -573,10 +573,7 @@ impl Leases for Memory {
     fn first(&self, claim: FirstClaim) -> BoxFuture<'_, Result<Option<Arc<str>>, StoreError>> {
         Box::pin(ready(Ok(self.tables().first(&claim))))
     }
-    fn begin_request(
-        &self,
-        claim: RequestClaim,
-    ) -> BoxFuture<'_, Result<RequestTurn, StoreError>> {
+    fn begin_request(&self, claim: RequestClaim) -> BoxFuture<'_, Result<RequestTurn, StoreError>> {
         Box::pin(ready(Ok(self.tables().begin_request(&claim))))
     }
 

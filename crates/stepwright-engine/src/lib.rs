@@ -20,6 +20,7 @@ mod interpret;
 mod job;
 mod journal;
 mod local;
+mod nodes;
 mod operations;
 mod outbox;
 mod pending;
@@ -52,8 +53,9 @@ pub use builder::WorkflowBuilder;
 pub use define::containers;
 pub use define::containers::*;
 pub use define::{
-    AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoDeadline, IntoExecutor, IntoHolds,
-    IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step, WhenFull,
+    AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoDeadline, IntoExecutor,
+    IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, Step,
+    WhenFull,
 };
 pub use real::real_world;
 pub use run::{

@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use stepwright_core::plan::Plan;
 use stepwright_core::values::HostValues;
-use stepwright_core::{AnyExecutor, Content, StepContext, StepError, StepInput, StepOutput, Timestamp};
+use stepwright_core::{
+    AnyExecutor, Content, StepContext, StepError, StepInput, StepOutput, Timestamp,
+};
 
 /// Checks an input. Returns an error message for an input that it refuses, or the content that
 /// replaces an input that it completes.

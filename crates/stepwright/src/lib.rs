@@ -18,10 +18,10 @@ pub use stepwright_core::{
 };
 pub use stepwright_engine::{
     AnyStep, Archived, BlockingEvents, BlockingFn, Concurrency, DeciderFn, Dedupe, Erase, Events,
-    Export, FromStep, IntoDeadline, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput, IntoPrompt,
-    IntoRoute, IntoStep, LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run, RunHandle,
-    RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow, WorkflowBuilder,
-    block_on, real_world,
+    Export, FromStep, IntoDeadline, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput,
+    IntoPrompt, IntoRoute, IntoStep, LocalDispatcher, LoopView, Parts, Prune, Removed, Resume, Run,
+    RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull, Workflow,
+    WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {

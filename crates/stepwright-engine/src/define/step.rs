@@ -4,8 +4,7 @@ use super::function::{BlockingFn, DeciderFn, IntoExecutor};
 use super::into_step::{Made, Whole};
 use super::prompt::IntoPrompt;
 use super::{
-    AnyStep, Body, Common, History, IntoDeadline, IntoStep, StepBody, Work, add_after,
-    asynchronous,
+    AnyStep, Body, Common, History, IntoDeadline, IntoStep, StepBody, Work, add_after, asynchronous,
 };
 use crate::table::{Blocking, Decider};
 use crate::workflow::Workflow;

@@ -11,7 +11,9 @@ use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::event::Decision;
 use stepwright_core::plan::{Node, NodeKind};
-use stepwright_core::{ErrorCode, ErrorId, StepError, StepInput, StepOutput, StepPath, Timestamp, World};
+use stepwright_core::{
+    ErrorCode, ErrorId, StepError, StepInput, StepOutput, StepPath, Timestamp, World,
+};
 
 /// Ends an attempt that takes longer than its step's timeout, or is idle for longer than its idle
 /// timeout.

@@ -58,7 +58,8 @@ fn a_deadline_counts_for_all_attempts_and_no_attempt_follows_it() {
         counted.fetch_add(1, Ordering::Relaxed);
         async { Err::<String, _>(StepError::new("busy")) }
     };
-    let steady = Retry { retries: 100, backoff_ms: 3_000, factor: 1.0, jitter: false, ..Retry::default() };
+    let steady = Retry { retries: 100, backoff_ms: 3_000, factor: 1.0, ..Retry::default() };
+    let steady = Retry { jitter: false, ..steady };
     let step = Step::new("ask", flaky).retry(steady).deadline(within(10));
     let workflow = scene.build(Workflow::builder("W").step(step));
     let begun = scene.world().now();
@@ -74,14 +75,12 @@ fn a_deadline_counts_for_all_attempts_and_no_attempt_follows_it() {
 #[test]
 fn nothing_begins_after_a_moment_that_has_passed() {
     for past in [0, 1_780_000_000_000] {
-        let scene = Scene::new();
         let never = |_: StepInput| async { panic!("it began") as String };
         let late = move |_: &StepInput| Timestamp(past);
         let inside = Steps::new("box").step(Step::new("never", never)).deadline(late);
         let alone = Step::new("never", never).deadline(late);
-        for builder in
-            [Workflow::builder("W").step(inside), Workflow::builder("W").step(alone)]
-        {
+        for builder in [Workflow::builder("W").step(inside), Workflow::builder("W").step(alone)] {
+            let scene = Scene::new();
             let workflow = scene.build(builder);
             let failed = scene.run(workflow.run("in").into_future()).unwrap_err();
             let failure = failed.into_output().unwrap().error.unwrap();
@@ -101,7 +100,10 @@ fn a_moment_that_cannot_be_computed_fails_the_step_as_its_policy_says() {
     let done = scene.run(scene.build(builder).run("-").into_future()).unwrap();
     assert_eq!(text(&done), "-az");
     let error = done.step_at("b").unwrap().error.clone().unwrap();
-    assert_eq!((error.code, &*error.message), (ErrorCode::Decision, "invalid digit found in string"));
+    assert_eq!(
+        (error.code, &*error.message),
+        (ErrorCode::Decision, "invalid digit found in string")
+    );
 }
 
 #[test]
@@ -153,7 +155,10 @@ fn what_ended_in_time_is_replayed_after_its_time() {
         let done = scene.run(done.into_future()).unwrap();
         assert_eq!(done.status, RunStatus::Completed, "with a deadline: {with_deadline}");
         let facts = scene.run(stepwright_core::store::RunStore::load(
-            &scene.1, &"r".parse().unwrap(), 0, 1_000,
+            &scene.1,
+            &"r".parse().unwrap(),
+            0,
+            1_000,
         ));
         grammar::check(&facts.unwrap());
     }

@@ -13,9 +13,7 @@ use crate::work::evaluate;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::{
-    BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
-};
+use stepwright_core::{BoxFuture, OnInterrupted, StepContext, StepError, StepInput, StepOutput};
 
 const WAITS: &str = "a `sleep` does nothing but wait: it cannot take too long";
 
@@ -27,7 +25,7 @@ pub(super) const KIND: BuiltinKind = BuiltinKind {
         ("on_interrupted", "a `sleep` has no effect that could be repeated"),
         ("retry", WAITS),
         ("timeout", WAITS),
-        ("deadline", "a `sleep` does nothing but wait: give the `deadline` to a container around it"),
+        ("deadline", "a `sleep` does nothing but wait: give it to a container around this step"),
         ("history", WAITS),
     ],
     form: &Form::Either(&[FOR, Form::Mapping(&SETTINGS)]),
@@ -73,9 +71,7 @@ fn read(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builti
                 }
                 reader.for_duration(node, "duration")
             }
-            (None, Some((_, node))) => {
-                reader.moment(node, "until", zone).map(Sleep::Until)
-            }
+            (None, Some((_, node))) => reader.moment(node, "until", zone).map(Sleep::Until),
             (Some(_), Some((key, _))) => {
                 let mistake = reader.mistake(key.span, "`sleep` has a `duration` or an `until`");
                 reader.push(mistake.label("both").help("keep one of them"));

@@ -20,9 +20,9 @@ mod used;
 mod values;
 
 pub(crate) use kinds::ON_INTERRUPTED;
+pub(crate) use moment::Moment;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
-pub(crate) use moment::Moment;
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce};
 pub(crate) use servers::{Choice, Declaration, Recipe};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};

@@ -23,25 +23,6 @@ const FORK: &str = concat!(
     "(../crates/stepwright/tests/it/fork.rs) |\n",
 );
 
-/// The rows about files. What files alone have is tried in their crate, in the same containers.
-const FILES: [(&str, &str, &str); 3] = [
-    (
-        "`use`",
-        "a step and an agent of another file, with the variables of that file",
-        "parts_of_other_files_work_in_every_container",
-    ),
-    (
-        "`prompts`",
-        "prompts of the file and of another file",
-        "prompts_work_in_every_container",
-    ),
-    (
-        "registered functions",
-        "functions of the program by name, with and without `with`",
-        "functions_of_the_program_work_in_every_container",
-    ),
-];
-
 /// The page.
 pub(super) fn written(columns: &[Column]) -> String {
     let mut page = HEAD.to_owned();
@@ -54,15 +35,6 @@ pub(super) fn written(columns: &[Column]) -> String {
     for Column { title, what, test, .. } in columns {
         let link = "../crates/stepwright-engine/tests/it/matrix/mod.rs";
         let _ = writeln!(page, "| {title} | {what} | [`matrix::{test}`]({link}) |");
-    }
-    for (title, what, test) in FILES {
-        let _ = writeln!(
-            page,
-            "| {title} | (no column: files alone have it) {what}, in each container and in each \
-             container of a container: the process dies after each entry, the result is the same, \
-             and nothing completed is repeated | [`composed::{test}`]\
-             (../crates/stepwright-file/tests/it/composed.rs) |"
-        );
     }
     page.push_str(FORK);
     let mut body = String::new();
