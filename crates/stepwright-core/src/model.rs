@@ -291,7 +291,7 @@ pub struct Completion {
     /// The id of the model that answered, if it is one of several.
     pub model: Option<String>,
     /// The provider's names of its own tools that it used, one for each use.
-    pub hosted_tools: Vec<String>,
+    pub hosted_tools: Box<[String]>,
     /// The rest of the provider's limits, if it told it.
     pub quota: Option<Box<Quota>>,
 }

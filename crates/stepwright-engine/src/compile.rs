@@ -4,6 +4,7 @@ use crate::define::{
     AfterSteps, AnyStep, Body, Common, History, Prompted, StepBody, Work, prompted,
 };
 use crate::gate::Guard;
+use crate::nodes::{asks, deepest, has_after};
 use crate::table::{Compiled, Decider, Entry, InputCheck};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
     After, DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX,
-    Rate, Retry, children, for_each_node_mut,
+    Rate, Retry, for_each_node_mut,
 };
 use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
@@ -682,37 +683,6 @@ fn known_content(entry: &Entry, kind: &NodeKind, said: Fingerprint) -> Fingerpri
     }
 }
 
-/// Returns `true` if any of these nodes, or of those inside, may ask a person.
-fn asks(body: &[Node]) -> bool {
-    body.iter().any(|node| {
-        node.review.is_some()
-            || node.on_error.may(OnError::Pause)
-            || node.budgets.iter().any(|budget| budget.at_limit == AtLimit::Pause)
-            || asks_about_retries(node)
-            || children(node).into_iter().any(asks)
-    })
-}
-
-/// Returns `true` if a person is asked before a step that timed out is retried.
-fn asks_about_retries(node: &Node) -> bool {
-    match &node.kind {
-        NodeKind::Step { retry, on_interrupted, .. } => {
-            retry.retries > 0 && *on_interrupted == OnInterrupted::Ask
-        }
-        _ => false,
-    }
-}
-
-/// Returns `true` if any of these nodes, or of those inside, has steps that run afterwards.
-fn has_after(body: &[Node]) -> bool {
-    body.iter().any(|node| !node.after.is_empty() || children(node).into_iter().any(has_after))
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-fn deepest(body: &[Node]) -> usize {
-    let inside = |node: &Node| children(node).into_iter().map(deepest).max().unwrap_or(0);
-    body.iter().map(|node| 1 + inside(node)).max().unwrap_or(0)
 }

@@ -22,6 +22,7 @@ mod job;
 mod journal;
 mod limited;
 mod local;
+mod nodes;
 mod operations;
 mod outbox;
 mod pending;

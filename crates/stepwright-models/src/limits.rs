@@ -129,8 +129,8 @@ static REQUESTS: AtomicU64 = AtomicU64::new(0);
 /// The limiters by the name of a model, or by a provider as `openai:*`.
 static LIMITERS: Mutex<BTreeMap<String, Arc<Limiter>>> = Mutex::new(BTreeMap::new());
 
-/// Limits the requests to a model, or to all models of a provider: `openai:*`. If a model is limited
-/// several times, the strictest limits hold.
+/// Limits the requests to a model, or to all models of a provider: `openai:*`. If a model is
+/// limited several times, the strictest limits hold.
 ///
 /// The requests of this process count, and by default those of all processes that share the store
 /// of the run and limit the model too: see [`LimitScope`].
@@ -292,8 +292,8 @@ pub async fn slot(
     Ok(slot)
 }
 
-/// Sends no request to a model for so long, because its provider asked for that. Other processes that
-/// limit the model over the same store know it soon.
+/// Sends no request to a model for so long, because its provider asked for that. Other processes
+/// that limit the model over the same store know it soon.
 ///
 /// ```
 /// # use stepwright_core::World;

@@ -95,7 +95,8 @@ fn shown(root: &Command) -> String {
     };
     format!(
         "stepwright {}\nfile format  {FORMAT}\nPostgreSQL   {}\nDuckDuckGo   {}\nmodels       {}\n\
-         providers    {}\ncommands     {}\n\n`--json` writes all of it, with every option and exit code\n",
+         providers    {}\ncommands     {}\n\n\
+         `--json` writes all of it, with every option and exit code\n",
         env!("CARGO_PKG_VERSION"),
         on(cfg!(feature = "postgres")),
         on(cfg!(feature = "duckduckgo")),

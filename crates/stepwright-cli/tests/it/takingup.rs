@@ -277,9 +277,8 @@ steps:
         let place = Place::with(&format!("format: 1\nname: Told\nsteps:\n  - {used}\n"));
         place.write("library.yaml", library);
         place.run(["in", "--db", "a.db", "--run-id", "r-1"]).ended(0);
-        let arguments =
-            ["fork", "r-1", "--at", step, "--prompt", "Rust is old.", "--run-id", "r-2"];
-        let other = place.on_db(&arguments).ended(0).stdout;
+        let fork = ["fork", "r-1", "--run-id", "r-2", "--at", step, "--prompt", "Rust is old."];
+        let other = place.on_db(&fork).ended(0).stdout;
         assert!(other.contains("Rust is old."), "{used}: {other}");
         let again = place.on_db(&["rerun", "r-2", "--from", step]).ended(0).stdout;
         assert_eq!(again, other, "{used}");

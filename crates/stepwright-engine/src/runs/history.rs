@@ -13,8 +13,9 @@ const PAGE: usize = 200;
 /// Returns the last `runs` runs of a session that had ended at `until`, the oldest first: all of
 /// them, or only those that completed.
 ///
-/// Runs that end later are left out, so that a resumed run sees the same history as before. `own` is
-/// the run that looks: of the runs that ended in the millisecond `until`, those before it count.
+/// Runs that end later are left out, so that a resumed run sees the same history as before.
+/// `own` is the run that looks: of those that ended in the millisecond `until`, those before it
+/// count.
 pub(crate) async fn of(
     store: &AnyStore,
     (session, workflow): (&SessionId, Option<&WorkflowId>),

@@ -164,6 +164,10 @@ fn find<'a>(
         // A step waits for the requests of its tool calls.
         here = open.iter().filter(|asked| asked.path.step().as_str() == key).collect();
     }
+    if here.len() > 1 {
+        // Deadlines and timers of the step need no answer.
+        here.retain(|asked| asked.needs_person());
+    }
     match here.as_slice() {
         [asked] => return Ok(asked),
         [] => {}

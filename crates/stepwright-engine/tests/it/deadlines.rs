@@ -58,8 +58,8 @@ fn a_deadline_counts_for_all_attempts_and_no_attempt_follows_it() {
         counted.fetch_add(1, Ordering::Relaxed);
         async { Err::<String, _>(StepError::new("busy")) }
     };
-    let steady =
-        Retry { retries: 100, backoff_ms: 3_000, factor: 1.0, jitter: false, ..Retry::default() };
+    let steady = Retry { retries: 100, backoff_ms: 3_000, factor: 1.0, ..Retry::default() };
+    let steady = Retry { jitter: false, ..steady };
     let step = Step::new("ask", flaky).retry(steady).deadline(within(10));
     let workflow = scene.build(Workflow::builder("W").step(step));
     let begun = scene.world().now();
@@ -75,12 +75,12 @@ fn a_deadline_counts_for_all_attempts_and_no_attempt_follows_it() {
 #[test]
 fn nothing_begins_after_a_moment_that_has_passed() {
     for past in [0, 1_780_000_000_000] {
-        let scene = Scene::new();
         let never = |_: StepInput| async { panic!("it began") as String };
         let late = move |_: &StepInput| Timestamp(past);
         let inside = Steps::new("box").step(Step::new("never", never)).deadline(late);
         let alone = Step::new("never", never).deadline(late);
         for builder in [Workflow::builder("W").step(inside), Workflow::builder("W").step(alone)] {
+            let scene = Scene::new();
             let workflow = scene.build(builder);
             let failed = scene.run(workflow.run("in").into_future()).unwrap_err();
             let failure = failed.into_output().unwrap().error.unwrap();

@@ -25,10 +25,7 @@ pub(super) const KIND: BuiltinKind = BuiltinKind {
         ("on_interrupted", "a `sleep` has no effect that could be repeated"),
         ("retry", WAITS),
         ("timeout", WAITS),
-        (
-            "deadline",
-            "a `sleep` does nothing but wait: give the `deadline` to a container around it",
-        ),
+        ("deadline", "a `sleep` does nothing but wait: give it to a container around this step"),
         ("history", WAITS),
     ],
     form: &Form::Either(&[FOR, Form::Mapping(&SETTINGS)]),

@@ -51,10 +51,18 @@ impl Reader<'_> {
             let written = Written::Computed(self.expression(node, name)?);
             return Some(Moment { written, zone: zone_name });
         }
-        let parsed = zone(zone_name.as_deref()).and_then(|zone| moment(&word.text, &zone));
-        if let Err(why) = parsed {
+        // A zone that does not exist has been reported.
+        if let Ok(zone) = zone(zone_name.as_deref())
+            && let Err(why) = moment(&word.text, &zone)
+        {
             let mistake = self.mistake(word.span, format!("`{name}` is a moment, but {why}"));
-            let help = format!("an expression begins with `=`: `{name}: = input.at`");
+            let help = match crate::duration::parse(word.text.trim()) {
+                Ok(_) if name == "deadline" => {
+                    format!("for a length of time, write `timeout: {}`", word.text)
+                }
+                Ok(_) => format!("for a length of time, write `duration: {}`", word.text),
+                Err(_) => format!("an expression begins with `=`: `{name}: = input.at`"),
+            };
             self.push(mistake.help(help));
             return None;
         }

@@ -133,7 +133,7 @@ impl Reader<'_> {
         Some(budget)
     }
 
-    /// Parses `limits: {concurrency: 3, per_minute: 60, tokens_per_minute: 100000, scope: process}`.
+    /// Parses `limits: {concurrency: 3, per_minute: 60, scope: process}`.
     pub(crate) fn model_limits(&mut self, node: &Node) -> Option<ModelLimits> {
         let mut fields = Fields::of(self, node, "`limits`")?;
         let mut small = |reader: &mut Self, name| {

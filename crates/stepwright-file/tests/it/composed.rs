@@ -1,5 +1,5 @@
-//! What files alone have, in each container and in each container of a container: parts of other
-//! files, prompts, and functions of the program. Each run dies after each fact and is resumed.
+//! The keys that files alone have, in each container and in each container of a container: parts
+//! of other files, prompts, and functions of the program. Each run dies after each fact and is resumed.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -34,12 +34,13 @@ steps:
   - {name: write, agent: writer, prompt: {use: '#ask'}}
 ";
 
-/// What is composed: its name, and the steps.
+/// The parts that are composed: their name, and the steps.
 const PARTS: [(&str, &str); 3] = [
     ("use", "{use: library.yaml#greet, name: a}, {use: library.yaml#write, name: b}"),
     (
         "prompts",
-        "{name: a, agent: own, prompt: {use: '#short'}}, {name: b, agent: own, prompt: {use: library.yaml#ask}}",
+        "{name: a, agent: own, prompt: {use: '#short'}}, \
+         {name: b, agent: own, prompt: {use: library.yaml#ask}}",
     ),
     (
         "functions",
@@ -51,7 +52,7 @@ const HEAD: &str = "\
 format: 1
 name: Composed
 model: composed:one
-vars: {greeting: Hi}
+vars: {greeting: Dear}
 prompts: {short: 'Short: {{ previous }}'}
 agents: {own: {instructions: Answer.}}
 steps:
@@ -71,9 +72,8 @@ fn folder(containers: &[(&str, &str)], body: &str) -> TempDir {
         let yaml = yaml.replace("BODY", &steps).replace("NAME", &depth.to_string());
         steps = format!("{{name: box{depth}, {yaml}}}");
     }
-    let text = format!(
-        "{HEAD}  [{{name: first, template: in}}, {steps}, {{name: last, template: '{{{{ previous }}}}'}}]\n"
-    );
+    let last = "{name: last, template: '{{ previous }}'}";
+    let text = format!("{HEAD}  [{{name: first, template: in}}, {steps}, {last}]\n");
     let text = text.replace("steps:\n  [", "steps: [");
     std::fs::write(dir.path().join("flow.yaml"), text).unwrap();
     dir
@@ -123,8 +123,8 @@ async fn works_everywhere(part: &str) {
     stepwright_models::register("composed", |_| Ok(stepwright_models::Offline::new()));
     let (_, body) = PARTS.iter().find(|(name, _)| *name == part).unwrap();
     let alone = AROUND.iter().map(|inner| vec![*inner]);
-    let nested =
-        AROUND.iter().flat_map(|outer| AROUND.iter().map(move |inner| vec![*outer, *inner]));
+    let nested = AROUND.iter();
+    let nested = nested.flat_map(|outer| AROUND.iter().map(move |inner| vec![*outer, *inner]));
     for containers in std::iter::once(Vec::new()).chain(alone).chain(nested) {
         let names: Vec<&str> = containers.iter().map(|(name, _)| *name).collect();
         let dir = folder(&containers, body);

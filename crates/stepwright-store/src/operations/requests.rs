@@ -148,8 +148,8 @@ impl<C: Connection> Work<C> for Close {
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<(), Failure<C::Error>> {
         let (scope, until): (Value<'_>, Value<'_>) =
             ((&*self.scope).into(), moment(self.until).into());
-        let later = "UPDATE requests SET at = $2 WHERE scope = $1 AND holder = '' AND at < $2";
-        c.execute(later, &[scope, until]).await?;
+        let later = "UPDATE requests SET at = $1 WHERE scope = $2 AND holder = '' AND at < $3";
+        c.execute(later, &[until, scope, until]).await?;
         let first = "INSERT INTO requests (scope, holder, driver, state, at, tokens)
             VALUES ($1, '', '', 3, $2, 0) ON CONFLICT (scope, holder) DO NOTHING";
         c.execute(first, &[scope, until]).await?;

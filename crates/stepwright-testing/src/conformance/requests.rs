@@ -94,9 +94,9 @@ async fn a_request_that_leaves_the_queue_lets_the_next_one_go(store: &dyn Store)
 async fn a_request_of_a_dead_driver_gives_its_turn_back(store: &dyn Store) -> Outcome {
     seen(store, "d", 9).await?;
     seen(store, "x", 9).await?;
-    let of = |holder: &str, driver: &str| RequestClaim {
-        driver: driver.into(),
-        ..claim(holder, Some(1))
+    let of = |holder: &str, driver: &str| {
+        let driver = driver.into();
+        RequestClaim { driver, ..claim(holder, Some(1)) }
     };
     same("the first", begins(store, of("a", "x")).await?, true)?;
     same("one that waits", begins(store, of("w", "x")).await?, false)?;

@@ -43,7 +43,7 @@ fn start(place: &Place, kept: &Kept, provider: &Provider, run: &str, verb: &str)
         "run" => place.command(["run", "flow.yaml", "ants", "--run-id", run]),
         verb => place.command([verb, run]),
     };
-    command.args(["--db", &kept.0, "--json"]);
+    command.args(["--db", &kept.0, "--json", "--events"]);
     let mut process = Process::start(&mut command, provider, run);
     let output = process.child().stdout.take().unwrap();
     let (tell, lines) = channel();
@@ -61,7 +61,7 @@ impl Told {
     /// Waits until it tells that it waits for the limits of the model.
     #[track_caller]
     fn waits(&self) {
-        self.tells("waits for the limits of model `openai-chat:scripted`");
+        self.tells("waits for the limits of model");
     }
 
     #[track_caller]
@@ -99,11 +99,14 @@ fn requests_of_all_processes_count_and_those_of_a_killed_one_do_not() {
         let again = start(place, kept, provider, "r-1", "resume");
         again.waits();
         assert_eq!((provider.count("r-1"), provider.count("r-2")), (3, 3));
+        // The last request of the second waits behind those of the first.
         provider.lets_go("r-2");
-        second.process.ended().ended(0);
-        assert_eq!(provider.count("r-2"), 4);
+        asks(provider, "r-1", 6);
+        assert_eq!(provider.count("r-2"), 3);
         provider.lets_go("r-1");
         again.process.ended().ended(0);
+        second.process.ended().ended(0);
+        assert_eq!(provider.count("r-2"), 4);
         // The requests that were under way when it was killed have no answer.
         assert_eq!(provider.count("r-1"), 7);
     });

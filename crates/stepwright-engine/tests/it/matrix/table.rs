@@ -42,6 +42,7 @@ const FILES: [(&str, &str, &str); 3] = [
         "functions_of_the_program_work_in_every_container",
     ),
 ];
+
 /// The row about messages. Only agents get them, and the agents are not in the floor of this test.
 const MESSAGES: &str = concat!(
     "| message | (no column: it concerns agents) a message is sent at each entry of the journal ",

@@ -242,7 +242,7 @@ async fn the_use_of_a_providers_tool_is_told_with_the_answer() {
         let seen = watch(wire.model(&server), request, None).await;
         let answer = seen.answer.unwrap_or_else(|error| panic!("{wire:?}: {error}"));
         assert_eq!(answer.turn.text(), "It rains.", "{wire:?}");
-        assert_eq!(answer.hosted_tools, [used], "{wire:?}");
+        assert_eq!(*answer.hosted_tools, [used], "{wire:?}");
     }
 }
 
