@@ -109,12 +109,11 @@ impl PendingRequests {
     /// Counts as work of the tool call at `call` until the returned value is dropped. Work at a
     /// path may wait there for replies; the call waits when all of its work does.
     pub(crate) fn work_within(&self, call: &StepPath, at: Option<StepPath>) -> Working<'_> {
-        match &at {
-            Some(at) => self.call_begins(call, at),
-            None => {
-                let mut guard = self.table();
-                self.change(guard.get_or_insert_default(), call, &|inside| inside.calls += 1);
-            }
+        if let Some(at) = &at {
+            self.call_begins(call, at);
+        } else {
+            let mut guard = self.table();
+            self.change(guard.get_or_insert_default(), call, &|inside| inside.calls += 1);
         }
         Working { requests: self, within: Some(Box::new((call.clone(), at))) }
     }
