@@ -228,6 +228,10 @@ impl HostedTool {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an answer has one `Done`, which programs take apart"
+)]
 pub enum ModelEvent {
     /// A piece of text.
     TextDelta(String),

@@ -222,7 +222,7 @@ impl Stream for Chain {
                     if done.stop == StopReason::Refused && !this.request_is_spent() =>
                 {
                     let error = ModelError::new(ModelErrorKind::Refused, "it refused to answer");
-                    let error = ModelError { usage: Box::new(done.usage.clone()), ..error };
+                    let error = ModelError { usage: Box::new(done.usage), ..error };
                     if this.is_passed_on(&error) {
                         Some(Err(error))
                     } else {

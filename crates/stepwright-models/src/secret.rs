@@ -12,7 +12,7 @@ use std::time::Duration;
 const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 /// The longest time for a command to print a key. A person may have to unlock a password manager.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 
 // A password manager asks once, and not for each agent.
 static PRINTED: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);

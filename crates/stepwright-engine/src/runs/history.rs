@@ -31,9 +31,8 @@ pub(crate) async fn of(
         limit: PAGE,
         ..RunFilter::default()
     };
-    let is_of = |status: RunStatus| match completed_only {
-        true => status == RunStatus::Completed,
-        false => status.is_terminal(),
+    let is_of = |status: RunStatus| {
+        if completed_only { status == RunStatus::Completed } else { status.is_terminal() }
     };
     // Runs of one millisecond are told apart by their places in the list.
     let mut is_before = own.is_none();

@@ -125,12 +125,11 @@ impl HttpClientExt for Line {
         }
         #[expect(clippy::result_large_err, reason = "the library's own error")]
         async move {
-            let answer = match line.recorded.clone() {
-                Some(recorded) => recorded.answer(line).await,
-                None => {
-                    let proxy = line.proxy.as_ref();
-                    transport::send(request, line.speaker, line.wire, line.heard, proxy).await
-                }
+            let answer = if let Some(recorded) = line.recorded.clone() {
+                recorded.answer(line).await
+            } else {
+                let proxy = line.proxy.as_ref();
+                transport::send(request, line.speaker, line.wire, line.heard, proxy).await
             };
             let answer = answer.map_err(carried)?;
             Ok(answer.map(|pieces| -> http_client::BoxedStream {

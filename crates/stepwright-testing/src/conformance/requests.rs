@@ -28,7 +28,7 @@ fn claim(holder: &str, concurrency: Option<u32>) -> RequestClaim {
         concurrency,
         requests: None,
         tokens_at_most: None,
-        window: Duration::from_secs(60),
+        window: Duration::from_mins(1),
         tokens: 0,
         at: Timestamp(START),
         stale: Timestamp(START),
