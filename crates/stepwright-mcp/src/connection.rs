@@ -74,17 +74,16 @@ impl Running {
             }
             Recipe::Url(endpoint) => {
                 let authorized = endpoint.authorized().await;
-                let served = match authorized.map_err(|why| endpoint.not_authorized(&why))? {
-                    Some(client) => {
-                        let transport = Patient::new(endpoint.transport(client)?);
-                        let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                        Box::pin(in_time(served)).await
-                    }
-                    None => {
-                        let transport = Patient::new(endpoint.transport(Endpoint::client()?)?);
-                        let served = serve_client_with_lifecycle(handler, transport, lifecycle);
-                        Box::pin(in_time(served)).await
-                    }
+                let served = if let Some(client) =
+                    authorized.map_err(|why| endpoint.not_authorized(&why))?
+                {
+                    let transport = Patient::new(endpoint.transport(client)?);
+                    let served = serve_client_with_lifecycle(handler, transport, lifecycle);
+                    Box::pin(in_time(served)).await
+                } else {
+                    let transport = Patient::new(endpoint.transport(Endpoint::client()?)?);
+                    let served = serve_client_with_lifecycle(handler, transport, lifecycle);
+                    Box::pin(in_time(served)).await
                 };
                 let served = served.map_err(|error| match error {
                     NotServed::Login => endpoint.needs_login(),

@@ -53,12 +53,11 @@ fn started(arguments: &Mcp, stderr: Stderr) -> Result<Exit, Exit> {
             Some(storage) => Some(storage.db.open().await?),
             None => None,
         };
-        let runs = match &opened {
-            Some(opened) => opened.runs(user.as_ref())?,
-            None => {
-                let runs = Runs::of(AnyStore::new(memory.clone()));
-                user.as_ref().map_or(Ok(runs.clone()), |user| runs.clone().as_user(user))?
-            }
+        let runs = if let Some(opened) = &opened {
+            opened.runs(user.as_ref())?
+        } else {
+            let runs = Runs::of(AnyStore::new(memory.clone()));
+            user.as_ref().map_or(Ok(runs.clone()), |user| runs.clone().as_user(user))?
         };
         let mut service = McpService::new().runs(runs).operate(arguments.operate);
         let mut workflows: Vec<Workflow> = Vec::new();

@@ -67,7 +67,7 @@ fn a_person_logs_in_for_one_file() {
     let ran = place.ran(["run", "flow.yaml", "hi", "--no-db"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     // Another file that names the same server does not get the tokens.
-    place.write("other.yaml", &file(&guarded, "oauth: true"));
+    place.write("other.yaml", file(&guarded, "oauth: true"));
     let other = place.ran(["run", "other.yaml", "hi", "--no-db"]);
     assert!(other.stderr.contains("SW0614"), "{}", other.stderr);
     assert_eq!(guarded.log(), ["register", "code"]);

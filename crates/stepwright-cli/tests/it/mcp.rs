@@ -245,7 +245,7 @@ fn agents_of_files_are_tools_where_that_is_asked_for() {
     place.write("greeting.yaml", GREETING);
     let none = place.ran(["mcp", "greeting.yaml", "--agents", "--no-db"]);
     assert!(none.stderr.contains("the files have no agents"), "{}", none.stderr);
-    place.write("second.yaml", &TEAM.replace("name: Team", "name: Other"));
+    place.write("second.yaml", TEAM.replace("name: Team", "name: Other"));
     let twice = place.ran(["mcp", "flow.yaml", "second.yaml", "--agents", "--no-db"]);
     assert!(twice.stderr.contains("there are two tools `planner`"), "{}", twice.stderr);
 }
@@ -270,7 +270,7 @@ fn a_call_of_an_agent_is_a_stored_run_that_the_command_knows() {
     assert!(forked.stdout.contains("Go north"), "{}", forked.stdout);
     let test = place.on_db(&["test", "from-run", "last", "c.cassette"]);
     assert!(test.stderr.contains("is one of the agent `planner` alone"), "{}", test.stderr);
-    place.write("flow.yaml", &TEAM.replace("planner", "pilot"));
+    place.write("flow.yaml", TEAM.replace("planner", "pilot"));
     let gone = place.on_db(&["rerun", "last", "--at", "planner"]);
     assert!(gone.stderr.contains("has no agent `planner` any more"), "{}", gone.stderr);
 }

@@ -141,10 +141,8 @@ fn what_ended_in_time_is_replayed_after_its_time() {
     for with_deadline in [false, true] {
         let scene = Scene::new();
         let limited = Parallel::new("both").branch(mark("a")).branch(mark("b"));
-        let limited = match with_deadline {
-            true => limited.deadline(within(5)),
-            false => limited.timeout(seconds(5)),
-        };
+        let limited =
+            if with_deadline { limited.deadline(within(5)) } else { limited.timeout(seconds(5)) };
         let step = mark("c").deadline(within(5));
         let builder = Workflow::builder("W").step(limited).step(step).step(confirm("d"));
         let workflow = scene.build(builder);

@@ -29,15 +29,15 @@ impl Scene {
     }
 }
 
-const ASKED: &str = r#"
+const ASKED: &str = r"
   - name: offer
     deadline: DUE
     steps: [{name: sign, template: signed, human_review: {requires_confirmation: Sign?}}]
-"#;
+";
 
 #[test]
 fn a_deadline_is_a_moment_a_date_or_an_expression_in_a_time_zone() {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     for (due, input, minutes) in [
         ("2026-05-28T21:26:40Z", json!({}), 60),
         ("'2026-05-28T23:26:40+02:00'", json!({}), 60),

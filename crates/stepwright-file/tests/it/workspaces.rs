@@ -68,7 +68,7 @@ async fn a_file_inside_another_has_the_workspace_around_it_or_its_own() {
     )
     .await;
     let told = |path: &str| {
-        let mut steps = output.step_results.iter().flat_map(|step| step.walk());
+        let mut steps = output.step_results.iter().flat_map(stepwright_core::StepResult::walk);
         steps.find(|step| step.path.as_str() == path).unwrap().content.text().into_owned()
     };
     assert_eq!(told("shares/again"), "outer\nshares");

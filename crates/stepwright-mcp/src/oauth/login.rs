@@ -64,19 +64,16 @@ pub(crate) async fn log_in(
         scopes.retain(|scope| seen.insert(scope.clone()));
     }
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    let config = match &oauth.client {
-        Some(Client { id, secret }) => {
-            let config = OAuthClientConfig::new(id, &redirect);
-            match secret {
-                Some(secret) => config.with_client_secret(secret),
-                None => config,
-            }
+    let config = if let Some(Client { id, secret }) = &oauth.client {
+        let config = OAuthClientConfig::new(id, &redirect);
+        match secret {
+            Some(secret) => config.with_client_secret(secret),
+            None => config,
         }
-        None => {
-            let registered = manager.register_client(CLIENT_NAME, &redirect, &scopes).await;
-            registered
-                .map_err(|error| format!("{}; name a client that the server knows", told(&error)))?
-        }
+    } else {
+        let registered = manager.register_client(CLIENT_NAME, &redirect, &scopes).await;
+        registered
+            .map_err(|error| format!("{}; name a client that the server knows", told(&error)))?
     };
     file.registered(config.client_secret.clone());
     manager.configure_client(config).map_err(|error| told(&error))?;

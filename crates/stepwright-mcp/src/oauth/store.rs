@@ -47,7 +47,7 @@ impl TokenFile {
     }
 
     async fn kept(&self) -> Result<Option<Kept>, AuthError> {
-        self.blocking(|file| file.read()).await
+        self.blocking(Self::read).await
     }
 
     async fn blocking<T: Send + 'static>(

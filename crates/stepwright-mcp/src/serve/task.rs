@@ -124,7 +124,7 @@ async fn found<'a>(shared: &'a Shared, id: &str) -> Result<(&'a Served, RunOutpu
             Err(error) => return Err(failed(&error)),
         };
         let user = shared.user.as_deref();
-        if user.is_some() && user != output.user_id.as_ref().map(|user| user.as_str()) {
+        if user.is_some() && user != output.user_id.as_ref().map(stepwright_core::UserId::as_str) {
             return Err(unknown());
         }
         let mut all = shared.served.iter();

@@ -133,13 +133,14 @@ impl Guarded {
             ("GET", "/authorize") => {
                 ("302 Found", format!("Location: {}\r\n", self.authorize(query)), String::new())
             }
-            ("POST", "/token") => match self.token(headers, &pairs(body)) {
-                Some(answer) => ok(answer),
-                None => {
+            ("POST", "/token") => {
+                if let Some(answer) = self.token(headers, &pairs(body)) {
+                    ok(answer)
+                } else {
                     let why = json!({"error": "invalid_grant"});
                     ("400 Bad Request", String::new(), why.to_string())
                 }
-            },
+            }
             ("POST", "/mcp") => self.mcp(headers, body),
             _ => ("404 Not Found", String::new(), String::new()),
         }

@@ -33,7 +33,7 @@ async fn a_server_that_wants_a_login_says_what_to_do() {
     let guarded = Guarded::start();
     let error = refused(&McpServer::url("it", &guarded.url)).await;
     assert_eq!(error.data.id, Some(ErrorId::MCP_LOGIN_NEEDED));
-    let message = error.data.message.to_string();
+    let message = error.data.message.clone();
     assert!(
         message.contains("it needs a login, or a token; give a token with `header`"),
         "{message}"

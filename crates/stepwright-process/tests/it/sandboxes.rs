@@ -26,7 +26,7 @@ fn command(line: &str, dir: &Path) -> Command {
         stdin: "in".to_owned(),
         dir: dir.to_owned(),
         shown: Vec::new(),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         max_bytes: 10_000,
         any_status: false,
     }

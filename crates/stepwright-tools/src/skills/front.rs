@@ -112,7 +112,7 @@ pub(super) fn parse(text: &str, folder: &str) -> Result<(Front, usize), Vec<Wron
         let at = place(&value.referenced);
         match key.value.as_str() {
             "metadata" => {
-                mistakes.extend(metadata(&value.value).map(|(what, help)| wrong(at, what, help)))
+                mistakes.extend(metadata(&value.value).map(|(what, help)| wrong(at, what, help)));
             }
             name if KEYS.contains(&name) => match &value.value {
                 Value::String(text) => {

@@ -52,7 +52,7 @@ fn step(name: &str, workspace: &Workspace, seen: &Seen) -> Step {
 
 fn workflow(steps: Vec<AnyStep>, store: &Memory) -> Workflow {
     let builder = Workflow::builder("test").store(store.clone());
-    steps.into_iter().fold(builder, |builder, step| builder.step(step)).build().unwrap()
+    steps.into_iter().fold(builder, stepwright_engine::WorkflowBuilder::step).build().unwrap()
 }
 
 /// The files of an output, each as `step: path`.
@@ -286,7 +286,8 @@ async fn files_are_kept_by_their_hash_and_given_to_a_later_step() {
         vec![first, Step::new("b", looking.around(look)).into_step()]
     };
     let builder = Workflow::builder("test").store(store.clone()).state(KeptFiles::beneath(&kept));
-    let builder = steps(looking.clone()).into_iter().fold(builder, |all, step| all.step(step));
+    let builder =
+        steps(looking.clone()).into_iter().fold(builder, stepwright_engine::WorkflowBuilder::step);
     let error = builder.build().unwrap().run("x").await.unwrap_err();
     assert!(
         error.to_string().contains("`log.txt` of an earlier step is not among the files in"),

@@ -103,7 +103,7 @@ async fn the_steps_of_a_workflow_that_is_a_tool_are_beneath_its_call_and_their_u
     // The text inside of a call is not the text of the run.
     let shown = events.iter().filter(|event| event.is_content() && !event.is_fact());
     let shown: String =
-        shown.filter_map(|event| event.content()).map(|c| c.text().into_owned()).collect();
+        shown.filter_map(stepwright::Event::content).map(|c| c.text().into_owned()).collect();
     assert_eq!(shown, TEXT);
 }
 

@@ -163,7 +163,7 @@ struct Slow {
 }
 
 impl stepwright::models::Model for Slow {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         "scripted:slow"
     }
 
