@@ -53,7 +53,7 @@ fn an_interruption_from_another_process_cuts_the_answer_off() {
     running.ended().ended(0);
     let facts = kept.facts("r-1");
     check(&facts);
-    let names: Vec<&str> = facts.iter().map(|fact| fact.name()).collect();
+    let names: Vec<&str> = facts.iter().map(stepwright::Event::name).collect();
     let cut = names.iter().position(|name| *name == "ModelRequestInterrupted").unwrap();
     assert_eq!(names[cut + 1], "MessageReceived");
     let times: Vec<usize> = provider.calls("m.").iter().map(|call| said(call, "enough")).collect();
