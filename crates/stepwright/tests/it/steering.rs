@@ -7,6 +7,7 @@ mod requests;
 #[path = "steering/sessions.rs"]
 mod sessions;
 
+use futures_util::StreamExt as _;
 use serde_json::json;
 use std::sync::Arc;
 use stepwright::containers::Parallel;
@@ -168,7 +169,6 @@ impl stepwright::models::Model for Slow {
     }
 
     fn stream(&self, request: ModelRequest) -> stepwright::models::ModelStream {
-        use futures_util::StreamExt as _;
         let Self { inner, gate } = self.clone();
         let stream = async move {
             gate.called.add_permits(1);
@@ -216,7 +216,6 @@ async fn an_interruption_cuts_the_answer_off_and_keeps_what_was_said() {
     let agent = Agent::builder("Writer").model(model.clone()).unwrap().build().unwrap();
     let workflow = workflow(agent, &store);
     let mut events = workflow.run("a tale").run_id("r").stream_events(true).stream();
-    use futures_util::StreamExt as _;
     let mut said = String::new();
     while let Some(event) = events.next().await {
         if let EventKind::RunContent { content } = &event.kind {

@@ -1,6 +1,7 @@
 //! Messages from one run of a session to the next, and runs that begin while another is under way.
 
 use super::{Gate, agent, facts, looking, told, workflow};
+use futures_util::StreamExt as _;
 use stepwright::prelude::*;
 use stepwright::sent::SendMode;
 use stepwright::store::Inbox as _;
@@ -146,7 +147,6 @@ async fn a_second_run_interrupts_the_answer_of_the_first_and_streams_it() {
     }
     let mut events = two.run("shorter").session_id("s").stream_events(true).stream();
     let mut names = Vec::new();
-    use futures_util::StreamExt as _;
     while let Some(event) = events.next().await {
         assert_eq!(event.run.as_str(), "r-1");
         names.push(event.name());
