@@ -473,7 +473,9 @@ impl Recorder {
         if state.lost.is_none() && status.is_terminal() {
             let work = std::mem::take(&mut state.at_end);
             drop(state);
-            work.into_iter().for_each(|(_, work)| work(status));
+            for (_, work) in work {
+                work(status);
+            }
         }
     }
 
