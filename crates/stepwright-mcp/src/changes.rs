@@ -12,36 +12,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// `true` if the list that is known is out of date.
-    is_outdated: AtomicBool,
+    outdated: AtomicBool,
     /// `true` while a task listens, or begins to.
-    is_listening: AtomicBool,
+    listening: AtomicBool,
     /// `true` while the server tells that task of changes.
-    is_told: AtomicBool,
+    told: AtomicBool,
 }
 
 impl Changes {
     /// Notes that the list has changed.
     pub(crate) fn note(&self) {
-        self.is_outdated.store(true, Ordering::Release);
+        self.outdated.store(true, Ordering::Release);
     }
 
     /// Returns `true` if the list has changed since the last call.
     pub(crate) fn take(&self) -> bool {
-        self.is_outdated.swap(false, Ordering::AcqRel)
+        self.outdated.swap(false, Ordering::AcqRel)
     }
 
     /// Returns `true` while the server tells changes to a listener. Begins to listen if nothing
     /// does. Call this on the runtime of connections.
     pub(crate) fn are_told(self: &Arc<Self>, peer: &Peer<RoleClient>) -> bool {
-        if !self.is_listening.swap(true, Ordering::AcqRel) {
+        if !self.listening.swap(true, Ordering::AcqRel) {
             let (changes, peer) = (self.clone(), peer.clone());
             tokio::spawn(async move {
                 changes.listen(&peer).await;
-                changes.is_told.store(false, Ordering::Release);
-                changes.is_listening.store(false, Ordering::Release);
+                changes.told.store(false, Ordering::Release);
+                changes.listening.store(false, Ordering::Release);
             });
         }
-        self.is_told.load(Ordering::Acquire)
+        self.told.load(Ordering::Acquire)
     }
 
     /// Listens until the server or the connection ends that. The next caller listens again.
@@ -53,7 +53,7 @@ impl Changes {
         }
         // The list may have changed before the server began to tell.
         self.note();
-        self.is_told.store(true, Ordering::Release);
+        self.told.store(true, Ordering::Release);
         while let Ok(Some(told)) = subscription.next().await {
             if matches!(told, ServerNotification::ToolListChangedNotification(_)) {
                 self.note();

@@ -45,7 +45,10 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A header may hold a key, and so may the query of an address.
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Endpoint").field("url", &self.shown()).field("headers", &names).finish()
+        f.debug_struct("Endpoint")
+            .field("url", &self.shown())
+            .field("headers", &names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -62,7 +62,7 @@ pub mod models {
 /// MCP: servers as tools of agents, and workflows as an MCP server. See `docs/mcp.md`.
 #[cfg(feature = "mcp")]
 pub mod mcp {
-    pub use stepwright_mcp::{HttpOptions, McpServer, McpService};
+    pub use stepwright_mcp::{HttpOptions, McpServer, McpService, OAuth};
 }
 
 /// Coding agents as steps. See `docs/harness.md`.

@@ -263,15 +263,15 @@ fn a_call_of_an_agent_is_a_stored_run_that_the_command_knows() {
     assert!(text.contains("Go north"), "{text}");
     let shown = place.on_db(&["show", "last", "--json"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
-    assert!(shown.stdout.contains("\"workflow_id\":\"planner\""), "{}", shown.stdout);
+    assert!(shown.stdout.contains("planner"), "{}", shown.stdout);
     // The run goes on as one of the agent, in another process too.
-    let forked = place.on_db(&["rerun", "last", "--at", "planner"]);
+    let forked = place.on_db(&["rerun", "last", "--from", "planner"]);
     assert_eq!(forked.code, 0, "{}", forked.stderr);
     assert!(forked.stdout.contains("Go north"), "{}", forked.stdout);
-    let test = place.on_db(&["test", "from-run", "last", "c.cassette"]);
+    let test = place.on_db(&["test", "from-run", "last"]);
     assert!(test.stderr.contains("is one of the agent `planner` alone"), "{}", test.stderr);
     place.write("flow.yaml", TEAM.replace("planner", "pilot"));
-    let gone = place.on_db(&["rerun", "last", "--at", "planner"]);
+    let gone = place.on_db(&["rerun", "last", "--from", "planner"]);
     assert!(gone.stderr.contains("has no agent `planner` any more"), "{}", gone.stderr);
 }
 

@@ -197,7 +197,7 @@ fn member(front: &mut Front, name: &str, text: &str, folder: &str) -> Option<(St
     }
     match name {
         "name" => {
-            front.name = text.to_owned();
+            text.clone_into(&mut front.name);
             let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             let is_valid = text.chars().all(is_letter)
                 && chars <= NAME_CHARS_MAX
