@@ -2,7 +2,7 @@
 //!
 //! A command that should run in a sandbox never runs outside of one: where there is none, it fails.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -415,12 +415,12 @@ pub(crate) async fn boxed(
 }
 
 /// The sandboxes that have worked in this process, by their backend and their image.
-static WORKED: Mutex<BTreeMap<(Backend, String), ()>> = Mutex::new(BTreeMap::new());
+static WORKED: Mutex<BTreeSet<(Backend, String)>> = Mutex::new(BTreeSet::new());
 
 /// Checks that a backend works on this machine, once for each image.
 async fn probe(sandbox: &Sandbox, backend: Backend, inner: &Inner<'_>) -> Result<(), StepError> {
     let key = (backend, sandbox.image.clone().unwrap_or_default());
-    if WORKED.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key) {
+    if WORKED.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
         return Ok(());
     }
     let program = backend.program();
@@ -443,7 +443,7 @@ async fn probe(sandbox: &Sandbox, backend: Backend, inner: &Inner<'_>) -> Result
         let why = why.trim().lines().last().unwrap_or("it does not tell why").to_owned();
         return Err(unavailable(format!("a sandbox of {backend} cannot be made here: {why}")));
     }
-    WORKED.lock().unwrap_or_else(PoisonError::into_inner).insert(key, ());
+    WORKED.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
     Ok(())
 }
 
