@@ -82,9 +82,10 @@ impl Checker<'_, '_> {
             return;
         }
         let names: Vec<&str> = self.all.keys().copied().collect();
-        let message = match item.name.text == name {
-            true => format!("`{name}` is this step itself"),
-            false => format!("there is no step `{name}`"),
+        let message = if item.name.text == name {
+            format!("`{name}` is this step itself")
+        } else {
+            format!("there is no step `{name}`")
         };
         let help = did_you_mean(name, &names, "this file has");
         let mistake = self.at(step.span, message).coded(ErrorId::NAME_UNKNOWN);

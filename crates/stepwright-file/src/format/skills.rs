@@ -95,12 +95,11 @@ impl Reader<'_> {
         let folder = match self.home.dir(path, &self.options.allow_path) {
             Ok(folder) => folder,
             Err(Refused { why, help }) => {
-                let (why, help) = match why == MISSING {
-                    true => {
-                        let place = self.dir.join(path).display().to_string();
-                        ("there is no such folder".to_owned(), Some(format!("looked for {place}")))
-                    }
-                    false => (why, help),
+                let (why, help) = if why == MISSING {
+                    let place = self.dir.join(path).display().to_string();
+                    ("there is no such folder".to_owned(), Some(format!("looked for {place}")))
+                } else {
+                    (why, help)
                 };
                 let message = format!("cannot read the skills in `{path}`: {why}");
                 let mistake = self.mistake(word.span, message).coded(ErrorId::INCLUDE_REFUSED);
@@ -127,15 +126,12 @@ impl Reader<'_> {
     fn mistake_in_skill(&self, word: &Word, wrong: SkillMistake) -> Diagnostic {
         let SkillMistake { path, place, message, help } = wrong;
         let shown = self.dir.join(&word.text).join(path).display().to_string();
-        let mistake = match place {
-            Some((text, start, len)) => {
-                let source = Arc::new(Source::new(shown, text));
-                Diagnostic::new(ErrorId::SKILL_INVALID, &source, Span::new(start, len), message)
-            }
-            None => {
-                let message = format!("cannot use the skill: `{shown}`: {message}");
-                self.mistake(word.span, message).coded(ErrorId::SKILL_INVALID)
-            }
+        let mistake = if let Some((text, start, len)) = place {
+            let source = Arc::new(Source::new(shown, text));
+            Diagnostic::new(ErrorId::SKILL_INVALID, &source, Span::new(start, len), message)
+        } else {
+            let message = format!("cannot use the skill: `{shown}`: {message}");
+            self.mistake(word.span, message).coded(ErrorId::SKILL_INVALID)
         };
         mistake.maybe_help(help)
     }

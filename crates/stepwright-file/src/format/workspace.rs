@@ -119,7 +119,7 @@ impl Reader<'_> {
         fields.finish(self);
         let kind = match (dir, temp, worktree) {
             (Some(dir), ..) => Place::Dir(dir.text),
-            (_, Some(_), _) => Place::Temp,
+            (_, Some(()), _) => Place::Temp,
             (.., Some(at)) => Place::Worktree(at),
             _ => return None,
         };

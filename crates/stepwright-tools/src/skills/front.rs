@@ -112,7 +112,7 @@ pub(super) fn parse(text: &str, folder: &str) -> Result<(Front, usize), Vec<Wron
         let at = place(&value.referenced);
         match key.value.as_str() {
             "metadata" => {
-                mistakes.extend(metadata(&value.value).map(|(what, help)| wrong(at, what, help)))
+                mistakes.extend(metadata(&value.value).map(|(what, help)| wrong(at, what, help)));
             }
             name if KEYS.contains(&name) => match &value.value {
                 Value::String(text) => {
@@ -197,7 +197,7 @@ fn member(front: &mut Front, name: &str, text: &str, folder: &str) -> Option<(St
     }
     match name {
         "name" => {
-            front.name = text.to_owned();
+            text.clone_into(&mut front.name);
             let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             let is_valid = text.chars().all(is_letter)
                 && chars <= NAME_CHARS_MAX

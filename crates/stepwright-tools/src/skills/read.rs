@@ -118,11 +118,8 @@ fn one(
     let mut files = BTreeMap::new();
     let mut count = 0;
     gather(folder, ("", shown), 0, &mut count, budget, &mut files, &mut mistakes);
-    let text = match files.remove(FILE) {
-        Some(Content::Text(text)) => text,
-        // It could not be read, which has been reported.
-        _ => return Err(mistakes),
-    };
+    // Where it could not be read, that has been reported.
+    let Some(Content::Text(text)) = files.remove(FILE) else { return Err(mistakes) };
     let text = text.to_string();
     match front::parse(&text, name) {
         Ok((front, body)) if mistakes.is_empty() => Ok(Skill {
@@ -271,7 +268,7 @@ fn content(
 fn not_text(error: &std::string::FromUtf8Error) -> (String, Option<String>) {
     let bytes = error.as_bytes();
     let at = error.utf8_error().valid_up_to();
-    let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = bytes[..at].split(|byte| *byte == b'\n').count();
     let byte = bytes.get(at).copied().unwrap_or_default();
     let message = format!("it is not UTF-8 text: line {line} has the byte {byte:#04x}");
     (message, Some("save it as UTF-8; files that are no texts belong into `assets`".into()))

@@ -62,9 +62,8 @@ impl<'a> Call<'a> {
             let message = format!("the skill `{name}` has no script `{path}`; {known}");
             return Err(ToolError::Failed(message));
         };
-        let text = match skill.files.get(script) {
-            Some(super::Content::Text(text)) => text,
-            _ => return Err(ToolError::Failed(format!("`{script}` is not a text"))),
+        let Some(super::Content::Text(text)) = skill.files.get(script) else {
+            return Err(ToolError::Failed(format!("`{script}` is not a text")));
         };
         let program = program(script, text).ok_or_else(|| {
             let known: Vec<String> = PROGRAMS.iter().map(|(end, _)| format!("`.{end}`")).collect();

@@ -330,10 +330,8 @@ impl Executor for InWorkspace {
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
         // A recording answers for everything that would happen in there.
-        let opened = match cx.is_played() {
-            true => None,
-            false => Some(open(&self.workspace, &input, &cx).await?),
-        };
+        let opened =
+            if cx.is_played() { None } else { Some(open(&self.workspace, &input, &cx).await?) };
         let within = match &opened {
             Some(opened) => cx.clone().in_workspace(&opened.dir),
             None => cx.clone(),

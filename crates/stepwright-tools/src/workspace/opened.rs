@@ -252,18 +252,17 @@ fn worktree(
     origin: Option<&Opened>,
 ) -> Result<Opened, StepError> {
     let repository = repository.canonicalize().map_err(|error| failed("be made", &error))?;
-    let commit = match origin {
-        Some(Opened { kind: OfKind::Worktree { commit, .. }, .. }) => commit.clone(),
-        _ => {
-            // The options of Git begin with a dash.
-            let named = format!("{at}^{{commit}}");
-            let words = ["rev-parse", "--verify", "--quiet", "--end-of-options", &named];
-            let found = git(&repository, &words).map_err(|why| {
-                let what = if why.is_empty() { format!("there is no commit `{at}`") } else { why };
-                refused(format!("no worktree of `{}` can be made: {what}", repository.display()))
-            })?;
-            found.trim().to_owned()
-        }
+    let commit = if let Some(Opened { kind: OfKind::Worktree { commit, .. }, .. }) = origin {
+        commit.clone()
+    } else {
+        // The options of Git begin with a dash.
+        let named = format!("{at}^{{commit}}");
+        let words = ["rev-parse", "--verify", "--quiet", "--end-of-options", &named];
+        let found = git(&repository, &words).map_err(|why| {
+            let what = if why.is_empty() { format!("there is no commit `{at}`") } else { why };
+            refused(format!("no worktree of `{}` can be made: {what}", repository.display()))
+        })?;
+        found.trim().to_owned()
     };
     let folder = new_folder(WHAT).map_err(|error| failed("be made", &error))?;
     let dir = folder.join("worktree");
