@@ -87,7 +87,7 @@ impl Running {
                 };
                 let served = served.map_err(|error| match error {
                     NotServed::Login => endpoint.needs_login(),
-                    error @ NotServed::Failed(_) => error.why().into(),
+                    error @ NotServed::Other(_) => error.why().into(),
                 })?;
                 (served, None)
             }

@@ -42,7 +42,7 @@ fn all_that_decides_what_an_agent_does_is_compared() {
     assert!(told(plain(), plain()).is_empty());
     let second = Duration::from_secs(1);
     let none = || bare("one");
-    let cases = [
+    let cases = vec![
         (bare("two"), "`model` was \"scripted:one\" and is \"scripted:two\""),
         (none().instructions("Lie."), "`instructions` was not set and is \"Lie.\""),
         (none().tool(tool("Searches.")), "`tool search` was not set"),

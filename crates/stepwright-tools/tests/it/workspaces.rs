@@ -124,7 +124,9 @@ async fn a_folder_is_made_once_in_every_container_wherever_the_run_is_cut() {
                 assert!(!dir.exists(), "{container}, cut at {cut}: a folder is left");
             }
             // Those that only the process that died had used.
-            opened(&past).iter().for_each(|dir| drop(fs::remove_dir_all(dir)));
+            for dir in opened(&past) {
+                drop(fs::remove_dir_all(dir));
+            }
         }
     }
 }

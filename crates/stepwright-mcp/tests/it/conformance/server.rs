@@ -28,7 +28,7 @@ fn saying(id: &str, text: &'static str) -> WorkflowBuilder {
 fn showing(id: &str, text: &'static str, media: Vec<Media>) -> WorkflowBuilder {
     tool(id).step(Step::new("show", move |_: StepInput| {
         let mut output = StepOutput::from(text);
-        output.media = media.clone();
+        output.media.clone_from(&media);
         async move { output }
     }))
 }
