@@ -62,6 +62,18 @@ need_faketime() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq faketime
 }
 
+# Runs commands apart from the machine. If it cannot be installed, the tests of sandboxes are skipped.
+need_bubblewrap() {
+    if command -v bwrap >/dev/null; then return; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "No \`bwrap\` found; the tests of sandboxes are skipped."
+        return
+    fi
+    echo "No \`bwrap\` found; installing the package \`bubblewrap\`."
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap
+}
+
 # A cargo command that is part of Rust, but not of its minimal profile.
 need_component() {
     if cargo "$1" --version >/dev/null 2>&1; then return; fi
@@ -112,6 +124,7 @@ command -v cargo >/dev/null || give_up "\`cargo\` is missing; install Rust: http
 need_c_compiler
 need_postgres
 need_faketime
+need_bubblewrap
 need_component fmt rustfmt
 need_component clippy clippy
 cargo --version
