@@ -53,7 +53,8 @@ super::entry::catalogue! {
     /// is not there, or two tools have the same name. The message lists the tools.
     MCP_TOOLS_INVALID = 613, "the tools of an MCP server do not match its settings";
 
-    /// An MCP server at an address wants a login, or a token, and got none that it takes. Log in with
-    /// `stepwright login FILE SERVER` (in Rust `McpServer::log_in`), or give a token in `headers`.
+    /// An MCP server at an address wants a login, or a token, and got none that it takes. Log in
+    /// with `stepwright login FILE SERVER` (in Rust `McpServer::log_in`), or give a token in
+    /// `headers`.
     MCP_LOGIN_NEEDED = 614, "an MCP server needs a login";
 }
