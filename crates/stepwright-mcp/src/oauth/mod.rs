@@ -199,5 +199,5 @@ async fn new_manager(url: &str) -> Result<AuthorizationManager, String> {
 
 /// Returns an error with its causes.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    crate::connection::explained(error)
+    crate::explained::explained(error)
 }
