@@ -1,7 +1,8 @@
 //! Carries out a call of a tool.
 
-use crate::connection::{Running, explained, wants_login};
+use crate::connection::{Running, wants_login};
 use crate::events::{CallEvent, Ended};
+use crate::explained::explained;
 use crate::link::Link;
 use crate::live::LiveCall;
 use crate::runtime::runtime;

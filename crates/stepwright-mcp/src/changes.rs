@@ -1,7 +1,7 @@
 //! Changes of the list of tools, as a server tells them.
 //!
-//! Servers of earlier protocols tell them without being asked. Those of the newest one tell a client
-//! that listens.
+//! Servers of earlier protocols tell them without being asked. Those of the newest one tell a
+//! client that listens.
 
 use rmcp::model::{ServerNotification, SubscriptionFilter};
 use rmcp::service::{Peer, RoleClient};

@@ -17,6 +17,7 @@ mod changes;
 mod connection;
 mod elicit;
 mod events;
+mod explained;
 mod handler;
 mod link;
 mod live;

@@ -1,7 +1,8 @@
 //! The link to a server, which runs and agents share: it connects when it is needed first, and
 //! again when the connection has ended.
 
-use crate::connection::{Running, explained, wants_login};
+use crate::connection::{Running, wants_login};
+use crate::explained::explained;
 use crate::live::LiveCall;
 use crate::recipe::Recipe;
 use crate::runtime::runtime;

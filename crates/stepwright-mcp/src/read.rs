@@ -1,7 +1,7 @@
 //! Resources and prompts of a server.
 
 use crate::answer;
-use crate::connection::explained;
+use crate::explained::explained;
 use crate::link::Link;
 use crate::runtime::runtime;
 use crate::trace::meta_of;

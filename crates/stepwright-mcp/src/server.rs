@@ -202,7 +202,7 @@ impl McpServer {
             return Err(error.with_hint("set it, with the file that keeps the tokens"));
         };
         let challenge = self.link.take_challenge();
-        oauth::log_in(oauth, endpoint, challenge, show).await.map_err(|why| {
+        oauth::log_in(oauth, &endpoint.url, challenge, show).await.map_err(|why| {
             let what = format!("no login at MCP server `{name}`: {}", endpoint.cleaned(&why));
             Error::new(ErrorKind::Run, what).with_id(ErrorId::MCP_LOGIN_NEEDED)
         })

@@ -145,7 +145,7 @@ impl Endpoint {
     /// Returns a client that gives each request its token. `None` without OAuth.
     pub(crate) async fn authorized(&self) -> Result<Option<AuthClient<Client>>, String> {
         let Some(oauth) = &self.oauth else { return Ok(None) };
-        let manager = oauth.manager(self).await?;
+        let manager = oauth.manager(&self.url).await?;
         Ok(Some(AuthClient::new(Self::client()?, manager)))
     }
 

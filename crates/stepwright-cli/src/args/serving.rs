@@ -9,9 +9,9 @@ use std::path::PathBuf;
 pub(crate) const ALL: &str = "*";
 
 pub(super) const MCP: &str = "\
-Each workflow is a tool, and each call is a run of it. With --agents, so is each agent. Programs such as editors start this command
-themselves. With --http they reach it at http://ADDR/mcp; with an address of another machine, each
-request needs the token in `STEPWRIGHT_MCP_TOKEN`.
+Each workflow is a tool, and each call is a run of it. With --agents, so is each agent. Programs
+such as editors start this command themselves. With --http they reach it at http://ADDR/mcp; with an
+address of another machine, each request needs the token in `STEPWRIGHT_MCP_TOKEN`.
 
 Examples:
   stepwright mcp digest.yaml review.yaml

@@ -61,8 +61,9 @@ super::entry::catalogue! {
     /// not allow one, or it cannot do what the settings ask for. The command did not run.
     SANDBOX_UNAVAILABLE = 615, "a sandbox is not available";
 
-    /// An MCP server at an address wants a login, or a token, and got none that it takes. Log in with
-    /// `stepwright login FILE SERVER` (in Rust `McpServer::log_in`), or give a token in `headers`.
+    /// An MCP server at an address wants a login, or a token, and got none that it takes. Log in
+    /// with `stepwright login FILE SERVER` (in Rust `McpServer::log_in`), or give a token in
+    /// `headers`.
     MCP_LOGIN_NEEDED = 616, "an MCP server needs a login";
 
     /// The program of a coding agent is not in `PATH`. The help says how to install it.

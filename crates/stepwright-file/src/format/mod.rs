@@ -196,7 +196,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) name: Word,
-    /// What it is good for, for programs that call it as a tool.
+    /// The tasks that it is good for, for programs that call it as a tool.
     pub(crate) description: Option<String>,
     pub(crate) instructions: Option<String>,
     pub(crate) model: Option<Vec<ModelName>>,

@@ -251,7 +251,7 @@ steps: [{agent: planner}, {agent: editor}]
     let workflow = planner.build().unwrap();
     assert_eq!((workflow.id().as_str(), workflow.description()), ("planner", Some("Plans.")));
     let refused = workflow.run("hi").blocking().unwrap_err();
-    assert!(refused.to_string().contains("permission"), "{refused}");
+    assert!(refused.to_string().contains("is denied by the rule `model` of the file"), "{refused}");
     // What other programs read of it is no part of what it does.
     let other = parsed(&text.replace("Plans.", "Plans well."), &Options::default()).unwrap();
     let other = other.agent("planner").unwrap().build().unwrap();

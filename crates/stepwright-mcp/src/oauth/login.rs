@@ -1,7 +1,6 @@
 //! The login of a person.
 
 use super::{Client, Grant, OAuth, new_manager, told};
-use crate::web::Endpoint;
 use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
 use rmcp::transport::auth::{
@@ -29,25 +28,25 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Lets a person log in. `show` gets the address to open.
 pub(crate) async fn log_in(
     oauth: &OAuth,
-    endpoint: &Endpoint,
+    server: &str,
     challenge: Option<String>,
     show: impl FnOnce(&str),
 ) -> Result<(), String> {
     let Grant::Login(_) = &oauth.grant else {
         return Err("it has credentials of its own, so no person logs in".to_owned());
     };
-    let Some(file) = oauth.file(&endpoint.url) else { return Ok(()) };
+    let Some(file) = oauth.file(server) else { return Ok(()) };
     let failed = |error: std::io::Error| format!("cannot listen for the browser: {error}");
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     let redirect = format!("http://127.0.0.1:{port}{PATH}");
-    let mut manager = new_manager(&endpoint.url).await?;
+    let mut manager = new_manager(server).await?;
     manager.set_credential_store(file.clone());
     // The server says where to log in, and for what.
     let token = manager.get_access_token().await.ok();
     let challenge = match challenge {
         Some(challenge) => Some(challenge),
-        None => asked_for(endpoint, token.as_deref()).await,
+        None => asked_for(server, token.as_deref()).await,
     };
     let found = manager.resolve_metadata_from_challenge(challenge.as_deref()).await;
     manager.set_metadata(found.map_err(|error| told(&error))?.metadata);
@@ -55,7 +54,7 @@ pub(crate) async fn log_in(
         [] => manager.select_initial_scopes(&[]).await,
         scopes => scopes.to_vec(),
     };
-    if challenge.as_deref().is_some_and(|it| is_too_small(it, endpoint)) {
+    if challenge.as_deref().is_some_and(|it| is_too_small(it, server)) {
         // A token with more scopes has those of the one before.
         let before = file.load().await.ok().flatten();
         let granted = before.map(|before| before.granted_scopes).unwrap_or_default();
@@ -102,8 +101,9 @@ pub(crate) async fn log_in(
 }
 
 /// Returns the challenge with which the server refuses a request, with this token if there is one.
-async fn asked_for(endpoint: &Endpoint, token: Option<&str>) -> Option<String> {
-    let request = Endpoint::client().ok()?.post(&endpoint.url).timeout(REQUEST_TIMEOUT);
+async fn asked_for(server: &str, token: Option<&str>) -> Option<String> {
+    let request =
+        stepwright_http::builder().ok()?.build().ok()?.post(server).timeout(REQUEST_TIMEOUT);
     let request = request
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json, text/event-stream")
@@ -119,8 +119,8 @@ async fn asked_for(endpoint: &Endpoint, token: Option<&str>) -> Option<String> {
 }
 
 /// Returns `true` for the challenge of a server that wants a token with more scopes.
-fn is_too_small(challenge: &str, endpoint: &Endpoint) -> bool {
-    Url::parse(&endpoint.url)
+fn is_too_small(challenge: &str, server: &str) -> bool {
+    Url::parse(server)
         .is_ok_and(|url| WWWAuthenticateParams::parse(challenge, &url).is_insufficient_scope())
 }
 

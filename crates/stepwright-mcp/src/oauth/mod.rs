@@ -8,7 +8,6 @@ mod store;
 pub use login::LOGIN_TIMEOUT;
 pub(crate) use login::log_in;
 
-use crate::web::Endpoint;
 use rmcp::transport::auth::{AuthorizationManager, ClientCredentialsConfig, OAuthClientConfig};
 use sha2::{Digest as _, Sha256};
 use std::fmt::{self, Write as _};
@@ -139,13 +138,10 @@ impl OAuth {
     }
 
     /// Returns what gives each request its token, and refreshes it.
-    pub(crate) async fn manager(
-        &self,
-        endpoint: &Endpoint,
-    ) -> Result<AuthorizationManager, String> {
-        let mut manager = new_manager(&endpoint.url).await?;
-        let Some(file) = self.file(&endpoint.url) else {
-            self.exchange(&mut manager, endpoint).await?;
+    pub(crate) async fn manager(&self, url: &str) -> Result<AuthorizationManager, String> {
+        let mut manager = new_manager(url).await?;
+        let Some(file) = self.file(url) else {
+            self.exchange(&mut manager, url).await?;
             return Ok(manager);
         };
         let secret = file.secret().await.map_err(|error| error.to_string())?;
@@ -154,18 +150,14 @@ impl OAuth {
         if is_known && let Some(secret) = secret {
             // A client with a secret shows it when it refreshes a token.
             let (id, _) = manager.get_credentials().await.map_err(|error| told(&error))?;
-            let config = OAuthClientConfig::new(id, &endpoint.url).with_client_secret(secret);
+            let config = OAuthClientConfig::new(id, url).with_client_secret(secret);
             manager.configure_client(config).map_err(|error| told(&error))?;
         }
         Ok(manager)
     }
 
     /// Gets a token for the program itself.
-    async fn exchange(
-        &self,
-        manager: &mut AuthorizationManager,
-        endpoint: &Endpoint,
-    ) -> Result<(), String> {
+    async fn exchange(&self, manager: &mut AuthorizationManager, url: &str) -> Result<(), String> {
         let Some(Client { id, secret: Some(secret) }) = self.client.clone() else {
             return Err("client credentials need a client with a secret".to_owned());
         };
@@ -175,7 +167,7 @@ impl OAuth {
             [] => manager.select_initial_scopes(&[]).await,
             scopes => scopes.to_vec(),
         };
-        let resource = Some(endpoint.url.clone());
+        let resource = Some(url.to_owned());
         let config = ClientCredentialsConfig::ClientSecret {
             client_id: id,
             client_secret: secret,
@@ -207,5 +199,5 @@ async fn new_manager(url: &str) -> Result<AuthorizationManager, String> {
 
 /// Returns an error with its causes.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    crate::connection::explained(error)
+    crate::explained::explained(error)
 }

@@ -27,7 +27,7 @@ impl Reach {
         if is_local { Self::All } else { Self::Public }
     }
 
-    /// Returns `true` if requests to this host may be sent. Names are judged when they are resolved.
+    /// Returns `true` if requests to this host may be sent. Names are judged when they resolve.
     pub(super) fn allows(self, url: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };
         self == Self::All || literal(host).is_none_or(is_public)

@@ -398,6 +398,8 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
         &["file.mcp", "mcp_server.*"],
         "`McpServer::command`, `McpServer::url`, and `AgentBuilder::tools`.",
     ),
+    (&["mcp_oauth.*"], "`McpServer::oauth`, with `OAuth`."),
+    (&["agent.description"], "The text that `McpService::agent` takes."),
     (&["file.agents"], "`Agent::builder(name)`, and a variable that holds the agent."),
     (&["file.vars"], "A constant."),
     (&["file.env"], "`std::env::var`."),
