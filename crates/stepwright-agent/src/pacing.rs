@@ -10,8 +10,8 @@ use stepwright_models::{Slot, close, note_quota, slot, throttled};
 /// The bytes of text that are taken for a token.
 const BYTES_OF_TOKEN: u64 = 4;
 
-/// Waits for the limits of the model, which all agents share. Of a chain it is the first, which gets
-/// the request unless it is down.
+/// Waits for the limits of the model, which all agents share. Of a chain it is the first, which
+/// gets the request unless it is down.
 pub(crate) async fn enter(
     agent: &AgentDefinition,
     request: &ModelRequest,

@@ -56,6 +56,7 @@ mod surroundings;
 pub mod tool;
 pub mod trace;
 pub mod values;
+pub mod wait;
 pub mod workspace;
 pub mod world;
 

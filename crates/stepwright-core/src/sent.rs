@@ -8,9 +8,19 @@ use std::sync::Arc;
 
 /// The longest message to an agent at work, in bytes. It becomes part of each later request to the
 /// model.
+///
+/// ```
+/// use stepwright_core::sent::SENT_BYTES_MAX;
+/// assert_eq!(SENT_BYTES_MAX, 262_144);
+/// ```
 pub const SENT_BYTES_MAX: usize = 256 * 1024;
 
 /// The largest number of messages that wait in the inbox of a run.
+///
+/// ```
+/// use stepwright_core::sent::SENT_WAITING_MAX;
+/// assert_eq!(SENT_WAITING_MAX, 1_000);
+/// ```
 pub const SENT_WAITING_MAX: usize = 1_000;
 
 /// The moment at which an agent gets a message.
@@ -56,6 +66,12 @@ impl fmt::Display for SendMode {
 }
 
 /// A word that names no mode.
+///
+/// ```
+/// use stepwright_core::sent::SendMode;
+/// let error = "shout".parse::<SendMode>().unwrap_err();
+/// assert_eq!(error.to_string(), "`shout` is not `steer`, `follow_up` or `interrupt`");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not `steer`, `follow_up` or `interrupt`")]
 pub struct SendModeError(String);

@@ -59,6 +59,7 @@ mod stack;
 mod suggest;
 mod tree;
 
+mod executors;
 mod expression;
 mod playback;
 mod reference;

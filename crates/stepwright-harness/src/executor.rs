@@ -6,9 +6,11 @@ use crate::turn::{Conversation, Session};
 use crate::worktree::{self, Place};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;
 use stepwright_core::{
-    Content, ErrorCode, ErrorId, EventKind, StepContext, StepError, StepInput, StepOutput,
+    Content, ErrorCode, ErrorId, EventKind, Executor, Fingerprint, OnInterrupted, StepContext,
+    StepError, StepInput, StepOutput,
 };
 
 /// The reason that an execution ends early.
@@ -25,7 +27,34 @@ impl From<StepError> for Failure {
     }
 }
 
-pub(crate) async fn execute(
+impl Executor for Harness {
+    fn name(&self) -> &str {
+        self.settings.kind.name()
+    }
+
+    fn executor_type(&self) -> ExecutorType {
+        ExecutorType::Agent
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.content()
+    }
+
+    // It continues its conversation, and asks where it cannot.
+    fn on_interrupted(&self) -> OnInterrupted {
+        OnInterrupted::Retry
+    }
+
+    fn asks(&self) -> bool {
+        self.may_ask()
+    }
+
+    async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        Box::pin(execute(self, input, cx)).await
+    }
+}
+
+async fn execute(
     harness: &Harness,
     input: StepInput,
     cx: StepContext,

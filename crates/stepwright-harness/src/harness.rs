@@ -1,7 +1,6 @@
 //! A coding agent as users define it.
 
 use crate::effects::plain_words;
-use crate::executor;
 use crate::kind::HarnessKind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -11,12 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use stepwright_agent::__private::OutputSchema;
 use stepwright_core::budget::Budget;
-use stepwright_core::executor::ExecutorType;
 use stepwright_core::permission::CommandLine;
-use stepwright_core::{
-    Error, ErrorKind, Executor, Fingerprint, OnInterrupted, StepContext, StepError, StepInput,
-    StepOutput,
-};
+use stepwright_core::{Error, ErrorKind, Fingerprint, OnInterrupted};
 
 /// The answers to the questions of a coding agent about what it may do. Permissions decide first,
 /// where a rule of them allows or denies what it asks about.
@@ -339,16 +334,9 @@ impl Harness {
     }
 }
 
-impl Executor for Harness {
-    fn name(&self) -> &str {
-        self.settings.kind.name()
-    }
-
-    fn executor_type(&self) -> ExecutorType {
-        ExecutorType::Agent
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
+impl Harness {
+    /// Returns the content of the definition.
+    pub(crate) fn content(&self) -> Fingerprint {
         let Settings {
             kind,
             program,
@@ -389,18 +377,10 @@ impl Executor for Harness {
         })
     }
 
-    // It continues its conversation, and asks where it cannot.
-    fn on_interrupted(&self) -> OnInterrupted {
-        OnInterrupted::Retry
-    }
-
-    fn asks(&self) -> bool {
+    /// Returns `true` if a step with this agent may ask people.
+    pub(crate) fn may_ask(&self) -> bool {
         let it = &self.settings;
         it.kind.asks() && it.questions == Questions::Ask || it.on_interrupted == OnInterrupted::Ask
-    }
-
-    async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
-        Box::pin(executor::execute(self, input, cx)).await
     }
 }
 

@@ -164,11 +164,11 @@ pub mod store {
 
 /// Human review: requirements of paused runs, and their answers.
 pub mod people {
-    pub use stepwright_core::context::Wait;
     pub use stepwright_core::event::{RefusedAnswer, Reply};
     pub use stepwright_core::form::mistakes;
     pub use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
     pub use stepwright_core::review::{HumanReview, OnReject, UserInput};
+    pub use stepwright_core::wait::Wait;
 }
 
 /// Messages to agents at work. See `docs/messages.md`.

@@ -69,8 +69,8 @@ fn mistakes_in_a_configuration_name_file_and_line() {
     for (text, says) in [
         ("a = \n", "stepwright.toml:1: this is not TOML: "),
         (
-            "\nmodle = \"x\"\n",
-            "stepwright.toml:2: `modle` is not an option\nhelp: did you mean `model`?",
+            "\nmodell = \"x\"\n",
+            "stepwright.toml:2: `modell` is not an option\nhelp: did you mean `model`?",
         ),
         (
             "[rum]\njson = true\n",

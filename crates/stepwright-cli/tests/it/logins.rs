@@ -60,7 +60,7 @@ fn a_person_logs_in_for_one_file() {
     let place = place(&guarded);
     let refused = place.ran(["run", "flow.yaml", "hi", "--no-db"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("SW0614"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("SW0616"), "{}", refused.stderr);
     assert!(refused.stderr.contains("log in with `stepwright login "), "{}", refused.stderr);
     assert!(refused.stderr.contains("flow.yaml vault`"), "{}", refused.stderr);
     assert!(logged_in(&place).contains("logged in at `vault`"));
@@ -69,7 +69,7 @@ fn a_person_logs_in_for_one_file() {
     // Another file that names the same server does not get the tokens.
     place.write("other.yaml", file(&guarded, "oauth: true"));
     let other = place.ran(["run", "other.yaml", "hi", "--no-db"]);
-    assert!(other.stderr.contains("SW0614"), "{}", other.stderr);
+    assert!(other.stderr.contains("SW0616"), "{}", other.stderr);
     assert_eq!(guarded.log(), ["register", "code"]);
 }
 

@@ -245,7 +245,7 @@ fn the_page_tells_every_option_and_every_exit_code() {
     let of = |command: &str| place.ran(command.split(' ').chain(["--help"])).ended(0).stdout;
     let run = of("run");
     let help: String = COMMANDS.iter().map(|command| of(command)).collect();
-    let options = help.split([' ', ',', '[', '\n']).filter(|word| word.starts_with("--"));
+    let options = help.split([' ', ',', '[', '=', '\n']).filter(|word| word.starts_with("--"));
     for option in options.filter(|option| !["--", "--help", "--version"].contains(option)) {
         assert!(page.contains(&format!("`{option}")), "{option} is not in docs/command.md");
     }

@@ -4,6 +4,7 @@ mod answers;
 mod append;
 mod called;
 mod clock;
+mod closing;
 mod done;
 mod host;
 mod mail;
@@ -25,6 +26,7 @@ use answers::Standing;
 use append::Journal;
 use called::{CalledWorkflows, ends_calls};
 use clock::FactClock;
+use closing::{closes, is_after, stopped};
 use done::{Once, is_of_call, note_effect};
 use mail::Mail;
 use readers::{Observed, Readers};
@@ -38,17 +40,16 @@ use stepwright_core::Timestamp;
 use stepwright_core::calls::Calls;
 use stepwright_core::context::{AtEnd, RunInfo};
 use stepwright_core::cost::Prices;
-use stepwright_core::event::{ContainerKind, Event, EventClass, EventRef, Turns, WorkflowStarted};
+use stepwright_core::event::{Event, EventRef, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::observe::Observer;
-use stepwright_core::output::StepType;
 use stepwright_core::rewind::effective;
 use stepwright_core::trace::TraceContext;
 use stepwright_core::{
     AnyStore, Content, ErrorCode, EventKind, OnInterrupted, Patch, RunId, RunOutput, RunStatus,
-    StepError, StepPath, StepStatus, StoreError, World,
+    StepError, StepPath, StoreError, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -691,29 +692,4 @@ impl RecorderState {
 fn built_in_prices() -> Arc<Prices> {
     static PRICES: LazyLock<Arc<Prices>> = LazyLock::new(|| Arc::new(Prices::built_in()));
     PRICES.clone()
-}
-
-/// Returns `true` if a fact ends a step, a container or the run. Such facts are accepted at the
-/// limit, so that the run can end.
-fn closes(kind: &EventKind) -> bool {
-    use EventClass as C;
-    matches!(kind.class(), C::RunEnded(_) | C::StepEnded(_) | C::ContainerEnded(_))
-}
-
-/// Returns `true` for the steps that run when others have ended.
-fn is_after(step_type: StepType) -> bool {
-    matches!(
-        step_type,
-        StepType::Container(
-            ContainerKind::OnFailure | ContainerKind::Finally | ContainerKind::Undo
-        )
-    )
-}
-
-/// Makes the fact that a step or a container was stopped. Tool calls have no such fact: they end
-/// with their steps.
-fn stopped(path: &StepPath, step_type: StepType, partial: Content) -> EventKind {
-    let StepType::Container(kind) = step_type else { return EventKind::StepCancelled { partial } };
-    let turns = Turns { number: path.number().unwrap_or(0), ..Turns::default() };
-    EventKind::ContainerCompleted { kind, turns, end: StepStatus::Cancelled.into() }
 }

@@ -65,6 +65,14 @@ pub struct SendMessage {
 }
 
 /// A message that was sent.
+///
+/// ```
+/// use stepwright_engine::Sent;
+/// fn told(sent: &Sent) -> &'static str {
+///     if sent.is_for_next_run { "kept for the next run" } else { "sent" }
+/// }
+/// # let _ = told;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {

@@ -116,8 +116,9 @@ impl Builtin for HarnessStep {
 mod work {
     use super::super::{Agent, Questions};
     use super::{HarnessStep, is_base};
-    use crate::build::{fits, with_prompt};
+    use crate::build::fits;
     use crate::builtins::rendered;
+    use crate::executors::with_prompt;
     use crate::reference::OwnedValues;
     use crate::system::Granted;
     use std::sync::Arc;

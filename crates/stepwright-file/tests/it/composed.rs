@@ -1,5 +1,6 @@
 //! The keys that files alone have, in each container and in each container of a container: parts
-//! of other files, prompts, and functions of the program. Each run dies after each fact and is resumed.
+//! of other files, prompts, and functions of the program. Each run dies after each fact and is
+//! resumed.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

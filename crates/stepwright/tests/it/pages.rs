@@ -155,7 +155,8 @@ mod workflows {
     fn keyless(text: &str) -> String {
         let lines = text.lines().map(|line| {
             let model = line.split_once("model: ").map_or("", |(_, model)| model);
-            let needs_key = model.contains(':') && !model.contains('@') && !model.starts_with('[');
+            let needs_key =
+                model.contains(':') && !model.contains('@') && !model.starts_with(['[', '{']);
             if needs_key { format!("{line}@http://localhost:9\n") } else { format!("{line}\n") }
         });
         lines.collect()
