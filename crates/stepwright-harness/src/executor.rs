@@ -1,10 +1,11 @@
 //! The execution of a step: its facts from the first to the last.
 
+use crate::failure::Failure;
 use crate::harness::Harness;
 use crate::prompts;
 use crate::turn::{Conversation, Session};
 use crate::worktree::{self, Place};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Usage;
@@ -12,20 +13,6 @@ use stepwright_core::{
     Content, ErrorCode, ErrorId, EventKind, Executor, Fingerprint, OnInterrupted, StepContext,
     StepError, StepInput, StepOutput,
 };
-
-/// The reason that an execution ends early.
-pub(crate) enum Failure {
-    /// The failure still has to be recorded.
-    New(StepError),
-    /// The failure is in the journal, or the journal is lost.
-    Recorded(StepError),
-}
-
-impl From<StepError> for Failure {
-    fn from(error: StepError) -> Self {
-        Self::New(error)
-    }
-}
 
 impl Executor for Harness {
     fn name(&self) -> &str {
@@ -241,9 +228,4 @@ fn folder(path: &Path, what: &str) -> Result<PathBuf, StepError> {
         }
         Err(error) => Err(failed(&error.to_string())),
     }
-}
-
-/// Returns a value as a fact keeps it.
-pub(crate) fn recorded(key: &str, value: Value) -> EventKind {
-    EventKind::StepRecorded { key: key.into(), value }
 }

@@ -17,6 +17,7 @@ mod acp;
 mod effects;
 mod event;
 mod executor;
+mod failure;
 mod harness;
 mod job;
 mod kind;

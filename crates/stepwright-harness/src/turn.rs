@@ -2,7 +2,7 @@
 
 use crate::effects;
 use crate::event::{HarnessEvent, Refusal};
-use crate::executor::{Failure, recorded};
+use crate::failure::{Failure, recorded};
 use crate::harness::{Harness, Variable};
 use crate::job::Job;
 use crate::kind::HarnessKind;

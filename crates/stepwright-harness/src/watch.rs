@@ -3,7 +3,7 @@
 
 use crate::effects;
 use crate::event::{Act, Decision, HarnessEvent, Message, Question, Refusal, TurnEnd};
-use crate::executor::Failure;
+use crate::failure::Failure;
 use crate::harness::{Harness, Questions};
 use crate::kind::HarnessKind;
 use crate::live::{Live, OpenCall, OpenQuestion};

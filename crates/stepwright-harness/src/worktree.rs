@@ -1,6 +1,6 @@
 //! A git worktree for a step.
 
-use crate::executor::recorded;
+use crate::failure::recorded;
 use crate::runtime::runtime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

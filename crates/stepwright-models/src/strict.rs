@@ -143,8 +143,8 @@ mod tests {
             json!({
                 "a": {"type": "integer"},
                 "b": {"type": ["string", "null"]},
-                "c": {"anyOf": [{"$ref": "#/$defs/C"}, null]},
-                "d": {"anyOf": [{"type": "string", "enum": ["x"]}, null]},
+                "c": {"anyOf": [{"$ref": "#/$defs/C"}, {"type": "null"}]},
+                "d": {"anyOf": [{"type": "string", "enum": ["x"]}, {"type": "null"}]},
                 "e": {"type": ["array", "null"], "items": closed(json!({}), json!([]))},
             }),
             json!(["a", "b", "c", "d", "e"]),

@@ -80,18 +80,18 @@ fn a_moment_that_is_past_or_none_fails_the_step_with_the_reason() {
         ),
         (
             json!({"due": "tomorrow"}),
-            ErrorCode::Decision,
+            ErrorCode::BadInput,
             "`deadline` is a moment, but `tomorrow` is not a moment such as `2026-11-29T18:00:00Z` \
              or `2026-11-29`",
         ),
         (
             json!({"due": 5}),
-            ErrorCode::Decision,
+            ErrorCode::BadInput,
             "`deadline` needs a text such as `2026-12-01T09:00:00+01:00`, not 5",
         ),
         (
             json!({"due": "99999-01-01"}),
-            ErrorCode::Decision,
+            ErrorCode::BadInput,
             "`deadline` is a moment, but `99999-01-01` is not a moment such as \
              `2026-11-29T18:00:00Z` or `2026-11-29`",
         ),
