@@ -1,9 +1,9 @@
 //! The execution of a step: its facts from the first to the last.
 
+use crate::conversation::{Conversation, Session};
 use crate::failure::Failure;
 use crate::harness::Harness;
 use crate::prompts;
-use crate::turn::{Conversation, Session};
 use crate::worktree::{self, Place};
 use serde_json::json;
 use std::path::{Path, PathBuf};

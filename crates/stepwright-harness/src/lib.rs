@@ -14,6 +14,7 @@
 //! ```
 
 mod acp;
+mod conversation;
 mod effects;
 mod event;
 mod executor;

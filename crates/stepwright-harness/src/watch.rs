@@ -1,6 +1,7 @@
 //! Follows a turn to its end: records what the agent does, asks its questions, and stops it where a
 //! budget is spent.
 
+use crate::conversation::{Conversation, Totals};
 use crate::effects;
 use crate::event::{Act, Decision, HarnessEvent, Message, Question, Refusal, TurnEnd};
 use crate::failure::Failure;
@@ -8,7 +9,6 @@ use crate::harness::{Harness, Questions};
 use crate::kind::HarnessKind;
 use crate::live::{Live, OpenCall, OpenQuestion};
 use crate::parked::park;
-use crate::turn::{Conversation, Totals};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::fmt::Write as _;
