@@ -45,7 +45,7 @@ pub enum Questions {
 /// let explain = Harness::claude_code().session("write");
 /// let workflow = Workflow::builder("Feature")
 ///     .step(Step::new("write", write))
-///     .step(Step::new("explain", explain).input(|_| "Explain what you have changed, and why."))
+///     .step(Step::new("explain", explain).prompt(|_| "Explain what you changed, and why."))
 ///     .build()?;
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
