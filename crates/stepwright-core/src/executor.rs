@@ -88,6 +88,51 @@ pub trait Executor: Send + Sync + 'static {
     ) -> impl Future<Output = Result<StepOutput, StepError>> + Send;
 }
 
+/// Writes the methods of an [`Executor`] that is put around another one, in its field `$inner`:
+/// all but `fingerprint` and `execute`.
+///
+/// ```
+/// use stepwright_core::executor::Executor;
+/// use stepwright_core::{Fingerprint, StepContext, StepError, StepInput, StepOutput};
+/// /// Does the work, and says so.
+/// struct Loud<E>(E);
+/// impl<E: Executor> Executor for Loud<E> {
+///     stepwright_core::as_inner_executor!(0);
+///     fn fingerprint(&self) -> Fingerprint {
+///         self.0.fingerprint()
+///     }
+///     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+///         cx.note("it begins");
+///         self.0.execute(input, cx).await
+///     }
+/// }
+/// ```
+#[doc(hidden)]
+#[macro_export]
+macro_rules! as_inner_executor {
+    ($inner:tt) => {
+        fn name(&self) -> &str {
+            self.$inner.name()
+        }
+
+        fn executor_type(&self) -> $crate::executor::ExecutorType {
+            self.$inner.executor_type()
+        }
+
+        fn on_interrupted(&self) -> $crate::OnInterrupted {
+            self.$inner.on_interrupted()
+        }
+
+        fn asks(&self) -> bool {
+            self.$inner.asks()
+        }
+
+        fn asks_player(&self) -> bool {
+            self.$inner.asks_player()
+        }
+    };
+}
+
 trait Erased: Send + Sync {
     fn name(&self) -> &str;
     fn executor_type(&self) -> ExecutorType;

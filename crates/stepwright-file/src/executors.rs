@@ -19,28 +19,10 @@ pub(crate) struct Discreet<W> {
 }
 
 impl<W: Executor> Executor for Discreet<W> {
-    fn name(&self) -> &str {
-        self.work.name()
-    }
-
-    fn executor_type(&self) -> ExecutorType {
-        self.work.executor_type()
-    }
+    stepwright_core::as_inner_executor!(work);
 
     fn fingerprint(&self) -> Fingerprint {
         self.work.fingerprint()
-    }
-
-    fn on_interrupted(&self) -> OnInterrupted {
-        self.work.on_interrupted()
-    }
-
-    fn asks(&self) -> bool {
-        self.work.asks()
-    }
-
-    fn asks_player(&self) -> bool {
-        self.work.asks_player()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

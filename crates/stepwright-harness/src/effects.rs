@@ -2,8 +2,9 @@
 
 use crate::event::{Act, Question};
 use crate::kind::HarnessKind;
-use std::path::{Component, Path, PathBuf};
-use stepwright_core::permission::{CommandLine, Effect, PathForm, PathForms};
+use std::path::{Path, PathBuf};
+use stepwright_core::permission::{CommandLine, Effect, PathForms};
+use stepwright_process::paths;
 
 /// Returns the effect of starting an agent.
 pub(crate) fn start(kind: &HarnessKind, words: &[String]) -> Effect {
@@ -56,57 +57,29 @@ pub(crate) fn plain_words(line: &str) -> CommandLine {
     split
 }
 
-/// Returns the forms of a path: as the agent has it, and without links.
+/// Returns the forms of a path. A worktree stands for its repository only as itself.
 fn forms(base: &Path, dir: &Path, path: &Path) -> PathForms {
-    let whole = without_dots(&dir.join(path));
-    let real = real(&whole);
     let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
-    let mut forms = vec![form(&base, &whole)];
-    if real != whole {
-        forms.push(form(&base, &real));
-    }
-    // A worktree stands for its repository only as itself.
-    PathForms { shown: path.display().to_string(), forms, is_pattern: false }
-}
-
-fn form(base: &Path, path: &Path) -> PathForm {
-    let text = |path: &Path| path.to_string_lossy().replace('\\', "/");
-    PathForm { relative: path.strip_prefix(base).ok().map(text), absolute: Some(text(path)) }
-}
-
-fn without_dots(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain
-}
-
-/// Returns the path without links, as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    let mut rest = Vec::new();
-    let mut there = path;
-    loop {
-        if let Ok(real) = there.canonicalize() {
-            return rest.iter().rev().fold(real, |path, name| path.join(name));
-        }
-        let (Some(parent), Some(name)) = (there.parent(), there.file_name()) else {
-            return path.to_owned();
-        };
-        rest.push(name.to_owned());
-        there = parent;
-    }
+    paths::forms(&base, &dir.join(path), path.display().to_string(), false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The system follows a link before it goes to the folder above.
+    #[cfg(unix)]
+    #[test]
+    fn a_path_above_a_link_has_the_form_that_the_system_gives_it() {
+        let (base, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let inner = elsewhere.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        std::os::unix::fs::symlink(&inner, base.path().join("link")).unwrap();
+        let forms = forms(base.path(), base.path(), Path::new("link/../key"));
+        let real = elsewhere.path().canonicalize().unwrap().join("key").display().to_string();
+        let all: Vec<_> = forms.forms.iter().filter_map(|form| form.absolute.clone()).collect();
+        assert!(all.contains(&real), "{all:?}");
+    }
 
     #[test]
     fn only_plain_words_are_clear() {

@@ -27,7 +27,7 @@ pub enum Questions {
     #[default]
     Ask,
     /// They are answered with yes where no permissions hold. Where they do, a person is asked about
-    /// what no rule allows.
+    /// effects that no rule allows.
     Allow,
     /// They are answered with no.
     Decline,

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use stepwright_core::{ErrorCode, ErrorId, StepContext, StepError};
+use stepwright_process::git::{self, GitError};
 use tokio::sync::Mutex;
 
 /// The folder of worktrees, beneath the base directory.
@@ -160,34 +160,29 @@ pub(crate) async fn ended(tree: &Worktree) -> Result<Value, StepError> {
     Ok(told)
 }
 
-/// Runs git, and returns what it writes. Hooks of the repository do not run.
-async fn git(dir: &Path, args: &[&str]) -> Result<String, StepError> {
-    let mut command = tokio::process::Command::new("git");
-    command.arg("-C").arg(dir).args(["-c", "core.hooksPath=/dev/null"]).args(args);
-    command.env_clear().envs(stepwright_process::passed(&[]));
-    // Never a question at the terminal, and never a repository that the environment names.
-    command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let output = runtime().spawn(async move { command.output().await });
-    let output = output.await.map_err(|error| wrong(error.to_string()))?;
-    let output = output.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
+/// Runs Git, and returns what it writes.
+async fn git(dir: &Path, words: &[&str]) -> Result<String, StepError> {
+    let what = words.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+    let (dir, words) = (dir.to_owned(), words.iter().map(ToString::to_string));
+    let words: Vec<String> = words.collect();
+    let done = runtime().spawn_blocking(move || {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        git::git(&dir, &words)
+    });
+    done.await.map_err(|error| wrong(error.to_string()))?.map_err(|error| match error {
+        GitError::Missing => {
             wrong("`git` is not in `PATH`").with_hint("install git, or leave `worktree` out")
         }
-        _ => wrong(format!("`git` cannot be started: {error}")),
-    })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    let what = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
-    let error = wrong(format!("`git {what}` failed: {said}"));
-    Err(if said.contains("not a git repository") {
-        error.with_hint("`dir` must be in a git repository; or leave `worktree` out")
-    } else if said.contains("Needed a single revision") {
-        error.with_hint("the repository needs a commit that the worktree can begin at")
-    } else {
-        error
+        GitError::Failed(said) => {
+            let error = wrong(format!("`git {what}` failed: {said}"));
+            if said.contains("not a git repository") {
+                error.with_hint("`dir` must be in a git repository; or leave `worktree` out")
+            } else if said.contains("Needed a single revision") {
+                error.with_hint("the repository needs a commit that the worktree can begin at")
+            } else {
+                error
+            }
+        }
     })
 }
 

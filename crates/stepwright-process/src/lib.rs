@@ -4,9 +4,11 @@
 
 pub mod command;
 mod environment;
+pub mod git;
 #[cfg(unix)]
 mod group;
 mod heard;
+pub mod paths;
 mod sandbox;
 
 pub use environment::{is_passed, passed};

@@ -9,10 +9,9 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    AnyExecutor, ErrorCode, ErrorId, Executor, Fingerprint, OnInterrupted, StepContext, StepError,
-    StepInput, StepOutput,
+    AnyExecutor, ErrorCode, ErrorId, Executor, Fingerprint, StepContext, StepError, StepInput,
+    StepOutput,
 };
 use stepwright_engine::IntoExecutor;
 
@@ -319,28 +318,10 @@ pub struct InSandbox {
 }
 
 impl Executor for InSandbox {
-    fn name(&self) -> &str {
-        self.work.name()
-    }
-
-    fn executor_type(&self) -> ExecutorType {
-        self.work.executor_type()
-    }
+    stepwright_core::as_inner_executor!(work);
 
     fn fingerprint(&self) -> Fingerprint {
         self.work.fingerprint().with("sandbox", self.sandbox.written())
-    }
-
-    fn on_interrupted(&self) -> OnInterrupted {
-        self.work.on_interrupted()
-    }
-
-    fn asks(&self) -> bool {
-        self.work.asks()
-    }
-
-    fn asks_player(&self) -> bool {
-        self.work.asks_player()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

@@ -55,8 +55,8 @@ pub struct RequestLimits {
 }
 
 impl SharedRequests {
-    /// Creates the requests of a store. `driver` has a lease of `lease`, and `is_dead` tells
-    /// whether another one is known to be dead. Only the engine needs this.
+    /// Creates the requests of a store. `driver` has a lease of `lease`, and `is_dead`
+    /// returns `true` for a driver that is known to be dead. Only the engine needs this.
     pub fn new(
         store: AnyStore,
         driver: Arc<str>,

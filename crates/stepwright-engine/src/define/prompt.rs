@@ -5,8 +5,8 @@ use serde::Serialize;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::{
-    AnyExecutor, BoxError, Content, ErrorCode, Executor, Fingerprint, Json, OnInterrupted,
-    StepContext, StepError, StepInput, StepOutput,
+    AnyExecutor, BoxError, Content, ErrorCode, Executor, Fingerprint, Json, StepContext, StepError,
+    StepInput, StepOutput,
 };
 
 /// Makes the message of a step.
@@ -84,28 +84,10 @@ pub(crate) struct Prompted {
 }
 
 impl Executor for Prompted {
-    fn name(&self) -> &str {
-        self.executor.name()
-    }
-
-    fn executor_type(&self) -> ExecutorType {
-        self.executor.executor_type()
-    }
-
-    fn asks_player(&self) -> bool {
-        self.executor.asks_player()
-    }
+    stepwright_core::as_inner_executor!(executor);
 
     fn fingerprint(&self) -> Fingerprint {
         self.executor.fingerprint()
-    }
-
-    fn on_interrupted(&self) -> OnInterrupted {
-        self.executor.on_interrupted()
-    }
-
-    fn asks(&self) -> bool {
-        self.executor.asks()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

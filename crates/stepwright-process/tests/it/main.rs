@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![expect(clippy::print_stderr, reason = "a test says that it is skipped")]
 
+mod repositories;
 mod sandboxes;

@@ -12,11 +12,10 @@ use opened::{Opened, gone, open};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
-use stepwright_core::executor::ExecutorType;
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{
-    AnyExecutor, Error, ErrorCode, ErrorId, Executor, Fingerprint, OnInterrupted, StepContext,
-    StepError, StepInput, StepOutput, StepPath,
+    AnyExecutor, Error, ErrorCode, ErrorId, Executor, Fingerprint, StepContext, StepError,
+    StepInput, StepOutput, StepPath,
 };
 use stepwright_engine::IntoExecutor;
 use tokio::sync::Mutex;
@@ -304,28 +303,10 @@ pub struct InWorkspace {
 }
 
 impl Executor for InWorkspace {
-    fn name(&self) -> &str {
-        self.work.name()
-    }
-
-    fn executor_type(&self) -> ExecutorType {
-        self.work.executor_type()
-    }
+    stepwright_core::as_inner_executor!(work);
 
     fn fingerprint(&self) -> Fingerprint {
         self.work.fingerprint().with("workspace", self.workspace.written())
-    }
-
-    fn on_interrupted(&self) -> OnInterrupted {
-        self.work.on_interrupted()
-    }
-
-    fn asks(&self) -> bool {
-        self.work.asks()
-    }
-
-    fn asks_player(&self) -> bool {
-        self.work.asks_player()
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{
     ErrorCode, ErrorId, EventKind, RunStatus, StepContext, StepError, StepInput,
 };
+use stepwright_process::git::{self, GitError};
 
 /// The key of the fact with the folder.
 const OPENED: &str = "workspace";
@@ -286,21 +286,12 @@ fn changed(dir: &Path, commit: &str) -> Result<Vec<String>, StepError> {
     Ok(both.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
-/// Runs Git. Returns what it writes to stdout, or to stderr if it fails.
+/// Runs Git. On failure, returns what it said.
 fn git(dir: &Path, words: &[&str]) -> Result<String, String> {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(dir);
-    // A repository of others may have programs in its settings, which run at such times.
-    command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]).args(words);
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
-        command.env_remove(name);
-    }
-    command.env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
-    let done = command.output().map_err(|error| format!("`git` cannot be started: {error}"))?;
-    if done.status.success() {
-        return String::from_utf8(done.stdout).map_err(|_| "a path is not UTF-8 text".to_owned());
-    }
-    Err(String::from_utf8_lossy(&done.stderr).trim().to_owned())
+    git::git(dir, words).map_err(|error| match error {
+        GitError::Missing => "`git` is not in `PATH`: install it".to_owned(),
+        GitError::Failed(said) => said,
+    })
 }
 
 fn refused(message: String) -> StepError {

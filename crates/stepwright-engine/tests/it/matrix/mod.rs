@@ -118,6 +118,22 @@ columns! {
     every_container_has_a_finally: "finally",
         "it fails, and it is cancelled: its own `finally` runs once",
         options::finally;
+    every_container_has_an_on_failure: "on failure",
+        "its own `on_failure` runs once if it fails, also if the process dies after any entry, and \
+         not if it completes",
+        options::on_failure;
+    everything_has_a_deadline: "deadline",
+        "it never ends, and fails at a moment that was computed when it began, also if the process \
+         dies before that; one that ended in time is replayed after its deadline",
+        options::deadline;
+    runs_with_everything_wait_for_a_slot: "concurrency",
+        "of a workflow with `concurrency`, a second run waits while the first one is paused, and \
+         ends the same, also if the process dies after any entry",
+        options::concurrency;
+    the_same_run_with_everything_is_skipped: "dedupe",
+        "of a workflow with `dedupe`, the same run does not begin while the first one waits, nor \
+         after it has ended, until the time is over",
+        options::dedupe;
 }
 
 impl Column {

@@ -159,8 +159,10 @@ macro_rules! built {
 
 // Behind the macro, which it uses.
 mod after;
+mod limits;
 
 pub(super) use after::{finally, inside_finally, undo};
+pub(super) use limits::{concurrency, deadline, dedupe, on_failure};
 
 pub(super) fn approve(case: &Case) -> Cell {
     let built = built!(case.build(Act::Works, &Options::review(confirm())));

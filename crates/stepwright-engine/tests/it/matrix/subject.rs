@@ -101,6 +101,8 @@ pub(super) struct Options {
     pub(super) on_error: Option<OnError>,
     pub(super) retries: Option<u32>,
     pub(super) timeout: Option<Duration>,
+    /// The time from its beginning to its deadline.
+    pub(super) deadline: Option<Duration>,
     pub(super) version: Option<&'static str>,
     pub(super) on_interrupted: Option<OnInterrupted>,
     /// A step that runs after the subject, or undoes it.
@@ -211,7 +213,7 @@ pub(super) fn subject(
     options: &Options,
     probe: &Arc<Probe>,
 ) -> Result<Option<AnyStep>, Error> {
-    let Options { review, on_error, retries, timeout, on_interrupted, version, after } =
+    let Options { review, on_error, retries, timeout, deadline, on_interrupted, version, after } =
         options.clone();
     let on_error = on_error.unwrap_or_default();
     macro_rules! whole {
@@ -219,6 +221,10 @@ pub(super) fn subject(
             let node = $node.on_error(on_error);
             let node = match timeout {
                 Some(timeout) => node.timeout(timeout),
+                None => node,
+            };
+            let node = match deadline {
+                Some(time) => node.deadline(move |input: &StepInput| input.now.plus(time)),
                 None => node,
             };
             let node = match version {
