@@ -101,7 +101,11 @@ pub trait Executor: Send + Sync + 'static {
 ///     fn fingerprint(&self) -> Fingerprint {
 ///         self.0.fingerprint()
 ///     }
-///     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+///     async fn execute(
+///         &self,
+///         input: StepInput,
+///         cx: StepContext,
+///     ) -> Result<StepOutput, StepError> {
 ///         cx.note("it begins");
 ///         self.0.execute(input, cx).await
 ///     }
