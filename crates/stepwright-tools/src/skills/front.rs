@@ -298,8 +298,8 @@ mod tests {
                 ],
             ),
             (
-                "---\nname: pdf\ndescription: ''\nmetadata: [a]\n---\nx",
-                &["`description` is empty ['']", "`metadata` maps names to texts [[a]]"],
+                "---\nname: pdf\ndescription: ''\nmetadata: 7\n---\nx",
+                &["`description` is empty ['']", "`metadata` maps names to texts [7]"],
             ),
         ] {
             assert_eq!(told(text), wanted, "{text}");
