@@ -1,8 +1,9 @@
 //! The interface to dispatchers, which drive runs: a local task, or a distributed engine.
 
 use crate::BoxFuture;
-use crate::id::RunId;
+use crate::id::{RunId, WorkflowId};
 use crate::world::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,84 @@ impl Default for Limits {
     }
 }
 
+/// A request to drive a run.
+///
+/// ```
+/// use stepwright_core::dispatch::{Cause, Wake};
+/// use stepwright_core::{RunId, WorkflowId};
+/// let wake = Wake {
+///     workflow: WorkflowId::new("news")?,
+///     run: RunId::new("r-1")?,
+///     digest: "4be1".into(),
+///     at: None,
+///     cause: Cause::Begun,
+/// };
+/// // Queues that know keys of tasks take one task for each reason.
+/// assert_eq!(wake.key(), "r-1:begun");
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wake {
+    /// The workflow of the run.
+    pub workflow: WorkflowId,
+    /// The run.
+    pub run: RunId,
+    /// The digest of the definition with which the run is to go on.
+    pub digest: Arc<str>,
+    /// The time at which the run is due. `None` is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The reason.
+    pub cause: Cause,
+}
+
+impl Wake {
+    /// Returns a key that is the same for the same reason, whichever process tells it. A dispatcher
+    /// may drop a wake whose key it has already.
+    pub fn key(&self) -> String {
+        match &self.cause {
+            Cause::Begun => format!("{}:begun", self.run),
+            Cause::Due => format!("{}:due:{}", self.run, self.at.unwrap_or_default().0),
+            Cause::Found { since, nth } => format!("{}:found:{}:{nth}", self.run, since.0),
+            Cause::Asked => format!("{}:asked", self.run),
+        }
+    }
+
+    /// Returns `true` if a dispatcher may drop the wake when it has one with the same
+    /// [`key`](Self::key), even one that was carried out.
+    pub fn is_once(&self) -> bool {
+        self.cause != Cause::Asked
+    }
+}
+
+/// The reason of a [`Wake`].
+///
+/// ```
+/// use stepwright_core::dispatch::Cause;
+/// fn is_about_time(cause: &Cause) -> bool {
+///     *cause == Cause::Due
+/// }
+/// assert!(is_about_time(&Cause::Due));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// The run has begun.
+    Begun,
+    /// The run waits until the time of the wake.
+    Due,
+    /// A supervisor found the run without a driver: its driver has died, or a wake was lost.
+    Found {
+        /// The time of the last change of the run.
+        since: Timestamp,
+        /// The number of leases that have passed since then.
+        nth: u64,
+    },
+    /// A program asks for the run, and may have asked before.
+    Asked,
+}
+
 /// The result of driving a run.
 ///
 /// ```
@@ -36,12 +115,14 @@ impl Default for Limits {
 /// /// When a dispatcher tries again, if it has to.
 /// fn next(driven: Driven, now: Timestamp) -> Option<Timestamp> {
 ///     match driven {
+///         Driven::WaitsUntil(due) => Some(due),
 ///         Driven::Retry { after } => Some(now.plus(after)),
 ///         _ => None,
 ///     }
 /// }
 /// let after = Duration::from_secs(2);
 /// assert_eq!(next(Driven::Retry { after }, Timestamp(500)), Some(Timestamp(2_500)));
+/// assert_eq!(next(Driven::WaitsUntil(Timestamp(900)), Timestamp(500)), Some(Timestamp(900)));
 /// assert_eq!(next(Driven::Done, Timestamp(500)), None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,18 +130,40 @@ impl Default for Limits {
 pub enum Driven {
     /// The run has ended, successfully or not.
     Done,
-    /// The run waits for an answer or a timer, and uses no resources.
-    Parked {
-        /// The time at which its timer ends, if the run waits for one.
-        until: Option<Timestamp>,
-    },
-    /// This process drives the run already, or the journal is lost.
-    Lost,
-    /// Another driver, perhaps a dead one of another machine, holds the run until its lease ends.
+    /// The run waits until this time, and uses no resources. Drive it again then.
+    WaitsUntil(Timestamp),
+    /// The run waits for an answer, and uses no resources. Whoever answers wakes it.
+    WaitsForAnswer,
+    /// This process drives the run already, and its driver finds the reason of the wake.
+    UnderWay,
+    /// Another driver, perhaps a dead one of another machine, holds the run until its lease ends,
+    /// or the store failed.
     Retry {
         /// The time to wait before the next try.
         after: Duration,
     },
+    /// This worker cannot drive the run, but another one may: it has no such workflow, another
+    /// version of it, or is about to end.
+    NotMine {
+        /// The reason, for people.
+        why: String,
+    },
+}
+
+/// A definition that a worker drives.
+///
+/// ```
+/// use stepwright_core::dispatch::Served;
+/// let served = Served { workflow: "news".parse()?, digest: "4be1".into() };
+/// assert_eq!(served.workflow, "news");
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The workflow.
+    pub workflow: WorkflowId,
+    /// The digest of its definition.
+    pub digest: Arc<str>,
 }
 
 /// Drives a run from the end of its journal. Driving a run is the same as resuming it.
@@ -68,23 +171,33 @@ pub enum Driven {
 /// ```
 /// # use futures_util::FutureExt as _;
 /// use std::sync::Mutex;
-/// use stepwright_core::{BoxFuture, RunId, dispatch::{Drive, Driven}};
+/// use stepwright_core::dispatch::{Cause, Drive, Driven, Served, Wake};
+/// use stepwright_core::{BoxFuture, RunId};
 /// /// Records the runs that a dispatcher hands over, for tests of the dispatcher.
 /// #[derive(Default)]
 /// struct Noted(Mutex<Vec<RunId>>);
 /// impl Drive for Noted {
-///     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
-///         self.0.lock().unwrap().push(run.clone());
+///     fn serves(&self) -> Vec<Served> {
+///         vec![Served { workflow: "news".parse().unwrap(), digest: "4be1".into() }]
+///     }
+///     fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven> {
+///         self.0.lock().unwrap().push(wake.run.clone());
 ///         Box::pin(std::future::ready(Driven::Done))
 ///     }
 /// }
 /// # let (noted, run) = (Noted::default(), RunId::new("r-1").unwrap());
-/// # assert_eq!(noted.drive(&run).now_or_never(), Some(Driven::Done));
+/// # let (workflow, digest) = ("news".parse().unwrap(), "4be1".into());
+/// # let wake = Wake { workflow, run: run.clone(), digest, at: None, cause: Cause::Begun };
+/// # assert_eq!(noted.drive(&wake).now_or_never(), Some(Driven::Done));
 /// # assert_eq!(*noted.0.lock().unwrap(), [run]);
 /// ```
 pub trait Drive: Send + Sync {
-    /// Drives `run` until it ends, waits, or is lost to another process.
-    fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven>;
+    /// Returns the definitions that this worker drives. A dispatcher may use them to choose a
+    /// worker: a run of any other is [`Driven::NotMine`].
+    fn serves(&self) -> Vec<Served>;
+
+    /// Drives the run of `wake` until it ends, waits, or is lost to another process.
+    fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven>;
 }
 
 /// A dispatcher: the part of the engine that a distributed system must provide.
@@ -92,22 +205,19 @@ pub trait Drive: Send + Sync {
 /// ```
 /// # use stepwright_core::world::VirtualClock;
 /// use std::{future::ready, sync::{Arc, Mutex}, time::Duration};
-/// use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
-/// use stepwright_core::{BoxFuture, RunId, Timestamp, World};
+/// use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits, Wake};
+/// # use stepwright_core::dispatch::{Cause, Served};
+/// use stepwright_core::{BoxFuture, Timestamp, World};
 /// use tokio_util::sync::CancellationToken;
 /// /// A list in memory that is polled once a second. Drives one run at a time.
 /// struct List {
 ///     world: World,
-///     waiting: Mutex<Vec<(Timestamp, RunId)>>,
+///     waiting: Mutex<Vec<(Timestamp, Wake)>>,
 /// }
 /// impl Dispatcher for List {
-///     fn wake<'a>(
-///         &'a self,
-///         run: &'a RunId,
-///         at: Option<Timestamp>,
-///     ) -> BoxFuture<'a, Result<(), DispatchError>> {
-///         let at = at.unwrap_or_else(|| self.world.now());
-///         self.waiting.lock().unwrap().push((at, run.clone()));
+///     fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {
+///         let at = wake.at.unwrap_or_else(|| self.world.now());
+///         self.waiting.lock().unwrap().push((at, wake));
 ///         Box::pin(ready(Ok(())))
 ///     }
 ///     fn serve(
@@ -119,12 +229,15 @@ pub trait Drive: Send + Sync {
 ///         Box::pin(async move {
 ///             while !stop.is_cancelled() {
 ///                 let now = self.world.now();
-///                 let due = |(at, _): &mut (Timestamp, RunId)| *at <= now;
+///                 let due = |(at, _): &mut (Timestamp, Wake)| *at <= now;
 ///                 let due: Vec<_> = self.waiting.lock().unwrap().extract_if(.., due).collect();
-///                 for (_, run) in due {
-///                     if let Driven::Retry { after } = drive.drive(&run).await {
-///                         self.wake(&run, Some(now.plus(after))).await?;
-///                     }
+///                 for (_, wake) in due {
+///                     let at = match drive.drive(&wake).await {
+///                         Driven::Retry { after } => Some(now.plus(after)),
+///                         Driven::WaitsUntil(at) => Some(at),
+///                         _ => continue,
+///                     };
+///                     self.wake(Wake { at, ..wake }).await?;
 ///                 }
 ///                 self.world.sleep(Duration::from_secs(1)).await;
 ///             }
@@ -134,7 +247,8 @@ pub trait Drive: Send + Sync {
 /// }
 /// # struct Second(Mutex<u32>, CancellationToken);
 /// # impl Drive for Second {
-/// #     fn drive<'a>(&'a self, _: &'a RunId) -> BoxFuture<'a, Driven> {
+/// #     fn serves(&self) -> Vec<Served> { Vec::new() }
+/// #     fn drive<'a>(&'a self, _: &'a Wake) -> BoxFuture<'a, Driven> {
 /// #         let mut times = self.0.lock().unwrap();
 /// #         *times += 1;
 /// #         let driven = match *times {
@@ -147,22 +261,23 @@ pub trait Drive: Send + Sync {
 /// # let (clock, stop) = (VirtualClock::default(), CancellationToken::new());
 /// # let world = World::new(clock.clone(), 0);
 /// # let list = Arc::new(List { world: world.clone(), waiting: Mutex::default() });
-/// # let (begin, run) = (world.now(), RunId::new("r-1").unwrap());
-/// # clock.run(list.wake(&run, Some(begin.plus(Duration::from_secs(3)))))?;
+/// # let begin = world.now();
+/// # let (workflow, run, digest) = ("news".parse()?, "r-1".parse()?, "4be1".into());
+/// # let at = Some(begin.plus(Duration::from_secs(3)));
+/// # clock.run(list.wake(Wake { workflow, run, digest, at, cause: Cause::Begun }))?;
 /// # let drive = Arc::new(Second(Mutex::new(0), stop.clone()));
 /// # clock.run(list.serve(drive.clone(), Limits::default(), stop))?;
 /// # assert_eq!((*drive.0.lock().unwrap(), world.now().since(begin).as_secs()), (2, 9));
-/// # Ok::<(), DispatchError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Dispatcher: Send + Sync {
-    /// Ensures that a live worker drives `run`, at `at` or now. The run is driven at least once,
-    /// and again after a crash until its drive returns [`Driven::Done`] or [`Driven::Parked`].
-    /// Waking a run that is being driven has no effect.
-    fn wake<'a>(
-        &'a self,
-        run: &'a RunId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<(), DispatchError>>;
+    /// Ensures that a live worker drives the run, at [`Wake::at`] or now. The run is driven at least
+    /// once, and again after a crash until its drive returns [`Driven::Done`],
+    /// [`Driven::WaitsForAnswer`] or [`Driven::UnderWay`].
+    ///
+    /// The same reason may be told several times, by several processes: see [`Wake::key`]. Waking
+    /// a run that is being driven has no effect.
+    fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>>;
 
     /// Passes runs to `drive` until `stop` is cancelled.
     fn serve(
@@ -171,6 +286,13 @@ pub trait Dispatcher: Send + Sync {
         limits: Limits,
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), DispatchError>>;
+
+    /// Returns `true` if the dispatcher guarantees that one worker at a time drives a run. Then a
+    /// run is taken over at once, without waiting for the lease of a driver that has died: what an
+    /// earlier driver still appends is refused. The default is `false`.
+    fn drives_one_at_a_time(&self) -> bool {
+        false
+    }
 }
 
 /// The reason that a run could not be dispatched.

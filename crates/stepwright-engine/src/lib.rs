@@ -36,6 +36,7 @@ mod runs;
 mod slot;
 mod stop;
 mod table;
+mod worker;
 mod workflow;
 
 /// Names of drivers, as [`RunRow::driver`](stepwright_core::store::RunRow) has them: how to show
@@ -69,4 +70,5 @@ pub use runs::{
     Archived, Compared, Comparison, Difference, Erase, Events, Export, IMPORT_LINE_BYTES_MAX,
     Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
 };
+pub use worker::Worker;
 pub use workflow::Workflow;

@@ -1,6 +1,7 @@
 //! The operations on a workflow: to run, resume, read and cancel runs, and to read sessions.
 
 use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
+use crate::runner::serve;
 use crate::runs::{Events, SendMessage, Sent, Sessions, Snapshot};
 use crate::workflow::Workflow;
 use std::sync::Arc;
@@ -383,7 +384,7 @@ impl Workflow {
     /// [`ErrorKind::Usage`] if the workflow has a dispatcher and no store. [`ErrorKind::Store`] if
     /// the dispatcher fails.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), Error> {
-        self.runner().serve(stop).await
+        serve(&[self.runner().clone()], stop).await
     }
 
     fn output_of(&self, snapshot: Snapshot) -> RunOutput {

@@ -181,8 +181,10 @@ pub mod sent {
 
 /// Dispatchers: how background runs get executed.
 pub mod dispatch {
-    pub use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
-    pub use stepwright_engine::LocalDispatcher;
+    pub use stepwright_core::dispatch::{
+        Cause, DispatchError, Dispatcher, Drive, Driven, Limits, Served, Wake,
+    };
+    pub use stepwright_engine::{LocalDispatcher, Worker};
 }
 
 /// Workflows written as YAML or JSON files.

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use stepwright_core::dispatch::Cause;
 use stepwright_core::event::{SessionUsed, WorkflowStarted};
 use stepwright_core::executor::RunInput;
 use stepwright_core::session::SessionMetrics;
@@ -319,7 +320,7 @@ impl Run {
         let Prepared { job, run, place, .. } = prepared;
         runner.supervise();
         job.begin_for_others().await?;
-        runner.dispatch(&run, None).await?;
+        runner.dispatch(&run, None, Cause::Begun).await?;
         place.stay();
         Ok(RunHandle::new(workflow, run))
     }
@@ -366,7 +367,7 @@ impl Setup {
         // From here on any process may take up the run, including this one.
         drop(place);
         workflow.runner().supervise();
-        if let Err(error) = workflow.runner().dispatch(&run, None).await {
+        if let Err(error) = workflow.runner().dispatch(&run, None, Cause::Begun).await {
             // The run has begun, and its supervisors wake the dispatcher again.
             tracing::warn!(target: "stepwright", %run, "{}", error.report());
         }

@@ -16,6 +16,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use stepwright_core::dispatch::Cause;
 use stepwright_core::store::Watched;
 use stepwright_core::values::HostValues;
 use stepwright_core::{
@@ -227,7 +228,7 @@ impl Resume {
         runner.accept_change(runs.store(), &run, self.accept).await?;
         match runner.local().get(run.as_str()) {
             Some(local) => local.poke(),
-            None => runner.dispatch(&run, None).await?,
+            None => runner.dispatch(&run, None, Cause::Asked).await?,
         }
         late.map_or(Ok(handle), Err)
     }
@@ -327,7 +328,7 @@ impl Resume {
             if handed {
                 runner.accept_change(store, &run, self.accept).await?;
                 // In each round, because a dispatcher may lose a wake.
-                runner.dispatch(&run, None).await?;
+                runner.dispatch(&run, None, Cause::Asked).await?;
             } else if let Some(local) = runner.local().get(run.as_str()) {
                 local.poke();
                 if self.interrupted.is_some() {

@@ -1,17 +1,12 @@
-//! Hands background runs to a dispatcher, and drives those that a dispatcher hands over.
+//! Hands background runs to a dispatcher.
 
-use super::supervise::supervise;
-use super::{LocalDispatcher, Runner, TakeUp};
-use crate::held::Held;
+use super::registry::Registry;
+use super::{LocalDispatcher, Runner};
 use crate::local::{Local, Outcome};
 use crate::process::PerProcess;
-use futures_util::future::{Either, select};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use stepwright_core::dispatch::{Dispatcher, Drive, Driven};
-use stepwright_core::{
-    BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, RunStatus, Timestamp,
-};
+use stepwright_core::dispatch::{Cause, Dispatcher, Wake};
+use stepwright_core::{Error, ErrorId, ErrorKind, RunId, RunOutput, RunStatus, Timestamp};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -56,19 +51,43 @@ impl Runner {
         matches!(self.dispatching, Dispatching::Given(_))
     }
 
+    /// Returns the given dispatcher, if it guarantees that one worker at a time drives a run.
+    pub(super) fn is_driven_one_at_a_time(&self) -> bool {
+        match &self.dispatching {
+            Dispatching::Given(given) => given.drives_one_at_a_time(),
+            Dispatching::Local(_) => false,
+        }
+    }
+
+    /// Returns the given dispatcher, if there is one.
+    pub(super) fn given_dispatcher(&self) -> Option<&Arc<dyn Dispatcher>> {
+        match &self.dispatching {
+            Dispatching::Given(given) => Some(given),
+            Dispatching::Local(_) => None,
+        }
+    }
+
+    /// Makes the request to drive a run.
+    pub(super) fn wake_of(&self, run: &RunId, at: Option<Timestamp>, cause: Cause) -> Wake {
+        let (workflow, digest) = (self.definition.id.clone(), self.definition.digest.clone());
+        Wake { workflow, run: run.clone(), digest, at, cause }
+    }
+
     /// Hands a run to the dispatcher. The local dispatcher starts with the first run.
     pub(crate) async fn dispatch(
         self: &Arc<Self>,
         run: &RunId,
         at: Option<Timestamp>,
+        cause: Cause,
     ) -> Result<(), Error> {
         if self.local().is_closed() && !self.is_dispatched() {
             // The run stays in the store, for another process.
             return Ok(());
         }
+        let wake = self.wake_of(run, at, cause);
         let woken = match &self.dispatching {
-            Dispatching::Given(given) => given.wake(run, at).await,
-            Dispatching::Local(local) => self.local_dispatcher(local.here()).wake(run, at).await,
+            Dispatching::Given(given) => given.wake(wake).await,
+            Dispatching::Local(local) => self.local_dispatcher(local.here()).wake(wake).await,
         };
         woken.map_err(|error| {
             Error::new(ErrorKind::Store, "the run could not be handed to the dispatcher")
@@ -84,41 +103,12 @@ impl Runner {
             return started.dispatcher.clone();
         }
         let dispatcher = Arc::new(LocalDispatcher::new(self.world.clone()));
-        let (drive, stop) = (Arc::new(Background(self.clone())), CancellationToken::new());
+        let (drive, stop) = (Arc::new(Registry::of(self)), CancellationToken::new());
         let serving = dispatcher.clone().serve(drive, self.limits, stop.clone());
         let task = tokio::spawn(async move {
             let _ = serving.await;
         });
         kept.insert(Started { dispatcher, stop, task }).dispatcher.clone()
-    }
-
-    /// Drives runs in the background until `stop` is cancelled.
-    ///
-    /// # Errors
-    /// If there is a dispatcher and no store, or if the dispatcher fails.
-    pub(crate) async fn serve(self: &Arc<Self>, stop: CancellationToken) -> Result<(), Error> {
-        let Dispatching::Given(dispatcher) = &self.dispatching else {
-            self.supervise();
-            stop.cancelled().await;
-            return Ok(());
-        };
-        if self.remembering().is_none() {
-            let error = Error::usage("a workflow without a store has no runs to be served");
-            return Err(error
-                .with_id(ErrorId::STORE_MISSING)
-                .with_hint("add one with `.store(…)`"));
-        }
-        let drive = Arc::new(Background(self.clone()));
-        let serving = pin!(dispatcher.clone().serve(drive, self.limits, stop));
-        let supervising = pin!(supervise(Arc::downgrade(self)));
-        match select(serving, supervising).await {
-            Either::Left((served, _)) => served.map_err(|error| {
-                Error::new(ErrorKind::Store, "the dispatcher failed")
-                    .with_id(ErrorId::DISPATCHER_FAILED)
-                    .with_source(error)
-            }),
-            Either::Right(_) => Ok(()),
-        }
     }
 
     /// Waits for the outcome of a run that this process drives or is about to drive in the
@@ -127,7 +117,7 @@ impl Runner {
         let waiters = local.waiters.as_ref()?;
         if local.status() == RunStatus::Pending && Handle::try_current().is_ok() {
             // The runtime of its driver may have ended. If not, this wake changes nothing.
-            let _ = self.dispatch(run, None).await;
+            let _ = self.dispatch(run, None, Cause::Asked).await;
         }
         Some(waiters.outcome().await.clone())
     }
@@ -139,46 +129,18 @@ impl Runner {
             && (self.is_dispatched() || Handle::try_current().is_ok())
         {
             // If this fails, the supervisor finds the run.
-            let _ = self.dispatch(run, Some(due)).await;
+            let _ = self.dispatch(run, Some(due), Cause::Due).await;
         }
     }
 
     /// Returns when a paused run must be taken up if no answer arrives: at its first deadline, or
     /// when its timeout passes.
-    async fn wakes_at(&self, run: &RunId, output: &RunOutput) -> Option<Timestamp> {
+    pub(super) async fn wakes_at(&self, run: &RunId, output: &RunOutput) -> Option<Timestamp> {
         let row = match self.remembering() {
             Some(store) => store.run(run).await.ok().flatten(),
             None => None,
         };
         let dues = output.requirements.iter().filter_map(|asked| asked.due);
         row.and_then(|row| row.wake_at).or_else(|| dues.min())
-    }
-}
-
-/// Drives background runs for a dispatcher.
-struct Background(Arc<Runner>);
-
-impl Drive for Background {
-    fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
-        Box::pin(async move {
-            // A run that waits here for its turn is driven as long as the shutdown is patient.
-            if self.0.local().is_closed() && self.0.local().get(run.as_str()).is_none() {
-                return Driven::Lost;
-            }
-            match self.0.drive(run, TakeUp { leaves: true, ..TakeUp::default() }).await {
-                Ok(output) if output.is_paused() => {
-                    Driven::Parked { until: self.0.wakes_at(run, &output).await }
-                }
-                Err(error) if error.kind() == ErrorKind::Store => match Held::retry_after(&error) {
-                    Some(after) => Driven::Retry { after },
-                    None => Driven::Lost,
-                },
-                Err(error) if error.output().is_none() => {
-                    self.0.supervision.here().refuse(run, &error);
-                    Driven::Done
-                }
-                _ => Driven::Done,
-            }
-        })
     }
 }

@@ -260,6 +260,14 @@ impl Runner {
                 {
                     claim.dead = Some(driver);
                 }
+                // The dispatcher says that no other driver is at work.
+                Claimed::By { driver, .. }
+                    if claim.dead.as_ref() != Some(&driver)
+                        && self.is_driven_one_at_a_time()
+                        && self.is_handed(store, run).await? =>
+                {
+                    claim.dead = Some(driver);
+                }
                 Claimed::By { driver, seen_at } => {
                     let ago = now.since(seen_at).as_secs();
                     let what = format!(

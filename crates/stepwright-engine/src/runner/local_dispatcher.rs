@@ -5,7 +5,7 @@ use crate::process::PerProcess;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
-use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
+use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits, Wake};
 use stepwright_core::{BoxFuture, RunId, Timestamp, World};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -23,13 +23,18 @@ const WAITING_MAX: usize = 100_000;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use stepwright_core::dispatch::{Dispatcher as _, Drive, Driven, Limits};
-/// use stepwright_core::{BoxFuture, RunId};
+/// use stepwright_core::dispatch::{
+///     Cause, Dispatcher as _, Drive, Driven, Limits, Served, Wake,
+/// };
+/// use stepwright_core::BoxFuture;
 /// # use tokio_util::sync::CancellationToken;
 /// struct Stopper(CancellationToken);
 /// impl Drive for Stopper {
-///     fn drive<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Driven> {
-///         assert_eq!(run.as_str(), "r-1");
+///     fn serves(&self) -> Vec<Served> {
+///         Vec::new()
+///     }
+///     fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven> {
+///         assert_eq!(wake.run, "r-1");
 ///         self.0.cancel();
 ///         Box::pin(async { Driven::Done })
 ///     }
@@ -38,7 +43,8 @@ const WAITING_MAX: usize = 100_000;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let stop = CancellationToken::new();
 /// let local = Arc::new(stepwright_engine::LocalDispatcher::new(stepwright_engine::real_world()));
-/// local.wake(&RunId::new("r-1")?, None).await?;
+/// let (workflow, run, digest) = ("news".parse()?, "r-1".parse()?, "4be1".into());
+/// local.wake(Wake { workflow, run, digest, at: None, cause: Cause::Begun }).await?;
 /// local.serve(Arc::new(Stopper(stop.clone())), Limits::default(), stop).await?;
 /// # Ok(()) }
 /// ```
@@ -62,12 +68,6 @@ impl Default for Queue {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Wake {
-    run: RunId,
-    at: Option<Timestamp>,
-}
-
 impl LocalDispatcher {
     /// Creates a dispatcher. It drives no runs until [`serve`](Dispatcher::serve) is called.
     pub fn new(world: World) -> Self {
@@ -85,12 +85,7 @@ fn failed(what: &str) -> DispatchError {
 }
 
 impl Dispatcher for LocalDispatcher {
-    fn wake<'a>(
-        &'a self,
-        run: &'a RunId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<(), DispatchError>> {
-        let wake = Wake { run: run.clone(), at };
+    fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {
         let queued = self.queue.here().sender.try_send(wake).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 failed(&format!("more than {WAITING_MAX} runs wait to be driven"))
@@ -111,7 +106,7 @@ impl Dispatcher for LocalDispatcher {
             let incoming = incoming.unwrap_or_else(PoisonError::into_inner).take();
             let Some(mut incoming) = incoming else { return Err(failed("it serves already")) };
             let slots = Arc::new(Semaphore::new(limits.concurrent_runs.max(1)));
-            let mut tasks = JoinSet::new();
+            let mut tasks = JoinSet::<(Wake, Option<Timestamp>)>::new();
             let mut timers = Timers::default();
             let mut driven = HashSet::new();
             loop {
@@ -127,33 +122,33 @@ impl Dispatcher for LocalDispatcher {
                     () = stop.cancelled() => None,
                     Some(ended) = tasks.join_next() => {
                         // A drive that panicked has reported that to the waiters of its run.
-                        if let Ok((run, again)) = ended {
-                            driven.remove(&run);
-                            timers.add(run, again);
+                        if let Ok((wake, again)) = ended {
+                            driven.remove(&wake.run);
+                            timers.add(wake, again);
                         }
                         continue;
                     }
                     () = next => {
                         let now = self.world.now();
                         match timers.due(now) {
-                            Some(run) => Some(Wake { run, at: None }),
+                            Some(wake) => Some(Wake { at: None, ..wake }),
                             None => continue,
                         }
                     }
                 };
-                let Some(Wake { run, at }) = wake else { break };
-                if let Some(at) = at.filter(|at| *at > self.world.now()) {
-                    timers.add(run, Some(at));
+                let Some(wake) = wake else { break };
+                if let Some(at) = wake.at.filter(|at| *at > self.world.now()) {
+                    timers.add(wake, Some(at));
                     continue;
                 }
-                timers.forget(&run);
+                timers.forget(&wake.run);
                 // The driver of a run that is driven already finds the reason for this wake by
                 // itself.
-                if driven.insert(run.clone()) {
+                if driven.insert(wake.run.clone()) {
                     let (drive, slots, this) = (drive.clone(), slots.clone(), self.clone());
                     tasks.spawn(async move {
-                        let again = this.drive(&run, &*drive, &slots).await;
-                        (run, again)
+                        let again = this.drive(&wake, &*drive, &slots).await;
+                        (wake, again)
                     });
                 }
             }
@@ -167,41 +162,40 @@ impl Dispatcher for LocalDispatcher {
 #[derive(Debug, Default)]
 struct Timers {
     by_time: BTreeSet<(Timestamp, RunId)>,
-    by_run: HashMap<RunId, Timestamp>,
+    by_run: HashMap<RunId, (Timestamp, Wake)>,
 }
 
 impl Timers {
-    fn add(&mut self, run: RunId, at: Option<Timestamp>) {
+    fn add(&mut self, wake: Wake, at: Option<Timestamp>) {
         if let Some(at) = at {
-            self.forget(&run);
-            self.by_run.insert(run.clone(), at);
-            self.by_time.insert((at, run));
+            self.forget(&wake.run);
+            self.by_time.insert((at, wake.run.clone()));
+            self.by_run.insert(wake.run.clone(), (at, wake));
         }
     }
 
-    fn forget(&mut self, run: &RunId) {
-        if let Some((run, at)) = self.by_run.remove_entry(run) {
-            self.by_time.remove(&(at, run));
-        }
+    fn forget(&mut self, run: &RunId) -> Option<Wake> {
+        let (run, (at, wake)) = self.by_run.remove_entry(run)?;
+        self.by_time.remove(&(at, run));
+        Some(wake)
     }
 
     fn first(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
-    fn due(&mut self, now: Timestamp) -> Option<RunId> {
+    fn due(&mut self, now: Timestamp) -> Option<Wake> {
         let (_, run) = self.by_time.first().filter(|(at, _)| *at <= now).cloned()?;
-        self.forget(&run);
-        Some(run)
+        self.forget(&run)
     }
 }
 
 impl LocalDispatcher {
     /// Drives a run, and returns the time at which it must be driven again.
-    async fn drive(&self, run: &RunId, drive: &dyn Drive, slots: &Semaphore) -> Option<Timestamp> {
+    async fn drive(&self, wake: &Wake, drive: &dyn Drive, slots: &Semaphore) -> Option<Timestamp> {
         let _slot = slots.acquire().await.ok()?;
-        match drive.drive(run).await {
-            Driven::Parked { until } => until,
+        match drive.drive(wake).await {
+            Driven::WaitsUntil(until) => Some(until),
             Driven::Retry { after } => Some(self.world.now().plus(after)),
             _ => None,
         }

@@ -8,6 +8,7 @@ mod drive;
 mod driver;
 mod lease;
 mod local_dispatcher;
+mod registry;
 mod shutdown;
 mod slots;
 mod supervise;
@@ -19,6 +20,7 @@ pub(crate) use driver::Driver;
 pub use driver::{is_dead, shown};
 pub(crate) use lease::{HEARTBEAT, LEASE};
 pub use local_dispatcher::LocalDispatcher;
+pub(crate) use registry::serve;
 pub(crate) use slots::Admission;
 pub(crate) use supervision::Supervision;
 

@@ -2,14 +2,15 @@
 //! that no process drives.
 
 use super::Runner;
-use super::lease::HEARTBEAT;
+use super::lease::{HEARTBEAT, LEASE};
 use crate::runs::SECOND_CANCEL;
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use stepwright_core::store::{SignalKind, Watched};
-use stepwright_core::{RunStatus, StoreError};
+use stepwright_core::dispatch::Cause;
+use stepwright_core::store::{RunRow, SignalKind, Watched};
+use stepwright_core::{RunStatus, StoreError, Timestamp};
 
 /// The largest number of runs without a driver that one look handles.
 const SWEEP_MAX: usize = 1_000;
@@ -80,6 +81,7 @@ async fn look(runner: &Arc<Runner>, nth: u64) -> Result<(), StoreError> {
             _ => local.poke(),
         }
     }
+    let mut told = Vec::new();
     for row in store.waiting(&runner.definition.id, now, SWEEP_MAX).await? {
         let free = match (&row.driver, row.status) {
             (_, RunStatus::Paused) => true,
@@ -93,11 +95,27 @@ async fn look(runner: &Arc<Runner>, nth: u64) -> Result<(), StoreError> {
         let mine = runner.local().get(row.run_id.as_str()).is_some();
         if free && !mine && !runner.supervision.here().has_refused(&row.run_id) {
             // The store refuses the second of two claims.
-            if let Err(error) = runner.dispatch(&row.run_id, None).await {
+            let cause = found(&row, runner.world.wall());
+            if runner.is_dispatched() {
+                told.push((row.run_id.clone(), cause.clone()));
+                if runner.supervision.here().has_told(&row.run_id, &cause) {
+                    continue;
+                }
+            }
+            if let Err(error) = runner.dispatch(&row.run_id, None, cause).await {
                 let run = &row.run_id;
                 tracing::warn!(target: "stepwright", %run, "a run was not dispatched: {error}");
+                told.pop_if(|(told, _)| told == run);
             }
         }
     }
+    runner.supervision.here().set_told(told);
     Ok(())
+}
+
+/// Returns the reason to wake a run that was found without a driver. It changes with the run, and
+/// once in a lease, in case a wake was lost.
+fn found(row: &RunRow, now: Timestamp) -> Cause {
+    let nth = now.since(row.updated_at).as_secs() / LEASE.as_secs();
+    Cause::Found { since: row.updated_at, nth }
 }

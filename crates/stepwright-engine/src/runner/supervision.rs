@@ -1,7 +1,8 @@
 //! The supervising task of a runner, and the runs that it leaves alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use stepwright_core::dispatch::Cause;
 use stepwright_core::{Error, RunId};
 use tokio::task::JoinHandle;
 
@@ -13,6 +14,8 @@ pub(crate) struct Supervision {
     task: Mutex<Option<JoinHandle<()>>>,
     /// Runs that could not be resumed. They are not tried again automatically.
     refused: Mutex<HashSet<RunId>>,
+    /// The reasons that the dispatcher was told, of runs that still have no driver.
+    told: Mutex<HashMap<RunId, Cause>>,
 }
 
 impl Supervision {
@@ -52,6 +55,20 @@ impl Supervision {
     /// Notes that a run has been resumed after all.
     pub(super) fn forgive(&self, run: &RunId) {
         self.refused().remove(run);
+    }
+
+    /// Returns `true` if the dispatcher was told this reason already.
+    pub(super) fn has_told(&self, run: &RunId, cause: &Cause) -> bool {
+        self.told().get(run) == Some(cause)
+    }
+
+    /// Notes the reasons that the dispatcher was told. Others are forgotten.
+    pub(super) fn set_told(&self, told: Vec<(RunId, Cause)>) {
+        *self.told() = told.into_iter().collect();
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<RunId, Cause>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_refused(&self, run: &RunId) -> bool {

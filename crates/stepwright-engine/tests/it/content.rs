@@ -3,12 +3,12 @@
 use crate::support::{mark, of, part, text};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Limits};
+use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Limits, Wake};
 use stepwright_core::journal::Append;
 use stepwright_core::store::RunStore as _;
 use stepwright_core::{
     Answer, BoxFuture, ErrorKind, Event, EventKind, Executor, Fingerprint, HumanReview, Memory,
-    RunId, RunStatus, StepContext, StepError, StepInput, StepOutput, Timestamp,
+    RunId, RunStatus, StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::{
     AnyStep, Condition, Loop, Map, Parallel, Router, Step, Steps, Workflow, WorkflowBuilder,
@@ -188,16 +188,12 @@ async fn a_run_is_not_put_into_the_background_with_a_changed_definition() {
 /// A dispatcher that drives the woken runs when the test serves.
 #[derive(Default)]
 struct Told {
-    runs: Mutex<Vec<RunId>>,
+    wakes: Mutex<Vec<Wake>>,
 }
 
 impl Dispatcher for Told {
-    fn wake<'a>(
-        &'a self,
-        run: &'a RunId,
-        _: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<(), DispatchError>> {
-        self.runs.lock().unwrap().push(run.clone());
+    fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {
+        self.wakes.lock().unwrap().push(wake);
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -208,9 +204,9 @@ impl Dispatcher for Told {
         _: CancellationToken,
     ) -> BoxFuture<'static, Result<(), DispatchError>> {
         Box::pin(async move {
-            let runs = std::mem::take(&mut *self.runs.lock().unwrap());
-            for run in runs {
-                drive.drive(&run).await;
+            let wakes = self.wakes.lock().unwrap().clone();
+            for wake in wakes {
+                drive.drive(&wake).await;
             }
             Ok(())
         })
@@ -236,7 +232,6 @@ async fn a_worker_with_a_changed_definition_does_not_drive_a_run() {
     assert_eq!(count.load(Ordering::SeqCst), 0);
     // It is still there for a worker with the definition that it began with.
     let first = build("1");
-    told.runs.lock().unwrap().push("r".parse().unwrap());
     first.serve(CancellationToken::new()).await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 1);
     assert_eq!(first.get_run("r").await.unwrap().status, RunStatus::Completed);

@@ -3,26 +3,25 @@
 use crate::support::mark;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
+use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits, Served, Wake};
 use stepwright_core::store::{Claim, Claimed, Leases as _};
-use stepwright_core::{BoxFuture, Memory, RunId, RunStatus, Timestamp};
-use stepwright_engine::{Workflow, real_world};
+use stepwright_core::{BoxFuture, HumanReview, Memory, RunId, RunStatus, Timestamp};
+use stepwright_engine::{Step, Worker, Workflow, real_world};
 use tokio_util::sync::CancellationToken;
 
-/// Hands over each run once, and notes the answer.
+/// Hands over the first run, and notes the answer.
 #[derive(Default)]
 struct Once {
-    runs: Mutex<Vec<RunId>>,
+    wakes: Mutex<Vec<Wake>>,
     answers: Mutex<Vec<Driven>>,
+    served: Mutex<Vec<Served>>,
+    /// As [`Dispatcher::drives_one_at_a_time`].
+    one_at_a_time: bool,
 }
 
 impl Dispatcher for Once {
-    fn wake<'a>(
-        &'a self,
-        run: &'a RunId,
-        _: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<(), DispatchError>> {
-        self.runs.lock().unwrap().push(run.clone());
+    fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {
+        self.wakes.lock().unwrap().push(wake);
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -33,12 +32,87 @@ impl Dispatcher for Once {
         _: CancellationToken,
     ) -> BoxFuture<'static, Result<(), DispatchError>> {
         Box::pin(async move {
-            let run = self.runs.lock().unwrap()[0].clone();
-            let answer = drive.drive(&run).await;
+            *self.served.lock().unwrap() = drive.serves();
+            let wake = self.wakes.lock().unwrap()[0].clone();
+            let answer = drive.drive(&wake).await;
             self.answers.lock().unwrap().push(answer);
             Ok(())
         })
     }
+
+    fn drives_one_at_a_time(&self) -> bool {
+        self.one_at_a_time
+    }
+}
+
+fn build(name: &str, version: &str, store: &Memory, once: &Arc<Once>) -> Workflow {
+    let step = Step::new("work", async |text: String| text).version(version);
+    let builder = Workflow::builder(name).step(step).store(store.clone());
+    builder.dispatcher(once.clone()).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_drives_the_runs_of_several_workflows_and_versions_and_leaves_others_alone() {
+    let (store, once) = (Memory::default(), Arc::new(Once::default()));
+    let of = |name, version| build(name, version, &store, &once);
+    let (blog, old, new) = (of("Blog", "1"), of("News", "1"), of("News", "2"));
+    old.run("ants").run_id("r").background().await.unwrap();
+    let wake = once.wakes.lock().unwrap()[0].clone();
+    assert_eq!((wake.workflow.as_str(), wake.key().as_str()), ("news", "r:begun"));
+
+    let serve = async |worker: Worker| {
+        worker.serve(CancellationToken::new()).await.unwrap();
+        once.answers.lock().unwrap().pop().unwrap()
+    };
+    let answer = serve(Worker::new().workflow(&blog)).await;
+    assert!(matches!(&answer, Driven::NotMine { why } if why.contains("news")), "{answer:?}");
+    let answer = serve(Worker::new().workflow(&blog).workflow(&new)).await;
+    assert!(
+        matches!(&answer, Driven::NotMine { why } if why.contains("has changed")),
+        "{answer:?}"
+    );
+    let answer = serve(Worker::new().workflow(&new).workflow(&blog).workflow(&old)).await;
+    assert_eq!(answer, Driven::Done);
+    let served = once.served.lock().unwrap().clone();
+    assert_eq!(served.len(), 3);
+    assert_eq!(served[2].digest, wake.digest);
+    assert_eq!(old.get_run("r").await.unwrap().status, RunStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_says_for_how_long() {
+    let (store, once) = (Memory::default(), Arc::new(Once::default()));
+    let asked = HumanReview::new().requires_confirmation("Go on?");
+    let timed = asked.clone().timeout(Duration::from_hours(1));
+    for (review, has_time) in [(asked, false), (timed, true)] {
+        once.wakes.lock().unwrap().clear();
+        let step = mark("a").human_review(review);
+        let builder = Workflow::builder("w").step(step).store(store.clone());
+        let workflow = builder.dispatcher(once.clone()).build().unwrap();
+        workflow.run("-").background().await.unwrap();
+        workflow.serve(CancellationToken::new()).await.unwrap();
+        let answer = once.answers.lock().unwrap().pop().unwrap();
+        match answer {
+            Driven::WaitsForAnswer => assert!(!has_time),
+            Driven::WaitsUntil(due) => assert!(has_time && due > real_world().now()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_the_dispatcher_has_one_driver_at_a_time_no_lease_is_waited_for() {
+    let once = Once { one_at_a_time: true, ..Once::default() };
+    let (store, once) = (Memory::default(), Arc::new(once));
+    let workflow = build("w", "1", &store, &once);
+    workflow.run("-").run_id("r").background().await.unwrap();
+    // Its driver, on another machine, was there just now.
+    let (run, driver) = (RunId::new("r").unwrap(), Arc::<str>::from("elsewhere"));
+    store.heartbeat(&driver, real_world().wall()).await.unwrap();
+    let claim = Claim { run, driver, dead: None, stale: Timestamp(0) };
+    assert_eq!(store.claim(claim).await.unwrap(), Claimed::Yes);
+    workflow.serve(CancellationToken::new()).await.unwrap();
+    assert_eq!(once.answers.lock().unwrap().pop(), Some(Driven::Done));
 }
 
 #[tokio::test]

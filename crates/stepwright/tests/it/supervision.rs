@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use stepwright::dispatch::{DispatchError, Dispatcher, Drive, Limits};
+use stepwright::dispatch::{DispatchError, Dispatcher, Drive, Limits, Wake};
 use stepwright::{Memory, RunId, Sqlite, Step, Timestamp, Workflow};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::fmt::MakeWriter;
@@ -68,20 +68,16 @@ impl Log {
 /// A dispatcher that remembers runs, hands them out once, and may refuse them.
 #[derive(Default)]
 struct Told {
-    runs: Mutex<Vec<RunId>>,
+    wakes: Mutex<Vec<Wake>>,
     refuses: bool,
 }
 
 impl Dispatcher for Told {
-    fn wake<'a>(
-        &'a self,
-        run: &'a RunId,
-        _: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<(), DispatchError>> {
+    fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {
         let woken = if self.refuses {
             Err(DispatchError { what: "the queue is full".to_owned(), source: None })
         } else {
-            self.runs.lock().unwrap().push(run.clone());
+            self.wakes.lock().unwrap().push(wake);
             Ok(())
         };
         Box::pin(std::future::ready(woken))
@@ -94,9 +90,9 @@ impl Dispatcher for Told {
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), DispatchError>> {
         Box::pin(async move {
-            let runs = std::mem::take(&mut *self.runs.lock().unwrap());
-            for run in runs {
-                drive.drive(&run).await;
+            let wakes = std::mem::take(&mut *self.wakes.lock().unwrap());
+            for wake in wakes {
+                drive.drive(&wake).await;
             }
             stop.cancelled().await;
             Ok(())

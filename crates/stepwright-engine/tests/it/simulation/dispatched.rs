@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits};
+use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits, Wake};
 use stepwright_core::event::Reply;
 use stepwright_core::store::Signal;
 use stepwright_core::store::{Inbox as _, RunStore as _};
-use stepwright_core::{Answer, RunId, RunStatus, Timestamp, World};
+use stepwright_core::{Answer, RunStatus, Timestamp, World};
 use stepwright_engine::Workflow;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ const KILLS_MAX: u32 = 5;
 struct Flaky {
     world: World,
     chance: World,
-    due: Mutex<BTreeMap<(Timestamp, u64), RunId>>,
+    due: Mutex<BTreeMap<(Timestamp, u64), Wake>>,
     seen: Mutex<Seen>,
 }
 
@@ -50,12 +50,12 @@ impl Flaky {
         at.plus(Duration::from_millis(self.chance.chance() % by))
     }
 
-    fn put(&self, run: &RunId, at: Timestamp) {
-        self.due.lock().unwrap().insert((at, self.chance.chance()), run.clone());
+    fn put(&self, wake: &Wake, at: Timestamp) {
+        self.due.lock().unwrap().insert((at, self.chance.chance()), wake.clone());
     }
 
     /// Any of those that are due.
-    fn take(&self) -> Option<RunId> {
+    fn take(&self) -> Option<Wake> {
         let now = self.world.now();
         let mut due = self.due.lock().unwrap();
         let ready: Vec<_> = due.keys().take_while(|(at, _)| *at <= now).copied().collect();
@@ -68,22 +68,18 @@ impl Flaky {
 }
 
 impl Dispatcher for Flaky {
-    fn wake<'a>(
-        &'a self,
-        run: &'a RunId,
-        at: Option<Timestamp>,
-    ) -> BoxFuture<'a, Result<(), DispatchError>> {
-        let at = at.unwrap_or_else(|| self.world.now());
+    fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {
+        let at = wake.at.unwrap_or_else(|| self.world.now());
         match self.chance.chance() % 8 {
             0 | 1 => self.saw("lost"),
             2 => {
-                self.put(run, at);
-                self.put(run, self.later(at, 3_000));
-                self.put(run, self.later(at, 3_000));
+                self.put(&wake, at);
+                self.put(&wake, self.later(at, 3_000));
+                self.put(&wake, self.later(at, 3_000));
                 self.saw("duplicated");
             }
             3 | 4 => {
-                self.put(run, self.later(at, 9_000));
+                self.put(&wake, self.later(at, 9_000));
                 self.saw("delayed");
             }
             5 => {
@@ -91,7 +87,7 @@ impl Dispatcher for Flaky {
                 let what = "the dispatcher is away".to_owned();
                 return Box::pin(async { Err(DispatchError { what, source: None }) });
             }
-            _ => self.put(run, at),
+            _ => self.put(&wake, at),
         }
         Box::pin(async { Ok(()) })
     }
@@ -106,12 +102,12 @@ impl Dispatcher for Flaky {
             let mut driving = FuturesUnordered::new();
             while !stop.is_cancelled() {
                 while driving.len() < limits.concurrent_runs
-                    && let Some(run) = self.take()
+                    && let Some(wake) = self.take()
                 {
                     let drive = drive.clone();
                     driving.push(Box::pin(async move {
-                        let driven = drive.drive(&run).await;
-                        (run, driven)
+                        let driven = drive.drive(&wake).await;
+                        (wake, driven)
                     }));
                 }
                 let nap = self.world.sleep(Duration::from_millis(100));
@@ -119,18 +115,16 @@ impl Dispatcher for Flaky {
                     nap.await;
                     continue;
                 }
-                if let Either::Left((Some((run, driven)), _)) = select(driving.next(), nap).await {
-                    let _ = match driven {
-                        Driven::Parked { until: Some(at) } => self.wake(&run, Some(at)).await,
+                if let Either::Left((Some((wake, driven)), _)) = select(driving.next(), nap).await {
+                    let at = match driven {
+                        Driven::WaitsUntil(at) => at,
                         Driven::Retry { after } => {
-                            self.wake(&run, Some(self.world.now().plus(after))).await
-                        }
-                        Driven::Lost => {
                             self.saw("driven by another");
-                            Ok(())
+                            self.world.now().plus(after)
                         }
-                        _ => Ok(()),
+                        _ => continue,
                     };
+                    let _ = self.wake(Wake { at: Some(at), ..wake }).await;
                 }
             }
             Ok(())

@@ -1,0 +1,146 @@
+//! Drives the runs that a dispatcher hands to this process, of one definition or of several.
+
+use super::supervise::supervise;
+use super::{HEARTBEAT, Runner, TakeUp};
+use crate::held::Held;
+use futures_util::future::{Either, select, select_all};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::dispatch::{Dispatcher, Drive, Driven, Served, Wake};
+use stepwright_core::{BoxFuture, Error, ErrorId, ErrorKind};
+use tokio_util::sync::CancellationToken;
+
+/// Drives the background runs of these definitions until `stop` is cancelled.
+///
+/// # Errors
+/// If a definition has a dispatcher and no store, or if a dispatcher fails.
+pub(crate) async fn serve(runners: &[Arc<Runner>], stop: CancellationToken) -> Result<(), Error> {
+    if let Some(runner) =
+        runners.iter().find(|runner| runner.is_dispatched() && runner.remembering().is_none())
+    {
+        return Err(storeless(runner));
+    }
+    let serving = Registry::by_dispatcher(runners).into_iter().map(|(dispatcher, registry)| {
+        let limits = registry.0[0].limits;
+        let serving = dispatcher.serve(Arc::new(registry), limits, stop.clone());
+        Box::pin(async move {
+            serving.await.map_err(|error| {
+                Error::new(ErrorKind::Store, "the dispatcher failed")
+                    .with_id(ErrorId::DISPATCHER_FAILED)
+                    .with_source(error)
+            })
+        })
+    });
+    let serving: Vec<_> = serving.collect();
+    if serving.is_empty() {
+        for runner in runners {
+            runner.supervise();
+        }
+        stop.cancelled().await;
+        return Ok(());
+    }
+    let supervising = runners.iter().map(|runner| Box::pin(supervise(Arc::downgrade(runner))));
+    let supervising = pin!(select_all(supervising));
+    match select(pin!(select_all(serving)), supervising).await {
+        Either::Left(((served, _, others), _)) => {
+            // One of several dispatchers has failed, or all of them stop.
+            stop.cancel();
+            for other in others {
+                other.await?;
+            }
+            served
+        }
+        Either::Right(_) => Ok(()),
+    }
+}
+
+fn storeless(runner: &Runner) -> Error {
+    let name = &runner.definition.name;
+    Error::usage(format!("workflow `{name}` has no store, so it has no runs to be served"))
+        .with_id(ErrorId::STORE_MISSING)
+        .with_hint("add one with `.store(…)`")
+}
+
+/// The definitions that a process drives for one dispatcher.
+pub(super) struct Registry(Vec<Arc<Runner>>);
+
+impl Registry {
+    pub(super) fn of(runner: &Arc<Runner>) -> Self {
+        Self(vec![runner.clone()])
+    }
+
+    fn by_dispatcher(runners: &[Arc<Runner>]) -> Vec<(Arc<dyn Dispatcher>, Self)> {
+        let mut groups: Vec<(Arc<dyn Dispatcher>, Self)> = Vec::new();
+        for runner in runners {
+            let Some(dispatcher) = runner.given_dispatcher() else { continue };
+            match groups.iter_mut().find(|(known, _)| Arc::ptr_eq(known, dispatcher)) {
+                Some((_, group)) => group.0.push(runner.clone()),
+                None => groups.push((dispatcher.clone(), Self::of(runner))),
+            }
+        }
+        groups
+    }
+
+    /// Returns the runner of a wake: of the same definition, or else of the same workflow, which
+    /// tells how its definition has changed.
+    fn of_wake(&self, wake: &Wake) -> Option<&Arc<Runner>> {
+        let mut runners =
+            self.0.iter().filter(|runner| runner.definition.id == wake.workflow).peekable();
+        let first = runners.peek().copied();
+        runners.find(|runner| runner.definition.digest == wake.digest).or(first)
+    }
+}
+
+impl Drive for Registry {
+    fn serves(&self) -> Vec<Served> {
+        let served = |runner: &Arc<Runner>| Served {
+            workflow: runner.definition.id.clone(),
+            digest: runner.definition.digest.clone(),
+        };
+        self.0.iter().map(served).collect()
+    }
+
+    fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven> {
+        Box::pin(async move {
+            match self.of_wake(wake) {
+                Some(runner) => runner.drive_for_dispatcher(wake).await,
+                None => Driven::NotMine { why: format!("it has no workflow `{}`", wake.workflow) },
+            }
+        })
+    }
+}
+
+impl Runner {
+    async fn drive_for_dispatcher(self: &Arc<Self>, wake: &Wake) -> Driven {
+        let run = &wake.run;
+        // A run that waits here for its turn is driven as long as the shutdown is patient.
+        if self.local().is_closed() && self.local().get(run.as_str()).is_none() {
+            return Driven::NotMine { why: "this process is about to end".to_owned() };
+        }
+        let error = match self.drive(run, TakeUp { leaves: true, ..TakeUp::default() }).await {
+            Ok(output) if output.is_paused() => {
+                return match self.wakes_at(run, &output).await {
+                    Some(until) => Driven::WaitsUntil(until),
+                    None => Driven::WaitsForAnswer,
+                };
+            }
+            Ok(_) => return Driven::Done,
+            Err(error) => error,
+        };
+        match error.kind() {
+            _ if error.id() == ErrorId::RUN_DRIVEN_HERE => Driven::UnderWay,
+            ErrorKind::Store => {
+                let later = HEARTBEAT + Duration::from_millis(1);
+                Driven::Retry { after: Held::retry_after(&error).unwrap_or(later) }
+            }
+            _ if error.output().is_none() => {
+                self.supervision.here().refuse(run, &error);
+                let is_other = error.id() == ErrorId::DEFINITION_CHANGED
+                    || error.id() == ErrorId::EXECUTED_STEP_GONE;
+                if is_other { Driven::NotMine { why: error.to_string() } } else { Driven::Done }
+            }
+            _ => Driven::Done,
+        }
+    }
+}
