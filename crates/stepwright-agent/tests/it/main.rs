@@ -12,4 +12,5 @@ mod host;
 mod limits;
 mod options;
 mod output;
+mod team;
 mod turn;
