@@ -103,3 +103,59 @@ steps: [{team: desk}]
     assert!(failed.iter().all(|text| text.contains("budget")), "{failed:?}");
     assert_eq!(leader.requests().len(), 1);
 }
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+
+fn example(name: &str, model: &str) -> WorkflowBuilder {
+    let options = Options { model: Some(model.to_owned()), ..Options::default() };
+    let path = std::path::Path::new(EXAMPLES).join(name);
+    let definition = Definition::read(path, &options).unwrap();
+    assert!(definition.warnings().is_empty(), "{}", definition.warnings());
+    definition.builder().unwrap()
+}
+
+#[tokio::test]
+async fn the_startup_validator_gives_its_tasks_to_members_in_order() {
+    let new = |title: &str, assignee: &str, needs: &[&str]| json!({"title": title, "assignee": assignee, "depends_on": needs});
+    let model = ScriptedModel::new([
+        Reply::call("create_task", new("Clarify", "idea", &[]))
+            .and_call("create_task", new("Size", "market", &["1"]))
+            .and_call("create_task", new("Rivals", "competition", &["1"])),
+        Reply::call("idea", json!({"task_id": "1"})),
+        Reply::text("Bread by bike."),
+        Reply::call("market", json!({"task_id": "2"})),
+        Reply::text("Small."),
+        Reply::call("competition", json!({"task_id": "3"})),
+        Reply::text("Many."),
+        Reply::text("Change it."),
+    ]);
+    register("validator", &model);
+    let output = example("startup-validator.yaml", "validator:m").build().unwrap();
+    let output = output.run("A bakery").await.unwrap();
+    assert_eq!(output.content.text(), "Change it.");
+    let asked = model.requests();
+    let read = asked[6].messages[0].text();
+    assert_eq!(read, "Rivals\n\nResult of \"Clarify\":\nBread by bike.");
+}
+
+#[tokio::test]
+async fn the_investment_report_is_written_from_two_answers_and_approved() {
+    let model = FunctionModel::new(|request| {
+        let who = request.instructions.as_deref().unwrap_or_default();
+        Reply::text(match who.get(..12) {
+            Some("You analyse ") => "Revenue grows.",
+            Some("You look for") => "It may stop.",
+            _ => "It grows; it may stop.",
+        })
+    });
+    let given = model.clone();
+    stepwright_models::register("investor", move |_| Ok(given.clone()));
+    let flow = example("investment-report.yaml", "investor:m").store(Memory::default());
+    let flow = flow.build().unwrap();
+    let paused = flow.run("NVDA").run_id("r").await.unwrap();
+    assert_eq!(paused.status, RunStatus::Paused);
+    let id = paused.requirements[0].id.to_string();
+    let output = flow.continue_run("r", [(id, Answer::Confirm)]).await.unwrap();
+    assert_eq!(output.content.text(), "# Investment report\n\nIt grows; it may stop.");
+    assert_eq!(model.requests().len(), 3);
+}
