@@ -6,6 +6,7 @@ the model (who asked, the messages without the system prompt, the names of the t
 
 import json
 import os
+import re
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +49,11 @@ class Model(BaseHTTPRequestHandler):
                 "messages": [shown(it) for it in messages],
                 "tools": sorted(tool["function"]["name"] for tool in body.get("tools", [])),
             })
+        if not isinstance(reply, str):
+            # The ids of tasks are made by chance: `$ID` stands for the last one.
+            found = re.findall(r"\[(\w{8})\]", "".join(messages and SEEN[-1]["messages"]))
+            given = json.dumps(reply).replace("$ID", found[-1] if found else "none")
+            reply = json.loads(given)
         message: dict = {"role": "assistant", "content": reply if isinstance(reply, str) else None}
         if not isinstance(reply, str):
             message["tool_calls"] = [
@@ -156,6 +162,14 @@ SCENARIOS = {
         "scout": ["a"],
         "critic": ["ok"],
     }, share_member_interactions=True),
+    "tasks": lambda: team("tasks", {
+        "leader": [
+            [["create_task", {"title": "Search", "description": "All.", "assignee": "scout"}]],
+            [["execute_task", {"task_id": "$ID", "member_id": "scout"}]],
+            "Done.",
+        ],
+        "scout": ["a, b"],
+    }),
     "talk": talk,
 }
 

@@ -38,8 +38,8 @@ const INSTRUCTIONS: &str = "You speak for a workflow. Read the earlier runs of t
 /// has the answer, or runs the workflow with what the conversation gives.
 ///
 /// If it runs the workflow, the output of the workflow is the output of the run, and the steps are
-/// executions beneath the call of the agent: `agent/run_workflow#1/(workflow)/outline`. They stream,
-/// pause and resume as in a run of their own.
+/// executions beneath the call of the agent: `agent/run_workflow#1/(workflow)/outline`. They
+/// stream, pause and resume as in a run of their own.
 ///
 /// ```
 /// use stepwright_agent::WorkflowAgent;

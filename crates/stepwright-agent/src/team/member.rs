@@ -167,11 +167,6 @@ impl Tool for MemberTool {
         Some(OnInterrupted::Retry)
     }
 
-    /// Returns `false`: what the member does passes the gate itself.
-    fn needs_permission(&self) -> bool {
-        false
-    }
-
     fn fingerprint(&self) -> Fingerprint {
         let content = serde_json::to_string(&self.member.fingerprint()).unwrap_or_default();
         Fingerprint::default().with("member", content)
