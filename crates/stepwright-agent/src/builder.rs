@@ -103,7 +103,7 @@ impl Agent {
         &self.definition.name
     }
 
-    fn of(definition: Arc<AgentDefinition>) -> Self {
+    pub(crate) fn of(definition: Arc<AgentDefinition>) -> Self {
         Self { definition, alone: Arc::default() }
     }
 
@@ -157,7 +157,10 @@ impl Executor for Agent {
     }
 
     fn executor_type(&self) -> ExecutorType {
-        ExecutorType::Agent
+        match &self.definition.team {
+            Some(team) if !team.members.is_empty() => ExecutorType::Team,
+            _ => ExecutorType::Agent,
+        }
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -590,6 +593,7 @@ impl AgentBuilder {
             retry: self.retry,
             budget: self.budget,
             limits: self.limits,
+            team: None,
         };
         definition.deferred = Arc::new(deferred::of(&definition));
         if let Err(error) = deferred::check(&definition) {
@@ -597,6 +601,11 @@ impl AgentBuilder {
             return Err(Error::new(ErrorKind::Definition, message));
         }
         Ok(Agent::of(Arc::new(definition)))
+    }
+
+    /// Returns the schema of the output, if there is one.
+    pub(crate) fn output_schema_of(&self) -> Option<&OutputSchema> {
+        self.output.as_ref()
     }
 
     /// Returns `true` if the agent has the tool that reads the rest of long results.

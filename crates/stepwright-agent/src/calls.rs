@@ -7,6 +7,7 @@ use crate::played;
 use crate::replay::TurnError;
 use crate::results::{self, READ_RESULT, TOOL_TEXT_BYTES_MAX};
 use crate::strict;
+use crate::team::lead;
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -54,12 +55,14 @@ pub(crate) async fn call_tools(
     cx: &StepContext,
 ) -> Result<Vec<ToolOutcome>, TurnError> {
     let numbers = numbers(earlier, calls);
-    let results = results::count(earlier);
+    let (results, refusals) = (results::count(earlier), lead::refusals(agent, earlier, calls));
+    let turn = calls;
     // Create all calls first, in the model's order: a call's path contains its position.
     let calls: Vec<Call> = calls.iter().map(|call| cx.call(call)).collect();
     // Request all confirmations and decisions before any tool runs, all at once: while people
     // think, no work is in flight.
-    let prepared = calls.iter().zip(numbers).map(|(call, nth)| prepared(agent, call, nth, cx));
+    let asked = calls.iter().zip(numbers).zip(refusals);
+    let prepared = asked.map(|((call, nth), no)| prepared(agent, call, nth, no, cx));
     let mut answers: Vec<Option<ToolOutcome>> = Vec::with_capacity(calls.len());
     let mut open = VecDeque::new();
     for (nth, prepared) in try_join_all(prepared).await?.into_iter().enumerate() {
@@ -79,7 +82,7 @@ pub(crate) async fn call_tools(
         {
             working.insert(nth);
             let call = &calls[nth];
-            let place = Place { nth, result: results + nth + 1, earlier };
+            let place = Place { nth, result: results + nth + 1, earlier, turn };
             at_work.push(async move { (nth, carry_out(agent, place, call, ready).await) });
         }
         let next = poll_fn(|task| match at_work.poll_next_unpin(task) {
@@ -121,6 +124,15 @@ struct Place<'a> {
     result: usize,
     /// The messages before the turn.
     earlier: &'a [Message],
+    /// The calls of the turn.
+    turn: &'a [ToolCall],
+}
+
+impl<'a> Place<'a> {
+    /// Returns what came before the call: earlier messages, and calls of the same turn.
+    fn before(&self) -> (&'a [Message], &'a [ToolCall]) {
+        (self.earlier, &self.turn[..self.nth])
+    }
 }
 
 /// Returns the number of each call among the calls of its tool in this conversation, from 1.
@@ -166,6 +178,7 @@ async fn prepared(
     agent: &AgentDefinition,
     call: &Call,
     number: u32,
+    refusal: Option<String>,
     cx: &StepContext,
 ) -> Result<PreparedCall, TurnError> {
     let mut open = false;
@@ -181,6 +194,10 @@ async fn prepared(
         }
         _ => (false, 0, false),
     };
+    if let Some(text) = refusal {
+        let refused = outcome(call.tool(), text, true);
+        return Ok(PreparedCall::Ready(ReadyCall::Answered(refused)));
+    }
     let made = match first(agent, call, number).await? {
         Ok(made) => made,
         Err(refused) => return Ok(PreparedCall::Ready(ReadyCall::Answered(refused))),
@@ -363,6 +380,12 @@ async fn answer(
         if call.name == READ_RESULT && agent.specs.iter().any(|spec| spec.name == READ_RESULT) {
             return Ok(results::read(place.earlier, &given?)?.into());
         }
+        if let Some(team) = &agent.team
+            && let Ok(given) = &given
+            && let Some(told) = lead::of_board(team, place.before(), &call.name, given)
+        {
+            return Ok(told?.into());
+        }
         if call.name == SEARCH_TOOLS && !agent.deferred.is_empty() {
             return Ok(deferred::search(agent, &given?)?.into());
         }
@@ -377,6 +400,12 @@ async fn answer(
         return Err(ToolError::Failed(format!("there is no tool `{}`; {known}", call.name)).into());
     };
     let mut given = given?;
+    let handed;
+    let mut cx = cx;
+    if let Some(team) = agent.team.as_ref().filter(|team| team.is_member(&call.name)) {
+        (given, handed) = lead::handed(team, place.before(), call, &given, cx)?;
+        cx = &handed;
+    }
     if agent.options_of(&call.name).is_some_and(ToolOptions::is_strict) {
         strict::leave_out_nulls(&tool.spec().parameters, &mut given);
     }

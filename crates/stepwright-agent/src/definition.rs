@@ -2,6 +2,7 @@
 
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
+use crate::team::mode::TeamRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -113,6 +114,8 @@ pub(crate) struct AgentDefinition {
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Option<Budget>,
     pub(crate) limits: AgentLimits,
+    /// The rules of the team that the agent leads.
+    pub(crate) team: Option<Arc<TeamRules>>,
     /// The content that must be unchanged when a run resumes.
     pub(crate) fingerprint: Fingerprint,
 }

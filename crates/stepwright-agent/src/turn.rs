@@ -3,6 +3,7 @@
 use crate::calls::call_tools;
 use crate::deferred;
 use crate::definition::AgentDefinition;
+use crate::failures::{model_failed, too_many_turns};
 use crate::handoff;
 use crate::pacing::{enter, hold_off, through};
 use crate::played;
@@ -10,6 +11,8 @@ use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use crate::sources::with_tools;
 use crate::strict;
+use crate::team::lead;
+use crate::voice;
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::borrow::Cow;
@@ -74,6 +77,7 @@ async fn converse(
     let first = equipped(agent, input, cx).await?;
     let mut agent = first.as_ref();
     let mut messages = vec![user_message(&message, input)];
+    let opening = lead::opening(agent, &messages);
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
@@ -86,6 +90,14 @@ async fn converse(
     // The agent that goes on after a handoff, with the tools of this run.
     let mut successor: Box<AgentDefinition>;
     let mut since = 0;
+    if let Some(opening) = opening {
+        let calls: Vec<ToolCall> = opening.tool_calls().cloned().collect();
+        let results = call_tools(agent, &messages, &calls, cx).await?;
+        messages.push(Message::Assistant(opening));
+        let media = results.iter().flat_map(|result| &result.media).cloned().collect();
+        messages.push(Message::Tool { results });
+        messages.extend(shown(agent, &messages, since, media));
+    }
     let (content, media) = loop {
         if received(&mut log, &mut messages, false, cx).await? {
             (earlier, corrected) = (turn - 1, false);
@@ -146,6 +158,14 @@ async fn converse(
             turn += 1;
             continue;
         }
+        if calls.is_empty()
+            && let Some(reminder) =
+                lead::reminder(agent, &messages).filter(|_| turns < agent.limits.turns)
+        {
+            messages.extend([Message::Assistant(Arc::unwrap_or_clone(answer)), reminder]);
+            turn += 1;
+            continue;
+        }
         if calls.is_empty() {
             match read_answer(agent, &answer).await {
                 Ok(end) => {
@@ -178,6 +198,9 @@ async fn converse(
         }
         let results = call_tools(agent, &messages, &calls, cx).await?;
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
+        if let Some(end) = lead::end(agent, &results).await? {
+            break end;
+        }
         let next = handoff::after(agent, &results).cloned();
         let media = results.iter().flat_map(|result| &result.media).cloned().collect();
         messages.push(Message::Tool { results });
@@ -508,7 +531,7 @@ async fn ask(
         match event? {
             ModelEvent::TextDelta(text) => {
                 said.push_str(&text);
-                cx.emit_event(EventKind::RunContent { content: text.into() });
+                voice::say(cx, text);
             }
             ModelEvent::ReasoningDelta(text) => {
                 cx.emit_event(EventKind::ReasoningContentDelta { reasoning_content: text.into() });
@@ -555,6 +578,7 @@ fn interruption(turn: u32, said: String) -> EventKind {
 fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
     let has_called = messages.iter().any(|message| matches!(message, Message::Tool { .. }));
     match agent.tool_choice {
+        _ if lead::must_answer(agent, messages) => ToolChoice::None,
         ToolChoice::Required | ToolChoice::One(_) if has_called => ToolChoice::Auto,
         ref choice => choice.clone(),
     }
@@ -608,72 +632,4 @@ fn check_stop(
             .with_id(ErrorId::MODEL_UNFINISHED),
     };
     Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
-}
-
-fn too_many_turns(agent: &AgentDefinition, calls: &[ToolCall]) -> StepError {
-    let names: Vec<String> = calls.iter().map(|call| format!("`{}`", call.name)).collect();
-    let wants = match names.as_slice() {
-        [] => "go on".to_owned(),
-        names => format!("call {}", names.join(", ")),
-    };
-    let (name, limit) = (&agent.name, agent.limits.turns);
-    StepError::terminal(format!(
-        "agent `{name}` reached its limit of {limit} turns and still wants to {wants}"
-    ))
-    .with_code(ErrorCode::Limit)
-    .with_id(ErrorId::AGENT_TURNS_EXHAUSTED)
-    .with_hint("raise `max_turns`, or tell the agent in its instructions when to stop")
-}
-
-/// Builds the step error for a failed model, after this many requests in this attempt.
-fn model_failed(model: &str, error: &ModelError, requests: u32, attempt: u32) -> StepError {
-    let asked = if requests > 1 { format!(" (asked {requests} times)") } else { String::new() };
-    let mut failed =
-        StepError::new(format!("model `{model}`: {error}{asked}")).with_code(ErrorCode::Model);
-    failed.data.retryable = error.retryable;
-    failed.data.id = Some(error.kind.id());
-    if let Some(wait) = error.retry_after {
-        failed = failed.with_retry_after(wait);
-    }
-    if let Some(hint) = &error.hint {
-        return failed.with_hint(hint.clone());
-    }
-    // A step in its second attempt already has retries.
-    let hint = match error.kind {
-        ModelErrorKind::Auth => "check the key of the provider, and what it may do",
-        ModelErrorKind::Timeout if attempt > 1 => "raise `idle_timeout`, or use another model",
-        ModelErrorKind::Timeout => "raise `idle_timeout`, or give the step retries",
-        ModelErrorKind::Refused => "change what it is asked, or choose another model",
-        _ if !error.retryable => return failed,
-        ModelErrorKind::RateLimited | ModelErrorKind::Overloaded if attempt > 1 => {
-            "let the step wait longer between its retries, or use another model"
-        }
-        _ if attempt > 1 => "use another model",
-        ModelErrorKind::RateLimited | ModelErrorKind::Overloaded => {
-            "give the step retries, or use another model"
-        }
-        _ => "give the step retries",
-    };
-    failed.with_hint(hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ModelErrorKind::{Malformed, Overloaded, Timeout};
-
-    #[test]
-    fn a_hint_does_not_ask_for_what_is_there() {
-        let hint = |kind, attempt| {
-            let failed = model_failed("m", &ModelError::new(kind, "no"), 3, attempt);
-            assert_eq!(failed.data.message, "model `m`: no (asked 3 times)");
-            failed.data.hint.unwrap_or_default()
-        };
-        for kind in [Overloaded, Timeout, Malformed] {
-            assert!(hint(kind, 1).contains("give the step retries"), "{kind:?}");
-            // A step in its second attempt already has retries.
-            assert!(!hint(kind, 2).contains("give the step retries"), "{kind:?}");
-        }
-        assert!(hint(ModelErrorKind::Auth, 1).starts_with("check the key"));
-    }
 }

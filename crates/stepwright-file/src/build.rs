@@ -1,5 +1,7 @@
 //! Builds a workflow of the engine from a file.
 
+mod teams;
+
 use crate::budget::Budget;
 use crate::builtins::BuiltinStep;
 use crate::containers::with_common;
@@ -382,7 +384,7 @@ impl<'a> Builder<'a> {
     fn alone(&self, item: &Item) -> Result<AnyStep, Error> {
         let name = item.name.text.as_str();
         Ok(match &item.kind {
-            Kind::Agent { agent, prompt } => {
+            Kind::Agent { agent, prompt, .. } => {
                 let agent = self.agent(&agent.text)?;
                 let step = Prompted { agent, prompt: prompt.clone() };
                 limited(self.step(item, step)?, item).into_step()
@@ -507,8 +509,15 @@ impl<'a> Builder<'a> {
             });
         }
         let builder = agent.tools.iter().fold(builder, with);
-        let agent = agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation);
-        let agent = agent.build()?;
+        let builder = match &agent.team {
+            // The names of its members are those of tools, which the team adds.
+            Some(_) => builder,
+            None => agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation),
+        };
+        let agent = match &agent.team {
+            Some(team) => self.team(agent, team, builder)?,
+            None => builder.build()?,
+        };
         if let Some(limits) = self.file.limits {
             for model in agent.model().ids() {
                 limit(model, limits);

@@ -45,7 +45,7 @@ impl Executor for Prompted {
     }
 
     fn executor_type(&self) -> ExecutorType {
-        ExecutorType::Agent
+        self.agent.executor_type()
     }
 
     fn fingerprint(&self) -> Fingerprint {

@@ -90,6 +90,10 @@ fn of_item(file: &File, item: &Item) -> Outline {
         Kind::Agent { agent, .. } => {
             details.push(agent.text.clone());
             let agent = file.agents.iter().find(|other| other.name.text == agent.text);
+            if let Some(team) = agent.and_then(|agent| agent.team.as_ref()) {
+                let names: Vec<&str> = team.members.iter().map(|it| it.text.as_str()).collect();
+                details.push(format!("{} of {}", team.mode, listed(&names)));
+            }
             let confirmed = agent.map(|agent| &agent.confirmed[..]).unwrap_or_default();
             if !confirmed.is_empty() {
                 let names: Vec<&str> = confirmed.iter().map(String::as_str).collect();

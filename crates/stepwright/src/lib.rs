@@ -5,8 +5,9 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolFunction, ToolReply,
-    Toolkit, tool,
+    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, Member, Team, TeamBuilder,
+    TeamMode, ToolFunction, ToolReply, Toolkit, UnknownTeamMode, WorkflowAgent,
+    WorkflowAgentBuilder, tool,
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, BoxError, BoxFuture, ContainerKind, Content, Decision, Error,

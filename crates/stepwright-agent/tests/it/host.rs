@@ -132,6 +132,16 @@ impl Host {
         self.events().into_iter().filter_map(text).collect()
     }
 
+    /// The text that was shown at a path.
+    pub(crate) fn shown_at(&self, path: &str) -> String {
+        let events = self.events.lock().unwrap();
+        let text = events.iter().filter_map(|(at, event)| match event {
+            EventKind::RunContent { content } if at.as_str() == path => Some(content.to_string()),
+            _ => None,
+        });
+        text.collect()
+    }
+
     pub(crate) async fn run(
         self: &Arc<Self>,
         agent: &Agent,
@@ -170,7 +180,10 @@ impl StepHost for Host {
         })
     }
     fn past(&self, step: &StepPath) -> Vec<Event> {
-        self.past.iter().filter(|event| event.path == *step).cloned().collect()
+        // The facts of the call at this path are not those of the agent in it.
+        let is_call = |event: &&Event| event.kind.name().starts_with("ToolCall");
+        let all = self.past.iter().filter(|event| event.path == *step);
+        all.filter(|event| !is_call(event)).cloned().collect()
     }
     fn call(&self, step: &StepPath, tool: &ToolCall) -> (StepPath, CallPast) {
         self.calls.lock().unwrap().call(step, tool)

@@ -1,6 +1,7 @@
 //! Agents on scripted models: what they record, show and give.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod agno;
 mod alone;
 mod calls;
 mod content;
@@ -12,4 +13,5 @@ mod host;
 mod limits;
 mod options;
 mod output;
+mod team;
 mod turn;

@@ -8,10 +8,12 @@ use stepwright_core::model::{Model as _, ToolChoice};
 
 impl Checker<'_, '_> {
     pub(super) fn agents(&mut self) {
+        self.teams();
         for agent in &self.file.agents {
             self.settings(agent);
             if agent.model.is_none() && self.models.is_empty() {
-                let message = format!("the agent `{}` has no model", agent.name.text);
+                let what = if agent.team.is_some() { "team" } else { "agent" };
+                let message = format!("the {what} `{}` has no model", agent.name.text);
                 let help = "give it one, or give one to all agents with `model:` at the top; \
                             `model: offline` needs no key";
                 let mistake = self.at(agent.name.span, message).coded(ErrorId::KEY_INVALID);
@@ -23,7 +25,10 @@ impl Checker<'_, '_> {
     /// Checks that the models of an agent have its settings.
     fn settings(&mut self, agent: &Agent) {
         let settings = &agent.settings;
-        if settings.tool_choice == ToolChoice::Required && agent.tools.is_empty() {
+        if settings.tool_choice == ToolChoice::Required
+            && agent.tools.is_empty()
+            && agent.team.is_none()
+        {
             let message = format!("the agent `{}` must call a tool but has none", agent.name.text);
             let mistake = self.at(agent.name.span, message).coded(ErrorId::SETTING_USELESS);
             self.mistakes.push(mistake.help("list its `tools`, or leave `tool_choice` out"));
@@ -32,7 +37,9 @@ impl Checker<'_, '_> {
             let known = agent.tools.iter().flat_map(|chosen| chosen.tool.names());
             let known: Vec<&str> = known.collect();
             let may_have = |chosen: &Chosen| chosen.tool.may_have(one);
-            if !known.contains(&one.as_str()) && !agent.tools.iter().any(may_have) {
+            let is_member = |word: &Word| word.text == *one;
+            let leads = agent.team.as_ref().is_some_and(|it| it.members.iter().any(is_member));
+            if !leads && !known.contains(&one.as_str()) && !agent.tools.iter().any(may_have) {
                 let place = settings.places.iter().find(|(key, _)| *key == "tool_choice");
                 let span = place.map_or(agent.name.span, |(_, span)| *span);
                 let message = format!("this agent has no tool `{one}`, which it must call");
@@ -100,8 +107,29 @@ impl Checker<'_, '_> {
         self.mistakes.push(mistake.maybe_help(help));
     }
 
-    /// Checks that the agent of a step exists.
-    pub(super) fn agent(&mut self, agent: &Word) {
+    /// Checks that the agent or the team of a step exists. `key` is the key of the step.
+    pub(super) fn agent(&mut self, agent: &Word, key: &str) {
+        let is_team = key == "team";
+        let known = self.file.agents.iter().find(|known| known.name.text == agent.text);
+        if let Some(known) = known {
+            if known.team.is_some() != is_team {
+                let (what, other) =
+                    if is_team { ("an agent", "agent") } else { ("a team", "team") };
+                let message = format!("`{}` is {what}", agent.text);
+                let help = format!("write `{other}: {}`", agent.text);
+                self.mistakes.push(self.at(agent.span, message).help(help));
+            }
+            return;
+        }
+        if is_team {
+            let teams = self.file.agents.iter().filter(|known| known.team.is_some());
+            let names: Vec<&str> = teams.map(|team| team.name.text.as_str()).collect();
+            let message = format!("there is no team `{}`", agent.text);
+            let help = did_you_mean(&agent.text, &names, "this file has");
+            let help = help.unwrap_or_else(|| "declare it under `teams:` at the top".into());
+            self.mistakes.push(self.at(agent.span, message).help(help));
+            return;
+        }
         let names: Vec<&str> = self.file.agents.iter().map(|a| a.name.text.as_str()).collect();
         if !names.contains(&agent.text.as_str()) {
             let message = format!("there is no agent `{}`", agent.text);

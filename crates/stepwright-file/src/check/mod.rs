@@ -4,6 +4,7 @@ mod agents;
 mod given;
 mod references;
 mod run_limits;
+mod teams;
 mod unused;
 mod with;
 
@@ -245,8 +246,8 @@ impl<'a> Checker<'a, '_> {
             self.files_of(step, item);
         }
         let gives = match &item.kind {
-            Kind::Agent { agent, prompt } => {
-                self.agent(agent);
+            Kind::Agent { word, agent, prompt } => {
+                self.agent(agent, word);
                 after.hidden.push((&item.name.text, Hidden::Itself));
                 self.all_of(prompt.iter().map(Into::into), after);
                 after.hidden.pop();

@@ -62,14 +62,17 @@ impl<'a> Checker<'a, '_> {
         if !all_of(self.file).all(|items| collect_agents(items, &mut used)) {
             return;
         }
+        // A member is used by its team, whether the team is used or not.
+        let teams = self.file.agents.iter().filter_map(|agent| agent.team.as_ref());
+        used.extend(teams.flat_map(|team| &team.members).map(|member| member.text.as_str()));
         for agent in &self.file.agents {
-            let name = &agent.name;
+            let (name, key) = (&agent.name, if agent.team.is_some() { "team" } else { "agent" });
             if !used.contains(name.text.as_str()) {
-                let message = format!("no step uses the agent `{}`", name.text);
+                let message = format!("no step uses the {key} `{}`", name.text);
                 self.warn(
                     name.span,
                     message,
-                    &format!("add a step `agent: {}`, or remove it", name.text),
+                    &format!("add a step `{key}: {}`, or remove it", name.text),
                 );
             }
         }

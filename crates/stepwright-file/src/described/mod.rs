@@ -7,8 +7,8 @@ use crate::builtins::BUILTINS;
 use crate::containers::CONTAINERS;
 use crate::format::form::{Definitions, Member, key, properties};
 use crate::format::keys::{
-    AGENT_STEP, COMMON, FILE, OF_CONTAINERS, OF_STEPS, OF_TOOLS, OF_WORKFLOWS, USED_STEP,
-    WORKFLOW_STEP,
+    AGENT_STEP, COMMON, FILE, OF_CONTAINERS, OF_STEPS, OF_TOOLS, OF_WORKFLOWS, TEAM_STEP,
+    USED_STEP, WORKFLOW_STEP,
 };
 use crate::mcp::SERVER_TOOLS;
 use crate::tools::TOOLS;
@@ -60,6 +60,7 @@ impl Shown {
 
 fn kinds() -> Vec<Shown> {
     let [agent, prompt] = AGENT_STEP else { unreachable!("an agent has two keys") };
+    let [team, message] = TEAM_STEP else { unreachable!("a team has two keys") };
     let [workflow, with] = WORKFLOW_STEP else { unreachable!("a workflow has two keys") };
     let beside = |own: &[Member], all: &[Member]| [own, all].concat();
     let mut kinds = vec![Shown {
@@ -68,6 +69,12 @@ fn kinds() -> Vec<Shown> {
         without: &[],
         needs: None,
     }];
+    kinds.push(Shown {
+        member: *team,
+        beside: beside(&[*message], OF_STEPS),
+        without: &[],
+        needs: None,
+    });
     kinds.extend(BUILTINS.iter().map(|kind| Shown {
         member: key(kind.key, kind.form, kind.about),
         beside: OF_STEPS.to_vec(),

@@ -8,7 +8,7 @@ use stepwright_core::Fingerprint;
 use stepwright_core::redact::redact;
 
 /// The keys of a step that are in the plan already, and those with nested steps.
-const IN_THE_PLAN: [&str; 18] = [
+const IN_THE_PLAN: [&str; 19] = [
     "name",
     "on_error",
     "retry",
@@ -17,6 +17,7 @@ const IN_THE_PLAN: [&str; 18] = [
     "human_review",
     "budget",
     "agent",
+    "team",
     "workflow",
     "steps",
     "do",
@@ -35,7 +36,7 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
 
 /// The keys of an agent that the agent adds to its fingerprint itself, and the one that it never
 /// sees.
-const OF_THE_AGENT: [&str; 26] = [
+const OF_THE_AGENT: [&str; 33] = [
     "description",
     "instructions",
     "model",
@@ -62,6 +63,13 @@ const OF_THE_AGENT: [&str; 26] = [
     "cache",
     "model_retry",
     "skills",
+    "mode",
+    "members",
+    "max_rounds",
+    "share_interactions",
+    "share_history",
+    "pass_input",
+    "member_timeout",
 ];
 
 /// The keys whose values may be secrets under any name.

@@ -15,6 +15,7 @@ use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::run_limits::{ON_BUSY, THEN};
 use super::sandbox::SANDBOX;
+use super::team::OF_TEAM;
 use super::texts::TEXT_OR_FILE;
 use super::used::USE;
 use super::workspace::WORKSPACE;
@@ -171,6 +172,7 @@ pub(crate) static FILE: Mapping = Mapping {
             "Prompts for this file and for others, which `use: FILE#NAME` refers to.",
         ),
         key("agents", &Form::Names(&Form::Mapping(&AGENT)), "The agents, by name."),
+        key("teams", &Form::Names(&Form::Mapping(&TEAM)), "The teams, by name."),
         key("steps", &STEPS, "What is done, in order."),
         key("on_failure", &STEPS, "Steps that run when the others have failed; `error` tells why."),
         key("finally", &STEPS, "Steps that run when the others have ended, in whatever way."),
@@ -204,93 +206,105 @@ static ONCE_WITHIN: Mapping = Mapping {
     ],
 };
 
-static AGENT: Mapping = Mapping {
-    name: "agent",
-    what: "an agent",
-    required: &[],
-    members: &[
-        key(
-            USE,
-            &Form::Text,
-            "An agent of another file: `team.yaml#NAME`. The other keys here replace its own.",
-        ),
-        key("description", &Form::Text, "What it is good for, for programs that call it."),
-        key("instructions", &TEXT_OR_FILE, "The system prompt, used as it stands."),
-        key("model", &MODEL, "Its model as `provider:model`, or a list in order of preference."),
-        key("temperature", &Form::Fraction(TEMPERATURE_MAX), "How freely the model chooses words."),
-        key(
-            "top_p",
-            &Form::Fraction(1.0),
-            "The share of likely words that the model chooses from.",
-        ),
-        key("max_output_tokens", &Form::Whole(1, OUTPUT_TOKENS_MAX), "The longest answer."),
-        key("seed", &Form::Whole(0, u32::MAX as u64), "The seed of the model's choices."),
-        key("reasoning_effort", &Form::Words(|| words(&EFFORTS)), "How long the model thinks."),
-        key(
-            "stop",
-            &Form::Either(&[Form::Text, Form::List(&Form::Text, 1, STOPS_MAX)]),
-            "Texts \
-            that end an answer.",
-        ),
-        key("tool_choice", &TOOL_CHOICE, "Whether the model calls tools, or which one first."),
-        key("extra", &Form::Names(&Form::Any), "Parameters that are passed to the provider."),
-        key("headers", &Form::Names(&Form::Text), "Headers of requests to the provider."),
-        key("tools", &Form::List(&Form::Tool, 0, usize::MAX), "The tools that it can call."),
-        key(
-            "skills",
-            &Form::List(&Form::Text, 1, usize::MAX),
-            "Folders with skills: instructions in `SKILL.md` files, which the model loads when a \
-            task needs them.",
-        ),
-        key("requires_confirmation", &NAMES, "The tools whose calls a person confirms."),
-        key(
-            "max_turns",
-            &Form::Whole(1, TURNS_MAX),
-            "The maximum number of requests to the \
-            model in one execution.",
-        ),
-        key("output", &SCHEMA, "The JSON Schema of its answer."),
-        key("tool_timeout", &Form::Duration, "The maximum time of one tool call."),
-        key(
-            "defer_above",
-            &Form::Whole(0, TOOLS_MAX),
-            "The number of tools above which the model loads those that it needs.",
-        ),
-        key(
-            "tool_concurrency",
-            &Form::Whole(1, TOOL_CALLS_MAX),
-            "The maximum number of tool calls at once.",
-        ),
-        key("idle_timeout", &Form::Duration, "How long the model may be silent."),
-        key("request_timeout", &Form::Duration, "The maximum time of one request to the model."),
-        key(
-            "cache",
-            &Form::Either(&[Form::Bool, Form::Words(|| words(&RETENTIONS))]),
-            "Asks the provider to keep the beginning of the conversation.",
-        ),
-        key(
-            "reasoning_budget",
-            &Form::Whole(1, REASONING_TOKENS_MAX),
-            "The maximum number of tokens of reasoning.",
-        ),
-        key(
-            "hosted_tools",
-            &Form::List(&Form::Words(|| words(&HOSTED)), 0, HOSTED.len()),
-            "Tools that the provider itself runs.",
-        ),
-        key(
-            "fallback_on",
-            &Form::List(&Form::Words(|| words(&FALLBACKS)), 0, FALLBACKS.len()),
-            "The failures after which the next model of the list is asked.",
-        ),
-        key(
-            "model_retry",
-            &Form::Either(&[MODEL_RETRIES, Form::Mapping(&MODEL_RETRY)]),
-            "How often a request that failed before the model said anything is sent again.",
-        ),
-        key("budget", &BUDGETED, "What each execution may use."),
-    ],
+static AGENT: Mapping =
+    Mapping { name: "agent", what: "an agent", required: &[], members: OF_AGENT };
+
+static TEAM: Mapping =
+    Mapping { name: "team", what: "a team", required: &[&["members"]], members: &TEAM_KEYS };
+
+/// The keys of a team: those of its leader but `use`, and its own.
+static TEAM_KEYS: [Member; OF_AGENT.len() - 1 + OF_TEAM.len()] = {
+    let mut all = [OF_TEAM[0]; OF_AGENT.len() - 1 + OF_TEAM.len()];
+    let mut nth = 1;
+    while nth < OF_TEAM.len() {
+        all[nth] = OF_TEAM[nth];
+        nth += 1;
+    }
+    while nth < all.len() {
+        all[nth] = OF_AGENT[nth - OF_TEAM.len() + 1];
+        nth += 1;
+    }
+    all
 };
+
+const OF_AGENT: &[Member] = &[
+    key(
+        USE,
+        &Form::Text,
+        "An agent of another file: `team.yaml#NAME`. The other keys here replace its own.",
+    ),
+    key("description", &Form::Text, "What it is good for, for programs that call it."),
+    key("instructions", &TEXT_OR_FILE, "The system prompt, used as it stands."),
+    key("model", &MODEL, "Its model as `provider:model`, or a list in order of preference."),
+    key("temperature", &Form::Fraction(TEMPERATURE_MAX), "How freely the model chooses words."),
+    key("top_p", &Form::Fraction(1.0), "The share of likely words that the model chooses from."),
+    key("max_output_tokens", &Form::Whole(1, OUTPUT_TOKENS_MAX), "The longest answer."),
+    key("seed", &Form::Whole(0, u32::MAX as u64), "The seed of the model's choices."),
+    key("reasoning_effort", &Form::Words(|| words(&EFFORTS)), "How long the model thinks."),
+    key(
+        "stop",
+        &Form::Either(&[Form::Text, Form::List(&Form::Text, 1, STOPS_MAX)]),
+        "Texts \
+            that end an answer.",
+    ),
+    key("tool_choice", &TOOL_CHOICE, "Whether the model calls tools, or which one first."),
+    key("extra", &Form::Names(&Form::Any), "Parameters that are passed to the provider."),
+    key("headers", &Form::Names(&Form::Text), "Headers of requests to the provider."),
+    key("tools", &Form::List(&Form::Tool, 0, usize::MAX), "The tools that it can call."),
+    key(
+        "skills",
+        &Form::List(&Form::Text, 1, usize::MAX),
+        "Folders with skills: instructions in `SKILL.md` files, which the model loads when a \
+            task needs them.",
+    ),
+    key("requires_confirmation", &NAMES, "The tools whose calls a person confirms."),
+    key(
+        "max_turns",
+        &Form::Whole(1, TURNS_MAX),
+        "The maximum number of requests to the \
+            model in one execution.",
+    ),
+    key("output", &SCHEMA, "The JSON Schema of its answer."),
+    key("tool_timeout", &Form::Duration, "The maximum time of one tool call."),
+    key(
+        "defer_above",
+        &Form::Whole(0, TOOLS_MAX),
+        "The number of tools above which the model loads those that it needs.",
+    ),
+    key(
+        "tool_concurrency",
+        &Form::Whole(1, TOOL_CALLS_MAX),
+        "The maximum number of tool calls at once.",
+    ),
+    key("idle_timeout", &Form::Duration, "How long the model may be silent."),
+    key("request_timeout", &Form::Duration, "The maximum time of one request to the model."),
+    key(
+        "cache",
+        &Form::Either(&[Form::Bool, Form::Words(|| words(&RETENTIONS))]),
+        "Asks the provider to keep the beginning of the conversation.",
+    ),
+    key(
+        "reasoning_budget",
+        &Form::Whole(1, REASONING_TOKENS_MAX),
+        "The maximum number of tokens of reasoning.",
+    ),
+    key(
+        "hosted_tools",
+        &Form::List(&Form::Words(|| words(&HOSTED)), 0, HOSTED.len()),
+        "Tools that the provider itself runs.",
+    ),
+    key(
+        "fallback_on",
+        &Form::List(&Form::Words(|| words(&FALLBACKS)), 0, FALLBACKS.len()),
+        "The failures after which the next model of the list is asked.",
+    ),
+    key(
+        "model_retry",
+        &Form::Either(&[MODEL_RETRIES, Form::Mapping(&MODEL_RETRY)]),
+        "How often a request that failed before the model said anything is sent again.",
+    ),
+    key("budget", &BUDGETED, "What each execution may use."),
+];
 
 static MODEL_PLACE: Mapping = Mapping {
     name: "model_place",
@@ -567,6 +581,16 @@ pub(crate) static AGENT_STEP: &[Member] = &[
         &TEXT_OR_FILE,
         "The message to the agent, a template. By default it gets the \
         output of the step before.",
+    ),
+];
+
+/// The keys of a step with a team, besides those of all steps.
+pub(crate) static TEAM_STEP: &[Member] = &[
+    key("team", &Form::Text, "The name of the team, under `teams`."),
+    key(
+        "prompt",
+        &TEXT_OR_FILE,
+        "The message to the team, a template. By default it gets the output of the step before.",
     ),
 ];
 

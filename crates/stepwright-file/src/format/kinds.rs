@@ -5,7 +5,7 @@ use super::content;
 use super::reader::{BuiltinKind, Fields, ReadContainer, Reader, WrittenContainer};
 use super::review::Asked;
 use super::used::USE;
-use super::{AGENT, Item, Kind, Limits, Text, Word};
+use super::{AGENT, Item, Kind, Limits, TEAM, Text, Word};
 use crate::access::Refused;
 use crate::suggest::listed;
 use crate::template::Flavour;
@@ -22,6 +22,7 @@ const WORKFLOW: &str = "workflow";
 #[derive(Clone, Copy)]
 enum KindOf {
     Agent,
+    Team,
     Builtin(BuiltinKind),
     Container(ReadContainer),
     Workflow,
@@ -75,7 +76,7 @@ impl Reader<'_> {
             return name.map(unreadable);
         };
         let (is_step, without) = match kind_of {
-            KindOf::Agent => (true, &[][..]),
+            KindOf::Agent | KindOf::Team => (true, &[][..]),
             KindOf::Builtin(builtin) => (true, builtin.without),
             KindOf::Container(_) | KindOf::Workflow => (false, &[][..]),
         };
@@ -103,6 +104,7 @@ impl Reader<'_> {
         let (_, value) = fields.take(word)?;
         let kind = match kind_of {
             KindOf::Agent => self.agent_step(value, &mut fields),
+            KindOf::Team => self.team_step(value, &mut fields),
             KindOf::Builtin(builtin) => {
                 let work = (builtin.read)(self, key, value);
                 work.map(|work| Kind::Builtin { word, work })
@@ -172,7 +174,7 @@ impl Reader<'_> {
         let builtins = kinds.builtins.iter().map(|kind| (kind.key, KindOf::Builtin(*kind)));
         let containers = kinds.containers.iter();
         let containers = containers.map(|kind| (kind.key, KindOf::Container(kind.read)));
-        let own = [(AGENT, KindOf::Agent)].into_iter();
+        let own = [(AGENT, KindOf::Agent), (TEAM, KindOf::Team)].into_iter();
         own.chain(builtins).chain(containers).chain([(WORKFLOW, KindOf::Workflow)]).collect()
     }
 
@@ -261,7 +263,13 @@ impl Reader<'_> {
         }
         let agent = self.word(value, AGENT);
         // An invalid prompt has been reported, but check the rest of the step too.
-        Some(Kind::Agent { agent: agent?, prompt: prompt.flatten() })
+        Some(Kind::Agent { word: AGENT, agent: agent?, prompt: prompt.flatten() })
+    }
+
+    fn team_step(&mut self, value: &Node, fields: &mut Fields<'_>) -> Option<Kind> {
+        let prompt = fields.take("prompt").map(|(_, node)| self.prompt(node));
+        let agent = self.word(value, TEAM);
+        Some(Kind::Agent { word: TEAM, agent: agent?, prompt: prompt.flatten() })
     }
 
     fn prompt(&mut self, node: &Node) -> Option<Text> {

@@ -19,6 +19,7 @@ mod run_limits;
 mod sandbox;
 mod servers;
 mod skills;
+mod team;
 pub(crate) mod texts;
 mod tools;
 mod used;
@@ -46,7 +47,7 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_agent::{AgentBuilder, ToolOptions};
+use stepwright_agent::{AgentBuilder, TeamMode, ToolOptions};
 use stepwright_core::budget::Budget;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::message::Message;
@@ -68,6 +69,9 @@ const FORMAT: u64 = 1;
 
 /// The key of a step with an agent.
 const AGENT: &str = "agent";
+
+/// The key of a step with a team.
+const TEAM: &str = "team";
 
 /// A text and its place.
 #[derive(Clone, Debug)]
@@ -146,6 +150,7 @@ pub(crate) struct File {
     pub(crate) sandbox: Option<Apart>,
     /// The workspace of all its steps.
     pub(crate) workspace: Option<Workplace>,
+    /// Its agents, and its teams after them.
     pub(crate) agents: Vec<Agent>,
     pub(crate) steps: Vec<Item>,
     /// The steps that run when the others have ended.
@@ -212,6 +217,21 @@ pub(crate) struct Agent {
     pub(crate) output: Option<Value>,
     /// The rest of its content as written.
     pub(crate) content: Fingerprint,
+    /// The settings of the team that it leads, if it is one.
+    pub(crate) team: Option<TeamOf>,
+}
+
+/// The settings of a team. `None` for the default.
+#[derive(Debug, Default)]
+pub(crate) struct TeamOf {
+    pub(crate) mode: TeamMode,
+    /// The agents and teams that are its members, in order.
+    pub(crate) members: Vec<Word>,
+    pub(crate) max_rounds: Option<u32>,
+    pub(crate) share_interactions: Option<bool>,
+    pub(crate) share_history: Option<bool>,
+    pub(crate) pass_input: Option<bool>,
+    pub(crate) member_timeout: Option<Duration>,
 }
 
 /// The limits of an agent. `None` for the default.
@@ -314,6 +334,8 @@ impl Item {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Agent {
+        /// Its key in the file: `agent` or `team`.
+        word: &'static str,
         agent: Word,
         prompt: Option<Text>,
     },
@@ -533,8 +555,7 @@ impl Kind {
     /// Returns the key that determines this kind.
     pub(crate) fn word(&self) -> &'static str {
         match self {
-            Self::Agent { .. } => "agent",
-            Self::Builtin { word, .. } => word,
+            Self::Agent { word, .. } | Self::Builtin { word, .. } => word,
             Self::Container(container) => container.word(),
             Self::Workflow { .. } => "workflow",
             Self::Unreadable => "",

@@ -276,7 +276,12 @@ impl Reader<'_> {
             let mistake = self.mistake(first.span, "no step has run when a run begins");
             self.push(mistake.help("give `from` to the workspace of a step"));
         }
-        let agents = fields.take("agents").map(|(_, node)| self.agents(node)).unwrap_or_default();
+        let mut agents = Vec::new();
+        for key in ["agents", "teams"] {
+            if let Some((_, node)) = fields.take(key) {
+                self.agents(node, key, &mut agents);
+            }
+        }
         let steps = fields.need(self, "steps", "list what is done under `steps:`");
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
         let after = self.after(&mut fields, &[After::Failure, After::Always]);
@@ -368,35 +373,42 @@ impl Reader<'_> {
         self.state.texts = around;
     }
 
-    fn agents(&mut self, node: &Node) -> Vec<Agent> {
+    /// Reads the agents or the teams of the file, which `key` has.
+    fn agents(&mut self, node: &Node, key: &str, agents: &mut Vec<Agent>) {
         let Yaml::Map(map) = &node.value else {
-            self.wrong_type(node, "`agents` maps names to agents");
-            return Vec::new();
+            return self.wrong_type(node, &format!("`{key}` maps names to {key}"));
         };
         if map.len() > AGENTS_MAX {
-            let mistake =
-                self.mistake(node.span, format!("a file has at most {AGENTS_MAX} agents"));
+            let mistake = self.mistake(node.span, format!("a file has at most {AGENTS_MAX} {key}"));
             self.push(mistake);
         }
-        let mut agents: Vec<Agent> = Vec::new();
+        let is_team = key == "teams";
         for (key, node) in map.iter().take(AGENTS_MAX) {
             let name = Word { text: key.name.clone(), span: key.span };
             if let Some(first) = agents.iter().find(|other| other.name.text == name.text) {
-                let message = format!("there are two agents `{}`", name.text);
+                let what = match (first.team.is_some(), is_team) {
+                    (false, false) => "two agents",
+                    (true, true) => "two teams",
+                    _ => "an agent and a team",
+                };
+                let message = format!("there are {what} `{}`", name.text);
                 let first = first.name.span;
                 let mistake = self.mistake(name.span, message).label("again here");
                 self.push(mistake.also(first, "first here"));
                 continue;
             }
-            agents.extend(self.agent(name, node));
+            agents.extend(self.agent(name, node, is_team));
         }
-        agents
     }
 
-    fn agent(&mut self, name: Word, node: &Node) -> Option<Agent> {
-        let mut fields = Fields::of(self, node, "an agent")?;
-        // What it stands for could not be found, which has been reported.
-        fields.take(USE);
+    fn agent(&mut self, name: Word, node: &Node, is_team: bool) -> Option<Agent> {
+        let what = if is_team { "a team" } else { "an agent" };
+        let mut fields = Fields::of(self, node, what)?;
+        if !is_team {
+            // What it stands for could not be found, which has been reported.
+            fields.take(USE);
+        }
+        let team = if is_team { self.team(&mut fields) } else { None };
         let description = fields.word(self, "description").map(|word| word.text);
         let instructions = match fields.take("instructions") {
             Some((_, node)) => {
@@ -412,7 +424,10 @@ impl Reader<'_> {
             self.skills(node, &mut tools);
         }
         let confirmed = fields.take("requires_confirmation");
-        let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools)).unwrap_or_default();
+        let members = team.iter().flat_map(|team| &team.members);
+        let members: Vec<String> = members.map(|member| member.text.clone()).collect();
+        let confirmed = confirmed.map(|(_, node)| self.confirmed(node, &tools, &members));
+        let confirmed = confirmed.unwrap_or_default();
         let max_turns = fields.number(self, "max_turns", (1, TURNS_MAX));
         let limits = self.limits_of_agent(&mut fields);
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
@@ -433,6 +448,7 @@ impl Reader<'_> {
             budget,
             output,
             content,
+            team,
         })
     }
 

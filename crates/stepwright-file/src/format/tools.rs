@@ -126,7 +126,12 @@ impl Reader<'_> {
     }
 
     /// Returns the tools that need a confirmation, named as under `tools` or as models see them.
-    pub(super) fn confirmed(&mut self, node: &Node, tools: &[Chosen]) -> Vec<String> {
+    pub(super) fn confirmed(
+        &mut self,
+        node: &Node,
+        tools: &[Chosen],
+        members: &[String],
+    ) -> Vec<String> {
         let Some(list) = self.list(node, "requires_confirmation") else { return Vec::new() };
         let mut names = Vec::new();
         for node in list {
@@ -136,7 +141,10 @@ impl Reader<'_> {
                 .flat_map(|one| one.tool.names().into_iter().map(|name| (one.word, name)));
             let means = |(whole, name): &(&str, &str)| [*whole, *name].contains(&&*word.text);
             let meant: Vec<&str> = known.filter(means).map(|(_, name)| name).collect();
-            if meant.is_empty() && tools.iter().any(|one| one.tool.may_have(&word.text)) {
+            let is_member = members.contains(&word.text);
+            if meant.is_empty()
+                && (is_member || tools.iter().any(|one| one.tool.may_have(&word.text)))
+            {
                 names.push(word.text);
                 continue;
             }

@@ -251,6 +251,7 @@ fn the_schema_and_the_reader_agree_about_every_change_of_a_right_file() {
         let document = json!({
             "format": 1, "name": "Every key", "model": "offline", "secrets": ["API_KEY"],
             "vars": {"words": ["a", "b"]}, "agents": agents, "steps": [step],
+            "teams": {"desk": {"members": ["writer"]}},
             "input": {"type": "object", "properties": {"topic": {"type": "string"}}},
         });
         count += mutate(&document, "/steps/0", &mut wrong);

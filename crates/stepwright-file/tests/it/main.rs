@@ -35,6 +35,7 @@ mod run_limits;
 mod runs;
 mod schemas;
 mod skills;
+mod teams;
 mod tools;
 mod untrusted;
 mod used;

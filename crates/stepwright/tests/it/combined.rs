@@ -7,13 +7,15 @@ use stepwright::Memory;
 use stepwright::models::Message;
 use stepwright::prelude::*;
 use stepwright::tools::ToolError;
+use stepwright::{Team, WorkflowAgent};
 use stepwright_core::journal::Append;
 use stepwright_core::store::RunStore as _;
 use stepwright_testing::grammar;
 use stepwright_testing::model::{FunctionModel, Reply};
 
 /// The kinds of agents, by what their two pieces of work are.
-const KINDS: [&str; 3] = ["tools", "an agent as a tool", "a workflow as a tool"];
+const KINDS: [&str; 5] =
+    ["tools", "an agent as a tool", "a workflow as a tool", "a team", "an agent for a workflow"];
 
 /// The behaviour of the second piece of work, and of the last answer.
 #[derive(Clone, Copy, PartialEq)]
@@ -46,7 +48,7 @@ impl Log {
             let is_answer = |message: &&Message| matches!(message, Message::Assistant(_));
             let turn = request.messages.iter().filter(is_answer).count();
             match calls.get(turn) {
-                Some(name) => Reply::call(*name, json!({"message": "go"})),
+                Some(name) => Reply::call(*name, json!({"message": "go", "task": "go"})),
                 None if act == Act::Hangs => Reply::text("half of it ").and_hang(),
                 None => Reply::text(request.messages.last().unwrap().text()),
             }
@@ -89,20 +91,42 @@ impl Log {
                 let outer = Agent::builder("Chief").model(self.model(&["ask"], act)).unwrap();
                 outer.tool(worker.as_tool("ask", "Works.")).build().unwrap()
             }
-            _ => {
-                let step = |name: &'static str| {
-                    let log = self.clone();
-                    Step::new(name, move |_: String, cx: StepContext| {
-                        let log = log.clone();
-                        async move { log.done(name, inner, &cx).await }
-                    })
+            "a team" => {
+                let worker = |name, called: &'static [&'static str]| {
+                    let worker = Agent::builder(name).model(self.model(called, inner)).unwrap();
+                    worker.tool(self.tool(called[0], inner)).build().unwrap()
                 };
-                let plan = Workflow::builder("Plan").step(step("first")).step(step("second"));
-                let plan = plan.build().unwrap().as_tool("plan", "Plans.").unwrap();
+                let chief = self.model(&["early", "late"], act);
+                let team = Team::builder("Chief").model(chief).unwrap();
+                let team = team.member(worker("Early", &["first"]), "Works.");
+                let team = team.member(worker("Late", &["second"]), "Works.");
+                team.build().unwrap().leader().clone()
+            }
+            "an agent for a workflow" => {
+                let plan = self.plan(inner);
+                let chief = self.model(&["run_workflow"], act);
+                let chief = WorkflowAgent::builder(&plan).model(chief).unwrap();
+                chief.build().unwrap().agent().clone()
+            }
+            _ => {
+                let plan = self.plan(inner).as_tool("plan", "Plans.").unwrap();
                 let outer = Agent::builder("Chief").model(self.model(&["plan"], act)).unwrap();
                 outer.tool(plan).build().unwrap()
             }
         }
+    }
+
+    /// A workflow of the two pieces of work.
+    fn plan(&self, inner: Act) -> Workflow {
+        let step = |name: &'static str| {
+            let log = self.clone();
+            Step::new(name, move |_: String, cx: StepContext| {
+                let log = log.clone();
+                async move { log.done(name, inner, &cx).await }
+            })
+        };
+        let plan = Workflow::builder("Plan").step(step("first")).step(step("second"));
+        plan.build().unwrap()
     }
 
     /// The agent in a branch, beside another one.
@@ -146,7 +170,11 @@ async fn a_kill_between_two_calls_repeats_no_completed_call_and_pays_for_no_answ
             let (store, log) = (cut(&facts, at).await, Log::default());
             let output = log.workflow(kind, Act::Works, &store).resume("r").await.unwrap();
             assert!(output.content.text().contains("second done"), "{kind}, cut at {at}");
-            let end = if kind == KINDS[2] { "StepCompleted" } else { "ToolCallCompleted" };
+            let end = if [KINDS[2], KINDS[4]].contains(&kind) {
+                "StepCompleted"
+            } else {
+                "ToolCallCompleted"
+            };
             for name in ["first", "second"] {
                 let done = count(&facts[..at], end, &format!("/{name}"));
                 let again = log.work().iter().filter(|work| *work == name).count();
@@ -179,7 +207,8 @@ async fn a_pause_inside_a_branch_is_continued_by_another_process_without_repeati
 
 #[tokio::test]
 async fn a_run_that_is_cancelled_while_text_is_streamed_ends_and_keeps_what_was_said() {
-    for kind in KINDS {
+    // The last text of an agent for a workflow is not its own.
+    for kind in &KINDS[..4] {
         let (store, log) = (Memory::default(), Log::default());
         let flow = log.workflow(kind, Act::Hangs, &store);
         let mut run = flow.run("go").run_id("r").stream_events(true).stream();

@@ -1,0 +1,204 @@
+//! Teams and agents in front of workflows beside those of Agno, with the same script for the
+//! models: the requests that reach the models, and the answers. Each difference stands in
+//! `docs/coming-from-agno.md`.
+//!
+//! `export STEPWRIGHT_TEST_AGNO_DIFF=$(scripts/test-agno-diff.sh)` installs Agno; without the
+//! variable these tests report that they are skipped.
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use stepwright_agent::{Agent, Team, TeamMode, WorkflowAgent};
+use stepwright_core::Memory;
+use stepwright_core::message::Message;
+use stepwright_core::model::ModelRequest;
+use stepwright_engine::Workflow;
+use stepwright_testing::model::{Reply, ScriptedModel};
+
+/// What Agno did in a scenario. `None` if Agno is not installed.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn agno(scenario: &str) -> Option<Value> {
+    let Some(home) = std::env::var_os("STEPWRIGHT_TEST_AGNO_DIFF") else {
+        eprintln!("skipped: STEPWRIGHT_TEST_AGNO_DIFF is not set");
+        return None;
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = Path::new(&home).join("python/bin/python");
+    let script = root.join("scripts/agno/diff.py");
+    let ran = Command::new(python).arg(script).arg(scenario).output().unwrap();
+    let text = String::from_utf8(ran.stdout).unwrap();
+    let told: Value = serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&ran.stderr)));
+    Some(told[scenario].clone())
+}
+
+/// The number of requests of a model in Agno's run, and its first message to the model.
+fn of(told: &Value, who: &str) -> Vec<Vec<String>> {
+    let requests = told["requests"].as_array().unwrap().iter();
+    let own = requests.filter(|request| request["who"] == who);
+    let texts = own.map(|request| request["messages"].as_array().unwrap().iter());
+    texts.map(|all| all.map(|text| text.as_str().unwrap().to_owned()).collect()).collect()
+}
+
+/// Our requests in the form of the script.
+fn shown(model: &ScriptedModel) -> Vec<Vec<String>> {
+    let of = |request: &ModelRequest| {
+        let mut all = Vec::new();
+        for message in &request.messages {
+            match message {
+                Message::User { .. } => all.push(format!("user: {}", message.text())),
+                Message::Tool { results } => {
+                    all.extend(results.iter().map(|result| format!("tool: {}", result.text)));
+                }
+                Message::Assistant(turn) => {
+                    let calls: Vec<&str> = turn.tool_calls().map(|call| &*call.name).collect();
+                    all.push(match calls.as_slice() {
+                        [] => format!("assistant: {}", turn.text()),
+                        calls => format!("calls {}", calls.join(", ")),
+                    });
+                }
+            }
+        }
+        all
+    };
+    model.requests().iter().map(of).collect()
+}
+
+fn member(name: &str, model: &ScriptedModel) -> Agent {
+    Agent::builder(name).model(model.clone()).unwrap().build().unwrap()
+}
+
+async fn ours(mode: TeamMode, share: bool, [leader, scout, critic]: &[ScriptedModel; 3]) -> String {
+    let team = Team::builder("Desk").model(leader.clone()).unwrap().mode(mode);
+    let team = team.member(member("Scout", scout), "Finds sources.");
+    let team = team.member(member("Critic", critic), "Finds mistakes.");
+    let team = if share { team.share_interactions(true) } else { team };
+    team.build().unwrap().run("Bridges").await.unwrap().content.text().into_owned()
+}
+
+fn task(member: &str, task: &str) -> Reply {
+    Reply::call(member, json!({ "task": task }))
+}
+
+/// The results of tools in a conversation.
+fn results(messages: &[String]) -> Vec<&str> {
+    messages.iter().filter_map(|text| text.strip_prefix("tool: ")).collect()
+}
+
+#[tokio::test]
+async fn a_coordinating_team_asks_the_same_as_agno_and_answers_the_same() {
+    let Some(told) = agno("coordinate") else { return };
+    let models = [
+        ScriptedModel::new([
+            task("scout", "Find three."),
+            task("scout", "Find more.").and_call("critic", json!({"task": "Check."})),
+            Reply::text("The report."),
+        ]),
+        ScriptedModel::new(["a, b, c", "d"]),
+        ScriptedModel::new(["All fine."]),
+    ];
+    assert_eq!(ours(TeamMode::Coordinate, false, &models).await, told["answer"]);
+    // The members read exactly what Agno's members read.
+    assert_eq!(shown(&models[1]), of(&told, "scout"));
+    assert_eq!(shown(&models[2]), of(&told, "critic"));
+    let (own, theirs) = (shown(&models[0]), of(&told, "leader"));
+    assert_eq!(own.len(), theirs.len());
+    for (own, theirs) in own.iter().zip(&theirs) {
+        assert_eq!(own[0], theirs[0]);
+        assert_eq!(results(own), results(theirs));
+    }
+}
+
+#[tokio::test]
+async fn a_routing_team_asks_the_same_as_agno_and_answers_the_same() {
+    let Some(told) = agno("route") else { return };
+    let models = [
+        ScriptedModel::new([task("critic", "Is it right?")]),
+        ScriptedModel::new(["never"]),
+        ScriptedModel::new(["It is."]),
+    ];
+    assert_eq!(ours(TeamMode::Route, false, &models).await, told["answer"]);
+    assert_eq!(shown(&models[2]), of(&told, "critic"));
+    assert_eq!(shown(&models[0]), of(&told, "leader"));
+}
+
+#[tokio::test]
+async fn a_collaborating_team_needs_one_request_less_than_agno() {
+    let Some(told) = agno("collaborate") else { return };
+    let models = ["Both agree.", "yes", "yes!"].map(|text| ScriptedModel::new([text]));
+    assert_eq!(ours(TeamMode::Collaborate, false, &models).await, told["answer"]);
+    assert_eq!(shown(&models[1]), of(&told, "scout"));
+    assert_eq!(shown(&models[2]), of(&told, "critic"));
+    let (own, theirs) = (shown(&models[0]), of(&told, "leader"));
+    assert_eq!((own.len(), theirs.len()), (1, 2), "our leader does not write the question");
+    assert_eq!(results(&own[0]), ["yes", "yes!"]);
+    // Agno joins the answers into one result.
+    assert_eq!(results(&theirs[1]).len(), 1);
+}
+
+#[tokio::test]
+async fn a_team_with_tasks_gives_the_same_task_and_answers_the_same() {
+    let Some(told) = agno("tasks") else { return };
+    let new = json!({"title": "Search", "description": "All.", "assignee": "scout"});
+    let models = [
+        ScriptedModel::new([
+            Reply::call("create_task", new),
+            Reply::call("scout", json!({"task_id": "1"})),
+            Reply::text("Done."),
+        ]),
+        ScriptedModel::new(["a, b"]),
+        ScriptedModel::new(["never"]),
+    ];
+    assert_eq!(ours(TeamMode::Tasks, false, &models).await, told["answer"]);
+    let (own, theirs) = (shown(&models[1]), of(&told, "scout"));
+    assert_eq!((own.len(), theirs.len()), (1, 1));
+    // The member reads the title as well, because the leader may write no description.
+    assert!(theirs[0][0].contains("All.") && own[0][0] == "user: Search\n\nAll.", "{theirs:?}");
+    assert_eq!(models[0].requests().len(), of(&told, "leader").len());
+}
+
+#[tokio::test]
+async fn members_share_the_same_interactions_as_in_agno_in_other_words() {
+    let Some(told) = agno("shared") else { return };
+    let models = [
+        ScriptedModel::new([
+            task("scout", "Find."),
+            task("critic", "Check."),
+            Reply::text("Done."),
+        ]),
+        ScriptedModel::new(["a"]),
+        ScriptedModel::new(["ok"]),
+    ];
+    assert_eq!(ours(TeamMode::Coordinate, true, &models).await, told["answer"]);
+    assert_eq!(shown(&models[1]), of(&told, "scout"));
+    for read in [&shown(&models[2])[0][0], &of(&told, "critic")[0][0]] {
+        for part in ["Find.", "a", "Check."] {
+            assert!(read.contains(part), "{read}");
+        }
+    }
+}
+
+async fn outline(topic: String) -> String {
+    format!("1. {topic}")
+}
+
+#[tokio::test]
+async fn an_agent_in_front_of_a_workflow_needs_one_request_less_than_agno() {
+    let Some(told) = agno("talk") else { return };
+    let model = ScriptedModel::new([
+        Reply::call("run_workflow", json!({"message": "bridges"})),
+        Reply::text("About bridges."),
+    ]);
+    let plan = Workflow::builder("Plan").description("Plans articles.");
+    let plan = plan.step(outline).build().unwrap();
+    let agent = WorkflowAgent::builder(&plan).model(model.clone()).unwrap().build().unwrap();
+    let talk = agent.workflow().store(Memory::default()).build().unwrap();
+    let mut answers = Vec::new();
+    for text in ["Plan bridges, please", "What was it about?"] {
+        let output = talk.run(text).session_id("s").await.unwrap();
+        answers.push(output.content.text().into_owned());
+    }
+    assert_eq!(answers.join(" | "), told["answer"]);
+    let theirs = of(&told, "agent");
+    assert_eq!((model.requests().len(), theirs.len()), (2, 3), "Agno asks after the workflow");
+}
