@@ -1,5 +1,7 @@
 //! Builds a workflow of the engine from a file.
 
+mod context;
+
 use crate::budget::Budget;
 use crate::builtins::BuiltinStep;
 use crate::containers::with_common;
@@ -464,6 +466,7 @@ impl<'a> Builder<'a> {
         if let Some(instructions) = &agent.instructions {
             builder = builder.instructions(instructions);
         }
+        builder = self.context(agent, builder)?;
         if let Some(budget) = agent.budget.clone() {
             builder = builder.budget(budget);
         }

@@ -4,6 +4,7 @@
 mod alone;
 mod calls;
 mod content;
+mod context;
 mod crash;
 mod deferred;
 mod define;

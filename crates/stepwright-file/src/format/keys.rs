@@ -16,6 +16,7 @@ use super::review::{ON_REJECT, ON_TIMEOUT};
 use super::run_limits::{ON_BUSY, THEN};
 use super::sandbox::SANDBOX;
 use super::texts::TEXT_OR_FILE;
+use super::upkeep::{COMPACTION, EXAMPLES, SUMMARY};
 use super::used::USE;
 use super::workspace::WORKSPACE;
 use crate::harness::HARNESS;
@@ -216,6 +217,22 @@ static AGENT: Mapping = Mapping {
         ),
         key("description", &Form::Text, "What it is good for, for programs that call it."),
         key("instructions", &TEXT_OR_FILE, "The system prompt, used as it stands."),
+        key(
+            "instructions_template",
+            &Form::Text,
+            "Instructions made for each execution, a template. They stand after `instructions`.",
+        ),
+        key("examples", &EXAMPLES, "Messages with the answers that the agent should give."),
+        key(
+            "compaction",
+            &Form::Mapping(&COMPACTION),
+            "How a long conversation is kept within the window of the model.",
+        ),
+        key(
+            "session_summary",
+            &SUMMARY,
+            "Whether the agent keeps a summary of its session, which its next runs read.",
+        ),
         key("model", &MODEL, "Its model as `provider:model`, or a list in order of preference."),
         key("temperature", &Form::Fraction(TEMPERATURE_MAX), "How freely the model chooses words."),
         key(
