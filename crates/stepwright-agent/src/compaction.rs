@@ -185,8 +185,8 @@ impl Compaction {
     }
 }
 
-/// The part of a conversation that requests have. The agent keeps the whole conversation: tools that
-/// were loaded and long results are found in it.
+/// The part of a conversation that requests have. The agent keeps the whole conversation: tools
+/// that were loaded and long results are found in it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     /// The number of examples and of the message to the agent, which are always sent.

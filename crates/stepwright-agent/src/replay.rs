@@ -83,7 +83,8 @@ impl<'a> ReplayLog<'a> {
     /// Returns `true` if the next recorded fact begins a request for this purpose.
     pub(crate) fn is_next_request(&self, wanted: RequestPurpose) -> bool {
         let next = self.past.front().map(|event| &event.kind);
-        matches!(next, Some(EventKind::ModelRequestStarted { purpose: Some(p), .. }) if *p == wanted)
+        let Some(EventKind::ModelRequestStarted { purpose, .. }) = next else { return false };
+        *purpose == Some(wanted)
     }
 
     /// Returns the recorded messages that come next.

@@ -12,8 +12,8 @@ pub const SESSION_SUMMARY: &str = "session_summary";
 
 const SUMMARY_INSTRUCTIONS: &str = "You keep the summary of a conversation that goes on over many \
     messages. You get the summary so far and the newest messages. Answer with the new summary and \
-    nothing else. Keep every fact, name, number, preference, decision and open question that may be \
-    asked about later; leave out greetings and repetitions.";
+    nothing else. Keep every fact, name, number, preference, decision and open question that may \
+    be asked about later; leave out greetings and repetitions.";
 
 /// Settings for the summary of a session: see
 /// [`AgentBuilder::session_summary`](crate::AgentBuilder::session_summary).

@@ -5,8 +5,8 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, ToolFunction, ToolReply,
-    Toolkit, tool,
+    Agent, AgentBuilder, AgentTool, Compaction, ContextSource, FunctionTool, IntoModel, IntoTools,
+    SessionSummary, ToolFunction, ToolReply, Toolkit, tool,
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, BoxError, BoxFuture, ContainerKind, Content, Decision, Error,
@@ -69,6 +69,16 @@ pub mod mcp {
 #[cfg(feature = "harness")]
 pub mod harness {
     pub use stepwright_harness::{Harness, HarnessKind, Questions};
+}
+
+/// Documents that agents search. See `docs/knowledge.md`.
+#[cfg(feature = "knowledge")]
+pub mod knowledge {
+    pub use stepwright_knowledge::{
+        Added, AnyEmbedder, Chunk, Document, DocumentKind, EmbedError, Embedder, HashEmbedder,
+        Knowledge, KnowledgeContext, KnowledgeTool, OpenAiEmbedder, Passage, SourceInfo,
+        SqliteKnowledge, cut,
+    };
 }
 
 /// Tools: the trait, and the specifications that a model sees.
