@@ -1,10 +1,12 @@
 //! Agents and their builder.
 
+mod context;
 mod mistakes;
 
 use crate::deferred::{self, TOOLS_DEFERRED_ABOVE};
 use crate::definition::{
-    AgentDefinition, AgentLimits, Handoff, MadeTools, Source, TOOL_CONCURRENCY, TOOL_TIMEOUT, TURNS,
+    AgentDefinition, AgentLimits, Handoff, MadeTools, Source, TOOL_CONCURRENCY, TOOL_TIMEOUT,
+    TURNS, Upkeep,
 };
 use crate::handoff;
 use crate::into_model::IntoModel;
@@ -88,6 +90,7 @@ impl Agent {
             content: Fingerprint::default(),
             retry: RetryPolicy::default(),
             budget: None,
+            upkeep: Upkeep::default(),
             limits: AgentLimits {
                 turns: TURNS,
                 tool_timeout: TOOL_TIMEOUT,
@@ -230,6 +233,7 @@ pub struct AgentBuilder {
     content: Fingerprint,
     retry: RetryPolicy,
     budget: Option<Budget>,
+    upkeep: Upkeep,
     limits: AgentLimits,
 }
 
@@ -536,6 +540,7 @@ impl AgentBuilder {
     /// ```
     pub fn build(self) -> Result<Agent, Error> {
         let (mistakes, reads_results) = (self.mistakes(), self.reads_results());
+        let content = self.with_context_content(self.content.clone());
         let Some(model) = self.model.filter(|_| mistakes.is_empty()) else {
             let message = match mistakes.as_slice() {
                 [only] => format!("agent `{}`: {only}", self.name),
@@ -569,7 +574,7 @@ impl AgentBuilder {
             budget: self.budget.as_ref(),
             limits: &self.limits,
         };
-        let fingerprint = made_of.fingerprint().and(self.content);
+        let fingerprint = made_of.fingerprint().and(content);
         let mut definition = AgentDefinition {
             fingerprint,
             deferred: Arc::default(),
@@ -592,6 +597,7 @@ impl AgentBuilder {
             output: self.output,
             retry: self.retry,
             budget: self.budget,
+            upkeep: self.upkeep,
             limits: self.limits,
             team: None,
         };

@@ -1,13 +1,17 @@
 //! The definition of an agent: the settings that its runs read, with their defaults and limits.
 
+use crate::compaction::Compaction;
+use crate::context::AnyContext;
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
+use crate::summary::SessionSummary;
 use crate::team::mode::TeamRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::message::Message;
 use stepwright_core::model::{AnyModel, ModelOptions, ToolChoice};
 use stepwright_core::tool::{AnyTool, AnyToolSource, Tool, ToolSpec};
 use stepwright_core::{Fingerprint, StepContext, StepError, StepInput};
@@ -116,8 +120,21 @@ pub(crate) struct AgentDefinition {
     pub(crate) limits: AgentLimits,
     /// The rules of the team that the agent leads.
     pub(crate) team: Option<Arc<TeamRules>>,
+    /// The work on its context.
+    pub(crate) upkeep: Upkeep,
     /// The content that must be unchanged when a run resumes.
     pub(crate) fingerprint: Fingerprint,
+}
+
+/// The work of an agent on its context.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Upkeep {
+    /// The sources of texts for its instructions.
+    pub(crate) contexts: Vec<AnyContext>,
+    /// The messages and answers of examples.
+    pub(crate) examples: Vec<Message>,
+    pub(crate) compaction: Option<Compaction>,
+    pub(crate) summary: Option<SessionSummary>,
 }
 
 #[derive(Clone, Copy, Debug)]

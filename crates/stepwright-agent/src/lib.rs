@@ -33,8 +33,11 @@
 //! ```
 
 mod as_tool;
+mod asking;
 mod builder;
 mod calls;
+mod compaction;
+mod context;
 mod deferred;
 mod definition;
 mod external;
@@ -51,15 +54,19 @@ mod results;
 mod shape;
 mod sources;
 mod strict;
+mod summary;
 mod team;
 mod toolkit;
 mod turn;
+mod upkeep;
 mod voice;
 mod workflow_agent;
 
 pub use as_tool::AgentTool;
 pub use builder::{Agent, AgentBuilder};
 pub use calls::{TOOL_CALLS_MAX, TOOL_MEDIA_BYTES_MAX};
+pub use compaction::{COMPACTION_KEEP, COMPACTION_KEEP_MAX, Compaction};
+pub use context::ContextSource;
 pub use deferred::{SEARCH_TOOLS, TOOLS_DEFERRED_ABOVE, TOOLS_LOADED_MAX};
 pub use definition::{
     TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
@@ -71,6 +78,7 @@ pub use options::{CACHE_ENTRIES_MAX, TOOL_RETRIES_MAX, ToolOptions};
 pub use results::{READ_RESULT, TOOL_TEXT_BYTES_MAX};
 pub use stepwright_core::Json;
 pub use stepwright_macros::tool;
+pub use summary::{SESSION_SUMMARY, SessionSummary};
 pub use team::{
     MEMBER_TIMEOUT, Member, TEAM_DEPTH_MAX, TEAM_MEMBERS_MAX, TEAM_ROUNDS, TEAM_ROUNDS_MAX,
     TEAM_TASKS_MAX, Team, TeamBuilder, TeamMode, UnknownTeamMode,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use stepwright_core::error::ErrorData;
+use stepwright_core::event::RequestPurpose;
 use stepwright_core::message::{AssistantTurn, Message, StopReason, ToolCall, ToolOutcome, Usage};
 use stepwright_core::model::{Model as _, ModelRequest, ToolChoice};
 use stepwright_core::{ErrorId, EventKind, StepContext, StepError};
@@ -40,7 +41,7 @@ struct Call {
 /// is no playback. On failure, `lost` is the usage of the request.
 pub(crate) async fn turn(
     agent: &AgentDefinition,
-    turn: u32,
+    (turn, purpose): (u32, Option<RequestPurpose>),
     request: &ModelRequest,
     cx: &StepContext,
     lost: &mut Usage,
@@ -59,6 +60,7 @@ pub(crate) async fn turn(
         let who = told.model.as_deref().unwrap_or(agent.model.id());
         Ok(EventKind::ModelRequestCompleted {
             cost: Some(cx.cost(who, &told.usage)),
+            purpose,
             turn,
             answer: answer.into(),
             stop: told.stop.unwrap_or(StopReason::EndTurn),
@@ -100,7 +102,9 @@ fn unfit(why: &str) -> StepError {
 /// requests before.
 fn shown(agent: &AgentDefinition, request: &ModelRequest) -> Value {
     let is_answer = |message: &Message| matches!(message, Message::Assistant(_));
-    let news = request.messages.iter().rposition(is_answer).map_or(0, |at| at + 1);
+    let examples = agent.upkeep.examples.len().min(request.messages.len());
+    let said = request.messages[examples..].iter().rposition(is_answer);
+    let news = said.map_or(0, |at| examples + at + 1);
     let ids = agent.model.ids();
     let mut shown = Map::new();
     shown.insert("model".into(), if let [id] = *ids { id.into() } else { ids.into() });

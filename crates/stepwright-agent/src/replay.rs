@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::time::Duration;
+use stepwright_core::event::RequestPurpose;
 use stepwright_core::message::Usage;
 use stepwright_core::sent::SentMessage;
 use stepwright_core::{ErrorId, Event, EventKind, StepContext, StepError, Timestamp};
@@ -77,6 +78,13 @@ impl<'a> ReplayLog<'a> {
     /// Returns `true` if the next recorded fact is of this kind.
     pub(crate) fn is_next(&self, kind: &str) -> bool {
         self.past.front().is_some_and(|event| event.kind.name() == kind)
+    }
+
+    /// Returns `true` if the next recorded fact begins a request for this purpose.
+    pub(crate) fn is_next_request(&self, wanted: RequestPurpose) -> bool {
+        let next = self.past.front().map(|event| &event.kind);
+        let Some(EventKind::ModelRequestStarted { purpose, .. }) = next else { return false };
+        *purpose == Some(wanted)
     }
 
     /// Returns the recorded messages that come next.

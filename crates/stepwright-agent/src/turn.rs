@@ -1,38 +1,27 @@
 //! The conversation between a model and its tools.
 
+use crate::asking::{Admitted, Asking, admit, ask, check_stop, is_pause};
 use crate::calls::call_tools;
+use crate::compaction::View;
 use crate::deferred;
 use crate::definition::AgentDefinition;
-use crate::failures::{model_failed, too_many_turns};
+use crate::failures::too_many_turns;
 use crate::handoff;
-use crate::pacing::{enter, hold_off, through};
-use crate::played;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use crate::sources::with_tools;
 use crate::strict;
 use crate::team::lead;
-use crate::voice;
-use futures_util::future::{Either, select};
-use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use crate::upkeep::{Measured, compact, summarise, with_context};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
+use stepwright_core::gate::Reservation;
 use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
-use stepwright_core::model::{
-    Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
-};
-use stepwright_core::permission::Effect;
-use stepwright_core::redact::redact;
+use stepwright_core::model::{Model as _, ModelRequest, ToolChoice};
 use stepwright_core::{
-    Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput, Timestamp,
+    Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput,
 };
-use stepwright_models::{note_quota, retrying_stream};
 
 /// Runs one attempt, or resumes it after a crash.
 pub(crate) async fn run(
@@ -74,10 +63,14 @@ async fn converse(
     let EventKind::RunStarted { message, .. } = begun else {
         unreachable!("`next` returns one of the requested kinds");
     };
-    let first = equipped(agent, input, cx).await?;
+    let first = with_context(equipped(agent, input, cx).await?, input, &mut log, cx).await?;
     let mut agent = first.as_ref();
-    let mut messages = vec![user_message(&message, input)];
-    let opening = lead::opening(agent, &messages);
+    let examples = agent.upkeep.examples.len();
+    let mut messages = agent.upkeep.examples.clone();
+    messages.push(user_message(&message, input));
+    let opening = lead::opening(agent, &messages[examples..]);
+    let mut view = View::new(messages.len());
+    let mut measured = Measured::default();
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
@@ -102,20 +95,26 @@ async fn converse(
         if received(&mut log, &mut messages, false, cx).await? {
             (earlier, corrected) = (turn - 1, false);
         }
-        let mut request = request(agent, messages.clone(), since);
+        {
+            let request = |view: &View| request(agent, &messages, since, view);
+            let of = (turn, measured);
+            compact(agent, of, &messages, &mut view, request, &mut usage, &mut log, cx).await?;
+        }
+        let mut request = request(agent, &messages, since, &view);
+        let asked_for = agent.upkeep.compaction.is_some().then(|| request.clone());
         // A run that goes on from its journal reserves only what is still to be asked.
         let mut admitted = None;
         if log.is_over() {
             match admit(agent, &mut request, before, cx).await? {
                 Admitted::Yes(held) => admitted = Some(held),
-                Admitted::Spent(error) => break ended_early(agent, &messages, error)?,
+                Admitted::Spent(error) => break ended_early(agent, &messages[examples..], error)?,
             }
         } else if log.is_next("RunCompleted") {
             // The budget was spent here, and the agent ended with what it had.
-            break ended_early(agent, &messages, no_answer(agent))?;
+            break ended_early(agent, &messages[examples..], no_answer(agent))?;
         }
         let reserved = admitted.as_ref().and_then(Reservation::tokens);
-        log.note(EventKind::ModelRequestStarted { turn, reserved }).await?;
+        log.note(EventKind::ModelRequestStarted { turn, reserved, purpose: None }).await?;
         let again = log.recorded_retries();
         if log.is_over() && admitted.is_none() {
             match admit(agent, &mut request, before, cx).await? {
@@ -124,7 +123,8 @@ async fn converse(
             }
         }
         let mut lost = Usage::default();
-        let asked = ask(agent, turn, request, again, cx, &mut lost);
+        let asking = Asking { turn, purpose: None };
+        let asked = ask(agent, asking, request, again, cx, &mut lost);
         let kinds = ["ModelRequestCompleted", "ModelRequestInterrupted"];
         let fact = match log.next(&kinds, asked).await {
             Err(TurnError::Failed(error)) => {
@@ -146,6 +146,9 @@ async fn converse(
         };
         usage += used;
         before = Some(used);
+        if let Some(request) = asked_for {
+            measured = Measured::of(&request, used);
+        }
         check_stop(agent, &answer, &stop)?;
 
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
@@ -160,7 +163,7 @@ async fn converse(
         }
         if calls.is_empty()
             && let Some(reminder) =
-                lead::reminder(agent, &messages).filter(|_| turns < agent.limits.turns)
+                lead::reminder(agent, &messages[examples..]).filter(|_| turns < agent.limits.turns)
         {
             messages.extend([Message::Assistant(Arc::unwrap_or_clone(answer)), reminder]);
             turn += 1;
@@ -206,7 +209,8 @@ async fn converse(
         messages.push(Message::Tool { results });
         turn += 1;
         if let Some(next) = next {
-            successor = Box::new(equipped(&next, input, cx).await?.into_owned());
+            let next = equipped(&next, input, cx).await?;
+            successor = Box::new(with_context(next, input, &mut log, cx).await?.into_owned());
             agent = &successor;
             since = messages.len();
             if let Some(budget) = &agent.budget {
@@ -217,12 +221,14 @@ async fn converse(
         messages.extend(shown(agent, &messages, since, media));
     };
 
+    let patch = summarise(agent, turn, (input, &content), &mut usage, &mut log, cx).await?;
     let completed = async {
         cx.emit_event(EventKind::RunContentCompleted);
         Ok(EventKind::RunCompleted { content: content.clone(), usage })
     };
     log.next(&["RunCompleted"], completed).await?;
-    Ok(StepOutput { content, media, usage, ..StepOutput::default() })
+    let patches = patch.into_iter().collect();
+    Ok(StepOutput { content, media, usage, patches, ..StepOutput::default() })
 }
 
 /// Adds the messages that the agent got meanwhile to its conversation: the recorded ones, and then
@@ -271,58 +277,22 @@ async fn equipped<'a>(
 }
 
 /// Makes the request of a turn. `since` is the number of messages before the agent took over.
-fn request(agent: &AgentDefinition, messages: Vec<Message>, since: usize) -> ModelRequest {
+fn request(
+    agent: &AgentDefinition,
+    messages: &[Message],
+    since: usize,
+    view: &View,
+) -> ModelRequest {
     ModelRequest {
         instructions: agent.instructions.clone(),
         tool_choice: tool_choice(agent, &messages[since..]),
-        tools: deferred::offered(agent, &messages),
+        tools: deferred::offered(agent, messages),
         strict_tools: strict::names(&agent.tool_options),
-        messages,
+        messages: view.of(messages),
         output_schema: agent.output.as_ref().map(OutputSchema::sent),
         options: agent.options.clone(),
     }
 }
-
-/// The answer of the gate to a request.
-enum Admitted {
-    Yes(Reservation),
-    /// A budget is spent, and the agent should end with what it has.
-    Spent(StepError),
-}
-
-/// Passes the gate with a request: its model must be permitted, and budgets must hold it. If the
-/// budgets make it the last request of the agent, it gets no tools.
-async fn admit(
-    agent: &AgentDefinition,
-    request: &mut ModelRequest,
-    before: Option<Usage>,
-    cx: &StepContext,
-) -> Result<Admitted, TurnError> {
-    // Each of a chain, because each may get the request.
-    for model in agent.model.ids() {
-        match cx.permit(&Effect::model(model)).await.map_err(TurnError::Recorded)? {
-            Permit::Granted => {}
-            Permit::Refused(error) => return Err(TurnError::Failed(error)),
-        }
-    }
-    let models = agent.model.ids();
-    let demand = Demand::of_request(agent.model.id(), request).among(models).after(before);
-    Ok(match cx.reserve(&demand).await? {
-        Admission::Granted(held) => Admitted::Yes(held),
-        Admission::Last(held) => {
-            if !request.tools.is_empty() {
-                request.tool_choice = ToolChoice::None;
-                request.messages.push(Message::user(LAST_TURN));
-            }
-            Admitted::Yes(held)
-        }
-        Admission::Spent(error) => Admitted::Spent(error),
-    })
-}
-
-/// The message with which an agent is asked to finish.
-const LAST_TURN: &str = "Your budget is nearly spent, and this is your last turn. Answer now with \
-                         what you have found out or done.";
 
 /// Returns the output of an agent whose budget is spent: the last text that its model has written.
 ///
@@ -436,7 +406,7 @@ fn shown(
     let message = Message::User { parts: [Part::Text { text }].into_iter().chain(parts).collect() };
     let mut messages = before.to_vec();
     messages.push(message.clone());
-    Some(match agent.model.check(&request(agent, messages, since)) {
+    Some(match agent.model.check(&request(agent, &messages, since, &View::new(messages.len()))) {
         Ok(()) => message,
         Err(error) => Message::user(format!(
             "The tool results above have media that you cannot see ({kinds}): {error}"
@@ -453,126 +423,6 @@ fn user_message(message: &Content, input: &StepInput) -> Message {
     Message::User { parts: text.into_iter().chain(media).collect() }
 }
 
-/// Requests an answer from the model, emits its deltas and returns the completed-request event.
-/// `retries` and `due` come from a journal that a crash cut off: the retries already made, and the
-/// earliest time of the next one. On failure, `lost` is the usage of the last request.
-async fn ask(
-    agent: &AgentDefinition,
-    turn: u32,
-    request: ModelRequest,
-    (retries, due): (u32, Option<Timestamp>),
-    cx: &StepContext,
-    lost: &mut Usage,
-) -> Result<EventKind, StepError> {
-    if let Some(played) = played::turn(agent, turn, &request, cx, lost).await {
-        return played;
-    }
-    if cx.run().debug {
-        let text = request.messages.last().map(Message::text).unwrap_or_default();
-        let instructions = agent.instructions.as_deref().unwrap_or_default();
-        tracing::debug!(
-            target: "stepwright", agent = &*agent.name, step = %cx.path(), turn,
-            messages = request.messages.len(), tools = agent.specs.len(),
-            instructions = &*redact(instructions), prompt = &*redact(&text), "asking the model"
-        );
-    }
-    let (recording, model) = (cx.clone(), agent.model.id().to_owned());
-    // Of a chain, each model has limits of its own.
-    let ids = agent.model.ids().len();
-    let requests = Arc::new(AtomicU32::new(retries + 1));
-    let sent = requests.clone();
-    let on_retry = move |error: &ModelError, attempt: u32, delay: Duration| {
-        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        if ids == 1 {
-            hold_off(&model, error, &recording);
-        }
-        sent.store(retries + attempt + 1, Ordering::Relaxed);
-        let (attempt, usage) = (retries + attempt, *error.usage);
-        let error = model_failed(&model, error, 1, recording.attempt()).data;
-        let fact = EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms, usage };
-        let cx = recording.clone();
-        let recorded = async move { cx.record(fact).await };
-        recorded
-            .map_err(|lost| ModelError::new(ModelErrorKind::Provider, lost.data.message))
-            .boxed()
-    };
-    let mut interrupted = cx.interrupted();
-    let mut said = String::new();
-    let admitted = async {
-        if let Some(due) = due {
-            cx.world().sleep(due.since(cx.world().now())).await;
-        }
-        enter(agent, &request, cx).await
-    };
-    let slot = match select(pin!(admitted), &mut interrupted).await {
-        Either::Left((slot, _)) => slot?,
-        Either::Right(_) => return Ok(interruption(turn, said)),
-    };
-    let (retry, idle) = (agent.retry.after(retries), agent.limits.idle);
-    let asked = if ids == 1 { agent.model.clone() } else { through(&agent.model, cx) };
-    let mut stream = retrying_stream(&asked, request, retry, idle, cx.world(), on_retry);
-    let mut called: BTreeMap<usize, Arc<str>> = BTreeMap::new();
-    loop {
-        let event = match select(stream.next(), &mut interrupted).await {
-            Either::Left((Some(event), _)) => event,
-            Either::Left((None, _)) => {
-                unreachable!("a guarded stream ends with an answer or an error")
-            }
-            Either::Right(_) => return Ok(interruption(turn, said)),
-        };
-        let event = event.map_err(|error| {
-            *lost = *error.usage;
-            if ids == 1 {
-                hold_off(agent.model.id(), &error, cx);
-            }
-            let requests = requests.load(Ordering::Relaxed);
-            model_failed(agent.model.id(), &error, requests, cx.attempt())
-        });
-        match event? {
-            ModelEvent::TextDelta(text) => {
-                said.push_str(&text);
-                voice::say(cx, text);
-            }
-            ModelEvent::ReasoningDelta(text) => {
-                cx.emit_event(EventKind::ReasoningContentDelta { reasoning_content: text.into() });
-            }
-            ModelEvent::Done(completion) => {
-                let who = completion.model.as_deref().unwrap_or(agent.model.id());
-                let cost = cx.cost(who, &completion.usage);
-                if let Some(quota) = &completion.quota {
-                    note_quota(who, quota, cx.world(), cx.shared_requests().as_ref());
-                }
-                slot.leave().await;
-                return Ok(EventKind::ModelRequestCompleted {
-                    cost: Some(cost),
-                    turn,
-                    answer: Arc::new(completion.turn),
-                    stop: completion.stop,
-                    usage: completion.usage,
-                    warning: completion.warning.map(Into::into),
-                    model: completion.model.map(Into::into),
-                    hosted_tools: completion.hosted_tools.into_iter().map(Into::into).collect(),
-                });
-            }
-            ModelEvent::ToolCallStart { index, name } => {
-                called.insert(index, name.into());
-            }
-            ModelEvent::ToolArgumentsDelta { index, json } => {
-                let tool = called.get(&index).cloned().unwrap_or_default();
-                let (index, arguments) = (u32::try_from(index).unwrap_or(u32::MAX), json.into());
-                cx.emit_event(EventKind::ToolCallArgumentsDelta { index, tool, arguments });
-            }
-            // The completed answer contains the calls.
-            _ => {}
-        }
-    }
-}
-
-/// Makes the fact of an answer that a message cut off.
-fn interruption(turn: u32, said: String) -> EventKind {
-    EventKind::ModelRequestInterrupted { turn, partial: said.into() }
-}
-
 /// Returns the choice of tools for a request. An agent that must call a tool has done so when it
 /// has the result of one; then it may answer.
 fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
@@ -582,54 +432,4 @@ fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
         ToolChoice::Required | ToolChoice::One(_) if has_called => ToolChoice::Auto,
         ref choice => choice.clone(),
     }
-}
-
-/// Returns `true` if the provider paused the turn and wants the same request again, with what the
-/// model has said so far. Providers that run tools themselves do this when a turn takes long.
-fn is_pause(stop: &StopReason) -> bool {
-    matches!(stop, StopReason::Other(reason) if reason == "pause_turn")
-}
-
-/// Returns an error for an answer that was cut short, refused or otherwise not completed. Its tool
-/// calls are not executed.
-fn check_stop(
-    agent: &AgentDefinition,
-    answer: &AssistantTurn,
-    stop: &StopReason,
-) -> Result<(), TurnError> {
-    let model = agent.model.id();
-    let error = match stop {
-        StopReason::EndTurn => return Ok(()),
-        StopReason::ToolCalls if answer.tool_calls().next().is_some() => return Ok(()),
-        StopReason::ToolCalls => {
-            StepError::new(format!("model `{model}` stopped to call a tool but called none"))
-                .with_id(ErrorId::MODEL_UNFINISHED)
-                .with_hint("give the step retries, or use another model")
-        }
-        _ if is_pause(stop) => return Ok(()),
-        StopReason::Length => {
-            let chars = answer.text().chars().count();
-            let message = format!(
-                "model `{model}` reached the longest answer allowed, after {chars} characters"
-            );
-            StepError::terminal(message)
-                .with_id(ErrorId::MODEL_ANSWER_TOO_LONG)
-                .with_hint("raise `max_output_tokens`, or ask for a shorter answer")
-        }
-        StopReason::Refused => {
-            let text = answer.text();
-            let said = if text.is_empty() { String::new() } else { format!(": {text}") };
-            StepError::terminal(format!("model `{model}` refused to answer{said}"))
-                .with_id(ErrorId::MODEL_REFUSED)
-                .with_hint("change what it is asked, or choose another model")
-        }
-        StopReason::Other(reason) => {
-            StepError::new(format!("model `{model}` did not finish its answer: `{reason}`"))
-                .with_id(ErrorId::MODEL_UNFINISHED)
-                .with_hint("give the step retries, or use another model")
-        }
-        other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}"))
-            .with_id(ErrorId::MODEL_UNFINISHED),
-    };
-    Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
 }

@@ -137,6 +137,11 @@ impl Deriving {
                 let (key, value) = (key.to_string(), value.clone());
                 self.values.push(Recorded { at: at.clone(), key, value });
             }
+            E::ContextAdded { source, text } => {
+                let key = format!("context {source}");
+                let value = text.to_string().into();
+                self.values.push(Recorded { at: at.clone(), key, value });
+            }
             E::WorkflowCancelled { .. }
             | E::WorkflowStopping { status: RunStatus::Cancelled, .. } => {
                 let after = self.after(event);

@@ -1,5 +1,6 @@
 //! Builds a workflow of the engine from a file.
 
+mod context;
 mod teams;
 
 use crate::budget::Budget;
@@ -466,6 +467,7 @@ impl<'a> Builder<'a> {
         if let Some(instructions) = &agent.instructions {
             builder = builder.instructions(instructions);
         }
+        builder = self.context(agent, builder)?;
         if let Some(budget) = agent.budget.clone() {
             builder = builder.budget(budget);
         }

@@ -138,7 +138,7 @@ impl<'a> Conversation<'a> {
     pub(crate) async fn request(&mut self, reserved: Option<[u64; 2]>) -> Result<(), Failure> {
         self.requests += 1;
         let turn = self.requests;
-        self.record(EventKind::ModelRequestStarted { turn, reserved }).await
+        self.record(EventKind::ModelRequestStarted { turn, reserved, purpose: None }).await
     }
 
     /// Returns what the next request takes from budgets at most.

@@ -266,6 +266,7 @@ impl<'w, 'a> Watch<'w, 'a> {
             model: model.map(|_| self.at.model.as_str().into()),
             hosted_tools: Vec::new(),
             cost: Some(cost),
+            purpose: None,
         };
         self.at.record(fact).await?;
         self.held = None;

@@ -151,6 +151,22 @@ pub fn line(event: &Event) -> Option<String> {
         E::ToolCallError { tool, .. } => {
             format!("called {path}: {} failed: {}", short(&tool.name), short(&tool.text))
         }
+        E::ContextAdded { source, .. } => format!("context {path}: {}", short(source)),
+        E::CompressionCompleted { compressed } => format!(
+            "compressed {path}: {} to {} tokens ({})",
+            compressed.tokens_before,
+            compressed.tokens_after,
+            short(&compressed.method),
+        ),
+        E::SessionSummaryCompleted { .. } => format!("summarised {path}: the session"),
+        E::MemoryUpdateCompleted { changes } => match &changes.failed {
+            Some(why) => format!("memories {path}: not updated: {}", short(why)),
+            None => format!(
+                "memories {path}: {} saved, {} deleted",
+                changes.saved.len(),
+                changes.deleted.len(),
+            ),
+        },
         E::RunCompleted { .. } => format!("agent {path}: completed"),
         E::RunError { error, .. } => format!("agent {path}: failed: {}", short(&error.message)),
         E::CustomEvent { name, data } => {

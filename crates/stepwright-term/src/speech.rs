@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn asks(path: &str) -> Event {
-        event(path, EventKind::ModelRequestStarted { turn: 2, reserved: None })
+        event(path, EventKind::ModelRequestStarted { turn: 2, reserved: None, purpose: None })
     }
 
     fn written(events: &[Event], output: &str) -> String {

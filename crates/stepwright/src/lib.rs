@@ -5,9 +5,9 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, AgentTool, FunctionTool, IntoModel, IntoTools, Member, Team, TeamBuilder,
-    TeamMode, ToolFunction, ToolReply, Toolkit, UnknownTeamMode, WorkflowAgent,
-    WorkflowAgentBuilder, tool,
+    Agent, AgentBuilder, AgentTool, Compaction, ContextSource, FunctionTool, IntoModel, IntoTools,
+    Member, SessionSummary, Team, TeamBuilder, TeamMode, ToolFunction, ToolReply, Toolkit,
+    UnknownTeamMode, WorkflowAgent, WorkflowAgentBuilder, tool,
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, BoxError, BoxFuture, ContainerKind, Content, Decision, Error,
@@ -70,6 +70,16 @@ pub mod mcp {
 #[cfg(feature = "harness")]
 pub mod harness {
     pub use stepwright_harness::{Harness, HarnessKind, Questions};
+}
+
+/// Documents that agents search. See `docs/knowledge.md`.
+#[cfg(feature = "knowledge")]
+pub mod knowledge {
+    pub use stepwright_knowledge::{
+        Added, AnyEmbedder, Chunk, Document, DocumentKind, EmbedError, Embedder, HashEmbedder,
+        Knowledge, KnowledgeContext, KnowledgeTool, OpenAiEmbedder, Passage, SourceInfo,
+        SqliteKnowledge, cut,
+    };
 }
 
 /// Tools: the trait, and the specifications that a model sees.

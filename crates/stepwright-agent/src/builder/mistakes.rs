@@ -96,6 +96,7 @@ impl AgentBuilder {
                 READ_RESULT = results::READ_RESULT,
             ));
         }
+        mistakes.extend(self.context_mistakes());
         if let Some(mistake) = self.budget.as_ref().and_then(Budget::mistake) {
             mistakes.push(format!("{mistake}; set a limit of its `budget`"));
         }

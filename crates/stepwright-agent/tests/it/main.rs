@@ -5,6 +5,7 @@ mod agno;
 mod alone;
 mod calls;
 mod content;
+mod context;
 mod crash;
 mod deferred;
 mod define;

@@ -294,7 +294,11 @@ fn waits() -> Vec<EventKind> {
         E::WorkflowQueued { key: "acme".into(), max: 2, ahead: 1 },
         E::WorkflowAdmitted,
         E::DeciderRecorded {
-            fact: Box::new(E::ModelRequestStarted { turn: 1, reserved: Some([9, 400]) }),
+            fact: Box::new(E::ModelRequestStarted {
+                turn: 1,
+                reserved: Some([9, 400]),
+                purpose: None,
+            }),
         },
         E::BudgetWarning { of_session: true, limit: Limit::Tokens, used: 161_000, of: 200_000 },
         E::WorkflowPaused { until: Some(Timestamp(1_795_000_600_000)) },
@@ -452,7 +456,7 @@ fn samples() -> Vec<Event> {
             notice: Some("offline is not a language model".into()),
             message: "What is known about the bridge?".into(),
         },
-        E::ModelRequestStarted { turn: 1, reserved: Some([900, 4000]) },
+        E::ModelRequestStarted { turn: 1, reserved: Some([900, 4000]), purpose: None },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 1,
@@ -484,6 +488,7 @@ fn samples() -> Vec<Event> {
             warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
             model: Some("openai:gpt-5-mini".into()),
             cost: Some(Cost::usd(0.0042)),
+            purpose: None,
         },
         E::ModelRequestInterrupted { turn: 2, partial: "The bridge ".into() },
         E::MessageReceived {

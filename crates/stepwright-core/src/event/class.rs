@@ -119,7 +119,11 @@ impl EventKind {
             | Self::ToolCallCompleted { .. }
             | Self::ToolCallError { .. }
             | Self::RunCompleted { .. }
-            | Self::RunError { .. } => C::Agent,
+            | Self::RunError { .. }
+            | Self::ContextAdded { .. }
+            | Self::CompressionCompleted { .. }
+            | Self::SessionSummaryCompleted { .. }
+            | Self::MemoryUpdateCompleted { .. } => C::Agent,
             Self::StepOutput { .. }
             | Self::StepProgress { .. }
             | Self::RunContent { .. }

@@ -1,6 +1,9 @@
 //! The kinds of events.
 
-use super::{End, ProcessGroup, RefusedAnswer, Reply, WorkflowForked, WorkflowStarted};
+use super::{
+    Compressed, End, MemoryChanges, ProcessGroup, RefusedAnswer, Reply, RequestPurpose,
+    WorkflowForked, WorkflowStarted,
+};
 use crate::budget::Limit;
 use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
@@ -393,6 +396,9 @@ kinds! {
         /// they count as used, because the provider may have answered.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reserved: Option<[u64; 2]>,
+        /// The purpose of a request that is not a turn of the conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<RequestPurpose>,
     },
     /// A request to a model failed before any output, and is sent again.
     ModelRequestRetrying {
@@ -452,6 +458,9 @@ kinds! {
         /// The cost of the request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<Cost>,
+        /// The purpose of a request that is not a turn of the conversation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        purpose: Option<RequestPurpose>,
     },
     /// The answer of a model was cut off by a message to its agent. See
     /// [`SendMode::Interrupt`](crate::sent::SendMode::Interrupt).
@@ -504,6 +513,33 @@ kinds! {
         /// The usage of a failed request to its model that no other event reports.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
+    },
+
+    /// A text was added to the instructions of an agent for this run, such as instructions made
+    /// from its context, memories or knowledge. A resumed run uses the recorded text.
+    ContextAdded {
+        /// The name of the source.
+        source: Arc<str>,
+        /// The text. Empty if the source had none.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        text: Arc<str>,
+    },
+    /// The conversation of an agent was compressed: its next requests leave out earlier turns.
+    CompressionCompleted {
+        /// The part that is left out, and its replacement.
+        #[serde(flatten)]
+        compressed: Box<Compressed>,
+    },
+    /// An agent updated the summary of the session.
+    SessionSummaryCompleted {
+        /// The summary.
+        summary: Arc<str>,
+    },
+    /// An agent updated the memories of the user after its answer.
+    MemoryUpdateCompleted {
+        /// The changes.
+        #[serde(flatten)]
+        changes: Box<MemoryChanges>,
     },
 
     // --- custom ---

@@ -5,6 +5,7 @@ mod end;
 mod fork;
 mod kind;
 mod process;
+mod upkeep;
 mod wire;
 
 pub use crate::container::{ContainerKind, Decision, Turns};
@@ -13,6 +14,7 @@ pub use end::{End, RefusedAnswer, Reply};
 pub use fork::{Origin, WorkflowForked};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
+pub use upkeep::{Compressed, MemoryChanges, RequestPurpose};
 
 use crate::content::Content;
 use crate::cost::Cost;

@@ -27,11 +27,14 @@ impl Fold {
                 self.slot(event)?.more().runs.push(run);
             }
             E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
-            E::ModelRequestCompleted { answer, usage, cost, .. } => {
+            E::ModelRequestCompleted { answer, usage, cost, purpose, .. } => {
                 let more = self.slot(event)?.more();
                 more.usage += *usage;
                 if let Some(run) = more.runs.last_mut() {
-                    run.turns.push(Turn::Model(answer.clone()));
+                    // Only turns of the conversation are its output.
+                    if purpose.is_none() {
+                        run.turns.push(Turn::Model(answer.clone()));
+                    }
                     run.usage += *usage;
                 }
                 if let Some(metrics) = self.metrics_mut() {

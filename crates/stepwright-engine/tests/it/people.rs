@@ -265,7 +265,8 @@ async fn a_function_waits_in_its_middle_and_does_once_what_is_done_once() {
 async fn what_a_step_has_consumed_is_told_while_it_waits() {
     let order = Step::new("order", |cx: StepContext| async move {
         if cx.past().is_empty() {
-            cx.record(EventKind::ModelRequestStarted { turn: 1, reserved: None }).await?;
+            cx.record(EventKind::ModelRequestStarted { turn: 1, reserved: None, purpose: None })
+                .await?;
             let answer = std::sync::Arc::new(AssistantTurn::text_only("How much?"));
             let usage = Usage { input_tokens: Some(10), ..Usage::default() };
             let stop = StopReason::EndTurn;
@@ -279,6 +280,7 @@ async fn what_a_step_has_consumed_is_told_while_it_waits() {
                 hosted_tools: Vec::new(),
                 model: None,
                 cost: None,
+                purpose: None,
             })
             .await?;
         }

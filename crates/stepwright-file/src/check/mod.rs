@@ -250,6 +250,10 @@ impl<'a> Checker<'a, '_> {
                 self.agent(agent, word);
                 after.hidden.push((&item.name.text, Hidden::Itself));
                 self.all_of(prompt.iter().map(Into::into), after);
+                let file = self.file;
+                let of = file.agents.iter().find(|it| it.name.text == agent.text);
+                let template = of.and_then(|agent| agent.context.template.as_ref());
+                self.all_of(template.iter().map(|text| (*text).into()), after);
                 after.hidden.pop();
                 self.answer(agent)
             }

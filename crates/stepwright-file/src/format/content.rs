@@ -36,9 +36,12 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
 
 /// The keys of an agent that the agent adds to its fingerprint itself, and the one that it never
 /// sees.
-const OF_THE_AGENT: [&str; 33] = [
+const OF_THE_AGENT: [&str; 36] = [
     "description",
     "instructions",
+    "examples",
+    "compaction",
+    "session_summary",
     "model",
     "output",
     "requires_confirmation",

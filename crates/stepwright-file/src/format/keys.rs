@@ -17,6 +17,7 @@ use super::run_limits::{ON_BUSY, THEN};
 use super::sandbox::SANDBOX;
 use super::team::OF_TEAM;
 use super::texts::TEXT_OR_FILE;
+use super::upkeep::{COMPACTION, EXAMPLES, SUMMARY};
 use super::used::USE;
 use super::workspace::WORKSPACE;
 use crate::harness::HARNESS;
@@ -235,6 +236,22 @@ const OF_AGENT: &[Member] = &[
     ),
     key("description", &Form::Text, "What it is good for, for programs that call it."),
     key("instructions", &TEXT_OR_FILE, "The system prompt, used as it stands."),
+    key(
+        "instructions_template",
+        &Form::Text,
+        "Instructions made for each execution, a template. They stand after `instructions`.",
+    ),
+    key("examples", &EXAMPLES, "Messages with the answers that the agent should give."),
+    key(
+        "compaction",
+        &Form::Mapping(&COMPACTION),
+        "How a long conversation is kept within the window of the model.",
+    ),
+    key(
+        "session_summary",
+        &SUMMARY,
+        "Whether the agent keeps a summary of its session, which its next runs read.",
+    ),
     key("model", &MODEL, "Its model as `provider:model`, or a list in order of preference."),
     key("temperature", &Form::Fraction(TEMPERATURE_MAX), "How freely the model chooses words."),
     key("top_p", &Form::Fraction(1.0), "The share of likely words that the model chooses from."),
@@ -320,7 +337,7 @@ static MODEL_PLACE: Mapping = Mapping {
 
 const MODEL_RETRIES: Form = Form::Whole(0, MODEL_RETRIES_MAX);
 
-static MODEL_RETRY: Mapping = Mapping {
+const MODEL_RETRY: Mapping = Mapping {
     name: "model_retry",
     what: "`model_retry`",
     required: &[&["max"]],

@@ -22,6 +22,7 @@ mod skills;
 mod team;
 pub(crate) mod texts;
 mod tools;
+mod upkeep;
 mod used;
 mod values;
 mod workspace;
@@ -34,6 +35,7 @@ pub use read::{read_permissions, read_prices};
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};
 pub(crate) use sandbox::Apart;
 pub(crate) use servers::{Choice, Declaration, Login, LoginClient, Recipe};
+pub(crate) use upkeep::{CompactBy, CompactWhen, Context, SummariseWhen};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
 pub(crate) use workspace::{Place, Workplace};
 
@@ -204,6 +206,8 @@ pub(crate) struct Agent {
     /// The tasks that it is good for, for programs that call it as a tool.
     pub(crate) description: Option<String>,
     pub(crate) instructions: Option<String>,
+    /// Its context: instructions made for a run, examples, compaction and summaries.
+    pub(crate) context: Context,
     pub(crate) model: Option<Vec<ModelName>>,
     pub(crate) settings: Settings,
     pub(crate) tools: Vec<Chosen>,

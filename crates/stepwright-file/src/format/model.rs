@@ -87,7 +87,7 @@ impl Reader<'_> {
     }
 
     /// Reads one model.
-    fn model(&mut self, node: &Node) -> Option<ModelName> {
+    pub(super) fn model(&mut self, node: &Node) -> Option<ModelName> {
         if !matches!(node.value, Yaml::Map(_)) {
             let Word { text, span } = self.word(node, "model")?;
             return Some(ModelName { text, span, place: None });

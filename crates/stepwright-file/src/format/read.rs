@@ -417,6 +417,7 @@ impl Reader<'_> {
             }
             None => None,
         };
+        let context = self.context(&mut fields);
         let model = self.models(&mut fields);
         let settings = self.settings_of_model(&mut fields);
         let mut tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
@@ -439,6 +440,7 @@ impl Reader<'_> {
             name,
             description,
             instructions,
+            context,
             model,
             settings,
             tools,

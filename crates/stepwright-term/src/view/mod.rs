@@ -228,7 +228,7 @@ impl View {
             E::ModelRequestRetrying { attempt, error, delay_ms, .. } => {
                 self.asked_again(path, *attempt, error, *delay_ms, screen);
             }
-            E::ModelRequestCompleted { usage, .. } if nested => {
+            E::ModelRequestCompleted { usage, purpose, .. } if nested || purpose.is_some() => {
                 if let Some(step) = self.step(path) {
                     step.usage += *usage;
                 }

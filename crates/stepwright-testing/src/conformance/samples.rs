@@ -5,7 +5,8 @@ use stepwright_core::budget::Limit;
 use stepwright_core::cost::Cost;
 use stepwright_core::error::ErrorData;
 use stepwright_core::event::{
-    ContainerKind, Decision, End, ProcessGroup, RefusedAnswer, Reply, Turns, WorkflowStarted,
+    Compressed, ContainerKind, Decision, End, MemoryChanges, ProcessGroup, RefusedAnswer, Reply,
+    RequestPurpose, Turns, WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::message::{
@@ -297,8 +298,8 @@ pub(super) fn middle() -> Vec<EventKind> {
             notice: Some(TEXT.into()),
             message: value().into(),
         },
-        E::ModelRequestStarted { turn: 1, reserved: Some([u64::MAX, 7]) },
-        E::ModelRequestStarted { turn: 2, reserved: None },
+        E::ModelRequestStarted { turn: 1, reserved: Some([u64::MAX, 7]), purpose: None },
+        E::ModelRequestStarted { turn: 2, reserved: None, purpose: Some(RequestPurpose::Memory) },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 2,
@@ -315,6 +316,7 @@ pub(super) fn middle() -> Vec<EventKind> {
             hosted_tools: vec!["web_search".into()],
             model: Some(TEXT.into()),
             cost: Some(Cost::usd(0.000_123)),
+            purpose: Some(RequestPurpose::SessionSummary),
         },
         E::ModelRequestInterrupted { turn: 2, partial: TEXT.into() },
         E::MessageReceived {
@@ -331,6 +333,24 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::ToolCallError { tool: outcome(true).into(), error: None },
         E::ToolCallError { tool: outcome(true).into(), error: Some(error().into()) },
         E::RunCompleted { content: TEXT.into(), usage: usage() },
+        E::ContextAdded { source: TEXT.into(), text: TEXT.into() },
+        E::CompressionCompleted {
+            compressed: Box::new(Compressed {
+                method: "summary".into(),
+                until: u64::MAX,
+                tokens_before: 9,
+                tokens_after: 7,
+                summary: Some(TEXT.into()),
+            }),
+        },
+        E::SessionSummaryCompleted { summary: TEXT.into() },
+        E::MemoryUpdateCompleted {
+            changes: Box::new(MemoryChanges {
+                saved: vec![TEXT.into()],
+                deleted: vec!["m-2".into()],
+                failed: Some(TEXT.into()),
+            }),
+        },
         E::RunError { error: error().into(), usage: usage() },
     ]
 }

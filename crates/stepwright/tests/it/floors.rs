@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 18] = [
+const FLOORS: [(&str, u32); 19] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, u32); 18] = [
     ("stepwright-mcp", 3),
     ("stepwright-tools", 3),
     ("stepwright-file", 4),
+    ("stepwright-knowledge", 4),
     ("stepwright", 5),
     ("stepwright-cassette", 5),
     ("stepwright-cli", 6),
@@ -49,7 +50,8 @@ const HEAVY: [(&str, &str); 17] = [
 ];
 
 /// Heavy crates that a second one of ours may use, behind a feature.
-const ALSO: [(&str, &str); 1] = [("rusqlite", "stepwright-tools")];
+const ALSO: [(&str, &str); 2] =
+    [("rusqlite", "stepwright-tools"), ("rusqlite", "stepwright-knowledge")];
 
 /// Crates that speak HTTP.
 const CLIENTS: [&str; 8] = [
@@ -63,10 +65,11 @@ const CLIENTS: [&str; 8] = [
     "tungstenite",
 ];
 
-/// Crates that may have it: the client, and those that use it. Models, MCP, tools, files with
-/// `http`, and traces, which go to the collector that the environment names.
-const SPEAKERS: [&str; 6] = [
+/// Crates that may have it: the client, and those that use it. Models, embedders, MCP, tools, files
+/// with `http`, and traces, which go to the collector that the environment names.
+const SPEAKERS: [&str; 7] = [
     "stepwright-http",
+    "stepwright-knowledge",
     "stepwright-models",
     "stepwright-mcp",
     "stepwright-otel",

@@ -145,7 +145,8 @@ impl Executor for Agent {
         let said = if let Some(said) = said {
             said
         } else {
-            cx.record(EventKind::ModelRequestStarted { turn: 1, reserved: None }).await?;
+            cx.record(EventKind::ModelRequestStarted { turn: 1, reserved: None, purpose: None })
+                .await?;
             if self.act != Act::CallsTools {
                 self.probe.asked.lock().unwrap().push(cx.path().to_string());
             }
@@ -165,6 +166,7 @@ impl Executor for Agent {
                 hosted_tools: Vec::new(),
                 model: None,
                 cost: None,
+                purpose: None,
             })
             .await?;
             said

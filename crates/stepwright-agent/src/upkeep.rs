@@ -1,0 +1,251 @@
+//! The work of an agent on its context: texts for its instructions, compaction and the summary of
+//! the session.
+
+use crate::asking::{Admitted, Asking, admit, ask, check_stop};
+use crate::compaction::{Method, View};
+use crate::context::ContextSource;
+use crate::definition::AgentDefinition;
+use crate::replay::{ReplayLog, TurnError};
+use crate::summary::{SESSION_SUMMARY, SessionSummary};
+use std::borrow::Cow;
+use stepwright_core::event::{Compressed, RequestPurpose};
+use stepwright_core::gate::{Demand, Reservation};
+use stepwright_core::message::{Message, Usage};
+use stepwright_core::model::{AnyModel, Model as _, ModelRequest};
+use stepwright_core::state::Patch;
+use stepwright_core::{Content, EventKind, StepContext, StepError, StepInput};
+
+/// The bytes of text that are taken for a token.
+const BYTES_OF_TOKEN: u64 = 4;
+
+/// Returns the agent with the texts of its sources in its instructions.
+pub(crate) async fn with_context<'a>(
+    agent: Cow<'a, AgentDefinition>,
+    input: &StepInput,
+    log: &mut ReplayLog<'_>,
+    cx: &StepContext,
+) -> Result<Cow<'a, AgentDefinition>, TurnError> {
+    let mut texts: Vec<String> = Vec::new();
+    if let Some(summary) = &agent.upkeep.summary {
+        let text = summary.context(&input.state).unwrap_or_default();
+        texts.extend(added(SESSION_SUMMARY, std::future::ready(Ok(Some(text))), log, cx).await?);
+    }
+    for source in &agent.upkeep.contexts {
+        let source: &dyn ContextSource = &*source.0;
+        texts.extend(added(source.name(), source.gather(input, cx), log, cx).await?);
+    }
+    if texts.is_empty() {
+        return Ok(agent);
+    }
+    let mut agent = agent.into_owned();
+    texts.splice(0..0, agent.instructions.take());
+    agent.instructions = Some(texts.join("\n\n"));
+    Ok(Cow::Owned(agent))
+}
+
+/// Returns the recorded text of a source, or the one that it has now.
+async fn added(
+    source: &str,
+    gathered: impl Future<Output = Result<Option<String>, StepError>>,
+    log: &mut ReplayLog<'_>,
+    cx: &StepContext,
+) -> Result<Option<String>, TurnError> {
+    let work = async {
+        let text = match cx.is_played() {
+            // A recording of before knows no such text.
+            true => cx
+                .recorded(&format!("context {source}"))
+                .and_then(|value| value.as_str().map(ToOwned::to_owned)),
+            false => gathered.await?,
+        };
+        let text = text.unwrap_or_default().into();
+        Ok(EventKind::ContextAdded { source: source.into(), text })
+    };
+    match log.next(&["ContextAdded"], work).await? {
+        EventKind::ContextAdded { text, .. } => Ok((!text.is_empty()).then(|| text.to_string())),
+        _ => unreachable!("`next` returns one of the requested kinds"),
+    }
+}
+
+/// The tokens of the last request: the estimate, and the number that the provider has reported.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Measured {
+    estimate: u64,
+    reported: u64,
+}
+
+impl Measured {
+    pub(crate) fn of(request: &ModelRequest, usage: Usage) -> Self {
+        Self { estimate: tokens(request), reported: usage.input_tokens.unwrap_or(0) }
+    }
+
+    /// Returns the tokens of a request, by the words that a token had in the last one.
+    fn tokens(self, request: &ModelRequest) -> u64 {
+        let estimate = tokens(request);
+        if self.reported <= self.estimate || self.estimate == 0 {
+            return estimate;
+        }
+        let scaled = u128::from(estimate) * u128::from(self.reported) / u128::from(self.estimate);
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+}
+
+fn tokens(request: &ModelRequest) -> u64 {
+    match Demand::of_request("", request) {
+        Demand::Request { tokens: (input, _), .. } => input / BYTES_OF_TOKEN,
+        _ => 0,
+    }
+}
+
+/// Compresses a conversation that has become too long. `request` makes the request of a view.
+pub(crate) async fn compact(
+    agent: &AgentDefinition,
+    (turn, measured): (u32, Measured),
+    messages: &[Message],
+    view: &mut View,
+    request: impl Fn(&View) -> ModelRequest,
+    usage: &mut Usage,
+    log: &mut ReplayLog<'_>,
+    cx: &StepContext,
+) -> Result<(), TurnError> {
+    let Some(compaction) = &agent.upkeep.compaction else { return Ok(()) };
+    let before = if log.is_over() {
+        let before = measured.tokens(&request(view));
+        if before <= compaction.above {
+            return Ok(());
+        }
+        before
+    } else if log.is_next("CompressionCompleted")
+        || log.is_next_request(RequestPurpose::Compression)
+    {
+        0
+    } else {
+        return Ok(());
+    };
+    let Some(cut) = compaction.cut(messages, view) else {
+        // What is left is the message and the latest turns.
+        return Ok(());
+    };
+    let summary = match compaction.method {
+        Method::Summary => {
+            let asked = compaction.request(&messages[cut.clone()], view);
+            let of = (turn, RequestPurpose::Compression);
+            match side_request(agent, compaction.model.as_ref(), asked, of, usage, log, cx).await? {
+                Some(summary) => Some(summary),
+                // The budget is spent: the next request ends the agent.
+                None => return Ok(()),
+            }
+        }
+        Method::Drop | Method::ClearToolResults => None,
+    };
+    let mut compressed = Compressed {
+        method: compaction.method.as_str().into(),
+        until: u64::try_from(cut.end).unwrap_or(u64::MAX),
+        tokens_before: before,
+        tokens_after: 0,
+        summary: summary.map(Into::into),
+    };
+    let mut after = view.clone();
+    after.apply(&compressed);
+    compressed.tokens_after = measured.tokens(&request(&after));
+    let fact = EventKind::CompressionCompleted { compressed: Box::new(compressed) };
+    let fact = log.next(&["CompressionCompleted"], std::future::ready(Ok(fact))).await?;
+    if let EventKind::CompressionCompleted { compressed } = fact {
+        view.apply(&compressed);
+    }
+    Ok(())
+}
+
+/// Sends a request that is not a turn, and returns its answer. `None` if a budget is spent.
+pub(crate) async fn side_request(
+    agent: &AgentDefinition,
+    model: Option<&AnyModel>,
+    mut request: ModelRequest,
+    (turn, purpose): (u32, RequestPurpose),
+    usage: &mut Usage,
+    log: &mut ReplayLog<'_>,
+    cx: &StepContext,
+) -> Result<Option<String>, TurnError> {
+    let other = model.map(|model| AgentDefinition { model: model.clone(), ..agent.clone() });
+    let agent = other.as_ref().unwrap_or(agent);
+    let mut admitted = None;
+    if log.is_over() {
+        match admit(agent, &mut request, None, cx).await? {
+            Admitted::Yes(held) => admitted = Some(held),
+            Admitted::Spent(_) => return Ok(None),
+        }
+    }
+    let reserved = admitted.as_ref().and_then(Reservation::tokens);
+    let started = EventKind::ModelRequestStarted { turn, reserved, purpose: Some(purpose) };
+    log.note(started).await?;
+    let again = log.recorded_retries();
+    if log.is_over() && admitted.is_none() {
+        match admit(agent, &mut request, None, cx).await? {
+            Admitted::Yes(held) => admitted = Some(held),
+            Admitted::Spent(error) => return Err(TurnError::Failed(error)),
+        }
+    }
+    let mut lost = Usage::default();
+    let asking = Asking { turn, purpose: Some(purpose) };
+    let asked = ask(agent, asking, request, again, cx, &mut lost);
+    let fact = match log.next(&["ModelRequestCompleted"], asked).await {
+        Err(TurnError::Failed(error)) => {
+            return Err(TurnError::FailedAfterUsage(error, lost));
+        }
+        fact => fact?,
+    };
+    drop(admitted);
+    let EventKind::ModelRequestCompleted { answer, stop, usage: used, .. } = fact else {
+        unreachable!("`next` returns one of the requested kinds");
+    };
+    *usage += used;
+    check_stop(agent, &answer, &stop)?;
+    let text = answer.as_text().trim().to_owned();
+    if text.is_empty() {
+        let model = agent.model.id();
+        let message = format!("model `{model}` gave an empty answer when asked for a summary");
+        return Err(TurnError::Failed(
+            StepError::new(message).with_id(stepwright_core::ErrorId::MODEL_ANSWER_EMPTY),
+        ));
+    }
+    Ok(Some(text))
+}
+
+/// Updates the summary of the session after the answer of the agent. Returns the change of the
+/// session state.
+pub(crate) async fn summarise(
+    agent: &AgentDefinition,
+    turn: u32,
+    (input, answer): (&StepInput, &Content),
+    usage: &mut Usage,
+    log: &mut ReplayLog<'_>,
+    cx: &StepContext,
+) -> Result<Option<Patch>, TurnError> {
+    let Some(summary) = &agent.upkeep.summary else { return Ok(None) };
+    let (stored, pending) = summary.stored(&input.state);
+    let kept = |text: Option<&str>, pending| {
+        Some(Patch::set(summary.key.clone(), SessionSummary::value(text, pending)))
+    };
+    if pending + 1 < summary.every {
+        return Ok(kept(stored.as_deref(), pending + 1));
+    }
+    let earlier = match pending {
+        0 => Vec::new(),
+        runs => cx.history(runs).await?.to_vec(),
+    };
+    let message = input.message();
+    let said = (&*message.pretty(), &*answer.pretty());
+    let request = summary.request(stored.as_deref(), &earlier, said);
+    let of = (turn, RequestPurpose::SessionSummary);
+    let asked = side_request(agent, summary.model.as_ref(), request, of, usage, log, cx).await?;
+    let Some(text) = asked else {
+        // The budget is spent: the run counts for the next summary.
+        return Ok(kept(stored.as_deref(), pending + 1));
+    };
+    let fact = EventKind::SessionSummaryCompleted { summary: text.into() };
+    let fact = log.next(&["SessionSummaryCompleted"], std::future::ready(Ok(fact))).await?;
+    match fact {
+        EventKind::SessionSummaryCompleted { summary } => Ok(kept(Some(&*summary), 0)),
+        _ => unreachable!("`next` returns one of the requested kinds"),
+    }
+}

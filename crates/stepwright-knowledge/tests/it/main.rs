@@ -1,0 +1,9 @@
+//! Knowledge through its public API.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod adding;
+mod agents;
+mod cutting;
+mod real;
+mod searching;
+mod servers;
