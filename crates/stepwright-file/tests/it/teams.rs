@@ -159,3 +159,58 @@ async fn the_investment_report_is_written_from_two_answers_and_approved() {
     assert_eq!(output.content.text(), "# Investment report\n\nIt grows; it may stop.");
     assert_eq!(model.requests().len(), 3);
 }
+
+#[test]
+fn the_mistakes_of_teams_are_reported_with_what_to_do() {
+    for (text, wanted) in [
+        (
+            MISTAKES,
+            &[
+                "two members are called `writer`",
+                "there is no agent or team `critc`",
+                "there are an agent and a team `writer`",
+                "a team has 1 to 32 members, and this has 0",
+                "`share_interactions` has no effect for the team `once`: `route`",
+                "there is no team `desc`",
+                "`critic` is an agent",
+                "`desk` is a team",
+            ][..],
+        ),
+        (CIRCLE, &["is a member of itself: `desk` → `house` → `desk`"]),
+    ] {
+        let mistakes = Definition::parse(text, "test.yaml", &Options::default()).unwrap_err();
+        let report = mistakes.to_string();
+        for wanted in wanted {
+            assert!(report.contains(wanted), "{wanted}:\n{report}");
+        }
+    }
+}
+
+const MISTAKES: &str = "format: 1
+name: Teams
+model: offline
+agents:
+  writer: {}
+  critic: {}
+teams:
+  desk: {members: [writer, writer, critc]}
+  writer: {members: [critic]}
+  once: {mode: route, members: [critic], share_interactions: true}
+  empty: {members: []}
+steps:
+  - {name: a, team: desc}
+  - {name: b, team: critic}
+  - {name: c, agent: desk}
+  - {name: d, team: once}
+";
+
+const CIRCLE: &str = "format: 1
+name: Circle
+model: offline
+agents:
+  writer: {}
+teams:
+  desk: {members: [writer, house]}
+  house: {members: [desk]}
+steps: [{team: house}]
+";
