@@ -139,7 +139,7 @@ fn shown(snapshot: &Snapshot, arguments: &Show, terminal: Terminal) -> String {
 fn listed(files: &[(&StepPath, &WorkspaceFile)]) -> String {
     let of_file = |(step, file): &(&StepPath, &WorkspaceFile)| {
         let hash = file.sha256.get(..12).unwrap_or(&file.sha256);
-        harmless(&format!("{}  {} bytes, sha256 {hash}…, by {step}", file.path, file.bytes))
+        harmless(&format!("{}: {} bytes, sha256 {hash}…, by {step}", file.path, file.bytes))
     };
     files.iter().map(of_file).collect::<Vec<_>>().join("\n")
 }
