@@ -11,6 +11,7 @@ scripts/figures.py --clean         also builds the command from nothing, and tel
 scripts/figures.py profiles        builds the command with each candidate profile: hours
 
 FIGURES_BINARY=FILE and FIGURES_LEAN=FILE measure these commands instead of building them.
+FIGURES_AGNO=PYTHON is a Python with `agno==3.1.10`, which is measured beside our agents.
 A name of a table is a name of a section of SECTIONS; ROW is a part of the first cell of a row. With
 `--only`, only the programs that measure such rows are run. Builds are done before anything is measured.
 Each table stands between `<!-- figures: NAME -->` and `<!-- end of figures -->`.
@@ -45,6 +46,9 @@ BUILD_TARGET_S = 400
 CHECK_TARGET_MS = 20
 FORK_TARGET_MS = 10
 FORK_TARGET_KB = 100
+TURN_TARGET_US = 60
+SSE_TARGET = 2
+AGENT_TARGET_KIB = 8
 # How often each program is started. The shortest start counts: on a busy machine the others include
 # the time of other programs.
 STARTS = 200
@@ -104,6 +108,7 @@ class OutOfTime(Exception):
 BENCHES = {
     "engine": [("stepwright-engine", "figures")],
     "tokens": [("stepwright", "tokens")],
+    "agents": [("stepwright", "agents")],
     "waiting": [("stepwright", "measure"), ("stepwright", "recovery")],
     "durable": [("stepwright-store", "runs"), ("stepwright", "measure"), ("stepwright", "recovery")],
     "files": [("stepwright-file", "checks"), ("stepwright-store", "forks")],
@@ -141,7 +146,7 @@ def table(head, rows):
 
 def found(pattern, text):
     """Returns the numbers of a line of a benchmark."""
-    match = re.search(pattern, text)
+    match = re.search(pattern, text, re.M)
     if not match:
         sys.exit(f"the benchmark printed no line like `{pattern}`:\n{text}")
     return [float(group) for group in match.groups()]
@@ -215,6 +220,52 @@ def tokens():
         rows.append([name, f"{alone} µs", f"{through} µs", f"{more} ± {error} µs", f"{target} µs" if target else "",
                      verdict(float(through), target)])
     return table(["Path of a token", "Bare code", "Measured", "Difference", "Target", ""], rows)
+
+
+TURN = "an agent turn with one tool call, the model in memory"
+TURN_HTTP = "the same over HTTP, beside two requests of rig's model and a loop of the benchmark"
+TOKEN = "a token through agent, stream and SSE, beside a bare reader of the same stream"
+AGENTS = "memory of an agent that waits for its model (1 000 at once)"
+
+
+@functools.cache
+def agno():
+    """Returns the microseconds of a turn and the bytes of a waiting agent of Agno, or nothing without it."""
+    python = os.environ.get("FIGURES_AGNO")
+    if not python:
+        print("FIGURES_AGNO is not set: Agno is not measured", file=sys.stderr)
+        return None
+    text = run(python, ROOT / "scripts/agno_agents.py", *(["--short"] if SETTINGS.short else []))
+    return found(r"a turn: ([\d.]+) µs\nwaiting: ([\d.]+) bytes", text)
+
+
+def agents():
+    rows = []
+    peer = agno()
+
+    def pair(key, part):
+        text = bench("stepwright", "agents", part)
+        return found(rf"^{re.escape(key)}: ([\d.]+) alone, ([\d.]+) through", text)
+
+    if wanted(TURN):
+        alone, through = pair("a turn with one tool call", "a turn with one tool call")
+        rows.append([TURN, f"{through:.1f} µs", f"{alone:.1f} µs", f"{through - alone:.1f} µs more",
+                     f"{TURN_TARGET_US} µs more", verdict(through - alone, TURN_TARGET_US),
+                     f"Agno {peer[0]:.0f} µs" if peer else ""])
+    if wanted(TURN_HTTP):
+        alone, through = pair("the same over HTTP", "the same over HTTP")
+        rows.append([TURN_HTTP, f"{through:.0f} µs", f"rig {alone:.0f} µs", f"{through / alone:.2f} ×", "", "", ""])
+    if wanted(TOKEN):
+        key = "a token through agent, stream and SSE"
+        alone, through = pair(key, key)
+        rows.append([TOKEN, f"{through:.2f} µs", f"{alone:.2f} µs", f"{through / alone:.2f} ×",
+                     f"{SSE_TARGET} ×", verdict(through / alone, SSE_TARGET), ""])
+    if wanted(AGENTS):
+        [each] = found(r"agents that wait: (\d+) bytes each", bench("stepwright", "agents", "agents that wait"))
+        kib = each / 1024
+        rows.append([AGENTS, f"{kib:.2f} KiB", "", "", f"{AGENT_TARGET_KIB} KiB", verdict(kib, AGENT_TARGET_KIB),
+                     f"Agno {peer[1] / 1024:.1f} KiB" if peer else ""])
+    return table(["Work", "Measured", "Bare code", "Beside it", "Target", "", "In the same run"], rows)
 
 
 MEMORY = "memory of a run that waits in a step"
@@ -418,7 +469,7 @@ def profiles():
     return table(["Profile", "Size", "Build, processor time", "Start", "Start with a new database"], rows)
 
 
-SECTIONS = {"engine": engine, "tokens": tokens, "waiting": waiting, "durable": durable,
+SECTIONS = {"engine": engine, "tokens": tokens, "agents": agents, "waiting": waiting, "durable": durable,
             "files": files, "command": command, "profiles": profiles}
 
 

@@ -44,6 +44,8 @@ struct State {
     queues: HashMap<(StepPath, Class), VecDeque<usize>>,
     used: Vec<bool>,
     values_used: Vec<(StepPath, String)>,
+    /// The values that are kept while the recording is made.
+    kept: Vec<Recorded>,
     history_used: bool,
     differences: Vec<Difference>,
 }
@@ -74,6 +76,7 @@ impl Tape {
             queues,
             used,
             values_used: Vec::new(),
+            kept: Vec::new(),
             history_used: false,
             differences: Vec::new(),
         };
@@ -117,7 +120,7 @@ impl Tape {
         let is_used = |value: &&Recorded| {
             state.values_used.iter().any(|(at, key)| *at == value.at && *key == value.key)
         };
-        let values = self.0.values.iter().filter(is_used).cloned().collect();
+        let values = self.0.values.iter().filter(is_used).chain(&state.kept).cloned().collect();
         let history = if state.history_used { self.0.history.clone() } else { Vec::new() };
         Played { effects, values, history }
     }
@@ -252,5 +255,16 @@ impl Playback for Tape {
     fn history(&self) -> Vec<Exchange> {
         self.state().history_used = true;
         self.0.history.clone()
+    }
+
+    fn is_made(&self) -> bool {
+        self.0.mode == Mode::Capture
+    }
+
+    fn keep(&self, at: &StepPath, key: &str, value: Value) {
+        let kept = &mut self.state().kept;
+        // Another attempt of a step asks again.
+        kept.retain(|known| known.at != *at || known.key != key);
+        kept.push(Recorded { at: at.clone(), key: key.to_owned(), value });
     }
 }

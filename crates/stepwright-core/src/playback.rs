@@ -61,6 +61,15 @@ pub trait Playback: Send + Sync + 'static {
     fn history(&self) -> Vec<Exchange> {
         Vec::new()
     }
+
+    /// Returns `true` while the recording is made of a journal: what no journal has is then asked
+    /// of the world, and kept with [`Playback::keep`].
+    fn is_made(&self) -> bool {
+        false
+    }
+
+    /// Keeps a value under `key`, which [`Playback::recorded`] returns in later playbacks.
+    fn keep(&self, _at: &StepPath, _key: &str, _value: Value) {}
 }
 
 /// The player of a run. Set it with `state` on the run: it is a value of the host program.
@@ -130,6 +139,20 @@ impl StepContext {
     /// Returns the recorded result of a `once` of a run that is played back, if there is one.
     pub(crate) fn played_value(&self, key: &str) -> Option<Value> {
         self.state::<Player>()?.recording().recorded(self.path(), key)
+    }
+
+    /// Returns `true` if this is the playback that makes a recording. See [`Playback::is_made`].
+    pub fn is_recording_made(&self) -> bool {
+        self.state::<Player>().is_some_and(|player| player.recording().is_made())
+    }
+
+    /// Keeps a value that no journal has in the recording that is made, for [`recorded`].
+    ///
+    /// [`recorded`]: StepContext::recorded
+    pub fn keep_in_recording(&self, key: &str, value: Value) {
+        if let Some(player) = self.state::<Player>() {
+            player.recording().keep(self.path(), key, value);
+        }
     }
 
     /// Returns `true` if the effects of this run are answered from a recording.

@@ -364,6 +364,9 @@ impl McpServer {
     async fn loaded(&self, cx: StepContext) -> Result<Vec<AnyTool>, StepError> {
         let name = &self.link.name;
         self.permitted(&cx).await?;
+        if cx.is_played() && !cx.is_recording_made() {
+            return self.recorded(&cx);
+        }
         let tools = self.link.tools().await.map_err(|unusable| {
             let message = format!("MCP server `{name}` cannot be used: {unusable}");
             if unusable.needs_login {
@@ -372,11 +375,31 @@ impl McpServer {
             }
             StepError::new(message).with_code(ErrorCode::Tool).with_id(ErrorId::MCP_UNAVAILABLE)
         })?;
-        self.made(&tools).map_err(|why| {
-            StepError::terminal(format!("MCP server `{name}`: {why}"))
-                .with_code(ErrorCode::Tool)
-                .with_id(ErrorId::MCP_TOOLS_INVALID)
-        })
+        if cx.is_played() {
+            let listed = serde_json::to_value(&*tools).unwrap_or_default();
+            cx.keep_in_recording(&self.tools_key(), listed);
+        }
+        self.made(&tools).map_err(|why| self.unfit(&why))
+    }
+
+    fn unfit(&self, why: &str) -> StepError {
+        StepError::terminal(format!("MCP server `{}`: {why}", self.link.name))
+            .with_code(ErrorCode::Tool)
+            .with_id(ErrorId::MCP_TOOLS_INVALID)
+    }
+
+    /// Returns the key under which a recording has the tools of this server.
+    fn tools_key(&self) -> String {
+        format!("mcp:{}", self.link.name)
+    }
+
+    /// Returns the tools that a recording has: a playback starts no server.
+    fn recorded(&self, cx: &StepContext) -> Result<Vec<AnyTool>, StepError> {
+        let listed = cx.recorded(&self.tools_key());
+        let listed = listed.ok_or_else(|| self.unfit("the recording does not have its tools"))?;
+        let tools: Vec<RawTool> = serde_json::from_value(listed)
+            .map_err(|error| self.unfit(&format!("its recorded tools cannot be read: {error}")))?;
+        self.made(&tools).map_err(|why| self.unfit(&why))
     }
 
     /// Makes the tools that the agent gets.

@@ -6,20 +6,21 @@
 //! that are measured. `FIGURES_SHORT=1` measures a fifth of the rounds.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
+mod work;
+
 use futures_util::stream;
 use rig_core::completion::CompletionRequest;
 use rig_core::message::Message;
 use rig_core::providers::openai::wire::{OPENAI, OpenAIConfig};
 use rig_reqwest::ReqwestClient;
-use std::hint::black_box;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::io::{BufReader, Write as _};
+use std::net::TcpListener;
+use std::time::Duration;
 use stepwright::models::{
     AssistantTurn, Completion, Model, ModelEvent, ModelRequest, ModelStream, Provider,
 };
 use stepwright::prelude::*;
+use work::{asked, drained, parks, unparks};
 
 const TOKENS: usize = 20_000;
 /// The number of tokens that a provider sends at once, and the interval: like a model, but a
@@ -153,7 +154,7 @@ fn provider() -> std::net::SocketAddr {
             let (packet, last) = (packet.clone(), last.clone());
             std::thread::spawn(move || {
                 let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
-                while let Some(()) = asked(&mut reader) {
+                while asked(&mut reader).is_some() {
                     let length = packet.len() * (TOKENS / PACKET) + last.len();
                     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
                     let mut stream = &stream;
@@ -168,58 +169,6 @@ fn provider() -> std::net::SocketAddr {
         }
     });
     address
-}
-
-/// Reads one request.
-fn asked(reader: &mut BufReader<TcpStream>) -> Option<()> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).ok()
-}
-
-/// Measures the time that the reading thread works. The time in which it waits for the next packet
-/// does not count; the runtime's park callbacks exclude it.
-struct Work {
-    idle: Duration,
-    parked: Option<Instant>,
-}
-
-static WORK: Mutex<Work> = Mutex::new(Work { idle: Duration::ZERO, parked: None });
-
-fn parks() {
-    WORK.lock().expect("one thread").parked = Some(Instant::now());
-}
-
-fn unparks() {
-    let mut work = WORK.lock().expect("one thread");
-    if let Some(parked) = work.parked.take() {
-        work.idle += parked.elapsed();
-    }
-}
-
-fn idle() -> Duration {
-    WORK.lock().expect("one thread").idle
-}
-
-/// Returns the time needed to read everything.
-async fn drained<T>(stream: impl futures_util::Stream<Item = T> + Unpin) -> Duration {
-    let mut stream = stream;
-    let (began, waited) = (Instant::now(), idle());
-    while let Some(item) = stream.next().await {
-        black_box(item);
-    }
-    began.elapsed().saturating_sub(idle().saturating_sub(waited))
 }
 
 /// Prints both times and their difference, with its standard error: single rounds differ by more

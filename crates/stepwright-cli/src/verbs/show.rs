@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 use stepwright::store::{RunRow, SignalKind};
 use stepwright::term::{Terminal, about, harmless, status_word};
 use stepwright::{Error, RunOutput, RunStatus, StepResult, StepStatus};
-use stepwright_core::Requirement;
+use stepwright_core::workspace::WorkspaceFile;
+use stepwright_core::{Requirement, StepPath};
 use stepwright_engine::{Snapshot, drivers};
 use stepwright_term::{utc, waiting};
 
@@ -126,8 +127,21 @@ fn shown(snapshot: &Snapshot, arguments: &Show, terminal: Terminal) -> String {
     if !output.content.is_empty() {
         block(&mut text, "output", &output.content.pretty());
     }
+    let files = output.workspace_files();
+    if !files.is_empty() {
+        block(&mut text, "files", &listed(&files));
+    }
     let _ = writeln!(text, "\n{}", metrics(row, output));
     text
+}
+
+/// Lists the files that steps made in their workspaces, each with its step.
+fn listed(files: &[(&StepPath, &WorkspaceFile)]) -> String {
+    let of_file = |(step, file): &(&StepPath, &WorkspaceFile)| {
+        let hash = file.sha256.get(..12).unwrap_or(&file.sha256);
+        harmless(&format!("{}: {} bytes, sha256 {hash}…, by {step}", file.path, file.bytes))
+    };
+    files.iter().map(of_file).collect::<Vec<_>>().join("\n")
 }
 
 /// Lists the answers that wait in the inbox until the run continues, one per line.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+#[cfg(unix)]
+mod acting;
 mod answering;
 mod cancelling;
 mod cases;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Those whose output is compared. `14_complete` needs servers, and has a test of its own.
-const COURSE: [(&str, &str); 15] = [
+const COURSE: [(&str, &str); 18] = [
     ("01_basic", ""),
     ("02_print_response", ""),
     ("03_streaming", ""),
@@ -26,6 +26,9 @@ const COURSE: [(&str, &str); 15] = [
     ("13_cli_app", "Search for AI agents\n\n/session\nexit\n"),
     ("15_structured_output", ""),
     ("16_review_loop", ""),
+    ("17_coding_agent", ""),
+    ("18_research", ""),
+    ("19_data_question", ""),
 ];
 
 /// The program of an example, which Cargo builds together with these tests.

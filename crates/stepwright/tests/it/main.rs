@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
+#[cfg(all(feature = "harness", feature = "mcp", feature = "sqlite"))]
+mod acting;
 mod called;
 mod calls;
 mod cassettes;
@@ -30,6 +32,7 @@ mod pages;
 mod parity;
 mod parity_files;
 mod partial_failure;
+mod pieces;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
 mod readme;

@@ -1,5 +1,6 @@
 //! Processes that are killed, frozen or too many, servers that crash, and what comes of their runs.
 
+mod acting;
 mod crashed;
 mod frozen;
 mod killed;

@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 /// Answers by what it is asked: the same to the same, after the same milliseconds. In each answer
 /// is the key of what was asked.
 ///
-/// An agent with tools is told to call one first. A third turn is `FINAL`. An agent that is told to
-/// `Wait` waits until it is let go. The provider is too busy for each `Plan` and each second turn
-/// at first, once in a run; that is no call.
+/// An agent with tools is told to call one first; one that is told to `Use a, wait, b` calls these
+/// one after the other, and waits between them until it is let go. A third turn is `FINAL`. An
+/// agent that is told to `Wait` waits until it is let go, and an answer to `Stream` has no end. The
+/// provider is too busy for each `Plan` and each second turn at first, once in a run; that is no
+/// call.
 pub(crate) struct Provider {
     url: String,
     shared: Arc<Shared>,
@@ -34,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) answered: bool,
     /// `true` if the answer waits until the process is let go.
     pub(crate) waits: bool,
+    /// `true` if the process closed the connection before the end of the answer.
+    pub(crate) left: bool,
 }
 
 #[derive(Default)]
@@ -146,6 +150,8 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
             last.and_then(|part| part["text"].as_str()).unwrap_or_default().to_owned()
         }
     };
+    let planned = Planned::of(&messages);
+    let holds = prompt.starts_with("Wait") || planned.as_ref().is_some_and(|it| it.waits);
     let mut hasher = DefaultHasher::new();
     asked["messages"].to_string().hash(&mut hasher);
     let hash = hasher.finish();
@@ -164,20 +170,29 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
             key: key.clone(),
             messages,
             answered: false,
-            waits: prompt.starts_with("Wait"),
+            waits: holds,
+            left: false,
         };
         state.calls.push(call);
         shared.changed.notify_all();
-        let waits = |state: &mut State| {
-            prompt.starts_with("Wait") && !state.let_go.contains(&by) && !state.is_over
-        };
+        let waits = |state: &mut State| holds && !state.let_go.contains(&by) && !state.is_over;
         let number = state.calls.len() - 1;
         drop(shared.changed.wait_while(state, waits).unwrap());
         number
     };
     std::thread::sleep(Duration::from_millis(1 + hash % 4));
-    let is_told_first = last["role"] == "user" && asked["tools"].is_array();
-    let answer = if is_told_first {
+    let call = planned.as_ref().and_then(|it| it.call.as_deref());
+    let is_told_first = match &planned {
+        Some(planned) => planned.call.is_some(),
+        None => last["role"] == "user" && asked["tools"].is_array(),
+    };
+    let answer = if let Some(name) = call {
+        let arguments = json!({"message": planned.as_ref().map_or(0, |it| it.nth).to_string()});
+        vec![json!({"tool_calls": [{
+            "index": 0, "id": format!("key-{key}"), "type": "function",
+            "function": {"name": name, "arguments": arguments.to_string()},
+        }]})]
+    } else if is_told_first {
         vec![json!({"tool_calls": [{
             "index": 0, "id": format!("key-{key}"), "type": "function",
             "function": {"name": "read_file", "arguments": "{\"path\": \"notes.txt\"}"},
@@ -190,6 +205,17 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     let mut socket = socket;
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
     socket.write_all(head.as_bytes())?;
+    if prompt.starts_with("Stream") {
+        let word = json!({"choices": [{"index": 0, "delta": {"content": "on "},
+            "finish_reason": null}]});
+        // Until the caller leaves.
+        while send(socket, &word).is_ok() && !shared.state().is_over {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        shared.state().calls[number].left = true;
+        shared.changed.notify_all();
+        return Ok(());
+    }
     for delta in answer {
         send(socket, &json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]}))?;
         std::thread::sleep(Duration::from_millis(1));
@@ -201,6 +227,28 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     socket.write_all(b"data: [DONE]\n\n")?;
     shared.state().calls[number].answered = true;
     Ok(())
+}
+
+/// The next call of an agent that is told which tools to use.
+struct Planned {
+    /// The number of calls before it.
+    nth: usize,
+    call: Option<String>,
+    waits: bool,
+}
+
+impl Planned {
+    fn of(messages: &[Value]) -> Option<Self> {
+        let text = |message: &Value| message["content"].as_str().map(ToOwned::to_owned);
+        let told = messages.iter().filter(|message| message["role"] == "user").find_map(text)?;
+        let plan: Vec<&str> = told.strip_prefix("Use ")?.split(", ").collect();
+        let nth = messages.iter().filter(|message| message["role"] == "tool").count();
+        let is_call = |word: &&str| *word != "wait";
+        let at = plan.iter().enumerate().filter(|(_, word)| is_call(word)).nth(nth);
+        let at = at.map_or(plan.len(), |(at, _)| at);
+        let waits = at > 0 && plan[at - 1] == "wait";
+        Some(Self { nth, call: plan.get(at).map(|word| (*word).to_owned()), waits })
+    }
 }
 
 fn refuse(mut socket: &TcpStream) -> io::Result<()> {

@@ -71,6 +71,18 @@ const SERVERS: &str = concat!(
     "(../crates/stepwright-mcp/tests/it/places.rs) |\n",
 );
 
+/// The row about agents that act in processes that are killed: those tests start the command.
+const ACTING: &str = concat!(
+    "| agents that act | (no column: it concerns processes) in the branches of a `parallel`, an agent ",
+    "calls an MCP server and a workflow with another agent, beside a coding agent: the process is ",
+    "killed (`kill -9`) between two tool calls, and in another process no completed call and no ",
+    "answered request is repeated, as the log of the provider says; a call of the server that was ",
+    "cut off asks first; a question in a branch is answered in another process; a cancel ends an ",
+    "answer that streams | ",
+    "[`kills::acting::a_kill_between_two_tool_calls_repeats_none_of_them`]",
+    "(../crates/stepwright-cli/tests/it/kills/acting.rs) |\n",
+);
+
 /// The page.
 pub(super) fn written(columns: &[Column]) -> String {
     let mut page = HEAD.to_owned();
@@ -97,6 +109,7 @@ pub(super) fn written(columns: &[Column]) -> String {
     page.push_str(MESSAGES);
     page.push_str(WORKSPACE);
     page.push_str(SERVERS);
+    page.push_str(ACTING);
     let mut body = String::new();
     for kind in STEPS.into_iter().chain(CONTAINERS) {
         let _ = writeln!(body, "\n## {}\n", heading(kind));
