@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 18] = [
+const FLOORS: [(&str, u32); 19] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
+    ("stepwright-viewer", 0),
     ("stepwright-engine", 1),
     ("stepwright-models", 1),
     ("stepwright-otel", 1),
