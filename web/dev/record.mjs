@@ -20,6 +20,9 @@ for (const bird of ["crow", "heron", "swift"]) {
   const text = `The ${bird} nests early in the year. It returns to the same place each spring. `;
   writeFileSync(join(folder, `docs/${bird}.md`), text.repeat(4));
 }
+writeFileSync(join(folder, "prices.json"), JSON.stringify({
+  "openai-chat:gpt-5-mini": { input: 2.5, cached_input: 0.25, output: 20 },
+}));
 const env = { ...process.env, OPENAI_API_KEY: "sk-sample", OPENAI_BASE_URL: model.url };
 
 function stepwright(...args) {
@@ -44,9 +47,10 @@ function keep(name, text) {
 
 const run = (file, id, input, ...more) =>
   stepwright("run", file, ...(input === null ? [] : [input]), "--run-id", id, "--db", db,
-    "--json", "--events", "--base-dir", folder, ...more);
+    "--json", "--events", "--base-dir", folder, "--prices", join(folder, "prices.json"), ...more);
 const facts = async (name, id) => keep(name, await stepwright("events", id, "--db", db, "--json"));
-const next = (id, ...more) => stepwright("continue", id, "--db", db, "--base-dir", folder, ...more);
+const next = (id, ...more) => stepwright("continue", id, "--db", db, "--base-dir", folder,
+  "--prices", join(folder, "prices.json"), ...more);
 
 const desk = "web/dev/workflows/desk.yaml";
 const topic = JSON.stringify({ topic: "Why bridges sing", audience: "engineers", words: 300 });
@@ -54,7 +58,8 @@ keep("desk-live", await run(desk, "desk-1", topic, "--session-id", "bridges", "-
 await next("desk-1", "--submit", 'publish={"channel":"blog","headline":"Singing bridges"}');
 await facts("desk", "desk-1");
 await stepwright("fork", "desk-1", "--at", "revise#1/draft", "--set", "input.topic=Tunnels",
-  "--run-id", "desk-2", "--db", db, "--base-dir", folder);
+  "--run-id", "desk-2", "--db", db, "--base-dir", folder,
+  "--prices", join(folder, "prices.json"));
 await facts("desk-fork", "desk-2");
 
 keep("blog", await run("examples/workflows/blog.yaml", "blog-1",

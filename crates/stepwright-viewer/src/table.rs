@@ -3,7 +3,7 @@
 use crate::{File, IMMUTABLE, NO_CACHE};
 
 pub(crate) const DIGEST: &str =
-    "65ed73ce4ee5329d14060600844dc5399c13e4970b59870d6d02d0cc05c5fdbd";
+    "7d2131c09ac9335debd3a4d75d017b969d08501eae76845baa89ee6ff900d9ae";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -15,18 +15,18 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-0ca878add919.js",
+        "assets/main-5690faaf27a2.css",
         File {
-            bytes: include_bytes!("../dist/assets/main-0ca878add919.js"),
-            content_type: "text/javascript; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-5690faaf27a2.css"),
+            content_type: "text/css; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
     (
-        "assets/main-c16a44e497e3.css",
+        "assets/main-89f21c7b3c80.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-c16a44e497e3.css"),
-            content_type: "text/css; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-89f21c7b3c80.js"),
+            content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),

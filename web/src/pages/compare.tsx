@@ -68,14 +68,16 @@ function depthOf(step: Execution): number {
 /** The executions of both, in the order of the first run, each new one after the one before it. */
 export function pairs(one: Fold, two: Fold): Pair[] {
   const [a, b] = [byPath(one), byPath(two)];
-  const order = [...a.keys()];
-  let before = -1;
+  // A list of lists: each execution of the first run, and those of the second that come after it.
+  const places = new Map([...a.keys()].map((path, at) => [path, at + 1]));
+  const lists: string[][] = [[], ...[...a.keys()].map((path) => [path])];
+  let before = 0;
   for (const path of b.keys()) {
-    const at = order.indexOf(path);
-    if (at >= 0) before = at;
-    else order.splice((before += 1), 0, path);
+    const at = places.get(path);
+    if (at !== undefined) before = at;
+    else lists[before]!.push(path);
   }
-  return order.map((path) => {
+  return lists.flat().map((path) => {
     const [x, y] = [a.get(path) ?? null, b.get(path) ?? null];
     return { path, depth: depthOf((x ?? y)!), a: x, b: y };
   });

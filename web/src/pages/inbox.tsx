@@ -48,7 +48,7 @@ export function InboxPage(): JSX.Element {
       {all?.length === 0 && <div class="empty"><Icon name="inbox" size={28} /><h2>All is answered</h2>
         <p>When a run asks for an approval, a form or a choice, it appears here.</p></div>}
       {all?.slice(0, shown.value).map((entry) => (
-        <Request key={key(entry)} run={entry.run.run_id} requirement={entry.requirement} from={entry.run.updated_at}
+        <Request key={key(entry)} run={entry.run.run_id} requirement={entry.requirement} from={null}
           answered={() => void refreshInbox()}
           heading={<a class="strong" href={href(["runs", entry.run.run_id])}>{entry.run.workflow_id}</a>} />
       ))}

@@ -137,7 +137,7 @@ function Axis({ scale }: { scale: Scale }): JSX.Element {
         ))}
         {scale.gaps.map((gap) => (
           <span class="tl-gap" style={span(scale, gap.from, gap.to)} title={`paused for ${duration(gap.to - gap.from)}`}>
-            {duration(gap.to - gap.from)}
+            ⋯
           </span>
         ))}
       </div></div>
