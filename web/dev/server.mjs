@@ -50,6 +50,10 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     for (const send of run.listeners) send(event);
   }
   function foldOf(run) {
+    if (run.folded?.of !== run.events.length) run.folded = { of: run.events.length, ...computed(run) };
+    return run.folded;
+  }
+  function computed(run) {
     const first = run.events[0];
     const fork = run.events.findLast((event) => event.event === "WorkflowForked");
     const status = run.events.reduce((now, event) => STATUS[event.event] ?? now, "PENDING");
@@ -134,13 +138,16 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
       const fits = (row) => (!query.get("status") || query.get("status") === row.status)
         && ["workflow", "session", "user"].every((name) => !query.get(name) || row[`${name}_id`] === query.get(name))
         && (!query.get("q") || `${row.run_id} ${row.workflow_id} ${row.session_id} ${row.user_id ?? ""}`.toLowerCase().includes(query.get("q").toLowerCase()));
-      const all = [...[...runs.values()].map(rowOf).sort((a, b) => b.created_at - a.created_at), ...synthetic].filter(fits);
+      // The rows of recorded runs are newer than all that are made up.
+      const own = [...runs.values()].map(rowOf).sort((a, b) => b.created_at - a.created_at);
+      const filtered = ["status", "workflow", "session", "user", "q"].some((name) => query.get(name));
+      const all = filtered ? [...own, ...synthetic].filter(fits) : own.concat(synthetic);
       const from = Number(query.get("cursor") ?? 0);
       const limit = Math.min(Number(query.get("limit") ?? 50), 200);
       return { runs: all.slice(from, from + limit), next: from + limit < all.length ? String(from + limit) : null };
     }],
     ["GET", /^runs\/([^/]+)$/, ([id]) => {
-      const made = synthetic.find((row) => row.run_id === id);
+      const made = synthetic[rows - Number(/^run-(\d+)$/.exec(id)?.[1] ?? -1)];
       if (made) return { run: made, output: outputOfRow(made), requests: [], origin: null, plan: null };
       const run = runs.get(id);
       if (!run) return undefined;
@@ -235,6 +242,7 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     const past = run.events.filter((event) => event.sequence > after || (event.delta !== undefined && event.sequence === after));
     if (ended() && past.every((event) => event.delta !== undefined)) return response.writeHead(204).end();
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    response.write("retry: 3000\n\n");
     const send = (event) => {
       response.write(`${event.delta === undefined ? `id: ${event.sequence}\n` : ""}data: ${JSON.stringify(event)}\n\n`);
       if (event.event in STATUS && ended()) {

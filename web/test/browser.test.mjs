@@ -150,7 +150,7 @@ test("a run is forked with a changed input, and compared with its origin", async
 test("a chat keeps its session, and shows each answer", async () => {
   const { page, close } = await open("#/chat/blog");
   const ask = async (text) => {
-    await page.getByLabel("Topic").fill(text);
+    await page.getByLabel("Message").fill(text);
     await page.getByRole("button", { name: "Send" }).click();
   };
   await ask("Why ants carry leaves");

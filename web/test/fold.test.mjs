@@ -4,6 +4,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { load } from "./load.mjs";
+import { bigRun } from "../dev/synthetic.mjs";
 
 const folder = new URL("../fixtures/", import.meta.url);
 const { summarize } = await load("model/summary.ts");
@@ -36,6 +37,22 @@ test("a history rewinds to the state that the run had", () => {
       assert.deepEqual(then.usage(), direct.usage());
     }
   }
+});
+
+test("steps back through a long run give the states that it had", () => {
+  const events = bigRun(5000, 0);
+  const history = new History();
+  for (const event of events) history.add(event);
+  for (const at of [4900, 4200, 3100, 3099, 2050, 1500, 1024, 1023, 7, 4500]) {
+    const direct = new Fold();
+    for (const event of events.slice(0, at + 1)) direct.apply(event);
+    const then = history.foldAt(at);
+    assert.deepEqual(then.executions.map((step) => [step.path, step.status, step.parent?.path, step.children.length]),
+      direct.executions.map((step) => [step.path, step.status, step.parent?.path, step.children.length]));
+    assert.deepEqual([then.usage(), then.cost, [...then.open.keys()]],
+      [direct.usage(), direct.cost, [...direct.open.keys()]]);
+  }
+  assert.equal(history.now.status, "COMPLETED");
 });
 
 test("text that streams is kept until the fact has the whole", () => {

@@ -3,7 +3,7 @@
 use crate::{File, IMMUTABLE, NO_CACHE};
 
 pub(crate) const DIGEST: &str =
-    "7d2131c09ac9335debd3a4d75d017b969d08501eae76845baa89ee6ff900d9ae";
+    "8f9651ca2380aaafc214253dbb704f64272a75673ab17e508bca3b8b07c8b8dc";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -15,18 +15,18 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-5690faaf27a2.css",
+        "assets/main-1feb7ef3e3bf.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-5690faaf27a2.css"),
-            content_type: "text/css; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-1feb7ef3e3bf.js"),
+            content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
     (
-        "assets/main-89f21c7b3c80.js",
+        "assets/main-85256db85792.css",
         File {
-            bytes: include_bytes!("../dist/assets/main-89f21c7b3c80.js"),
-            content_type: "text/javascript; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-85256db85792.css"),
+            content_type: "text/css; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),

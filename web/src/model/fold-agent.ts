@@ -2,6 +2,7 @@
 
 import { callerOf } from "./path";
 import { addCost, nothing, plus } from "./usage";
+import { pushed } from "./fold";
 import type { AgentRun, Execution, Fold, ModelSpan } from "./fold";
 import type { Cost, ErrorData, Event, Json, Message, Part, ToolOutcome, Usage } from "./types";
 
@@ -10,7 +11,8 @@ export function foldAgent(fold: Fold, event: Event): void {
   const run = at?.runs.at(-1);
   switch (event.event) {
     case "RunStarted":
-      at?.runs.push({
+      if (!at) return;
+      at.runs = pushed(at.runs, {
         agent: event["agent"] as string, model: event["model"] as string,
         notice: (event["notice"] as string | undefined) ?? null,
         message: (event["message"] as Json) ?? null, turns: [], content: null, usage: {},
@@ -18,7 +20,8 @@ export function foldAgent(fold: Fold, event: Event): void {
       });
       return;
     case "ModelRequestStarted":
-      at?.spans.push({ turn: event["turn"] as number, from: event.time_ms, firstText: null,
+      if (!at) return;
+      at.spans = pushed(at.spans, { turn: event["turn"] as number, from: event.time_ms, firstText: null,
         to: null, usage: {}, cost: nothing(), stop: null, model: null, warning: null });
       return;
     case "ModelRequestRetrying":

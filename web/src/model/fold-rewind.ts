@@ -87,6 +87,7 @@ export function rewind(fold: Fold, steps: string[], open: string[], gently: bool
   }
   fold.open = new Map();
   for (const step of fold.executions) if (step.endedAt === null) fold.open.set(step.path, step);
+  fold.calls = [...fold.open.values()].filter((step) => step.type === "ToolCall").length;
   for (const wait of fold.pending) wait.to = fold.endedAt;
   fold.pending = [];
   fold.status = "RUNNING";

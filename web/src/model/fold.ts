@@ -5,7 +5,7 @@
 import { callerOf, contains, nameOf, numberOf, parentOf } from "./path";
 import { foldAgent, foldDecider } from "./fold-agent";
 import { rewind } from "./fold-rewind";
-import { addCost, atLeast, nothing, plus, since, type Money } from "./usage";
+import { add, addCost, atLeast, nothing, plus, since, type Money } from "./usage";
 import type {
   ErrorData, Event, Json, Members, Message, Part, Patch, Requirement, RunStatus, StepOutput,
   StepStatus, ToolOutcome, Usage,
@@ -75,7 +75,9 @@ export interface Execution {
   error: ErrorData | null;
   exhausted: boolean;
   order: string[] | null;
-  detail: Members;
+  /** For a container, the events of its beginning and of its end. */
+  began: Event | null;
+  done: Event | null;
   runs: AgentRun[];
   spans: ModelSpan[];
   retries: Retry[];
@@ -104,6 +106,23 @@ const ENDS = new Set<string>();
 for (const [prefix, type] of Object.entries(CONTAINERS)) {
   STARTS.set(`${prefix}Started`, type);
   ENDS.add(`${prefix}Completed`);
+}
+
+/** The empty list of all executions that have none: most have no retries, no calls and no logs. */
+const NONE: never[] = [];
+
+/** A list with one more element. The shared empty list stays empty. */
+export function pushed<T>(list: T[], item: T): T[] {
+  if (list === NONE) return [item];
+  list.push(item);
+  return list;
+}
+
+/** What a container decided, and how it ended. */
+export function detailOf(execution: Execution): Members {
+  const common = ["sequence", "time_ms", "run_id", "path", "step_name", "event", "status", "error"];
+  const fields = { ...execution.began, ...execution.done };
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !common.includes(name))) as Members;
 }
 
 export const isConcurrent = (type: string): boolean => type === "Parallel" || type === "Map";
@@ -136,6 +155,8 @@ export class Fold {
   next = 0;
   executions: Execution[] = [];
   open = new Map<string, Execution>();
+  /** The number of tool calls that are running. */
+  calls = 0;
   pending: Wait[] = [];
   waits: Wait[] = [];
   pauses: { from: number; to: number | null }[] = [];
@@ -343,11 +364,12 @@ export class Fold {
     const execution: Execution = {
       path: event.path, name: nameOf(event.path), type, parent, children: [], status: "running",
       executorType: null, executor: null, attempts: 0, startedAt: event.time_ms, endedAt: null,
-      output: null, error: null, exhausted: false, order: null, detail: {}, runs: [], spans: [],
-      retries: [], call: null, outcome: null, partial: "", reasoning: "", progress: "", logs: [],
+      output: null, error: null, exhausted: false, order: null, began: null, done: null, runs: NONE, spans: NONE,
+      retries: NONE, call: null, outcome: null, partial: "", reasoning: "", progress: "", logs: NONE,
       cost: nothing(), before: {}, usage: {}, first: event.sequence, last: event.sequence, mark: "",
     };
     this.executions.push(execution);
+    if (type === "ToolCall") this.calls += 1;
     parent?.children.push(execution);
     this.open.set(event.path, execution);
     return execution;
@@ -365,9 +387,8 @@ export class Fold {
     const parent = type === "Undo" ? "" : (parentOf(event.path) ?? "");
     const execution = this.start(event, type, parent);
     if (type === "Parallel") execution.order = event["branches"] as string[];
-    const { sequence, time_ms, run_id, path, step_name, event: kind, ...detail } = event;
-    execution.detail = detail as Members;
-    if (isAfter(type)) this.withdraw(type === "Undo" ? "" : parent, time_ms);
+    execution.began = event;
+    if (isAfter(type)) this.withdraw(type === "Undo" ? "" : parent, event.time_ms);
   }
 
   private containerEnded(event: Event): void {
@@ -375,9 +396,7 @@ export class Fold {
     if (!execution) return;
     if (execution.type === "Loop" && event["exhausted"] === true) execution.exhausted = true;
     if (event["error"]) execution.error = event["error"] as ErrorData;
-    const { sequence, time_ms, run_id, path, step_name, event: kind, status, error, ...detail } =
-      event;
-    Object.assign(execution.detail, detail);
+    execution.done = event;
   }
 
   private stepEnded(event: Event): void {
@@ -405,17 +424,19 @@ export class Fold {
     step.partial = step.reasoning = "";
     step.before = plus(step.before, step.usage);
     step.usage = {};
-    step.retries.push({ attempt: event["attempt"] as number, at: event.time_ms,
+    step.retries = pushed(step.retries, { attempt: event["attempt"] as number, at: event.time_ms,
       delay: event["delay_ms"] as number, error: event["error"] as ErrorData });
   }
 
   /** Closes the calls inside a step, which ended before them. */
   private stopCalls(event: Event): void {
+    if (this.calls === 0) return;
     for (const call of [...this.open.values()]) {
       if (call.type === "ToolCall" && call.path !== event.path && contains(event.path, call.path)) {
         call.status = "cancelled";
         call.endedAt = event.time_ms;
         this.open.delete(call.path);
+        this.calls -= 1;
       }
     }
   }
@@ -425,6 +446,7 @@ export class Fold {
     const execution = this.open.get(event.path);
     if (!execution) return null;
     this.open.delete(event.path);
+    if (execution.type === "ToolCall") this.calls -= 1;
     this.withdraw(event.path, event.time_ms);
     execution.status = status;
     execution.endedAt = event.time_ms;
@@ -449,7 +471,7 @@ export class Fold {
         at.progress = String(event["message"] ?? event["text"] ?? "");
         return;
       case "CustomEvent":
-        at.logs.push({ at: event.time_ms, name: event["name"] as string,
+        at.logs = pushed(at.logs, { at: event.time_ms, name: event["name"] as string,
           data: event["data"] as Json });
         return;
     }
@@ -462,8 +484,36 @@ export class Fold {
     }
   }
 
+  /** A fold of its own in the same state. */
+  copy(): Fold {
+    const copy = Object.assign(new Fold(), this);
+    const copies = new Map<Execution, Execution>();
+    copy.executions = this.executions.map((step) => {
+      const own = { ...step, children: [], cost: { ...step.cost } } as Execution;
+      if (step.runs.length > 0) own.runs = step.runs.map((run) => ({ ...run, turns: [...run.turns] }));
+      if (step.spans.length > 0) own.spans = step.spans.map((span) => ({ ...span }));
+      if (step.retries.length > 0) own.retries = [...step.retries];
+      if (step.logs.length > 0) own.logs = [...step.logs];
+      own.parent = step.parent && copies.get(step.parent)!;
+      own.parent?.children.push(own);
+      copies.set(step, own);
+      return own;
+    });
+    copy.open = new Map([...this.open].map(([path, step]) => [path, copies.get(step)!]));
+    copy.waits = this.waits.map((wait) => ({ ...wait }));
+    copy.pending = this.pending.map((wait) => copy.waits[this.waits.indexOf(wait)]!);
+    copy.pauses = this.pauses.map((pause) => ({ ...pause }));
+    copy.warnings = [...this.warnings];
+    copy.cost = { ...this.cost };
+    return copy;
+  }
+
   usage(): Usage {
-    const sum = this.executions.reduce((sum, step) => plus(sum, usageOf(step)), this.decided);
+    const sum = { ...this.decided };
+    for (const step of this.executions) {
+      add(sum, step.before);
+      add(sum, step.output?.usage ? atLeast(step.usage, step.output.usage) : step.usage);
+    }
     return this.shared ? since(sum, this.shared) : sum;
   }
 

@@ -3,13 +3,21 @@
 import { Fold } from "./fold";
 import type { Event } from "./types";
 
-/** Folds of every so many events are not kept: folding 10 000 events takes a few milliseconds. */
+/** The least number of events between copies of past folds, and the number of copies. */
+const APART = 1024;
+const COPIES_MAX = 16;
+
+/**
+ * A fold changes in place and cannot go back. So copies of it are kept on the way through the past,
+ * and a step back begins at the copy before it instead of at the first event.
+ */
 export class History {
   readonly events: Event[] = [];
   /** The fold of all events. */
   now = new Fold();
   private past: Fold | null = null;
   private pastAt = -1;
+  private copies: { at: number; fold: Fold }[] = [];
 
   get length(): number {
     return this.events.length;
@@ -28,12 +36,16 @@ export class History {
   foldAt(index: number): Fold {
     if (index >= this.events.length - 1) return this.now;
     if (!this.past || this.pastAt > index) {
-      this.past = new Fold();
-      this.pastAt = -1;
+      const copy = this.copies.findLast(({ at }) => at <= index);
+      this.past = copy?.fold.copy() ?? new Fold();
+      this.pastAt = copy?.at ?? -1;
     }
+    const apart = Math.max(APART, Math.ceil(this.events.length / COPIES_MAX));
     while (this.pastAt < index) {
       this.pastAt += 1;
       this.past.apply(this.events[this.pastAt]!);
+      const last = this.copies.at(-1)?.at ?? 0;
+      if (this.pastAt >= last + apart) this.copies.push({ at: this.pastAt, fold: this.past.copy() });
     }
     return this.past;
   }

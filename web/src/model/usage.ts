@@ -20,6 +20,15 @@ function combine(a: Usage, b: Usage | undefined, how: (x: number, y: number) => 
 
 export const plus = (a: Usage, b?: Usage): Usage => combine(a, b, (x, y) => x + y);
 
+/** Adds to a sum in place. */
+export function add(sum: Usage, more: Usage): void {
+  for (const field in more) {
+    const key = field as keyof Usage;
+    const count = more[key];
+    if (count !== undefined) sum[key] = (sum[key] ?? 0) + count;
+  }
+}
+
 /** Two reports that overlap: the larger numbers count. */
 export const atLeast = (a: Usage, b?: Usage): Usage => combine(a, b, Math.max);
 

@@ -16,7 +16,7 @@ import { Answers, isForPeople, Request } from "../run/requests";
 import { MessageBox, RunActions, StepActions } from "../run/actions";
 import { Scrubber } from "../run/scrubber";
 import { RunStore } from "../run/store";
-import { isClosed, rowsOf, Timeline, toggle, type Row } from "../run/timeline";
+import { isClosed, rowsOf, Timeline, toggle } from "../run/timeline";
 import { Icon, StatusPill } from "../ui/icons";
 import { CopyButton, Section, Value } from "../ui/value";
 
@@ -52,7 +52,7 @@ function Run({ store }: { store: RunStore }): JSX.Element {
   const select = (path: string): void => setQuery({ step: path === selected ? null : path });
   const goTo = (sequence: number | null): void => setQuery({ at: sequence });
   const rows = view === "timeline" ? rowsOf(fold) : [];
-  useKeys(store, rows, selected, view);
+  useKeys(store);
   const requests = fold.pending.filter((wait) => wait.requirement.requires !== "deadline");
   return (
     <main class="page run-page" data-status={fold.status}>
@@ -140,7 +140,7 @@ function Summary({ fold, now }: { fold: Fold; now: number }): JSX.Element {
     <div class="detail-body">
       <h2 class="sr-only">The run</h2>
       {fold.content !== null && fold.content !== "" && (
-        <Section title="Output" extra={<CopyButton value={fold.content} what="the output" />}><Value value={fold.content} /></Section>
+        <Section title="Output" action={<CopyButton value={fold.content} what="the output" />}><Value value={fold.content} /></Section>
       )}
       <Section title="Input"><Value value={fold.input} /></Section>
       <Overview fold={fold} now={now} />
@@ -187,7 +187,7 @@ function Outcome({ fold, now }: { fold: Fold; now: number }): JSX.Element {
   void now;
   return (
     <div class="outcome">
-      <Section title="Output" extra={fold.content !== null && <CopyButton value={fold.content} what="the output" />}>
+      <Section title="Output" action={fold.content !== null && <CopyButton value={fold.content} what="the output" />}>
         {fold.content === null || fold.content === "" ? <p class="quiet">No output {fold.ended ? "" : "yet"}</p> : <Value value={fold.content} />}
       </Section>
       <Section title="Session state">
@@ -200,10 +200,13 @@ function Outcome({ fold, now }: { fold: Fold; now: number }): JSX.Element {
 }
 
 /** j and k go through rows, h and l close and open them, [ and ] go through events. */
-function useKeys(store: RunStore, rows: Row[], selected: string | null, view: string): void {
+function useKeys(store: RunStore): void {
   useEffect(() => {
     const pressed = (key: KeyboardEvent): void => {
       if (isForField(key)) return;
+      // Keys can come faster than the page is drawn: what they refer to is read now.
+      const selected = route.value.query.get("step");
+      const rows = rowsOf(store.fold);
       const at = rows.findIndex((row) => row.path === selected);
       const event = store.index.value;
       const last = store.history.length - 1;
@@ -244,7 +247,7 @@ function useKeys(store: RunStore, rows: Row[], selected: string | null, view: st
     };
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
-  }, [store, rows, selected, view]);
+  }, [store]);
 }
 
 const inTree = (key: KeyboardEvent): boolean =>

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { count, duration, exact, excerpt, money, timeOfDay, tokens } from "../format";
-import { usageOf, type AgentRun, type Execution, type Fold, type Turn } from "../model/fold";
+import { detailOf, usageOf, type AgentRun, type Execution, type Fold, type Turn } from "../model/fold";
 import { contains } from "../model/path";
 import { addCost, nothing, plus, tokensOf } from "../model/usage";
 import type { ErrorData, Event, Json, Medium, Part, Usage } from "../model/types";
@@ -95,10 +95,11 @@ export function StepDetail({ fold, path, now, events, index, actions, goTo, sele
       {step.outcome && <Section title="Result">
         <LongText text={step.outcome.whole ?? step.outcome.text} raw={!step.outcome.is_error} /></Section>}
       {waits.length > 0 && <Section title="Requests"><Answers waits={waits} /></Section>}
-      {step.runs.map((run, at) => <Conversation run={run} number={step.runs.length > 1 ? at + 1 : null} select={select} step={step} />)}
+      {step.runs.map((run, at) => <Conversation run={run} number={step.runs.length > 1 ? at + 1 : null}
+        select={select} step={step} now={`${run.turns.length} ${run.error?.message ?? ""} ${step.children.length}`} />)}
       {step.reasoning && step.status === "running" && <Section title="Reasoning so far"><p class="reasoning">{step.reasoning}</p></Section>}
       {step.partial && <Section title="Text so far"><div class="streaming"><LongText text={step.partial} /></div></Section>}
-      <Output step={step} />
+      <Output step={step} status={step.status} />
       {step.retries.length > 0 && (
         <Section title="Failed attempts">
           <ol class="retries">{step.retries.map((retry) => (
@@ -113,7 +114,7 @@ export function StepDetail({ fold, path, now, events, index, actions, goTo, sele
           <ul class="logs">{step.logs.map((log) => <li><code>{log.name}</code> {excerpt(log.data)}</li>)}</ul>
         </Section>
       )}
-      {Object.keys(step.detail).length > 0 && <Section title="Decision" open={false}><Value value={step.detail} /></Section>}
+      {step.began && <Section title="Decision" open={false}><Value value={detailOf(step)} /></Section>}
       <EventsOf path={path} events={events} index={index} goTo={goTo} />
     </div>
   );
@@ -124,7 +125,8 @@ const argumentsOf = (value: Json): Json => {
   return of?.json ?? of?.invalid ?? value;
 };
 
-function Output({ step }: { step: Execution }): JSX.Element | null {
+/** A step changes in place: its status is what tells that there is something new to draw. */
+function Output({ step }: { step: Execution; status: string }): JSX.Element | null {
   const output = step.output;
   if (!output) return null;
   const content = output.content ?? null;
@@ -132,7 +134,7 @@ function Output({ step }: { step: Execution }): JSX.Element | null {
     <>
       {content !== null && content !== "" && (
         <Section title={step.status === "cancelled" ? "Output until it was stopped" : "Output"}
-          extra={<CopyButton value={content} what="the output" />}><Value value={content} /></Section>
+          action={<CopyButton value={content} what="the output" />}><Value value={content} /></Section>
       )}
       {output.media && output.media.length > 0 && <Section title="Media"><Media media={output.media} /></Section>}
       {output.files && output.files.length > 0 && (
@@ -165,7 +167,7 @@ export function Media({ media }: { media: Medium[] }): JSX.Element {
 }
 
 function Conversation({ run, number, step, select }: { run: AgentRun; number: number | null;
-  step: Execution; select: (path: string) => void }): JSX.Element {
+  step: Execution; select: (path: string) => void; now: string }): JSX.Element {
   const cost = nothing();
   for (const turn of run.turns) {
     if (turn.kind === "model" && turn.span) addCost(cost, { usd: turn.span.cost.nano / 1e9 });

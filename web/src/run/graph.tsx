@@ -109,7 +109,7 @@ function Node({ node, base, context }: { node: PlanNode; base: string; context: 
         </Group>
       );
     case "condition": {
-      const taken = execution?.detail["branch"];
+      const taken = execution?.began?.["branch"];
       const branch = (name: string, nodes: PlanNode[]): JSX.Element | false => nodes.length > 0 && (
         <div class={`g-branch${taken === name ? " taken" : ""}`}>
           <span class="g-word">{name === "if" ? "then" : "else"}</span>

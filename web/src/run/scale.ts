@@ -56,7 +56,8 @@ function ticksOf(begin: number, rest: number, gaps: Gap[], at: (time: number) =>
     for (const gap of gaps) if (time >= gap.from) time += gap.to - gap.from;
     const place = at(time);
     const before = ticks.at(-1);
-    if (place <= 0.97 && (!before || place - before.place > 0.06)) ticks.push({ place, ms: time - begin });
+    const hidden = gaps.some((gap) => place > at(gap.from) - 0.07 && place < at(gap.to));
+    if (place <= 0.92 && !hidden && (!before || place - before.place > 0.06)) ticks.push({ place, ms: time - begin });
   }
   return ticks;
 }

@@ -27,6 +27,7 @@ export function Scrubber({ store, goTo }: { store: RunStore; goTo: (sequence: nu
       <div class="scrub-track">
         <Marks events={events} version={store.version.value} />
         <input type="range" min={0} max={Math.max(last, 0)} value={index} aria-label="Event"
+          style={{ "--done": `${(index / Math.max(last, 1)) * 100}%` }}
           aria-valuetext={event ? `event ${event.sequence}, ${event.event} ${event.path}` : ""}
           onInput={(input) => {
             const at = Number(input.currentTarget.value);

@@ -33,10 +33,17 @@ export class RunStore {
     return at === null ? this.history.length - 1 : this.history.indexOf(at);
   });
 
-  /** The fold at the moment that is shown. It changes in place: read it after `version`. */
-  get fold(): Fold {
+  /**
+   * The fold at the moment that is shown. A fold changes in place, and components are drawn again
+   * only for new values: so this is a new value whenever there is something new to see.
+   */
+  private readonly view = computed<Fold>(() => {
     void this.version.value;
-    return this.history.foldAt(this.index.value);
+    return Object.create(this.history.foldAt(this.index.value)) as Fold;
+  });
+
+  get fold(): Fold {
+    return this.view.value;
   }
 
   get isPast(): boolean {

@@ -5,7 +5,7 @@ import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { duration, money, short } from "../format";
 import { inOrder, usageOf, type Execution, type Fold, type Wait } from "../model/fold";
-import { contains, nameOf, numberOf } from "../model/path";
+import { contains, nameOf, numberOf, parentOf } from "../model/path";
 import { tokensOf } from "../model/usage";
 import { Icon, Mark, toneOf, type Tone } from "../ui/icons";
 import { VirtualList } from "../ui/virtual";
@@ -68,6 +68,7 @@ export function labelOf(path: string, type?: string): string {
   const number = numberOf(path);
   if (type === "Iteration") return `turn ${number}`;
   if (type === "Item") return `item ${number}`;
+  if (type === "Undo") return `undo ${nameOf(parentOf(path) ?? "")}`;
   return number === null || type !== "ToolCall" ? nameOf(path) : `${nameOf(path)} #${number}`;
 }
 

@@ -9,7 +9,7 @@ const PATHS: { [name: string]: string } = {
   pause: "M6 4.5v7M10 4.5v7",
   dash: "M4 8h8",
   ban: "M4 12L12 4",
-  dots: "M4.5 8h.01M8 8h.01M11.5 8h.01",
+  turn: "M8 3a5 5 0 1 1-4.6 3",
   play: "M5.5 4v8l6.5-4z",
   search: "M7 11.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zM13.5 13.5l-3.3-3.3",
   sun: "M8 10.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM8 2v1.5M8 12.5V14M2 8h1.5M12.5 8H14M3.8 3.8l1 1M11.2 11.2l1 1M3.8 12.2l1-1M11.2 4.8l1-1",
@@ -47,7 +47,7 @@ export function Icon({ name, size = 16 }: { name: string; size?: number }): JSX.
 export type Tone = "running" | "completed" | "failed" | "paused" | "skipped" | "cancelled" | "idle";
 
 const ICONS: { [tone in Tone]: string } = {
-  running: "dots", completed: "check", failed: "cross", paused: "pause", skipped: "dash",
+  running: "turn", completed: "check", failed: "cross", paused: "pause", skipped: "dash",
   cancelled: "ban", idle: "",
 };
 

@@ -92,12 +92,15 @@ export function CopyButton({ value, what }: { value: Json; what: string }): JSX.
 }
 
 /** A part of a panel, with a heading. */
-export function Section({ title, children, extra, open = true }: { title: string;
-  children: ComponentChildren; extra?: ComponentChildren; open?: boolean }): JSX.Element {
+export function Section({ title, children, extra, action, open = true }: { title: string;
+  children: ComponentChildren; extra?: ComponentChildren; action?: ComponentChildren; open?: boolean }): JSX.Element {
   return (
-    <details class="section" open={open}>
-      <summary><h3>{title}</h3>{extra && <span class="extra">{extra}</span>}</summary>
-      <div class="section-body">{children}</div>
-    </details>
+    <div class="section">
+      <details open={open}>
+        <summary><h3>{title}</h3>{extra && <span class="extra">{extra}</span>}</summary>
+        <div class="section-body">{children}</div>
+      </details>
+      {action && <div class="section-action">{action}</div>}
+    </div>
   );
 }
