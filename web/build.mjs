@@ -75,8 +75,7 @@ writeFileSync(join(crate, "src/table.rs"), `//! The built files. Written by \`we
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str =
-    "${digestOfSources()}";
+pub(crate) const DIGEST: &str = "${digestOfSources()}";
 
 pub(crate) const FILES: &[(&str, File)] = &[
 ${rows.join("\n")}

@@ -2,8 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str =
-    "8f9651ca2380aaafc214253dbb704f64272a75673ab17e508bca3b8b07c8b8dc";
+pub(crate) const DIGEST: &str = "a4ddad6f2cc7fbae3c793ff152118d2149629dae188157820368d63909f91af5";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
