@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "a4ddad6f2cc7fbae3c793ff152118d2149629dae188157820368d63909f91af5";
+pub(crate) const DIGEST: &str = "d1ea08b1f5f59b77c58ceced30577af2a9faebbd526aaf3ed854e60ed2f6d04e";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -22,9 +22,9 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-85256db85792.css",
+        "assets/main-3dc25c27addd.css",
         File {
-            bytes: include_bytes!("../dist/assets/main-85256db85792.css"),
+            bytes: include_bytes!("../dist/assets/main-3dc25c27addd.css"),
             content_type: "text/css; charset=utf-8",
             cache_control: IMMUTABLE,
         },
