@@ -9,6 +9,7 @@ const FLOORS: [(&str, u32); 19] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
+    ("stepwright-viewer", 0),
     ("stepwright-engine", 1),
     ("stepwright-models", 1),
     ("stepwright-otel", 1),
