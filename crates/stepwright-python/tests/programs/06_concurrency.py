@@ -2,7 +2,7 @@
 import asyncio
 import threading
 
-from stepwright import StepInput, Workflow
+from stepwright import Step, StepInput, Workflow
 
 
 async def wait(step_input: StepInput) -> int:
@@ -14,8 +14,8 @@ def add(step_input: StepInput) -> int:
     return step_input.content + 1
 
 
-waiting = Workflow("Wait", [wait, wait])
-adding = Workflow("Add", [add, add, add])
+waiting = Workflow("Wait", [Step(name, executor=wait) for name in "ab"])
+adding = Workflow("Add", [Step(name, executor=add) for name in "abc"])
 
 
 async def main() -> None:
