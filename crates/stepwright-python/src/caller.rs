@@ -3,7 +3,7 @@
 use crate::jobs;
 use crate::process::runtime;
 use pyo3::prelude::*;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 use stepwright_host::Home;
 use tokio::sync::oneshot;
@@ -51,7 +51,7 @@ impl Caller {
         });
         let notified = link.clone();
         let home = Arc::new(Home::notifying(move || notified.clone().notify()));
-        let wakeup = Wakeup { home: home.clone(), waiting: Mutex::new(None) };
+        let wakeup = Wakeup { home: Arc::downgrade(&home), waiting: Mutex::new(None) };
         let _ = link.wakeup.set(Py::new(py, wakeup)?);
         Self::new(py, home, Some(link), false)
     }
@@ -102,6 +102,10 @@ impl Caller {
         self.0.home.push(Box::new(|| {}));
     }
 
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.0.interrupt.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     pub(crate) fn take_interrupt(&self) -> Option<PyErr> {
         self.0.interrupt.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -135,7 +139,7 @@ impl LoopLink {
             let called = self.event_loop.call_method1(py, "call_soon_threadsafe", (wakeup,));
             if called.is_err() {
                 // The loop is closed. What waits for it must not wait for ever.
-                wakeup.get().home.close();
+                wakeup.get().close();
             }
         });
     }
@@ -144,11 +148,12 @@ impl LoopLink {
     fn notify_here(&self, py: Python<'_>) {
         let Some(wakeup) = self.wakeup.get() else { return };
         // Inside of a poll, the poll looks again.
-        if wakeup.get().home.is_here() || wakeup.get().wake(py) {
+        let home = wakeup.get().home.upgrade();
+        if home.is_none_or(|home| home.is_here()) || wakeup.get().wake(py) {
             return;
         }
         if self.event_loop.call_method1(py, "call_soon", (wakeup,)).is_err() {
-            wakeup.get().home.close();
+            wakeup.get().close();
         }
     }
 }
@@ -156,20 +161,29 @@ impl LoopLink {
 /// Called by an event loop when its run has something to do.
 #[pyclass(frozen)]
 pub(crate) struct Wakeup {
-    home: Arc<Home>,
+    /// Weak, because the home holds this by way of its loop.
+    home: Weak<Home>,
     waiting: Mutex<Option<Py<PyAny>>>,
 }
 
 #[pymethods]
 impl Wakeup {
     fn __call__(&self, py: Python<'_>) {
-        self.home.take_wake();
-        self.home.work();
+        if let Some(home) = self.home.upgrade() {
+            home.take_wake();
+            home.work();
+        }
         self.wake(py);
     }
 }
 
 impl Wakeup {
+    fn close(&self) {
+        if let Some(home) = self.home.upgrade() {
+            home.close();
+        }
+    }
+
     /// Wakes the coroutine that waits. Returns `false` if none does.
     fn wake(&self, py: Python<'_>) -> bool {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -186,7 +200,7 @@ impl Wakeup {
     /// Sets the future of the coroutine that waits. Returns `false` if there is work already.
     pub(crate) fn wait_with(&self, future: Py<PyAny>) -> bool {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(future);
-        if self.home.take_wake() {
+        if self.home.upgrade().is_none_or(|home| home.take_wake()) {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
             return false;
         }

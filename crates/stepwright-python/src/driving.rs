@@ -50,6 +50,7 @@ impl Driving {
     /// Ends the work, because the coroutine that drives it was cancelled.
     fn cancel(&self, py: Python<'_>) {
         (self.cancel)();
+        self.caller.home().close();
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Ok(runtime) = runtime(py) {
             // Within the runtime, which tells the journal.

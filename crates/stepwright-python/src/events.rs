@@ -193,6 +193,7 @@ impl Events {
                 let runtime = runtime(py)?;
                 let _entered = runtime.enter();
                 *reading = Reading::default();
+                self.caller.home().close();
                 Err(interrupt)
             }
         }
@@ -221,6 +222,7 @@ impl Events {
         if let Ok(mut reading) = self.reading.try_lock() {
             *reading = Reading::default();
         }
+        self.caller.home().close();
     }
 }
 
@@ -228,6 +230,7 @@ impl Drop for Events {
     fn drop(&mut self) {
         let reading = self.reading.get_mut().unwrap_or_else(PoisonError::into_inner);
         let reading = std::mem::take(reading);
+        self.caller.home().close();
         let _ = Python::try_attach(|py| {
             if let Ok(runtime) = runtime(py) {
                 let _entered = runtime.enter();

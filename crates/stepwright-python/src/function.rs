@@ -8,6 +8,7 @@ use crate::convert::{
 };
 use crate::errors::step_error;
 use crate::input::Input;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
@@ -252,16 +253,22 @@ impl HostFunction for Function {
         let caller = caller.filter(|caller| !caller.is_closed());
         Box::pin(async move {
             let here = caller.as_ref().filter(|caller| caller.computes() && !place.beside);
-            match (function.0.kind, here) {
+            let answer = match (function.0.kind, here) {
                 (Kind::Sync, Some(caller)) => function.compute(caller, asked, cx).await,
                 (Kind::Generator, Some(caller)) => function.generate(caller, asked, cx).await,
                 (Kind::Sync | Kind::Generator, None) => {
-                    call::on_thread(Call::new(function, asked, cx, caller)).await
+                    call::on_thread(Call::new(function, asked, cx, caller.clone())).await
                 }
                 (Kind::Async | Kind::AsyncGenerator, _) => {
-                    call::on_event_loop(Call::new(function, asked, cx, caller)).await
+                    let call = Call::new(function, asked, cx, caller.clone());
+                    call::on_event_loop(call).await
                 }
+            };
+            // The run is cancelled, and does not fail: the driver sees the interrupt, and drops this.
+            if caller.is_some_and(|caller| caller.is_interrupted()) {
+                std::future::pending::<()>().await;
             }
+            answer
         })
     }
 }
@@ -344,7 +351,8 @@ pub(crate) fn emit(piece: &Bound<'_, PyAny>, cx: Option<&StepContext>) -> PyResu
 
 /// Converts what a function raised. An exception that ends the program also ends the run.
 pub(crate) fn raised(py: Python<'_>, error: PyErr, caller: &Caller) -> StepError {
-    if !error.is_instance_of::<pyo3::exceptions::PyException>(py) {
+    let ends = error.is_instance_of::<PyKeyboardInterrupt>(py);
+    if ends || error.is_instance_of::<PySystemExit>(py) {
         caller.interrupt(error.clone_ref(py));
         return step_error(py, error).and_terminal();
     }
