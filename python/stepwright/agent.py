@@ -63,14 +63,20 @@ class DuckDuckGoTools:
 
 
 class _Marked:
-    """What `@tool` says about a function."""
+    """A function with what `@tool` says about it."""
 
     __slots__ = ("function", "name", "description", "requires_confirmation", "read_only")
 
-    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
-        self.function = function
-        for name, value in options.items():
-            setattr(self, name, value)
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str | None,
+        description: str | None,
+        requires_confirmation: bool,
+        read_only: bool,
+    ) -> None:
+        self.function, self.name, self.description = function, name, description
+        self.requires_confirmation, self.read_only = requires_confirmation, read_only
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         return self.function(*arguments, **keywords)
