@@ -15,8 +15,8 @@ use stepwright::{
 /// Makes a workflow of its specification.
 ///
 /// # Errors
-/// If the specification is invalid: a name is missing or occurs twice, a model is unknown, a function
-/// is not in the table.
+/// If the specification is invalid: a name is missing or occurs twice, a model is unknown, a
+/// function is not in the table.
 pub fn workflow(
     spec: &WorkflowSpec,
     functions: &Functions,

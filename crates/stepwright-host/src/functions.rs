@@ -7,8 +7,8 @@ use stepwright::{BoxFuture, StepContext, StepError, StepInput, StepOutput};
 /// What surrounds a call: whether it may hold the caller's thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// `true` if other steps run at the same time, or a timeout watches. A function that computes on
-    /// the caller's thread would hold them up.
+    /// `true` if other steps run at the same time, or a timeout watches. A function that computes
+    /// on the caller's thread would hold them up.
     pub beside: bool,
 }
 
@@ -31,8 +31,8 @@ pub trait HostFunction: Send + Sync + 'static {
     /// Returns the name, as executors show it.
     fn name(&self) -> &str;
 
-    /// Calls the function. There is no context for [`Asked::Check`]. Dropping the future cancels the
-    /// call.
+    /// Calls the function. There is no context for [`Asked::Check`]. Dropping the future cancels
+    /// the call.
     fn call(
         &self,
         asked: Asked,

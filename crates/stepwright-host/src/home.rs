@@ -13,8 +13,8 @@ pub type Job = Box<dyn FnOnce() + Send>;
 /// The thread that drives a run, with a queue of work for it.
 ///
 /// A run may move to a thread of the runtime when it first waits. What must happen on the caller's
-/// thread, such as a call of the caller's language, then goes into this queue. The home is the waker
-/// of the run as well: work and wakes end the same wait.
+/// thread, such as a call of the caller's language, then goes into this queue. The home is the
+/// waker of the run as well: work and wakes end the same wait.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -55,8 +55,8 @@ impl Home {
         Self::new(None)
     }
 
-    /// Creates a home of an event loop. `notify` makes the loop look at it, and may be called on any
-    /// thread, with any lock held: it must not wait.
+    /// Creates a home of an event loop. `notify` makes the loop look at it, and may be called on
+    /// any thread, with any lock held: it must not wait.
     pub fn notifying(notify: impl Fn() + Send + Sync + 'static) -> Self {
         Self::new(Some(Box::new(notify)))
     }

@@ -48,7 +48,8 @@ impl RuntimeError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Forked { .. } => Some(
-                "use the start method `spawn` or `forkserver`, or make the first run after the fork",
+                "use the start method `spawn` or `forkserver`, \
+                 or make the first run after the fork",
             ),
             _ => None,
         }
@@ -60,8 +61,8 @@ impl fmt::Display for RuntimeError {
         match self {
             Self::Forked { parent, child } => write!(
                 f,
-                "process {child} was forked from process {parent} after Stepwright had begun there; \
-                 its threads and its stores do not exist in process {child}"
+                "process {child} was forked from process {parent} after Stepwright had begun \
+                 there; its threads and its stores do not exist in process {child}"
             ),
             Self::Ended => f.write_str("the program is ending, so no run can begin"),
             Self::Unavailable(why) => write!(f, "the runtime could not be started: {why}"),

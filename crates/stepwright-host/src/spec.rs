@@ -261,8 +261,8 @@ pub struct ModelSpec {
     pub api_key: Option<String>,
 }
 
-/// The output of an agent: a JSON Schema, and a function that returns what is wrong with a value, or
-/// nothing.
+/// The output of an agent: a JSON Schema, and a function that returns what is wrong with a value,
+/// or nothing.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSpec {

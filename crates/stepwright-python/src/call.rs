@@ -1,7 +1,7 @@
 //! A call that happens on a thread of Python's or on an event loop.
 //!
-//! The functions of users are called by Python code there, so that no frame of ours is beneath them:
-//! a thread that the interpreter ends at its exit must not unwind through Rust.
+//! The functions of users are called by Python code there, so that no frame of ours is beneath
+//! them: a thread that the interpreter ends at its exit must not unwind through Rust.
 
 use crate::caller::Caller;
 use crate::convert::bridge;

@@ -11,7 +11,8 @@ use stepwright::BoxFuture;
 /// The result of work, which becomes a value of Python on Python's thread.
 pub(crate) type Made = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
-/// Work that a coroutine drives: it calls `poll`, and waits until it is woken if that has no result.
+/// Work that a coroutine drives: it calls `poll`, and waits until it is woken if that has no
+/// result.
 #[pyclass(frozen)]
 pub(crate) struct Driving {
     caller: Caller,

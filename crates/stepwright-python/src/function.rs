@@ -264,7 +264,8 @@ impl HostFunction for Function {
                     call::on_event_loop(call).await
                 }
             };
-            // The run is cancelled, and does not fail: the driver sees the interrupt, and drops this.
+            // The run is cancelled, and does not fail: the driver sees the interrupt, and drops
+            // this.
             if caller.is_some_and(|caller| caller.is_interrupted()) {
                 std::future::pending::<()>().await;
             }
