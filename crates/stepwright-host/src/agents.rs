@@ -110,9 +110,13 @@ impl Tool for FunctionOfHost {
         let place = Place { beside: true };
         let calling = self.function.call(Asked::Tool(arguments), Some(cx), place);
         Box::pin(async move {
-            let answer = calling.await.map_err(|error| match error.data.retryable {
-                true => ToolError::Failed(error.to_string()),
-                false => ToolError::Fatal(error),
+            let answer = calling.await.map_err(|error| {
+                // What is final fails the step; the model may react to anything else.
+                if error.data.retryable {
+                    ToolError::Failed(error.to_string())
+                } else {
+                    ToolError::Fatal(error)
+                }
             })?;
             Ok(answer.content.text().into_owned())
         })

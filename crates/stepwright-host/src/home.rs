@@ -152,14 +152,13 @@ impl Home {
         if self.woken.swap(true, Ordering::AcqRel) {
             return;
         }
-        match &self.notify {
-            Some(notify) => notify(),
-            None => {
-                // The lock keeps the wake from falling between the check and the wait.
-                drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
-                self.ready.notify_all();
-            }
+        if let Some(notify) = &self.notify {
+            notify();
+            return;
         }
+        // The lock keeps the wake from falling between the check and the wait.
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+        self.ready.notify_all();
     }
 }
 

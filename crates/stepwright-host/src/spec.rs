@@ -294,7 +294,7 @@ pub enum ToolData {
         #[serde(default)]
         read_only: bool,
     },
-    /// The web search of DuckDuckGo.
+    /// The web search of `DuckDuckGo`.
     Duckduckgo {
         /// Another server.
         #[serde(default)]

@@ -18,6 +18,9 @@ use tokio::sync::oneshot;
 
 type Answer = Result<StepOutput, StepError>;
 
+/// A function with its arguments, by position and by name.
+type Callable = (Py<PyAny>, Py<PyTuple>, Option<Py<PyDict>>);
+
 /// One call of a function.
 #[pyclass(frozen)]
 pub(crate) struct Call {
@@ -64,7 +67,7 @@ impl Call {
 #[pymethods]
 impl Call {
     /// Returns the function with its arguments.
-    fn prepare(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyTuple>, Option<Py<PyDict>>)> {
+    fn prepare(&self, py: Python<'_>) -> PyResult<Callable> {
         let asked = self.held().asked.take();
         let asked = asked
             .ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("a call is prepared once"))?;

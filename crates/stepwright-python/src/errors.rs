@@ -27,10 +27,12 @@ impl fmt::Display for Raised {
 
 impl std::error::Error for Raised {}
 
+/// The message of an exception, its causes, whether it is final, and its hint.
+type Told = (String, Vec<String>, bool, Option<String>);
+
 /// Converts an exception into the failure of a step. The exception itself stays reachable.
 pub(crate) fn step_error(py: Python<'_>, error: PyErr) -> StepError {
     let exception = error.into_value(py).into_any();
-    type Told = (String, Vec<String>, bool, Option<String>);
     let told = bridge(py, "describe")
         .and_then(|describe| describe.call1((&exception,)))
         .and_then(|told| told.extract::<Told>());

@@ -117,7 +117,7 @@ impl Function {
             let keys = (
                 run.run_id.as_str(),
                 run.session_id.as_str(),
-                run.user_id.as_ref().map(|user| user.as_str()),
+                run.user_id.as_ref().map(stepwright::UserId::as_str),
                 run.workflow_id.as_str(),
                 &*run.workflow_name,
                 cx.path().as_str(),
