@@ -19,7 +19,8 @@ if [ "${1:-}" = --dev ]; then
     shift
 fi
 
-target="${CARGO_TARGET_DIR:-target}"
+target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
+export CARGO_TARGET_DIR="$target"
 tools="$target/python-tools"
 if [ ! -x "$tools/bin/maturin" ]; then
     python3 -m venv "$tools"
@@ -27,10 +28,10 @@ if [ ! -x "$tools/bin/maturin" ]; then
         --requirement scripts/release/tools.txt
 fi
 export PATH="$tools/bin:$PATH"
+cd python
 
 build() {
-    maturin build "${profile[@]}" --locked --manifest-path crates/stepwright-python/Cargo.toml \
-        --out "$target/wheels" "$@"
+    maturin build "${profile[@]}" --locked --out "$target/wheels" "$@"
 }
 
 if [ $# -eq 0 ]; then
