@@ -24,8 +24,13 @@ const OFFERED_MAX: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers a shell that asks for completions of this command, and exits. Returns if no shell asks.
-pub(crate) fn answer(command: fn() -> clap::Command) {
-    CompleteEnv::with_factory(command).var(VARIABLE).bin(PROGRAM).complete();
+pub(crate) fn answer(command: fn() -> clap::Command, given: &[OsString]) {
+    let completing = CompleteEnv::with_factory(command).var(VARIABLE).bin(PROGRAM);
+    let directory = std::env::current_dir().ok();
+    let answered = completing.try_complete(given.iter().cloned(), directory.as_deref());
+    if answered.unwrap_or_else(|error| error.exit()) {
+        std::process::exit(0);
+    }
 }
 
 /// Returns the script with which a shell asks this command for completions.

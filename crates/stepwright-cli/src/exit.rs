@@ -1,6 +1,5 @@
 //! The exit codes of the command.
 
-use std::process::ExitCode;
 use stepwright::{Error, ErrorKind, RunOutput};
 use stepwright_core::Requirement;
 use stepwright_core::requirement::RequirementKind;
@@ -67,8 +66,8 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
+impl From<Exit> for u8 {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        exit as Self
     }
 }

@@ -27,7 +27,7 @@ use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 use config::Found;
 use exit::Exit;
-use std::process::ExitCode;
+use std::ffi::OsString;
 use stepwright::Error;
 use ui::print::Stdout;
 use ui::terminal::Stderr;
@@ -37,18 +37,18 @@ use verbs::{
     keeping, man, resume, run, runs, schema, send, sessions, show, test, top, verify,
 };
 
-fn main() -> ExitCode {
-    completion::answer(Arguments::command);
+/// Carries out a command line, which begins with the name of the program. Returns the exit code.
+pub fn command(given: &[OsString]) -> u8 {
+    completion::answer(Arguments::command, given);
     stepwright_term::survive_size_limits();
-    started().unwrap_or_else(|exit| exit).into()
+    started(given).unwrap_or_else(|exit| exit).into()
 }
 
-fn started() -> Result<Exit, Exit> {
-    let given: Vec<_> = std::env::args_os().collect();
+fn started(given: &[OsString]) -> Result<Exit, Exit> {
     let parse =
         |given: &[_]| Arguments::try_parse_from(given).map_err(|error| usage::report(&error));
     // A mistake on the command line is told before one in a file.
-    let mut arguments = parse(&given)?;
+    let mut arguments = parse(given)?;
     let stderr = |arguments: &Arguments| {
         arguments.color.into_choice().write_global();
         Stderr::new()
@@ -59,7 +59,7 @@ fn started() -> Result<Exit, Exit> {
     };
     let found = config::load().map_err(|error| reported(&error, stderr(&arguments)))?;
     if !found.settings.is_empty() {
-        let with_settings = config::arguments(&Arguments::command(), &given, &found)
+        let with_settings = config::arguments(&Arguments::command(), given, &found)
             .map_err(|error| reported(&error, stderr(&arguments)))?;
         arguments = parse(&with_settings)?;
     }

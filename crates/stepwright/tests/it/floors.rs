@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 19] = [
+const FLOORS: [(&str, u32); 22] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
@@ -25,12 +25,14 @@ const FLOORS: [(&str, u32); 19] = [
     ("stepwright", 5),
     ("stepwright-cassette", 5),
     ("stepwright-cli", 6),
+    ("stepwright-host", 6),
+    ("stepwright-python", 7),
     ("stepwright-testing", 6),
 ];
 
 /// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
 /// that may use it.
-const HEAVY: [(&str, &str); 17] = [
+const HEAVY: [(&str, &str); 18] = [
     ("reqwest", "stepwright-http"),
     ("rustls", "stepwright-http"),
     ("rig-core", "stepwright-models"),
@@ -48,6 +50,7 @@ const HEAVY: [(&str, &str); 17] = [
     ("clap", "stepwright-cli"),
     ("tracing-subscriber", "stepwright-cli"),
     ("signal-hook", "stepwright-term"),
+    ("pyo3", "stepwright-python"),
 ];
 
 /// Heavy crates that a second one of ours may use, behind a feature.

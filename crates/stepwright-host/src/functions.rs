@@ -1,0 +1,45 @@
+//! Functions of the host language.
+
+use serde_json::Value;
+use std::sync::Arc;
+use stepwright::{BoxFuture, StepContext, StepError, StepInput, StepOutput};
+
+/// What surrounds a call: whether it may hold the caller's thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// `true` if other steps run at the same time, or a timeout watches. A function that computes
+    /// on the caller's thread would hold them up.
+    pub beside: bool,
+}
+
+/// The question to a function.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Asked {
+    /// To carry out a step.
+    Step(StepInput),
+    /// To decide: a condition, the end of a loop, a route, or the items of a map.
+    Decision(StepInput),
+    /// To carry out a tool call with these arguments.
+    Tool(Value),
+    /// To check a value. The answer is `null`, or a text that says what is wrong.
+    Check(Arc<Value>),
+}
+
+/// A function of the host language.
+pub trait HostFunction: Send + Sync + 'static {
+    /// Returns the name, as executors show it.
+    fn name(&self) -> &str;
+
+    /// Calls the function. There is no context for [`Asked::Check`]. Dropping the future cancels
+    /// the call.
+    fn call(
+        &self,
+        asked: Asked,
+        cx: Option<StepContext>,
+        place: Place,
+    ) -> BoxFuture<'static, Result<StepOutput, StepError>>;
+}
+
+/// The table of functions: a specification names them by their indices.
+pub type Functions = [Arc<dyn HostFunction>];

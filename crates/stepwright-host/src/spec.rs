@@ -1,0 +1,312 @@
+//! A definition as data. Functions are indices into a table.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use stepwright::plan::{Join, OnError, OnExhausted, Reducer};
+use stepwright::{HumanReview, OnInterrupted, budgets::Budget};
+
+/// A workflow as data.
+///
+/// ```
+/// use stepwright_host::WorkflowSpec;
+/// let written = r#"{
+///     "name": "Letter",
+///     "steps": [{ "step": { "name": "write", "work": { "function": 0 } } }]
+/// }"#;
+/// let spec: WorkflowSpec = serde_json::from_str(written)?;
+/// assert_eq!(spec.steps.len(), 1);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkflowSpec {
+    /// The name.
+    pub name: String,
+    /// The id, if it is not made of the name.
+    pub id: Option<String>,
+    /// The description.
+    pub description: Option<String>,
+    /// The steps.
+    pub steps: Vec<NodeSpec>,
+    /// The steps that run when the others have ended.
+    pub finally: Vec<NodeSpec>,
+    /// The steps that run when another one has failed.
+    pub on_failure: Vec<NodeSpec>,
+    /// The session state of new sessions.
+    pub session_state: Map<String, Value>,
+    /// The reducers of keys of the session state that several branches write.
+    pub reducers: Map<String, Value>,
+    /// Whether outputs carry their events.
+    pub store_events: bool,
+    /// The names of events that outputs leave out.
+    pub events_to_skip: Vec<String>,
+    /// Whether runs log in detail.
+    pub debug: bool,
+    /// Whether agents see the session's earlier runs.
+    pub add_history: bool,
+    /// The number of earlier runs that they see.
+    pub history_runs: Option<u32>,
+    /// The timeout of a run, in seconds.
+    pub timeout: Option<f64>,
+    /// The budget of a run.
+    pub budget: Option<Budget>,
+    /// The budget of a session.
+    pub session_budget: Option<Budget>,
+    /// The version of the code behind the steps.
+    pub version: Option<String>,
+    /// The policy for interrupted steps.
+    pub on_interrupted: Option<OnInterrupted>,
+    /// The function that checks the input, and may replace it.
+    pub input: Option<usize>,
+}
+
+impl WorkflowSpec {
+    pub(crate) fn reducers(&self) -> Result<Vec<(String, Reducer)>, serde_json::Error> {
+        let read = |(key, value): (&String, &Value)| {
+            Ok((key.clone(), serde_json::from_value(value.clone())?))
+        };
+        self.reducers.iter().map(read).collect()
+    }
+}
+
+/// A step or a container.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum NodeSpec {
+    /// A step.
+    Step {
+        /// The name.
+        name: String,
+        /// The executor.
+        work: Work,
+        /// The policies.
+        #[serde(default)]
+        policies: Policies,
+    },
+    /// Steps, one after the other.
+    Steps {
+        /// The name.
+        name: String,
+        /// The steps.
+        steps: Vec<Self>,
+        /// The policies.
+        #[serde(default)]
+        policies: Policies,
+    },
+    /// Branches, all at once.
+    Parallel {
+        /// The name.
+        name: String,
+        /// The branches.
+        steps: Vec<Self>,
+        /// The rule by which branches join.
+        #[serde(default)]
+        join: Join,
+        /// The number of branches at a time.
+        #[serde(default)]
+        concurrency: Option<u32>,
+        /// The policies.
+        #[serde(default)]
+        policies: Policies,
+    },
+    /// Steps that repeat.
+    Loop {
+        /// The name.
+        name: String,
+        /// The steps of a turn.
+        steps: Vec<Self>,
+        /// The largest number of turns.
+        at_most: u32,
+        /// Whether a turn begins with the output of the one before.
+        #[serde(default)]
+        forward: bool,
+        /// The function that ends the loop.
+        #[serde(default)]
+        until: Option<usize>,
+        /// What happens after the last turn.
+        #[serde(default)]
+        on_exhausted: Option<OnExhausted>,
+        /// The policies.
+        #[serde(default)]
+        policies: Policies,
+    },
+    /// Steps that run if a function says so.
+    Condition {
+        /// The name.
+        name: String,
+        /// The function, unless `constant` is set.
+        #[serde(default)]
+        holds: Option<usize>,
+        /// The decision, if it is known beforehand.
+        #[serde(default)]
+        constant: Option<bool>,
+        /// The steps if it holds.
+        steps: Vec<Self>,
+        /// The steps if it does not.
+        #[serde(default)]
+        otherwise: Vec<Self>,
+        /// The policies.
+        #[serde(default)]
+        policies: Policies,
+    },
+    /// Steps that a function chooses.
+    Router {
+        /// The name.
+        name: String,
+        /// The function that returns the names of choices. Without it, a person chooses.
+        #[serde(default)]
+        choose: Option<usize>,
+        /// The choices.
+        choices: Vec<Self>,
+        /// The policies.
+        #[serde(default)]
+        policies: Policies,
+    },
+    /// Steps that run for each item.
+    Map {
+        /// The name.
+        name: String,
+        /// The function that returns the items. Without it, the items are those of the input.
+        #[serde(default)]
+        over: Option<usize>,
+        /// The steps for an item.
+        steps: Vec<Self>,
+        /// The number of items at a time.
+        #[serde(default)]
+        concurrency: Option<u32>,
+        /// The rule by which items join.
+        #[serde(default)]
+        join: Option<Join>,
+        /// The policies.
+        #[serde(default)]
+        policies: Policies,
+    },
+}
+
+/// What carries out a step.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Work {
+    /// A function.
+    Function(usize),
+    /// An agent.
+    Agent(Box<AgentSpec>),
+    /// A workflow, all of it.
+    Workflow(Box<WorkflowSpec>),
+}
+
+/// The policies of a step or a container. Times are in seconds.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policies {
+    /// The number of retries.
+    pub retries: Option<u32>,
+    /// The wait before the first retry.
+    pub backoff: Option<f64>,
+    /// The timeout of one attempt.
+    pub timeout: Option<f64>,
+    /// The timeout without a sign of life.
+    pub idle_timeout: Option<f64>,
+    /// What happens after a failure.
+    pub on_error: Option<OnError>,
+    /// The policy if the process dies meanwhile.
+    pub on_interrupted: Option<OnInterrupted>,
+    /// The budget.
+    pub budget: Option<Budget>,
+    /// What people decide.
+    pub human_review: Option<HumanReview>,
+    /// The version of the code.
+    pub version: Option<String>,
+    /// Whether an agent sees the session's earlier runs.
+    pub add_history: Option<bool>,
+    /// The number of earlier runs that it sees.
+    pub history_runs: Option<u32>,
+}
+
+/// An agent as data.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentSpec {
+    /// The name.
+    pub name: String,
+    /// The model.
+    pub model: ModelSpec,
+    /// The instructions.
+    pub instructions: Option<String>,
+    /// The tools.
+    pub tools: Vec<ToolData>,
+    /// The output, if it is not text.
+    pub output: Option<OutputSpec>,
+    /// The largest number of requests for one message.
+    pub max_turns: Option<u32>,
+    /// The largest number of tokens of an answer.
+    pub max_output_tokens: Option<u64>,
+    /// The temperature.
+    pub temperature: Option<f64>,
+    /// The budget.
+    pub budget: Option<Budget>,
+}
+
+/// A model by name, with the address and the key if they are not those of the environment.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSpec {
+    /// The name, such as `openai:gpt-5.2`. `auto` without it.
+    pub name: Option<String>,
+    /// The address of the provider.
+    pub base_url: Option<String>,
+    /// The key.
+    pub api_key: Option<String>,
+}
+
+/// The output of an agent: a JSON Schema, and a function that returns what is wrong with a value,
+/// or nothing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSpec {
+    /// The JSON Schema.
+    pub schema: Value,
+    /// The function.
+    pub check: usize,
+}
+
+/// A tool.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ToolData {
+    /// A function.
+    Function {
+        /// The name.
+        name: String,
+        /// The purpose.
+        description: String,
+        /// The JSON Schema of the arguments.
+        parameters: Value,
+        /// The function.
+        function: usize,
+        /// Whether a person must confirm each call.
+        #[serde(default)]
+        requires_confirmation: bool,
+        /// Whether calls change nothing.
+        #[serde(default)]
+        read_only: bool,
+    },
+    /// The web search of `DuckDuckGo`.
+    Duckduckgo {
+        /// Another server.
+        #[serde(default)]
+        base_url: Option<String>,
+    },
+    /// Another agent.
+    Agent {
+        /// The name of the tool.
+        name: String,
+        /// Its purpose.
+        description: String,
+        /// The agent.
+        agent: Box<AgentSpec>,
+    },
+}

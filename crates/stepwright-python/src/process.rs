@@ -1,0 +1,50 @@
+//! What this process has once: the runtime, and its end.
+
+use crate::errors::plain_error;
+use crate::{call, jobs};
+use pyo3::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use stepwright_host::HostRuntime;
+use tokio::runtime::Handle;
+
+static RUNTIME: HostRuntime = HostRuntime::new();
+
+/// The threads of the runtime. They wait for models and stores, and compute little.
+const THREADS: usize = 2;
+
+/// The longest time that the end of the program waits for runs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Returns the runtime, which begins at its first use.
+pub(crate) fn runtime(py: Python<'_>) -> PyResult<Handle> {
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    let handle = RUNTIME
+        .handle(THREADS)
+        .map_err(|error| plain_error(py, "StepwrightError", error.to_string(), error.hint()))?;
+    if !REGISTERED.swap(true, Ordering::AcqRel) {
+        let end = py.import("stepwright._native")?.getattr("shutdown")?;
+        py.import("atexit")?.call_method1("register", (end,))?;
+    }
+    Ok(handle)
+}
+
+/// Fails in a process that was forked after the runtime had begun.
+pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
+    RUNTIME
+        .check()
+        .map_err(|error| plain_error(py, "StepwrightError", error.to_string(), error.hint()))
+}
+
+/// Ends what runs. Called when the program ends, while the interpreter still works.
+#[pyfunction]
+pub(crate) fn shutdown(py: Python<'_>) {
+    if RUNTIME.check().is_err() {
+        return;
+    }
+    py.detach(|| {
+        RUNTIME.end(PATIENCE);
+        call::end_threads();
+        jobs::end();
+    });
+}

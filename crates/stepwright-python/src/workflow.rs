@@ -1,0 +1,434 @@
+//! The native part of `Workflow`.
+
+use crate::caller::Caller;
+use crate::convert::{data_from_python, data_to_python};
+use crate::driving::{Driving, Made};
+use crate::enter::block;
+use crate::errors::raise;
+use crate::events::Events;
+use crate::function::{Described, Function};
+use crate::options::Request;
+use crate::stores::Store;
+use pyo3::prelude::*;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::future::IntoFuture as _;
+use std::io::{self, Write};
+use std::sync::Arc;
+use stepwright::people::Answer;
+use stepwright::store::RunFilter;
+use stepwright::term::{PrintResponse as _, Printing};
+use stepwright::{BoxFuture, Error, RunOutput};
+use stepwright_host::{HostFunction, WorkflowSpec};
+
+/// A workflow that was built.
+#[pyclass(frozen)]
+pub(crate) struct Workflow {
+    workflow: stepwright::Workflow,
+}
+
+/// What a method of this class asks of the engine.
+type Asked<T> = BoxFuture<'static, Result<T, Error>>;
+
+fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
+    Box::new(move |py| match answer {
+        Ok(value) => Ok(data_to_python(py, &value)?.unbind()),
+        Err(error) => Err(raise(py, &error)),
+    })
+}
+
+impl Workflow {
+    /// Waits for an answer on this thread, or returns work for the event loop.
+    fn ask<T: Serialize + Send + 'static>(
+        py: Python<'_>,
+        event_loop: Option<Bound<'_, PyAny>>,
+        asked: impl FnOnce() -> Asked<T>,
+    ) -> PyResult<Py<PyAny>> {
+        match event_loop {
+            Some(event_loop) => {
+                let caller = Caller::on_loop(py, event_loop)?;
+                let asked = asked();
+                let driving = Driving::new(caller, || {}, async move { made(asked.await) });
+                Ok(Py::new(py, driving)?.into_any())
+            }
+            None => {
+                let caller = Caller::blocking(py, false)?;
+                made(block(py, &caller, || {}, asked())?)(py)
+            }
+        }
+    }
+
+    /// Drives a run on this thread, or returns work for the event loop.
+    fn drive(
+        &self,
+        py: Python<'_>,
+        event_loop: Option<Bound<'_, PyAny>>,
+        may_compute: bool,
+        run_id: String,
+        begin: impl FnOnce(&Caller) -> PyResult<Asked<RunOutput>>,
+    ) -> PyResult<Py<PyAny>> {
+        let workflow = self.workflow.clone();
+        let cancel = move || {
+            workflow.cancel_now(&run_id);
+        };
+        match event_loop {
+            Some(event_loop) => {
+                let caller = Caller::on_loop(py, event_loop)?;
+                let running = begin(&caller)?;
+                let driving = Driving::new(caller, cancel, async move { made(running.await) });
+                Ok(Py::new(py, driving)?.into_any())
+            }
+            None => {
+                let caller = Caller::blocking(py, may_compute)?;
+                let running = begin(&caller)?;
+                let answer = block(py, &caller, cancel, running);
+                caller.home().close();
+                made(answer?)(py)
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Workflow {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        spec: &Bound<'_, PyAny>,
+        functions: Vec<Described>,
+        store: Option<Py<Store>>,
+    ) -> PyResult<Self> {
+        let spec: WorkflowSpec = data_from_python(spec)?;
+        let functions: Vec<Arc<dyn HostFunction>> = functions
+            .into_iter()
+            .map(|described| Arc::new(Function::new(described)) as Arc<dyn HostFunction>)
+            .collect();
+        let store = store.map(|store| store.get().get(py)).transpose()?;
+        let built = stepwright_host::workflow(&spec, &functions, store);
+        Ok(Self { workflow: built.map_err(|error| raise(py, &error))? })
+    }
+
+    #[getter]
+    fn id(&self) -> &str {
+        self.workflow.id().as_str()
+    }
+
+    #[getter]
+    fn digest(&self) -> &str {
+        self.workflow.digest()
+    }
+
+    fn plan<'p>(&self, py: Python<'p>) -> PyResult<Bound<'p, PyAny>> {
+        data_to_python(py, self.workflow.plan())
+    }
+
+    #[pyo3(signature = (input, options, event_loop=None))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        input: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyAny>,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let request = Request::read(input, options)?;
+        let (may_compute, run_id) = (request.may_compute(), request.run_id().to_owned());
+        self.drive(py, event_loop, may_compute, run_id, |caller| {
+            Ok(Box::pin(request.run(&self.workflow, caller)?))
+        })
+    }
+
+    #[pyo3(signature = (input, options, event_loop=None))]
+    fn stream(
+        &self,
+        py: Python<'_>,
+        input: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyAny>,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Events> {
+        let request = Request::read(input, options)?;
+        let caller = match event_loop {
+            Some(event_loop) => Caller::on_loop(py, event_loop)?,
+            None => Caller::blocking(py, request.may_compute())?,
+        };
+        let (workflow, run_id) = (self.workflow.clone(), request.run_id().to_owned());
+        let stream = request.run(&self.workflow, &caller)?.stream();
+        let cancel = move || {
+            workflow.cancel_now(&run_id);
+        };
+        Ok(Events::new(caller, stream, cancel))
+    }
+
+    /// Begins a run that goes on by itself, and returns its output so far.
+    fn background(
+        &self,
+        py: Python<'_>,
+        input: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyAny>,
+        event_loop: Bound<'_, PyAny>,
+    ) -> PyResult<Driving> {
+        let request = Request::read(input, options)?;
+        let caller = Caller::on_loop(py, event_loop)?;
+        let run = request.run(&self.workflow, &caller)?;
+        let workflow = self.workflow.clone();
+        Ok(Driving::new(caller, || {}, async move {
+            let begun = async {
+                let handle = run.background().await?;
+                workflow.get_run(handle.run_id()).await
+            };
+            made(begun.await)
+        }))
+    }
+
+    #[pyo3(signature = (run_id, answers, answered_by, stream_events, event_loop=None))]
+    fn continue_run(
+        &self,
+        py: Python<'_>,
+        run_id: String,
+        answers: &Bound<'_, PyAny>,
+        answered_by: Option<String>,
+        stream_events: bool,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let answers: HashMap<String, Answer> = data_from_python(answers)?;
+        self.drive(py, event_loop, true, run_id.clone(), |caller| {
+            let mut resume = match answers.is_empty() {
+                true => self.workflow.resume(&run_id),
+                false => self.workflow.continue_run(&run_id, answers),
+            };
+            if let Some(person) = answered_by {
+                resume = resume.answered_by(person);
+            }
+            let resume = resume.stream_events(stream_events).state(caller.clone());
+            Ok(Box::pin(resume))
+        })
+    }
+
+    #[pyo3(signature = (run_id, event_loop=None))]
+    fn retry(
+        &self,
+        py: Python<'_>,
+        run_id: String,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.drive(py, event_loop, true, run_id.clone(), |_| {
+            let retry = self.workflow.retry(&run_id);
+            Ok(Box::pin(retry.into_future()))
+        })
+    }
+
+    #[pyo3(signature = (run_id, at, input, event_loop=None))]
+    fn fork(
+        &self,
+        py: Python<'_>,
+        run_id: String,
+        at: Option<String>,
+        input: Option<Bound<'_, PyAny>>,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let input = input.as_ref().map(crate::convert::content_from_python).transpose()?;
+        self.drive(py, event_loop, true, run_id.clone(), |_| {
+            let mut fork = self.workflow.fork(&run_id);
+            if let Some(at) = at {
+                fork = fork.at(at);
+            }
+            if let Some(input) = input {
+                fork = fork.input(input);
+            }
+            Ok(Box::pin(fork.into_future()))
+        })
+    }
+
+    #[pyo3(signature = (run_id, event_loop=None))]
+    fn cancel_run(
+        &self,
+        py: Python<'_>,
+        run_id: String,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let workflow = self.workflow.clone();
+        Self::ask(py, event_loop, || Box::pin(async move { workflow.cancel_run(run_id).await }))
+    }
+
+    #[pyo3(signature = (run_id, event_loop=None))]
+    fn get_run(
+        &self,
+        py: Python<'_>,
+        run_id: String,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let workflow = self.workflow.clone();
+        Self::ask(py, event_loop, || Box::pin(async move { workflow.get_run(run_id).await }))
+    }
+
+    #[pyo3(signature = (event_loop=None))]
+    fn get_last_run_output(
+        &self,
+        py: Python<'_>,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let workflow = self.workflow.clone();
+        Self::ask(py, event_loop, || Box::pin(async move { workflow.get_last_run_output().await }))
+    }
+
+    #[pyo3(signature = (limit, event_loop=None))]
+    fn runs(
+        &self,
+        py: Python<'_>,
+        limit: usize,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let workflow = self.workflow.clone();
+        let filter = RunFilter { limit, ..RunFilter::default() };
+        Self::ask(py, event_loop, || Box::pin(async move { workflow.runs(filter).await }))
+    }
+
+    #[pyo3(signature = (session_id, event_loop=None))]
+    fn get_session(
+        &self,
+        py: Python<'_>,
+        session_id: String,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let workflow = self.workflow.clone();
+        Self::ask(py, event_loop, || {
+            Box::pin(async move { workflow.get_session(session_id).await })
+        })
+    }
+
+    #[pyo3(signature = (input, options, printed, event_loop=None))]
+    fn print_response(
+        &self,
+        py: Python<'_>,
+        input: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyAny>,
+        printed: Printed,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let request = Request::read(input, options)?;
+        let run_id = request.run_id().to_owned();
+        self.drive(py, event_loop, request.may_compute(), run_id, |caller| {
+            let printing = printed.of(request.run(&self.workflow, caller)?, caller);
+            Ok(Box::pin(printing.into_future()))
+        })
+    }
+
+    fn cli_app(&self, py: Python<'_>, asked: Conversation) -> PyResult<()> {
+        let caller = Caller::blocking(py, false)?;
+        let runtime = crate::process::runtime(py)?;
+        let mut app = self.workflow.cli_app();
+        let Conversation { session_id, user_id, user, emoji, input, exit_on, .. } = asked;
+        if let Some(session) = session_id {
+            app = app.session_id(session);
+        }
+        if let Some(id) = user_id {
+            app = app.user_id(id);
+        }
+        if let Some(name) = user {
+            app = app.user(name);
+        }
+        if let Some(emoji) = emoji {
+            app = app.emoji(emoji);
+        }
+        if let Some(input) = input {
+            app = app.input(input);
+        }
+        if let Some(words) = exit_on {
+            app = app.exit_on(words);
+        }
+        if let Some(stream) = asked.stream {
+            app = app.stream(stream);
+        }
+        if let Some(markdown) = asked.markdown {
+            app = app.markdown(markdown);
+        }
+        if let Some(details) = asked.show_step_details {
+            app = app.show_step_details(details);
+        }
+        let app = app.each_run(move |run| run.state(caller.clone()));
+        let ended = py.detach(|| runtime.block_on(app.into_future()));
+        ended.map(drop).map_err(|error| raise(py, &error))
+    }
+}
+
+/// The options of a conversation at a terminal.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Conversation {
+    session_id: Option<String>,
+    user_id: Option<String>,
+    user: Option<String>,
+    emoji: Option<String>,
+    input: Option<String>,
+    exit_on: Option<Vec<String>>,
+    stream: Option<bool>,
+    markdown: Option<bool>,
+    show_step_details: Option<bool>,
+}
+
+/// The options of a run that is printed.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Printed {
+    stream: Option<bool>,
+    markdown: Option<bool>,
+    show_time: Option<bool>,
+    show_step_details: Option<bool>,
+    /// The file of Python to write to, if it is not the terminal.
+    file: Option<Py<PyAny>>,
+}
+
+impl Printed {
+    fn of(self, run: stepwright::Run, caller: &Caller) -> Printing {
+        let mut printing = Printing::of(run);
+        if let Some(stream) = self.stream {
+            printing = printing.stream(stream);
+        }
+        if let Some(markdown) = self.markdown {
+            printing = printing.markdown(markdown);
+        }
+        if let Some(show) = self.show_time {
+            printing = printing.show_time(show);
+        }
+        if let Some(show) = self.show_step_details {
+            printing = printing.show_step_details(show);
+        }
+        match self.file {
+            Some(file) => printing.to(TextFile { file: Arc::new(file), caller: caller.clone() }),
+            None => printing,
+        }
+    }
+}
+
+/// A text file of Python. It is written to on the caller's thread.
+struct TextFile {
+    file: Arc<Py<PyAny>>,
+    caller: Caller,
+}
+
+impl TextFile {
+    fn call(
+        &self,
+        call: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let file = self.file.clone();
+        if self.caller.home().is_here() {
+            let called = Python::try_attach(|py| call(file.bind(py)));
+            return called.unwrap_or(Ok(())).map_err(io::Error::other);
+        }
+        let here = move || drop(Python::try_attach(|py| call(file.bind(py))));
+        self.caller.home().push(Box::new(here));
+        Ok(())
+    }
+}
+
+impl Write for TextFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        self.call(move |file| file.call_method1("write", (text,)).map(drop))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.call(|file| file.call_method0("flush").map(drop))
+    }
+}

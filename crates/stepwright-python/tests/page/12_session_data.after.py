@@ -1,0 +1,1 @@
+print(session.session_id, state, metrics.usage)

@@ -1,0 +1,1 @@
+print(run_output.content, last_output == run_output)

@@ -1,0 +1,7 @@
+"""`python -m stepwright` is the command `stepwright`."""
+
+import sys
+
+from ._command import main
+
+sys.exit(main())

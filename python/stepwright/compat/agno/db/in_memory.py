@@ -1,0 +1,5 @@
+"""`agno.db.in_memory`."""
+
+from stepwright.db import InMemoryDb
+
+__all__ = ["InMemoryDb"]

@@ -1,0 +1,5 @@
+"""`agno.db.postgres`."""
+
+from stepwright.db import PostgresDb
+
+__all__ = ["PostgresDb"]

@@ -1,0 +1,5 @@
+"""`agno.db.sqlite`."""
+
+from stepwright.db import SqliteDb
+
+__all__ = ["SqliteDb"]

@@ -1,0 +1,5 @@
+"""`agno.run`."""
+
+from stepwright.types import RunContext, RunStatus
+
+__all__ = ["RunContext", "RunStatus"]

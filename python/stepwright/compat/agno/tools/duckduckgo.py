@@ -1,0 +1,5 @@
+"""`agno.tools.duckduckgo`."""
+
+from stepwright.agent import DuckDuckGoTools
+
+__all__ = ["DuckDuckGoTools"]

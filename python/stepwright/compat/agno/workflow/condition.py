@@ -1,0 +1,3 @@
+"""`agno.workflow.condition`."""
+
+from . import *  # noqa: F403

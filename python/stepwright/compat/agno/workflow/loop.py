@@ -1,0 +1,3 @@
+"""`agno.workflow.loop`."""
+
+from . import *  # noqa: F403

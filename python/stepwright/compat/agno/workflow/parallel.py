@@ -1,0 +1,3 @@
+"""`agno.workflow.parallel`."""
+
+from . import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""`agno.workflow.router`."""
+
+from . import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""`agno.workflow.step`."""
+
+from . import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""`agno.workflow.steps`."""
+
+from . import *  # noqa: F403

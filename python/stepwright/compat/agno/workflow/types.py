@@ -1,0 +1,3 @@
+"""`agno.workflow.types`."""
+
+from . import *  # noqa: F403

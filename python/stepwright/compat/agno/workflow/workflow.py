@@ -1,0 +1,3 @@
+"""`agno.workflow.workflow`."""
+
+from . import *  # noqa: F403
