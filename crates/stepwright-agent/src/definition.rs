@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::guardrail::Guard;
 use stepwright_core::model::{AnyModel, ModelOptions, ToolChoice};
 use stepwright_core::tool::{AnyTool, AnyToolSource, Tool, ToolSpec};
 use stepwright_core::{Fingerprint, StepContext, StepError, StepInput};
@@ -110,6 +111,7 @@ pub(crate) struct AgentDefinition {
     pub(crate) options: ModelOptions,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) output: Option<OutputSchema>,
+    pub(crate) guards: Vec<Guard>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Option<Budget>,
     pub(crate) limits: AgentLimits,

@@ -3,6 +3,8 @@
 use crate::calls::call_tools;
 use crate::deferred;
 use crate::definition::AgentDefinition;
+use crate::failures::{check_stop, is_pause, model_failed, too_many_turns};
+use crate::guarded::{Answer, Guards, holds_text};
 use crate::handoff;
 use crate::pacing::{enter, hold_off, through};
 use crate::played;
@@ -10,11 +12,11 @@ use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
 use crate::sources::with_tools;
 use crate::strict;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, MaybeDone, maybe_done, select};
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,7 +24,7 @@ use stepwright_core::error::ErrorCode;
 use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
 use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
 use stepwright_core::model::{
-    Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
+    Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ToolChoice,
 };
 use stepwright_core::permission::Effect;
 use stepwright_core::redact::redact;
@@ -56,7 +58,8 @@ async fn converse(
     cx: &StepContext,
 ) -> Result<StepOutput, TurnError> {
     let cx = &cx.clone().with_session_state(input.state.clone());
-    let mut log = ReplayLog::of(cx);
+    let (mut log, verdicts) = ReplayLog::of(cx);
+    let mut guards = Guards::new(verdicts, cx);
     let begun = log
         .next(
             &["RunStarted"],
@@ -71,9 +74,11 @@ async fn converse(
     let EventKind::RunStarted { message, .. } = begun else {
         unreachable!("`next` returns one of the requested kinds");
     };
+    let message = guards.message(agent, message).await?;
     let first = equipped(agent, input, cx).await?;
     let mut agent = first.as_ref();
     let mut messages = vec![user_message(&message, input)];
+    let mut watched = Some(message);
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
@@ -90,6 +95,7 @@ async fn converse(
         if received(&mut log, &mut messages, false, cx).await? {
             (earlier, corrected) = (turn - 1, false);
         }
+        guards.request(agent, &mut messages, turn).await?;
         let mut request = request(agent, messages.clone(), since);
         // A run that goes on from its journal reserves only what is still to be asked.
         let mut admitted = None;
@@ -112,7 +118,11 @@ async fn converse(
             }
         }
         let mut lost = Usage::default();
+        let last = messages.last().map(Message::text).unwrap_or_default();
+        let watch = guards.watch(agent, watched.take(), last, turn);
+        let mut watch = maybe_done(watch.boxed());
         let asked = ask(agent, turn, request, again, cx, &mut lost);
+        let asked = beside(&mut watch, asked);
         let kinds = ["ModelRequestCompleted", "ModelRequestInterrupted"];
         let fact = match log.next(&kinds, asked).await {
             Err(TurnError::Failed(error)) => {
@@ -120,6 +130,12 @@ async fn converse(
             }
             fact => fact?,
         };
+        // Nothing follows from an answer before the guards that watch have let its request pass.
+        (&mut watch).await;
+        if let Some(Err(error)) = Pin::new(&mut watch).take_output() {
+            return Err(TurnError::Failed(error));
+        }
+        drop(watch);
         // The fact has settled what was reserved.
         drop(admitted);
         let (answer, stop, used) = match fact {
@@ -135,6 +151,17 @@ async fn converse(
         usage += used;
         before = Some(used);
         check_stop(agent, &answer, &stop)?;
+        let answer = match guards.answer(agent, answer.clone(), turn).await? {
+            Answer::Good(answer) => answer,
+            Answer::Again(reason) if turn - earlier < agent.limits.turns => {
+                messages.push(Message::Assistant(without_calls(Arc::unwrap_or_clone(answer))));
+                messages.push(Message::user(&*reason));
+                turn += 1;
+                continue;
+            }
+            Answer::Again(_) => return Err(TurnError::Failed(too_many_turns(agent, &[]))),
+        };
+        let holds = holds_text(agent);
 
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
         let (turns, asked_with) = (turn - earlier, messages.len());
@@ -148,7 +175,22 @@ async fn converse(
         }
         if calls.is_empty() {
             match read_answer(agent, &answer).await {
-                Ok(end) => {
+                Ok((content, media)) => {
+                    let end = match guards.output(agent, content, turn).await? {
+                        Answer::Good(content) => (content, media),
+                        Answer::Again(reason) if turns < agent.limits.turns => {
+                            messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
+                            messages.push(Message::user(&*reason));
+                            turn += 1;
+                            continue;
+                        }
+                        Answer::Again(_) => {
+                            return Err(TurnError::Failed(too_many_turns(agent, &calls)));
+                        }
+                    };
+                    if holds {
+                        show(&end.0.text(), cx);
+                    }
                     if !received(&mut log, &mut messages, true, cx).await? {
                         break end;
                     }
@@ -176,7 +218,10 @@ async fn converse(
             // The calls are not executed: no later turn would read their results.
             return Err(TurnError::Failed(too_many_turns(agent, &calls)));
         }
-        let results = call_tools(agent, &messages, &calls, cx).await?;
+        if holds {
+            show(&answer.text(), cx);
+        }
+        let results = call_tools(agent, &messages, &calls, &guards, cx).await?;
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
         let next = handoff::after(agent, &results).cloned();
         let media = results.iter().flat_map(|result| &result.media).cloned().collect();
@@ -200,6 +245,37 @@ async fn converse(
     };
     log.next(&["RunCompleted"], completed).await?;
     Ok(StepOutput { content, media, usage, ..StepOutput::default() })
+}
+
+/// Shows a text that was held back until guards had judged it.
+fn show(text: &str, cx: &StepContext) {
+    if !text.is_empty() {
+        cx.emit_event(EventKind::RunContent { content: text.into() });
+    }
+}
+
+/// Removes the tool calls from an answer that is not used. Providers refuse calls without results.
+fn without_calls(mut answer: AssistantTurn) -> AssistantTurn {
+    if answer.tool_calls().next().is_some() {
+        answer.parts.retain(|part| !matches!(part, Part::ToolCall(_)));
+        answer.native = None;
+    }
+    answer
+}
+
+/// Asks the model beside the guards that watch. A refusal drops the request.
+async fn beside(
+    watch: &mut MaybeDone<BoxFuture<'_, Result<(), StepError>>>,
+    asked: impl Future<Output = Result<EventKind, StepError>>,
+) -> Result<EventKind, StepError> {
+    let asked = pin!(asked);
+    match select(&mut *watch, asked).await {
+        Either::Right((fact, _)) => fact,
+        Either::Left(((), asked)) => match Pin::new(watch).output_mut() {
+            Some(Err(error)) => Err(error.clone()),
+            _ => asked.await,
+        },
+    }
 }
 
 /// Adds the messages that the agent got meanwhile to its conversation: the recorded ones, and then
@@ -489,6 +565,7 @@ async fn ask(
     let asked = if ids == 1 { agent.model.clone() } else { through(&agent.model, cx) };
     let mut stream = retrying_stream(&asked, request, retry, idle, cx.world(), on_retry);
     let mut called: BTreeMap<usize, Arc<str>> = BTreeMap::new();
+    let holds = holds_text(agent);
     loop {
         let event = match select(stream.next(), &mut interrupted).await {
             Either::Left((Some(event), _)) => event,
@@ -508,7 +585,11 @@ async fn ask(
         match event? {
             ModelEvent::TextDelta(text) => {
                 said.push_str(&text);
-                cx.emit_event(EventKind::RunContent { content: text.into() });
+                if holds {
+                    cx.keep_alive();
+                } else {
+                    cx.emit_event(EventKind::RunContent { content: text.into() });
+                }
             }
             ModelEvent::ReasoningDelta(text) => {
                 cx.emit_event(EventKind::ReasoningContentDelta { reasoning_content: text.into() });
@@ -557,123 +638,5 @@ fn tool_choice(agent: &AgentDefinition, messages: &[Message]) -> ToolChoice {
     match agent.tool_choice {
         ToolChoice::Required | ToolChoice::One(_) if has_called => ToolChoice::Auto,
         ref choice => choice.clone(),
-    }
-}
-
-/// Returns `true` if the provider paused the turn and wants the same request again, with what the
-/// model has said so far. Providers that run tools themselves do this when a turn takes long.
-fn is_pause(stop: &StopReason) -> bool {
-    matches!(stop, StopReason::Other(reason) if reason == "pause_turn")
-}
-
-/// Returns an error for an answer that was cut short, refused or otherwise not completed. Its tool
-/// calls are not executed.
-fn check_stop(
-    agent: &AgentDefinition,
-    answer: &AssistantTurn,
-    stop: &StopReason,
-) -> Result<(), TurnError> {
-    let model = agent.model.id();
-    let error = match stop {
-        StopReason::EndTurn => return Ok(()),
-        StopReason::ToolCalls if answer.tool_calls().next().is_some() => return Ok(()),
-        StopReason::ToolCalls => {
-            StepError::new(format!("model `{model}` stopped to call a tool but called none"))
-                .with_id(ErrorId::MODEL_UNFINISHED)
-                .with_hint("give the step retries, or use another model")
-        }
-        _ if is_pause(stop) => return Ok(()),
-        StopReason::Length => {
-            let chars = answer.text().chars().count();
-            let message = format!(
-                "model `{model}` reached the longest answer allowed, after {chars} characters"
-            );
-            StepError::terminal(message)
-                .with_id(ErrorId::MODEL_ANSWER_TOO_LONG)
-                .with_hint("raise `max_output_tokens`, or ask for a shorter answer")
-        }
-        StopReason::Refused => {
-            let text = answer.text();
-            let said = if text.is_empty() { String::new() } else { format!(": {text}") };
-            StepError::terminal(format!("model `{model}` refused to answer{said}"))
-                .with_id(ErrorId::MODEL_REFUSED)
-                .with_hint("change what it is asked, or choose another model")
-        }
-        StopReason::Other(reason) => {
-            StepError::new(format!("model `{model}` did not finish its answer: `{reason}`"))
-                .with_id(ErrorId::MODEL_UNFINISHED)
-                .with_hint("give the step retries, or use another model")
-        }
-        other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}"))
-            .with_id(ErrorId::MODEL_UNFINISHED),
-    };
-    Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
-}
-
-fn too_many_turns(agent: &AgentDefinition, calls: &[ToolCall]) -> StepError {
-    let names: Vec<String> = calls.iter().map(|call| format!("`{}`", call.name)).collect();
-    let wants = match names.as_slice() {
-        [] => "go on".to_owned(),
-        names => format!("call {}", names.join(", ")),
-    };
-    let (name, limit) = (&agent.name, agent.limits.turns);
-    StepError::terminal(format!(
-        "agent `{name}` reached its limit of {limit} turns and still wants to {wants}"
-    ))
-    .with_code(ErrorCode::Limit)
-    .with_id(ErrorId::AGENT_TURNS_EXHAUSTED)
-    .with_hint("raise `max_turns`, or tell the agent in its instructions when to stop")
-}
-
-/// Builds the step error for a failed model, after this many requests in this attempt.
-fn model_failed(model: &str, error: &ModelError, requests: u32, attempt: u32) -> StepError {
-    let asked = if requests > 1 { format!(" (asked {requests} times)") } else { String::new() };
-    let mut failed =
-        StepError::new(format!("model `{model}`: {error}{asked}")).with_code(ErrorCode::Model);
-    failed.data.retryable = error.retryable;
-    failed.data.id = Some(error.kind.id());
-    if let Some(wait) = error.retry_after {
-        failed = failed.with_retry_after(wait);
-    }
-    if let Some(hint) = &error.hint {
-        return failed.with_hint(hint.clone());
-    }
-    // A step in its second attempt already has retries.
-    let hint = match error.kind {
-        ModelErrorKind::Auth => "check the key of the provider, and what it may do",
-        ModelErrorKind::Timeout if attempt > 1 => "raise `idle_timeout`, or use another model",
-        ModelErrorKind::Timeout => "raise `idle_timeout`, or give the step retries",
-        ModelErrorKind::Refused => "change what it is asked, or choose another model",
-        _ if !error.retryable => return failed,
-        ModelErrorKind::RateLimited | ModelErrorKind::Overloaded if attempt > 1 => {
-            "let the step wait longer between its retries, or use another model"
-        }
-        _ if attempt > 1 => "use another model",
-        ModelErrorKind::RateLimited | ModelErrorKind::Overloaded => {
-            "give the step retries, or use another model"
-        }
-        _ => "give the step retries",
-    };
-    failed.with_hint(hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ModelErrorKind::{Malformed, Overloaded, Timeout};
-
-    #[test]
-    fn a_hint_does_not_ask_for_what_is_there() {
-        let hint = |kind, attempt| {
-            let failed = model_failed("m", &ModelError::new(kind, "no"), 3, attempt);
-            assert_eq!(failed.data.message, "model `m`: no (asked 3 times)");
-            failed.data.hint.unwrap_or_default()
-        };
-        for kind in [Overloaded, Timeout, Malformed] {
-            assert!(hint(kind, 1).contains("give the step retries"), "{kind:?}");
-            // A step in its second attempt already has retries.
-            assert!(!hint(kind, 2).contains("give the step retries"), "{kind:?}");
-        }
-        assert!(hint(ModelErrorKind::Auth, 1).starts_with("check the key"));
     }
 }

@@ -21,6 +21,7 @@ pub mod fingerprint;
 pub mod fold;
 pub mod form;
 pub mod gate;
+pub mod guardrail;
 pub mod id;
 pub mod interrupted;
 pub mod journal;

@@ -92,6 +92,18 @@ pub mod tools {
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }
 
+/// Guardrails: checks before and after agents, models, tools and steps. See `docs/guardrails.md`.
+pub mod guardrails {
+    pub use stepwright_core::guardrail::{
+        AnyGuardrail, Checked, GUARD_RETRIES, GUARD_RETRIES_MAX, Guard, GuardPlace, GuardVerdict,
+        Guardrail, Judged, Ruling,
+    };
+    pub use stepwright_guardrails::{
+        JUDGED_BYTES_MAX, Judge, Length, OnFound, Pattern, PersonalData, PersonalKind,
+        PromptInjection, Secrets, Shape,
+    };
+}
+
 /// Permissions: rules for the effects of a workflow, and the gate that every effect passes.
 pub mod permissions {
     pub use stepwright_core::gate::{Admission, Demand, Permit, Reservation};

@@ -6,6 +6,7 @@ use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
 use crate::cost::Cost;
 use crate::failure::ErrorData;
+use crate::guardrail::Judged;
 use crate::message::{AssistantTurn, StopReason, ToolCall, ToolOutcome, Usage};
 use crate::path::StepPath;
 use crate::permission::Verdict;
@@ -504,6 +505,14 @@ kinds! {
         /// The usage of a failed request to its model that no other event reports.
         #[serde(default, skip_serializing_if = "Usage::is_empty")]
         usage: Usage,
+    },
+
+    /// A guardrail judged the input or the output of a step, or the messages, answers and tool
+    /// calls of an agent. Recorded for the step.
+    GuardrailJudged {
+        /// The verdict.
+        #[serde(flatten)]
+        judged: Box<Judged>,
     },
 
     // --- custom ---
