@@ -7,7 +7,9 @@ use std::sync::Arc;
 use stepwright_core::call::Call;
 use stepwright_core::guardrail::{Checked, Guard, GuardPlace, GuardVerdict, Unjudged};
 use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolCall, ToolOutcome};
-use stepwright_core::{Content, ErrorCode, ErrorId, Event, EventKind, StepContext, StepError};
+use stepwright_core::{
+    Content, ErrorCode, ErrorId, Event, EventKind, Media, StepContext, StepError,
+};
 
 /// The recorded verdicts of an attempt, by key. They are found by their keys and not by their
 /// order, because guards that watch judge beside the work.
@@ -198,6 +200,24 @@ impl<'a> Guards<'a> {
             }
         }
         Ok(judged)
+    }
+
+    /// Judges the answer of an agent that can ask its model no more.
+    pub(crate) async fn early(
+        &mut self,
+        agent: &AgentDefinition,
+        (content, media): (Content, Vec<Media>),
+        turn: u32,
+    ) -> Result<(Content, Vec<Media>), TurnError> {
+        match self.output(agent, content, turn).await? {
+            Answer::Good(content) => Ok((content, media)),
+            Answer::Again(reason) => {
+                let asks = |guard: &&Guard| guard.place(false) == GuardPlace::AfterAgent;
+                let guard = agent.guards.iter().find(asks);
+                let guard = guard.expect("a guard has asked again");
+                Err(TurnError::Failed(guard.refusal(GuardPlace::AfterAgent, None, &reason)))
+            }
+        }
     }
 
     async fn outcome(

@@ -102,11 +102,15 @@ async fn converse(
         if log.is_over() {
             match admit(agent, &mut request, before, cx).await? {
                 Admitted::Yes(held) => admitted = Some(held),
-                Admitted::Spent(error) => break ended_early(agent, &messages, error)?,
+                Admitted::Spent(error) => {
+                    let end = ended_early(agent, &messages, error)?;
+                    break guards.early(agent, end, turn).await?;
+                }
             }
         } else if log.is_next("RunCompleted") {
             // The budget was spent here, and the agent ended with what it had.
-            break ended_early(agent, &messages, no_answer(agent))?;
+            let end = ended_early(agent, &messages, no_answer(agent))?;
+            break guards.early(agent, end, turn).await?;
         }
         let reserved = admitted.as_ref().and_then(Reservation::tokens);
         log.note(EventKind::ModelRequestStarted { turn, reserved }).await?;

@@ -34,6 +34,7 @@ pub mod number;
 pub mod observe;
 pub mod once;
 pub mod output;
+pub mod partial;
 mod passage;
 pub mod path;
 pub mod permission;

@@ -104,6 +104,11 @@ pub mod guardrails {
     };
 }
 
+/// Structured outputs while they are written. See `docs/structured.md`.
+pub mod structured {
+    pub use stepwright_core::partial::{PartialOutputs, partial};
+}
+
 /// Permissions: rules for the effects of a workflow, and the gate that every effect passes.
 pub mod permissions {
     pub use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
@@ -211,6 +216,16 @@ pub mod file {
 #[cfg(all(doctest, feature = "duckduckgo", feature = "sqlite"))]
 #[doc = include_str!("../../../docs/tools.md")]
 struct Tools;
+
+/// The examples of `docs/guardrails.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guardrails.md")]
+struct GuardrailsPage;
+
+/// The examples of `docs/structured.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/structured.md")]
+struct StructuredPage;
 
 /// The examples of `docs/traces.md`.
 #[cfg(all(doctest, feature = "otel"))]

@@ -7,6 +7,7 @@ mod content;
 mod crash;
 mod deferred;
 mod define;
+mod guardrails;
 mod handoff;
 mod host;
 mod limits;

@@ -16,6 +16,7 @@ mod described;
 mod docs;
 mod files;
 mod functions;
+mod guardrails;
 mod generated;
 mod hostile;
 mod http;
