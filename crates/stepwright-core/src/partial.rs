@@ -221,9 +221,8 @@ mod tests {
         }
         assert_eq!(partial(&"[".repeat(5000)).map(|value| value.is_array()), Some(true));
         for text in ["", "{\"a", "x", "\"", "{]", "[,"] {
-            let empty = partial(text).is_none_or(|value| {
-                value == json!({}) || value == json!([]) || value == json!("")
-            });
+            let empty = partial(text)
+                .is_none_or(|value| value == json!({}) || value == json!([]) || value == json!(""));
             assert!(empty, "{text}");
         }
     }

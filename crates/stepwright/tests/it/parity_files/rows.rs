@@ -157,7 +157,11 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("Step", "on_error", Keys(&["step.on_error"])),
     ("Step", "on_interrupted", Keys(&["step.on_interrupted"])),
     ("Step", "budget", Keys(&["step.budget"])),
-    ("Step", "guardrail", Keys(&["step.guardrails", "step_guardrails.before", "step_guardrails.after"])),
+    (
+        "Step",
+        "guardrail",
+        Keys(&["step.guardrails", "step_guardrails.before", "step_guardrails.after"]),
+    ),
     ("Step", "human_review", Keys(&["step.human_review"])),
     ("Step", "undo", Keys(&["step.undo"])),
     ("Step", "version", Instead(CONTENT)),
