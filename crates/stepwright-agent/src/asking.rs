@@ -2,6 +2,7 @@
 
 use crate::definition::AgentDefinition;
 use crate::failures::model_failed;
+use crate::guarded::holds_text;
 use crate::pacing::{enter, hold_off, through};
 use crate::played;
 use crate::replay::TurnError;
@@ -138,6 +139,7 @@ pub(crate) async fn ask(
     let asked = if ids == 1 { agent.model.clone() } else { through(&agent.model, cx) };
     let mut stream = retrying_stream(&asked, request, retry, idle, cx.world(), on_retry);
     let mut called: BTreeMap<usize, Arc<str>> = BTreeMap::new();
+    let holds = holds_text(agent);
     loop {
         let event = match select(stream.next(), &mut interrupted).await {
             Either::Left((Some(event), _)) => event,
@@ -159,7 +161,11 @@ pub(crate) async fn ask(
             ModelEvent::TextDelta(_) | ModelEvent::ReasoningDelta(_) if purpose.is_some() => {}
             ModelEvent::TextDelta(text) => {
                 said.push_str(&text);
-                voice::say(cx, text);
+                if holds {
+                    cx.keep_alive();
+                } else {
+                    voice::say(cx, text);
+                }
             }
             ModelEvent::ReasoningDelta(text) => {
                 cx.emit_event(EventKind::ReasoningContentDelta { reasoning_content: text.into() });
@@ -200,54 +206,4 @@ pub(crate) async fn ask(
 /// Makes the fact of an answer that a message cut off.
 fn interruption(turn: u32, said: String) -> EventKind {
     EventKind::ModelRequestInterrupted { turn, partial: said.into() }
-}
-
-/// Returns `true` if the provider paused the turn and wants the same request again, with what the
-/// model has said so far. Providers that run tools themselves do this when a turn takes long.
-pub(crate) fn is_pause(stop: &StopReason) -> bool {
-    matches!(stop, StopReason::Other(reason) if reason == "pause_turn")
-}
-
-/// Returns an error for an answer that was cut short, refused or otherwise not completed. Its tool
-/// calls are not executed.
-pub(crate) fn check_stop(
-    agent: &AgentDefinition,
-    answer: &AssistantTurn,
-    stop: &StopReason,
-) -> Result<(), TurnError> {
-    let model = agent.model.id();
-    let error = match stop {
-        StopReason::EndTurn => return Ok(()),
-        StopReason::ToolCalls if answer.tool_calls().next().is_some() => return Ok(()),
-        StopReason::ToolCalls => {
-            StepError::new(format!("model `{model}` stopped to call a tool but called none"))
-                .with_id(ErrorId::MODEL_UNFINISHED)
-                .with_hint("give the step retries, or use another model")
-        }
-        _ if is_pause(stop) => return Ok(()),
-        StopReason::Length => {
-            let chars = answer.text().chars().count();
-            let message = format!(
-                "model `{model}` reached the longest answer allowed, after {chars} characters"
-            );
-            StepError::terminal(message)
-                .with_id(ErrorId::MODEL_ANSWER_TOO_LONG)
-                .with_hint("raise `max_output_tokens`, or ask for a shorter answer")
-        }
-        StopReason::Refused => {
-            let text = answer.text();
-            let said = if text.is_empty() { String::new() } else { format!(": {text}") };
-            StepError::terminal(format!("model `{model}` refused to answer{said}"))
-                .with_id(ErrorId::MODEL_REFUSED)
-                .with_hint("change what it is asked, or choose another model")
-        }
-        StopReason::Other(reason) => {
-            StepError::new(format!("model `{model}` did not finish its answer: `{reason}`"))
-                .with_id(ErrorId::MODEL_UNFINISHED)
-                .with_hint("give the step retries, or use another model")
-        }
-        other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}"))
-            .with_id(ErrorId::MODEL_UNFINISHED),
-    };
-    Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
 }

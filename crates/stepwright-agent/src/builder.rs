@@ -23,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepwright_core::budget::Budget;
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::guardrail::Guard;
 use stepwright_core::model::{AnyModel, Model, ModelOptions, ToolChoice};
 use stepwright_core::tool::{AnyTool, Tool, ToolSpec};
 use stepwright_core::{
@@ -87,6 +88,7 @@ impl Agent {
             options: ModelOptions::default(),
             tool_choice: ToolChoice::default(),
             output: None,
+            guards: Vec::new(),
             content: Fingerprint::default(),
             retry: RetryPolicy::default(),
             budget: None,
@@ -230,6 +232,7 @@ pub struct AgentBuilder {
     options: ModelOptions,
     tool_choice: ToolChoice,
     output: Option<OutputSchema>,
+    guards: Vec<Guard>,
     content: Fingerprint,
     retry: RetryPolicy,
     budget: Option<Budget>,
@@ -460,6 +463,35 @@ impl AgentBuilder {
         self
     }
 
+    /// Adds a guardrail. Several at one place judge in their order, each one the content that the
+    /// one before let through. A refusal fails the step with the class
+    /// [`ErrorCode::Guardrail`](stepwright_core::ErrorCode::Guardrail), and is not retried.
+    ///
+    /// With a guardrail [after](Guard::after) the agent or the model, the text of the model is not
+    /// streamed as it arrives: a reader gets it when it has passed.
+    ///
+    /// ```
+    /// use stepwright_agent::Agent;
+    /// use stepwright_core::guardrail::{AnyGuardrail, Guard, GuardVerdict};
+    /// # use stepwright_testing::model::ScriptedModel;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let model = ScriptedModel::new(["Buy Acme!", "Compare the offers."]);
+    /// let neutral = AnyGuardrail::of("neutral", |checked, _| async move {
+    ///     match checked.content.text().contains("Acme") {
+    ///         true => Ok(GuardVerdict::retry("Name no company.")),
+    ///         false => Ok(GuardVerdict::Allow),
+    ///     }
+    /// });
+    /// let agent = Agent::builder("Adviser").model(model)?.guardrail(Guard::after(neutral));
+    /// assert_eq!(agent.build()?.run("Which one?").await?.content.text(), "Compare the offers.");
+    /// # Ok(()) }
+    /// ```
+    pub fn guardrail(mut self, guard: Guard) -> Self {
+        self.guards.push(guard);
+        self
+    }
+
     /// Sets the largest number of model requests for one message. Default: [`TURNS`].
     pub fn max_turns(mut self, turns: u32) -> Self {
         self.limits.turns = turns;
@@ -570,6 +602,7 @@ impl AgentBuilder {
             options: &self.options,
             tool_choice: &self.tool_choice,
             output: self.output.as_ref(),
+            guards: &self.guards,
             retry: &self.retry,
             budget: self.budget.as_ref(),
             limits: &self.limits,
@@ -595,6 +628,7 @@ impl AgentBuilder {
             options: self.options,
             tool_choice: self.tool_choice,
             output: self.output,
+            guards: self.guards,
             retry: self.retry,
             budget: self.budget,
             upkeep: self.upkeep,

@@ -2,6 +2,7 @@
 
 use crate::deferred::{self, SEARCH_TOOLS};
 use crate::definition::AgentDefinition;
+use crate::guarded::Guards;
 use crate::options::{ToolOptions, can_repeat};
 use crate::played;
 use crate::replay::TurnError;
@@ -52,6 +53,7 @@ pub(crate) async fn call_tools(
     agent: &AgentDefinition,
     earlier: &[Message],
     calls: &[ToolCall],
+    guards: &Guards<'_>,
     cx: &StepContext,
 ) -> Result<Vec<ToolOutcome>, TurnError> {
     let numbers = numbers(earlier, calls);
@@ -62,7 +64,7 @@ pub(crate) async fn call_tools(
     // Request all confirmations and decisions before any tool runs, all at once: while people
     // think, no work is in flight.
     let asked = calls.iter().zip(numbers).zip(refusals);
-    let prepared = asked.map(|((call, nth), no)| prepared(agent, call, nth, no, cx));
+    let prepared = asked.map(|((call, nth), no)| prepared(agent, (call, nth), no, guards, cx));
     let mut answers: Vec<Option<ToolOutcome>> = Vec::with_capacity(calls.len());
     let mut open = VecDeque::new();
     for (nth, prepared) in try_join_all(prepared).await?.into_iter().enumerate() {
@@ -83,7 +85,7 @@ pub(crate) async fn call_tools(
             working.insert(nth);
             let call = &calls[nth];
             let place = Place { nth, result: results + nth + 1, earlier, turn };
-            at_work.push(async move { (nth, carry_out(agent, place, call, ready).await) });
+            at_work.push(async move { (nth, carry_out(agent, place, call, ready, guards).await) });
         }
         let next = poll_fn(|task| match at_work.poll_next_unpin(task) {
             // Calls in flight finish, so that their outcomes are known. A call that is waiting for
@@ -176,9 +178,9 @@ enum ReadyCall {
 /// answer.
 async fn prepared(
     agent: &AgentDefinition,
-    call: &Call,
-    number: u32,
+    (call, number): (&Call, u32),
     refusal: Option<String>,
+    guards: &Guards<'_>,
     cx: &StepContext,
 ) -> Result<PreparedCall, TurnError> {
     let mut open = false;
@@ -201,6 +203,12 @@ async fn prepared(
     let made = match first(agent, call, number).await? {
         Ok(made) => made,
         Err(refused) => return Ok(PreparedCall::Ready(ReadyCall::Answered(refused))),
+    };
+    let made = match guards.call(agent, call, made).await? {
+        Ok(made) => made,
+        Err((made, why)) => {
+            return Ok(PreparedCall::Ready(ReadyCall::Answered(outcome(&made, why, true))));
+        }
     };
     let made = match allowed(agent, call, made, cx).await? {
         Ok(made) => made,
@@ -264,6 +272,7 @@ async fn carry_out(
     place: Place<'_>,
     call: &Call,
     ready: ReadyCall,
+    guards: &Guards<'_>,
 ) -> Result<ToolOutcome, TurnError> {
     let begins = matches!(ready, ReadyCall::Begin(_) | ReadyCall::Answered(_));
     let (mut ready, mut admitted) = (ready, None);
@@ -307,6 +316,10 @@ async fn carry_out(
         && let Some(played) = played::call(&made, &arguments, call.context()).await
     {
         let (told, failure) = played?;
+        // The recorded result is the one after the guards, so only their facts are made again.
+        if failure.is_none() {
+            guards.result(agent, call, told.clone()).await?;
+        }
         if let Some(error) = failure {
             begun.fail(told, &error).await.map_err(TurnError::Recorded)?;
             return Err(TurnError::Failed(error));
@@ -342,7 +355,15 @@ async fn carry_out(
             ToolOutcome { outcome_unknown: true, ..outcome(&made, text, true) }
         }
     };
-    let told = limited(told);
+    let told = match guards.result(agent, call, told).await {
+        Ok(told) => limited(told),
+        Err(TurnError::Failed(error)) => {
+            let told = outcome(&made, error.data.message.clone(), true);
+            begun.fail(told, &error).await.map_err(TurnError::Recorded)?;
+            return Err(TurnError::Failed(error));
+        }
+        Err(stop) => return Err(stop),
+    };
     begun.end(&told).await.map_err(TurnError::Recorded)?;
     Ok(told)
 }

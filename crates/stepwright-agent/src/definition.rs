@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::guardrail::Guard;
 use stepwright_core::message::Message;
 use stepwright_core::model::{AnyModel, ModelOptions, ToolChoice};
 use stepwright_core::tool::{AnyTool, AnyToolSource, Tool, ToolSpec};
@@ -115,6 +116,7 @@ pub(crate) struct AgentDefinition {
     pub(crate) options: ModelOptions,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) output: Option<OutputSchema>,
+    pub(crate) guards: Vec<Guard>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: Option<Budget>,
     pub(crate) limits: AgentLimits,

@@ -1,10 +1,61 @@
-//! The errors of turns that failed: the model, or the number of turns.
+//! The failures of a turn: answers that are not completed, and models that fail.
 
 use crate::definition::AgentDefinition;
+use crate::replay::TurnError;
 use stepwright_core::error::ErrorCode;
-use stepwright_core::message::ToolCall;
-use stepwright_core::model::{ModelError, ModelErrorKind};
+use stepwright_core::message::{AssistantTurn, ToolCall};
+use stepwright_core::model::{Model as _, ModelError, ModelErrorKind, StopReason};
 use stepwright_core::{ErrorId, StepError};
+
+/// Returns `true` if the provider paused the turn and wants the same request again, with what the
+/// model has said so far. Providers that run tools themselves do this when a turn takes long.
+pub(crate) fn is_pause(stop: &StopReason) -> bool {
+    matches!(stop, StopReason::Other(reason) if reason == "pause_turn")
+}
+
+/// Returns an error for an answer that was cut short, refused or otherwise not completed. Its tool
+/// calls are not executed.
+pub(crate) fn check_stop(
+    agent: &AgentDefinition,
+    answer: &AssistantTurn,
+    stop: &StopReason,
+) -> Result<(), TurnError> {
+    let model = agent.model.id();
+    let error = match stop {
+        StopReason::EndTurn => return Ok(()),
+        StopReason::ToolCalls if answer.tool_calls().next().is_some() => return Ok(()),
+        StopReason::ToolCalls => {
+            StepError::new(format!("model `{model}` stopped to call a tool but called none"))
+                .with_id(ErrorId::MODEL_UNFINISHED)
+                .with_hint("give the step retries, or use another model")
+        }
+        _ if is_pause(stop) => return Ok(()),
+        StopReason::Length => {
+            let chars = answer.text().chars().count();
+            let message = format!(
+                "model `{model}` reached the longest answer allowed, after {chars} characters"
+            );
+            StepError::terminal(message)
+                .with_id(ErrorId::MODEL_ANSWER_TOO_LONG)
+                .with_hint("raise `max_output_tokens`, or ask for a shorter answer")
+        }
+        StopReason::Refused => {
+            let text = answer.text();
+            let said = if text.is_empty() { String::new() } else { format!(": {text}") };
+            StepError::terminal(format!("model `{model}` refused to answer{said}"))
+                .with_id(ErrorId::MODEL_REFUSED)
+                .with_hint("change what it is asked, or choose another model")
+        }
+        StopReason::Other(reason) => {
+            StepError::new(format!("model `{model}` did not finish its answer: `{reason}`"))
+                .with_id(ErrorId::MODEL_UNFINISHED)
+                .with_hint("give the step retries, or use another model")
+        }
+        other => StepError::new(format!("model `{model}` did not finish its answer: {other:?}"))
+            .with_id(ErrorId::MODEL_UNFINISHED),
+    };
+    Err(TurnError::Failed(error.with_code(ErrorCode::Model)))
+}
 
 /// Builds the error of an agent that still wants to call tools when its turns are spent.
 pub(crate) fn too_many_turns(agent: &AgentDefinition, calls: &[ToolCall]) -> StepError {

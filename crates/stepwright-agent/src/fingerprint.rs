@@ -8,6 +8,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use stepwright_core::Fingerprint;
 use stepwright_core::budget::Budget;
+use stepwright_core::guardrail::Guard;
 use stepwright_core::model::{AnyModel, Model as _, ModelOptions, ToolChoice};
 use stepwright_core::tool::{AnyTool, Tool as _, ToolSource as _, ToolSpec};
 use stepwright_models::RetryPolicy;
@@ -23,6 +24,7 @@ pub(crate) struct AgentParts<'a> {
     pub(crate) tool_options: &'a BTreeMap<String, ToolOptions>,
     pub(crate) options: &'a ModelOptions,
     pub(crate) tool_choice: &'a ToolChoice,
+    pub(crate) guards: &'a [Guard],
     pub(crate) output: Option<&'a OutputSchema>,
     pub(crate) retry: &'a RetryPolicy,
     pub(crate) budget: Option<&'a Budget>,
@@ -55,6 +57,9 @@ impl AgentParts<'_> {
         let all = set(all, "model_retry", retry);
         let budget = self.budget.map(|budget| json!(budget).to_string());
         let all = set(all, "budget", budget);
+        let all = self.guards.iter().zip(1..).fold(all, |all, (guard, nth)| {
+            all.with(format!("guardrail {nth}"), guard.fingerprint().to_string())
+        });
         let all = self.options(all);
         let of_sources = |all: Fingerprint, Source { source, options }: &Source| {
             let all = all.and(source.fingerprint());

@@ -44,6 +44,7 @@ mod external;
 mod failures;
 mod fingerprint;
 mod function;
+mod guarded;
 mod handoff;
 mod into_model;
 mod options;

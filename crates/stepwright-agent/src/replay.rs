@@ -1,5 +1,6 @@
 //! Replays the recorded facts of an attempt, then records new ones.
 
+use crate::guarded::Verdicts;
 use std::collections::VecDeque;
 use std::time::Duration;
 use stepwright_core::event::RequestPurpose;
@@ -34,9 +35,10 @@ pub(crate) struct ReplayLog<'a> {
 }
 
 impl<'a> ReplayLog<'a> {
-    pub(crate) fn of(cx: &'a StepContext) -> Self {
+    pub(crate) fn of(cx: &'a StepContext) -> (Self, Verdicts) {
         let past = cx.past().into_iter().filter(|event| event.kind.is_of_executor());
-        Self { cx, past: past.collect() }
+        let (verdicts, past) = Verdicts::taken(past.collect());
+        (Self { cx, past: past.into() }, verdicts)
     }
 
     /// Returns the next fact, which must be of one of `kinds`: the recorded one, or the result of

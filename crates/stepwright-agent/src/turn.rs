@@ -1,11 +1,12 @@
 //! The conversation between a model and its tools.
 
-use crate::asking::{Admitted, Asking, admit, ask, check_stop, is_pause};
+use crate::asking::{Admitted, Asking, admit, ask};
 use crate::calls::call_tools;
 use crate::compaction::View;
 use crate::deferred;
 use crate::definition::AgentDefinition;
-use crate::failures::too_many_turns;
+use crate::failures::{check_stop, is_pause, too_many_turns};
+use crate::guarded::{Answer, Guards, holds_text};
 use crate::handoff;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
@@ -13,7 +14,11 @@ use crate::sources::with_tools;
 use crate::strict;
 use crate::team::lead;
 use crate::upkeep::{Measured, compact, summarise, with_context};
+use crate::voice;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, MaybeDone, maybe_done, select};
 use std::borrow::Cow;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::gate::Reservation;
@@ -48,7 +53,8 @@ async fn converse(
     cx: &StepContext,
 ) -> Result<StepOutput, TurnError> {
     let cx = &cx.clone().with_session_state(input.state.clone());
-    let mut log = ReplayLog::of(cx);
+    let (mut log, verdicts) = ReplayLog::of(cx);
+    let mut guards = Guards::new(verdicts, cx);
     let begun = log
         .next(
             &["RunStarted"],
@@ -63,6 +69,7 @@ async fn converse(
     let EventKind::RunStarted { message, .. } = begun else {
         unreachable!("`next` returns one of the requested kinds");
     };
+    let message = guards.message(agent, message).await?;
     let first = with_context(equipped(agent, input, cx).await?, input, &mut log, cx).await?;
     let mut agent = first.as_ref();
     let examples = agent.upkeep.examples.len();
@@ -71,6 +78,7 @@ async fn converse(
     let opening = lead::opening(agent, &messages[examples..]);
     let mut view = View::new(messages.len());
     let mut measured = Measured::default();
+    let mut watched = Some(message);
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
@@ -85,7 +93,7 @@ async fn converse(
     let mut since = 0;
     if let Some(opening) = opening {
         let calls: Vec<ToolCall> = opening.tool_calls().cloned().collect();
-        let results = call_tools(agent, &messages, &calls, cx).await?;
+        let results = call_tools(agent, &messages, &calls, &guards, cx).await?;
         messages.push(Message::Assistant(opening));
         let media = results.iter().flat_map(|result| &result.media).cloned().collect();
         messages.push(Message::Tool { results });
@@ -95,6 +103,7 @@ async fn converse(
         if received(&mut log, &mut messages, false, cx).await? {
             (earlier, corrected) = (turn - 1, false);
         }
+        guards.request(agent, &mut messages, turn).await?;
         {
             let request = |view: &View| request(agent, &messages, since, view);
             let of = (turn, measured);
@@ -107,11 +116,15 @@ async fn converse(
         if log.is_over() {
             match admit(agent, &mut request, before, cx).await? {
                 Admitted::Yes(held) => admitted = Some(held),
-                Admitted::Spent(error) => break ended_early(agent, &messages[examples..], error)?,
+                Admitted::Spent(error) => {
+                    let end = ended_early(agent, &messages[examples..], error)?;
+                    break guards.early(agent, end, turn).await?;
+                }
             }
         } else if log.is_next("RunCompleted") {
             // The budget was spent here, and the agent ended with what it had.
-            break ended_early(agent, &messages[examples..], no_answer(agent))?;
+            let end = ended_early(agent, &messages[examples..], no_answer(agent))?;
+            break guards.early(agent, end, turn).await?;
         }
         let reserved = admitted.as_ref().and_then(Reservation::tokens);
         log.note(EventKind::ModelRequestStarted { turn, reserved, purpose: None }).await?;
@@ -123,8 +136,12 @@ async fn converse(
             }
         }
         let mut lost = Usage::default();
+        let last = messages.last().map(Message::text).unwrap_or_default();
+        let watch = guards.watch(agent, watched.take(), last, turn);
+        let mut watch = maybe_done(watch.boxed());
         let asking = Asking { turn, purpose: None };
         let asked = ask(agent, asking, request, again, cx, &mut lost);
+        let asked = beside(&mut watch, asked);
         let kinds = ["ModelRequestCompleted", "ModelRequestInterrupted"];
         let fact = match log.next(&kinds, asked).await {
             Err(TurnError::Failed(error)) => {
@@ -132,6 +149,12 @@ async fn converse(
             }
             fact => fact?,
         };
+        // Nothing follows from an answer before the guards that watch have let its request pass.
+        (&mut watch).await;
+        if let Some(Err(error)) = Pin::new(&mut watch).take_output() {
+            return Err(TurnError::Failed(error));
+        }
+        drop(watch);
         // The fact has settled what was reserved.
         drop(admitted);
         let (answer, stop, used) = match fact {
@@ -150,6 +173,17 @@ async fn converse(
             measured = Measured::of(&request, used);
         }
         check_stop(agent, &answer, &stop)?;
+        let answer = match guards.answer(agent, answer.clone(), turn).await? {
+            Answer::Good(answer) => answer,
+            Answer::Again(reason) if turn - earlier < agent.limits.turns => {
+                messages.push(Message::Assistant(without_calls(Arc::unwrap_or_clone(answer))));
+                messages.push(Message::user(&*reason));
+                turn += 1;
+                continue;
+            }
+            Answer::Again(_) => return Err(TurnError::Failed(too_many_turns(agent, &[]))),
+        };
+        let holds = holds_text(agent);
 
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
         let (turns, asked_with) = (turn - earlier, messages.len());
@@ -171,7 +205,22 @@ async fn converse(
         }
         if calls.is_empty() {
             match read_answer(agent, &answer).await {
-                Ok(end) => {
+                Ok((content, media)) => {
+                    let end = match guards.output(agent, content, turn).await? {
+                        Answer::Good(content) => (content, media),
+                        Answer::Again(reason) if turns < agent.limits.turns => {
+                            messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
+                            messages.push(Message::user(&*reason));
+                            turn += 1;
+                            continue;
+                        }
+                        Answer::Again(_) => {
+                            return Err(TurnError::Failed(too_many_turns(agent, &calls)));
+                        }
+                    };
+                    if holds {
+                        show(&end.0.text(), cx);
+                    }
                     if !received(&mut log, &mut messages, true, cx).await? {
                         break end;
                     }
@@ -199,7 +248,10 @@ async fn converse(
             // The calls are not executed: no later turn would read their results.
             return Err(TurnError::Failed(too_many_turns(agent, &calls)));
         }
-        let results = call_tools(agent, &messages, &calls, cx).await?;
+        if holds {
+            show(&answer.text(), cx);
+        }
+        let results = call_tools(agent, &messages, &calls, &guards, cx).await?;
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
         if let Some(end) = lead::end(agent, &results).await? {
             break end;
@@ -229,6 +281,37 @@ async fn converse(
     log.next(&["RunCompleted"], completed).await?;
     let patches = patch.into_iter().collect();
     Ok(StepOutput { content, media, usage, patches, ..StepOutput::default() })
+}
+
+/// Shows a text that was held back until guards had judged it.
+fn show(text: &str, cx: &StepContext) {
+    if !text.is_empty() {
+        voice::say(cx, text.to_owned());
+    }
+}
+
+/// Removes the tool calls from an answer that is not used. Providers refuse calls without results.
+fn without_calls(mut answer: AssistantTurn) -> AssistantTurn {
+    if answer.tool_calls().next().is_some() {
+        answer.parts.retain(|part| !matches!(part, Part::ToolCall(_)));
+        answer.native = None;
+    }
+    answer
+}
+
+/// Asks the model beside the guards that watch. A refusal drops the request.
+async fn beside(
+    watch: &mut MaybeDone<BoxFuture<'_, Result<(), StepError>>>,
+    asked: impl Future<Output = Result<EventKind, StepError>>,
+) -> Result<EventKind, StepError> {
+    let asked = pin!(asked);
+    match select(&mut *watch, asked).await {
+        Either::Right((fact, _)) => fact,
+        Either::Left(((), asked)) => match Pin::new(watch).output_mut() {
+            Some(Err(error)) => Err(error.clone()),
+            _ => asked.await,
+        },
+    }
 }
 
 /// Adds the messages that the agent got meanwhile to its conversation: the recorded ones, and then

@@ -15,6 +15,7 @@ use stepwright_core::{
 pub(crate) enum Class {
     Model,
     Tool,
+    Guardrail,
     /// A step as a whole: a function of the program, or a built-in one.
     Step,
 }
@@ -24,6 +25,7 @@ impl Class {
         match kind {
             "model" => Self::Model,
             "tool" => Self::Tool,
+            "guardrail" => Self::Guardrail,
             _ => Self::Step,
         }
     }
@@ -115,6 +117,10 @@ impl Deriving {
             }
             E::RunError { error, usage } if self.asking.contains_key(at) => {
                 self.model(event, json!({"error": error, "usage": usage}));
+            }
+            E::GuardrailJudged { judged } => {
+                let judged = serde_json::to_value(judged).unwrap_or_default();
+                self.push(event, Class::Guardrail, at.clone(), Some(Ok(judged)));
             }
             E::ToolCallStarted { .. } if !self.calling.contains(at) => {
                 self.calling.push(at.clone());

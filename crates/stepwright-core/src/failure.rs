@@ -47,6 +47,8 @@ pub enum ErrorCode {
     Rejected,
     /// An effect began and did not end, so it may or may not have happened.
     OutcomeUnknown,
+    /// A guardrail refused it.
+    Guardrail,
 }
 
 impl ErrorCode {
@@ -65,6 +67,7 @@ impl ErrorCode {
             Self::Exhausted => ErrorId::LOOP_EXHAUSTED,
             Self::Rejected => ErrorId::STEP_REJECTED,
             Self::OutcomeUnknown => ErrorId::OUTCOME_UNKNOWN,
+            Self::Guardrail => ErrorId::GUARDRAIL_REFUSED,
         }
     }
 }
@@ -84,6 +87,7 @@ impl fmt::Display for ErrorCode {
             Self::Exhausted => "exhausted",
             Self::Rejected => "rejected",
             Self::OutcomeUnknown => "outcome unknown",
+            Self::Guardrail => "guardrail",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Compiles a definition into a plan and a table, and reports every mistake in it.
 
 use crate::define::{
-    AfterSteps, AnyStep, Body, Common, History, Prompted, StepBody, Work, prompted,
+    AfterSteps, AnyStep, Body, Common, History, Prompted, StepBody, Work, guarded, prompted,
 };
 use crate::gate::Guard;
 use crate::nodes::{asks, deepest, has_after};
@@ -409,7 +409,12 @@ impl Compiler {
         depth: usize,
         index: usize,
     ) -> NodeKind {
-        let StepBody { work, retry, history, prompt, idle, input } = step;
+        let StepBody { work, retry, history, prompt, idle, input, guards } = step;
+        for mistake in guards.iter().filter_map(|guard| guard.mistake(true)) {
+            self.mistakes.push(format!("`{path}`: {mistake}"));
+        }
+        let is_guarded = !guards.is_empty();
+        let work = guarded(work, guards);
         if input.is_some() && !matches!(work, Work::Workflow(_)) {
             let what = "only a workflow as a step has an input of its own";
             self.mistake(path, what, "make the message of this step with `.prompt(…)`");
@@ -444,6 +449,10 @@ impl Compiler {
                 if prompt.is_some() {
                     let what = "a workflow as a step has no prompt of its own";
                     self.mistake(path, what, "make its input with `.input(…)`");
+                }
+                if is_guarded {
+                    let what = "a workflow as a step has no guardrails of its own";
+                    self.mistake(path, what, "add them to its steps");
                 }
                 if idle.is_some() {
                     let what = "a workflow as a step has no idle timeout of its own";

@@ -51,6 +51,12 @@ pub mod groups {
     pub use crate::processes::{Kept, identify, keep};
 }
 
+/// Items for other crates of the project. Not part of the public API.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::define::guarded_executor as guarded;
+}
+
 pub use access::UserAccess;
 pub use builder::WorkflowBuilder;
 pub use called::WorkflowTool;

@@ -12,7 +12,7 @@ use crate::effects::SHELL;
 use crate::executors::{Discreet, Prompted};
 use crate::format::{
     AfterItems, Agent as AgentOf, Apart, Chosen, Earlier, Expr, File, Item, Kind, ModelName,
-    OnceWithin, Place, RunsAtOnce, WhenBusy, Workplace, WrittenPlace,
+    OnceWithin, Place, RunsAtOnce, WhenBusy, Workplace, WrittenGuard, WrittenPlace,
 };
 use crate::reference::OwnedValues;
 use crate::schema::{self, Refusal, Schema};
@@ -22,11 +22,15 @@ use crate::work::{compute, evaluate, value_of};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
-use stepwright_core::model::Model as _;
+use stepwright_core::guardrail::Guard;
+use stepwright_core::model::{AnyModel, Model as _};
 use stepwright_core::permission::{Permissions, Rule};
 use stepwright_core::plan::After;
 use stepwright_core::redact::Secrets;
-use stepwright_core::{Content, Error, ErrorId, ErrorKind, Executor, StepError, StepInput};
+use stepwright_core::{
+    AnyExecutor, Content, Error, ErrorId, ErrorKind, Executor, StepError, StepInput,
+};
+use stepwright_engine::__private::guarded;
 use stepwright_engine::{AnyStep, Concurrency, Dedupe, IntoStep, Step, Workflow, WorkflowBuilder};
 use stepwright_models::{Fallback, limit, silent};
 use stepwright_process::Sandbox;
@@ -337,7 +341,8 @@ impl<'a> Builder<'a> {
 
     /// Builds a workflow of one agent, with what holds for all steps of the file.
     fn agent_alone(&self, name: &str) -> Result<WorkflowBuilder, Error> {
-        let step = Prompted { agent: self.agent(name)?, prompt: None };
+        let agent = AnyExecutor::new(self.agent(name)?);
+        let step = Prompted { agent, prompt: None };
         let mut builder = Workflow::builder(name);
         let agent = self.file.agents.iter().find(|agent| agent.name.text == name);
         if let Some(about) = agent.and_then(|agent| agent.description.as_ref()) {
@@ -386,13 +391,19 @@ impl<'a> Builder<'a> {
         let name = item.name.text.as_str();
         Ok(match &item.kind {
             Kind::Agent { agent, prompt, .. } => {
-                let agent = self.agent(&agent.text)?;
+                let own = self.file.agents.iter().find(|other| other.name.text == agent.text);
+                let models = own.and_then(|agent| agent.model.as_deref());
+                // The guards judge the message that the prompt makes.
+                let guards = self.guards(&item.guardrails, true, models)?;
+                let agent = guarded(self.agent(&agent.text)?, guards);
                 let step = Prompted { agent, prompt: prompt.clone() };
                 limited(self.step(item, step)?, item).into_step()
             }
             Kind::Builtin { word, work } => {
                 let (work, granted) = (work.clone(), self.granted.clone());
-                let step = BuiltinStep { word, work, granted };
+                let step = AnyExecutor::new(BuiltinStep { word, work, granted });
+                let agent = guarded(step, self.guards(&item.guardrails, true, None)?);
+                let step = Prompted { agent, prompt: None };
                 limited(self.step(item, step)?, item).into_step()
             }
             Kind::Workflow { file, with, .. } => {
@@ -418,6 +429,47 @@ impl<'a> Builder<'a> {
                 let [body, other] = container.bodies();
                 container.build(item, [self.items(body)?, self.items(other)?])
             }
+        })
+    }
+
+    /// Makes guardrails. `of_agent` are the models of the agent, which a judge without one of its
+    /// own asks.
+    fn guards(
+        &self,
+        written: &[WrittenGuard],
+        of_step: bool,
+        of_agent: Option<&[ModelName]>,
+    ) -> Result<Vec<Guard>, Error> {
+        let made = written.iter().map(|guard| {
+            let models = guard.judge_models().or(of_agent).or(self.file.model.as_deref());
+            guard.made(of_step, || self.judge(models.or(self.inherited)))
+        });
+        made.collect()
+    }
+
+    /// Makes the model of a judge.
+    fn judge(&self, models: Option<&[ModelName]>) -> Result<AnyModel, Error> {
+        let names = models.unwrap_or_default().iter().map(|model| model.text.as_str());
+        let names: Vec<&str> = self.forced.map_or_else(|| names.collect(), |model| vec![model]);
+        if names.is_empty() {
+            let error =
+                Error::new(ErrorKind::Definition, "the `judge` of a guardrail has no model");
+            return Err(error.with_hint("give it one: `judge: {rule: …, model: openai:gpt-5}`"));
+        }
+        if self.is_played {
+            return Ok(AnyModel::new(silent(names)));
+        }
+        if let Some(model) = self.forced {
+            return Ok(stepwright_models::model(model)?);
+        }
+        let secrets = &self.granted.named_secrets;
+        let models = models.into_iter().flatten();
+        let models = models.map(|model| crate::models::make(model, secrets));
+        let mut models = models.collect::<Result<Vec<_>, _>>()?.into_iter();
+        let first = models.next().expect("there is a name");
+        Ok(match models.len() {
+            0 => first,
+            _ => AnyModel::new(Fallback::new(first, models)),
         })
     }
 
@@ -485,6 +537,9 @@ impl<'a> Builder<'a> {
         }
         if let Some(policy) = agent.limits.model_retry.clone() {
             builder = builder.model_retry(policy);
+        }
+        for guard in self.guards(&agent.guardrails, false, agent.model.as_deref())? {
+            builder = builder.guardrail(guard);
         }
         if let Some(turns) = agent.max_turns {
             builder = builder.max_turns(turns);

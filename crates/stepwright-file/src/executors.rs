@@ -5,11 +5,9 @@ use crate::format::Text;
 use crate::reference::OwnedValues;
 use crate::work::evaluate;
 use std::sync::Arc;
-use stepwright_agent::Agent;
-use stepwright_core::executor::ExecutorType;
 use stepwright_core::redact::Secrets;
 use stepwright_core::{
-    ErrorCode, Executor, Fingerprint, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    AnyExecutor, ErrorCode, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
 };
 
 /// Work whose outputs, errors and events have no secret in them.
@@ -33,35 +31,17 @@ impl<W: Executor> Executor for Discreet<W> {
     }
 }
 
-/// An agent whose message is a template.
+/// An agent whose message is a template. Without one, the executor as it is.
 pub(crate) struct Prompted {
-    pub(crate) agent: Agent,
+    pub(crate) agent: AnyExecutor,
     pub(crate) prompt: Option<Text>,
 }
 
 impl Executor for Prompted {
-    fn name(&self) -> &str {
-        self.agent.name()
-    }
-
-    fn executor_type(&self) -> ExecutorType {
-        self.agent.executor_type()
-    }
+    stepwright_core::as_inner_executor!(agent);
 
     fn fingerprint(&self) -> Fingerprint {
         self.agent.fingerprint()
-    }
-
-    fn on_interrupted(&self) -> OnInterrupted {
-        self.agent.on_interrupted()
-    }
-
-    fn asks(&self) -> bool {
-        self.agent.asks()
-    }
-
-    fn asks_player(&self) -> bool {
-        true
     }
 
     async fn execute(

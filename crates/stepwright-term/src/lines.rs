@@ -4,6 +4,7 @@ use crate::excerpt::{short, value_of};
 use crate::moment::utc;
 use crate::text::{harmless, percent};
 use crate::waiting::{replied, waits};
+use stepwright_core::guardrail::GuardVerdict;
 use stepwright_core::output::QueuedFor;
 use stepwright_core::permission::Verdict;
 use stepwright_core::{ContainerKind, Decision, Event, EventKind, StepStatus};
@@ -97,6 +98,16 @@ pub fn line(event: &Event) -> Option<String> {
 
         E::EffectJudged { effect, verdict, .. } => {
             format!("{} {path}: {}", judged(*verdict), short(effect))
+        }
+        E::GuardrailJudged { judged } => {
+            let (guard, place) = (&judged.guardrail, judged.place.as_str());
+            let said = match &judged.verdict {
+                GuardVerdict::Allow => "allowed".to_owned(),
+                GuardVerdict::Rewrite { .. } => "rewrote it".to_owned(),
+                GuardVerdict::Retry { reason } => format!("asks again: {}", short(reason)),
+                GuardVerdict::Refuse { reason } => format!("refused: {}", short(reason)),
+            };
+            format!("guardrail {path}: {guard} {place}: {said}")
         }
         E::BudgetWarning { limit, used, of, .. } => {
             let whose = if event.path.is_root() { "run".to_owned() } else { path };

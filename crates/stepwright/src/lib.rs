@@ -103,6 +103,23 @@ pub mod tools {
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};
 }
 
+/// Guardrails: checks before and after agents, models, tools and steps. See `docs/guardrails.md`.
+pub mod guardrails {
+    pub use stepwright_core::guardrail::{
+        AnyGuardrail, Checked, GUARD_RETRIES, GUARD_RETRIES_MAX, Guard, GuardPlace, GuardVerdict,
+        Guardrail, Judged, Ruling,
+    };
+    pub use stepwright_guardrails::{
+        JUDGED_BYTES_MAX, Judge, Length, OnFound, Pattern, PersonalData, PersonalKind,
+        PromptInjection, Secrets, Shape,
+    };
+}
+
+/// Structured outputs while they are written. See `docs/structured.md`.
+pub mod structured {
+    pub use stepwright_core::partial::{PartialOutputs, partial};
+}
+
 /// Permissions: rules for the effects of a workflow, and the gate that every effect passes.
 pub mod permissions {
     pub use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
@@ -212,6 +229,16 @@ pub mod file {
 #[cfg(all(doctest, feature = "duckduckgo", feature = "sqlite"))]
 #[doc = include_str!("../../../docs/tools.md")]
 struct Tools;
+
+/// The examples of `docs/guardrails.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guardrails.md")]
+struct GuardrailsPage;
+
+/// The examples of `docs/structured.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/structured.md")]
+struct StructuredPage;
 
 /// The examples of `docs/traces.md`.
 #[cfg(all(doctest, feature = "otel"))]

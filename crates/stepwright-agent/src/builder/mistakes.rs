@@ -6,6 +6,7 @@ use crate::results;
 use crate::strict;
 use std::collections::BTreeSet;
 use stepwright_core::budget::Budget;
+use stepwright_core::guardrail::Guardrail as _;
 use stepwright_core::message::Message;
 use stepwright_core::model::{Model as _, ModelRequest, ToolChoice};
 use stepwright_core::path::name_mistake;
@@ -97,6 +98,17 @@ impl AgentBuilder {
             ));
         }
         mistakes.extend(self.context_mistakes());
+        mistakes.extend(self.guards.iter().filter_map(|guard| guard.mistake(false)));
+        for guard in &self.guards {
+            let unknown = guard.tool_names().into_iter().flatten().filter(is_unknown);
+            let guard = guard.guardrail().name();
+            mistakes.extend(unknown.map(|name| {
+                format!(
+                    "guardrail `{guard}` names the tool `{name}`, which the agent does not have; \
+                     add it with `.tool(…)`, or correct the name"
+                )
+            }));
+        }
         if let Some(mistake) = self.budget.as_ref().and_then(Budget::mistake) {
             mistakes.push(format!("{mistake}; set a limit of its `budget`"));
         }

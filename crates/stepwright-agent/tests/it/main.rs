@@ -9,6 +9,7 @@ mod context;
 mod crash;
 mod deferred;
 mod define;
+mod guardrails;
 mod handoff;
 mod host;
 mod limits;

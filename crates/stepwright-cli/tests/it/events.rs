@@ -20,6 +20,7 @@ use stepwright_core::event::{
     WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
+use stepwright_core::guardrail::{GuardPlace, GuardVerdict, Judged};
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
@@ -290,6 +291,17 @@ fn waits() -> Vec<EventKind> {
             verdict: Verdict::Ask,
             rule: Some("shell: git *".into()),
             by: "the user".into(),
+        },
+        E::GuardrailJudged {
+            judged: Box::new(Judged {
+                guardrail: "personal_data".into(),
+                place: GuardPlace::AfterAgent,
+                tool: None,
+                key: "after_agent/1/1/0:8c7dd922ad47494fc02c388e12c00eac".into(),
+                verdict: GuardVerdict::refuse("it contains personal data: email"),
+                usage: Usage::default(),
+                cost: None,
+            }),
         },
         E::WorkflowQueued { key: "acme".into(), max: 2, ahead: 1 },
         E::WorkflowAdmitted,
@@ -688,6 +700,7 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
         "StepProcessStarted",
         "EffectJudged",
         "BudgetWarning",
+        "GuardrailJudged",
         "WorkflowQueued",
         "WorkflowAdmitted",
         "DeciderRecorded",

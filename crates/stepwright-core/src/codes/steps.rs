@@ -123,4 +123,11 @@ super::entry::catalogue! {
     /// A budget limits the cost, and the price of the model is not known. Add its price to the
     /// prices of the workflow, or limit `tokens` in place of `usd`.
     PRICE_UNKNOWN = 427, "the price of the model is unknown";
+
+    /// A guardrail refused the input or the output of a step, a message to an agent or its answer,
+    /// or a tool call. The message names the guardrail and its reason. The step is not tried again;
+    /// `on_error` and `on_failure` see the failure under the class `guardrail`.
+    ///
+    /// Change what the step is given, or the guardrail.
+    GUARDRAIL_REFUSED = 428, "a guardrail refused it";
 }

@@ -41,7 +41,8 @@ pub enum EventClass<'e> {
     ContainerEnded(&'e End),
     /// An attempt of a step started, or will start.
     Attempt,
-    /// A step started, completed or failed an effect that happens once, or started processes.
+    /// A step started, completed or failed an effect that happens once, or started processes; or a
+    /// guardrail of a step judged.
     Effect,
     /// A part of a budget is used.
     Budget,
@@ -108,6 +109,7 @@ impl EventKind {
             | Self::StepEffectFailed { .. }
             | Self::StepProcessStarted { .. }
             | Self::EffectJudged { .. } => C::Effect,
+            Self::GuardrailJudged { judged } if judged.place.is_of_step() => C::Effect,
             Self::BudgetWarning { .. } => C::Budget,
             Self::RunStarted { .. }
             | Self::ModelRequestStarted { .. }
@@ -123,7 +125,8 @@ impl EventKind {
             | Self::ContextAdded { .. }
             | Self::CompressionCompleted { .. }
             | Self::SessionSummaryCompleted { .. }
-            | Self::MemoryUpdateCompleted { .. } => C::Agent,
+            | Self::MemoryUpdateCompleted { .. }
+            | Self::GuardrailJudged { .. } => C::Agent,
             Self::StepOutput { .. }
             | Self::StepProgress { .. }
             | Self::RunContent { .. }

@@ -9,6 +9,7 @@ use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
 use crate::cost::Cost;
 use crate::failure::ErrorData;
+use crate::guardrail::Judged;
 use crate::message::{AssistantTurn, StopReason, ToolCall, ToolOutcome, Usage};
 use crate::path::StepPath;
 use crate::permission::Verdict;
@@ -540,6 +541,13 @@ kinds! {
         /// The changes.
         #[serde(flatten)]
         changes: Box<MemoryChanges>,
+    },
+    /// A guardrail judged the input or the output of a step, or the messages, answers and tool
+    /// calls of an agent. Recorded for the step.
+    GuardrailJudged {
+        /// The verdict.
+        #[serde(flatten)]
+        judged: Box<Judged>,
     },
 
     // --- custom ---

@@ -80,6 +80,13 @@ impl Fold {
                     run.error = Some(error.clone());
                 }
             }
+            E::GuardrailJudged { judged } => {
+                self.consumed(event, judged.usage)?;
+                if let Some(metrics) = self.metrics_mut().filter(|_| !judged.usage.is_empty()) {
+                    metrics.model_calls += 1;
+                    metrics.cost += judged.cost.unwrap_or(Cost::UNPRICED);
+                }
+            }
             _ => {
                 self.slot(event)?;
             }
@@ -107,6 +114,11 @@ impl Fold {
             }
             E::ModelRequestRetrying { usage, .. } | E::RunError { usage, .. } => {
                 metrics.usage += *usage;
+            }
+            E::GuardrailJudged { judged } if !judged.usage.is_empty() => {
+                metrics.model_calls += 1;
+                metrics.cost += judged.cost.unwrap_or(Cost::UNPRICED);
+                metrics.usage += judged.usage;
             }
             E::ToolCallCompleted { .. } | E::ToolCallError { .. } => metrics.tool_calls += 1,
             _ => {}

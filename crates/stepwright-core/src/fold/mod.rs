@@ -169,6 +169,9 @@ impl Fold {
             C::Attempt => self.attempt(event),
             // The workspace of a run belongs to all of its steps.
             C::Effect if event.path.is_root() && is_recorded(event.kind) => Ok(()),
+            C::Effect if matches!(event.kind, EventKind::GuardrailJudged { .. }) => {
+                self.agent(event)
+            }
             C::Effect => self.slot(event).map(drop),
             C::Budget if event.path.is_root() => Ok(()),
             C::Budget => self.slot(event).map(drop),

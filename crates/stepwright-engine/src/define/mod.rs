@@ -2,6 +2,7 @@
 
 mod condition;
 mod function;
+mod guarded;
 mod into_step;
 mod loops;
 mod map;
@@ -41,11 +42,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::budget::Budget;
+use stepwright_core::guardrail::Guard;
 use stepwright_core::plan::{After, ErrorPolicy, Join, OnExhausted, Rate, Retry};
 use stepwright_core::{
     AnyExecutor, BoxError, Content, Fingerprint, OnInterrupted, StepError, StepInput, Timestamp,
 };
 
+pub(crate) use guarded::guarded;
+pub use guarded::guarded_executor;
 pub(crate) use prompt::{Prompt, Prompted, prompted};
 
 /// Makes a decider of an async function.
@@ -164,6 +168,7 @@ pub(crate) struct StepBody {
     pub(crate) idle: Option<Duration>,
     /// Makes the input of a nested workflow.
     pub(crate) input: Option<Decider<Content>>,
+    pub(crate) guards: Vec<Guard>,
 }
 
 /// The history settings of a step, or of a workflow for its steps that have none.

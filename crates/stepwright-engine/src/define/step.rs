@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::budget::Budget;
+use stepwright_core::guardrail::Guard;
 use stepwright_core::plan::{After, ErrorPolicy, Retry};
 use stepwright_core::{AnyExecutor, ErrorCode, Fingerprint, HumanReview, OnInterrupted, StepInput};
 
@@ -72,7 +73,8 @@ impl Step {
     fn made(name: String, work: Work) -> Self {
         let history = History::default();
         let (prompt, idle, input) = (None, None, None);
-        let body = StepBody { work, retry: Retry::default(), history, prompt, idle, input };
+        let (retry, guards) = (Retry::default(), Vec::new());
+        let body = StepBody { work, retry, history, prompt, idle, input, guards };
         Self { common: Common::named(name), body }
     }
 
@@ -359,6 +361,34 @@ impl Step {
     /// ```
     pub fn budget(mut self, budget: Budget) -> Self {
         self.common.budget = Some(budget);
+        self
+    }
+
+    /// Adds a guardrail before or after the step. Several at one place judge in their order, each
+    /// one the content that the one before let through. A refusal fails the step with the class
+    /// [`ErrorCode::Guardrail`]; it is not retried. Each attempt is judged.
+    ///
+    /// A guardrail before the step judges its message, after [`Step::prompt`]. The input of the run
+    /// and earlier outputs, which a function can read too, are not judged.
+    ///
+    /// ```
+    /// use stepwright_core::guardrail::{AnyGuardrail, Guard, GuardVerdict};
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn publish(text: String) -> String { text }
+    /// let polite = AnyGuardrail::of("polite", |checked, _| async move {
+    ///     match checked.content.text().contains('!') {
+    ///         true => Ok(GuardVerdict::refuse("it shouts")),
+    ///         false => Ok(GuardVerdict::Allow),
+    ///     }
+    /// });
+    /// let step = Step::new("Publish", publish).guardrail(Guard::before(polite));
+    /// let error = Workflow::builder("News").step(step).build()?.run("Ants!").blocking();
+    /// let message = error.unwrap_err().to_string();
+    /// assert!(message.contains("guardrail `polite` refused the input of the step: it shouts"));
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn guardrail(mut self, guard: Guard) -> Self {
+        self.body.guards.push(guard);
         self
     }
 

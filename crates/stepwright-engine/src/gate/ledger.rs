@@ -229,6 +229,16 @@ impl Ledger {
                     *self.spent.entry(path.clone()).or_default() += spent;
                 }
             }
+            E::GuardrailJudged { judged } if judged.usage.is_empty() => is_use = false,
+            E::GuardrailJudged { judged } => {
+                let nano_usd = match judged.cost {
+                    Some(cost) => cost.nano_usd(),
+                    None => self.price(path, &judged.usage, prices),
+                };
+                let tokens = judged.usage.total_tokens();
+                let spent = Spent { tokens, nano_usd, model_calls: 1, ..Spent::default() };
+                *self.spent.entry(path.clone()).or_default() += spent;
+            }
             E::ToolCallStarted { .. } => {
                 self.spent.entry(path.clone()).or_default().tool_calls += 1;
             }

@@ -22,18 +22,28 @@ pub(super) struct Effect {
 /// Applies a fact about an effect.
 pub(super) fn note_effect(once: &mut Option<Box<Once>>, at: &StepPath, kind: &EventKind) {
     use EventKind as E;
-    let (E::StepRecorded { key, .. }
-    | E::StepEffectStarted { key }
-    | E::StepEffectFailed { key, .. }) = kind
-    else {
-        return;
+    let key = match kind {
+        E::StepRecorded { key, .. }
+        | E::StepEffectStarted { key }
+        | E::StepEffectFailed { key, .. } => key,
+        E::GuardrailJudged { judged } if judged.place.is_of_step() => &judged.key,
+        _ => return,
     };
     let effect = once.get_or_insert_default().entry((at.clone(), key.clone())).or_default();
     effect.open = matches!(kind, E::StepEffectStarted { .. });
     effect.begun += u32::from(effect.open);
-    if let E::StepRecorded { value, .. } = kind {
-        effect.done = Some(value.clone());
+    match kind {
+        E::StepRecorded { value, .. } => effect.done = Some(value.clone()),
+        E::GuardrailJudged { judged } => {
+            effect.done = serde_json::to_value(&judged.verdict).ok();
+        }
+        _ => {}
     }
+}
+
+/// Returns `true` for the verdict of a guard of a step.
+pub(super) fn is_of_guarded_step(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::GuardrailJudged { judged } if judged.place.is_of_step())
 }
 
 /// Returns `true` if a fact belongs to a tool call with a path of its own.

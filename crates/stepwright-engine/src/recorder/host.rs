@@ -1,7 +1,7 @@
 //! The services of the recorder for steps at work.
 
 use super::Recorder;
-use super::done::note_effect;
+use super::done::{is_of_guarded_step, note_effect};
 use crate::runner::{LEASE, is_dead};
 use crate::runs::history;
 use crate::stop::Stop;
@@ -92,6 +92,7 @@ impl StepHost for Recorder {
                     | EventKind::StepEffectStarted { .. }
                     | EventKind::StepEffectFailed { .. }
             );
+            let is_effect = is_effect || is_of_guarded_step(&fact);
             let is_process = matches!(fact, EventKind::StepProcessStarted { .. });
             if !fact.is_of_executor() && !is_effect && !is_process {
                 let message = format!("`{}` is not for an executor to record", fact.name());

@@ -16,6 +16,7 @@ mod failure;
 mod faults;
 mod flow;
 mod futures;
+mod guardrails;
 mod history;
 mod host_state;
 mod idle;

@@ -9,14 +9,14 @@ use serde_json::Value;
 use std::sync::Arc;
 use stepwright_agent::ToolOptions;
 use stepwright_core::tool::ToolError;
-use stepwright_core::{AnyExecutor, Content, StepContext, StepInput, StepOutput};
+use stepwright_core::{AnyExecutor, Content, StepContext, StepError, StepInput, StepOutput};
 
 /// The references that a hook may have. `content` is what it judges.
 const ROOTS: [&str; 2] = ["content", "vars"];
 
 /// A hook: an expression, or a function of the program.
 #[derive(Clone, Debug)]
-enum Hook {
+pub(super) enum Hook {
     Expression(Box<Expr>),
     Function(AnyExecutor),
 }
@@ -41,11 +41,17 @@ impl Reader<'_> {
         }
     }
 
-    fn hook(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<Hook> {
+    pub(super) fn hook(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<Hook> {
         let (_, node) = fields.take(name)?;
+        let is_guardrail = name == "check";
         if let Yaml::Map(_) = node.value {
-            let mut fields = Fields::of(self, node, "a hook of a tool")?;
-            let example = "write `before: {function: check}`";
+            let what = if is_guardrail { "a function that judges" } else { "a hook of a tool" };
+            let mut fields = Fields::of(self, node, what)?;
+            let example = if is_guardrail {
+                "write `check: {function: judge}`"
+            } else {
+                "write `before: {function: check}`"
+            };
             let function = fields.need(self, "function", example);
             let function = function.and_then(|(_, node)| self.word(node, "function"));
             fields.finish(self);
@@ -65,20 +71,30 @@ impl Reader<'_> {
                     format!("there is no variable `{var}`")
                 }
                 _ if ROOTS.contains(&root) => continue,
+                _ if is_guardrail => format!("the check of a guardrail does not see `{root}`"),
                 _ => format!("a hook of a tool does not see `{root}`"),
             };
             let mistake = self.mistake(span, wrong);
-            self.push(mistake.help("it sees `content`, the arguments or the result, and `vars`"));
+            self.push(mistake.help(if is_guardrail {
+                "it sees `content`, which it judges, and `vars`"
+            } else {
+                "it sees `content`, the arguments or the result, and `vars`"
+            }));
         }
         Some(Hook::Expression(Box::new(expr)))
     }
 }
 
 impl Hook {
-    async fn value(&self, content: Content, cx: StepContext) -> Result<Value, ToolError> {
+    /// Returns the value that the hook gives for a content.
+    pub(super) async fn judged(
+        &self,
+        content: Content,
+        cx: StepContext,
+    ) -> Result<Value, StepError> {
         let previous = Some(Arc::new(StepOutput::from(content)));
         let input = StepInput { previous, ..StepInput::default() };
-        let value = match self {
+        match self {
             Self::Expression(expr) => {
                 let expr = expr.clone();
                 let values = OwnedValues::of(input);
@@ -87,8 +103,11 @@ impl Hook {
             Self::Function(function) => {
                 function.execute(input, cx).await.map(|output| output.content.to_value())
             }
-        };
-        value.map_err(|error| {
+        }
+    }
+
+    async fn value(&self, content: Content, cx: StepContext) -> Result<Value, ToolError> {
+        self.judged(content, cx).await.map_err(|error| {
             ToolError::Failed(format!("a hook of the tool failed: {}", error.data.message))
         })
     }

@@ -4,6 +4,7 @@
 use super::FORMAT;
 use super::declare::REDUCERS;
 use super::form::{Form, Mapping, Member, STEPS, key, words};
+use super::guardrails::{AGENT_GUARDRAILS, STEP_GUARDRAILS};
 use super::kinds::{CODES, FACTOR_MAX, ON_ERROR, ON_INTERRUPTED};
 use super::model::{
     CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, OUTPUT_TOKENS_MAX,
@@ -321,6 +322,7 @@ const OF_AGENT: &[Member] = &[
         "How often a request that failed before the model said anything is sent again.",
     ),
     key("budget", &BUDGETED, "What each execution may use."),
+    AGENT_GUARDRAILS,
 ];
 
 static MODEL_PLACE: Mapping = Mapping {
@@ -476,7 +478,8 @@ static ERROR_POLICY: Mapping = Mapping {
         "limit",
         "exhausted",
         "rejected",
-        "outcome_unknown"
+        "outcome_unknown",
+        "guardrail"
     ),
 };
 
@@ -562,6 +565,7 @@ pub(crate) static OF_STEPS: &[Member] = &[
     key("retry", &Form::Either(&[RETRIES, Form::Mapping(&RETRY)]), "How often it is tried again."),
     key("timeout", &STEP_TIMEOUT, "The maximum time of an attempt."),
     key("history", &EARLIER, "The earlier runs of the session that it gets."),
+    STEP_GUARDRAILS,
     key("sandbox", &SANDBOX, "The sandbox of its commands, in place of that of the file."),
     key("workspace", &WORKSPACE, "The folder that it works in, in place of that of the run."),
     UNDO,

@@ -36,7 +36,7 @@ pub(super) const ON_ERROR: [(&str, OnError); 4] = [
 ];
 
 /// The classes of failures, with the names that events use.
-pub(super) const CODES: [(&str, ErrorCode); 12] = [
+pub(super) const CODES: [(&str, ErrorCode); 13] = [
     ("failed", ErrorCode::Failed),
     ("panicked", ErrorCode::Panicked),
     ("timed_out", ErrorCode::TimedOut),
@@ -49,6 +49,7 @@ pub(super) const CODES: [(&str, ErrorCode); 12] = [
     ("exhausted", ErrorCode::Exhausted),
     ("rejected", ErrorCode::Rejected),
     ("outcome_unknown", ErrorCode::OutcomeUnknown),
+    ("guardrail", ErrorCode::Guardrail),
 ];
 
 /// The maximum factor by which the wait between attempts grows.
@@ -101,6 +102,7 @@ impl Reader<'_> {
         let workspace = if is_step { self.workspace(&mut fields) } else { None };
         let sandbox = if is_step { self.sandbox(&mut fields) } else { None };
         let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
+        let guardrails = if is_step { self.guardrails(&mut fields, true) } else { Vec::new() };
         let (_, value) = fields.take(word)?;
         let kind = match kind_of {
             KindOf::Agent => self.agent_step(value, &mut fields),
@@ -125,6 +127,9 @@ impl Reader<'_> {
                 "sandbox" | "workspace" if !is_step => Some(format!(
                     "give it to the steps in this `{word}`, or to the file for all of them"
                 )),
+                "guardrails" if !is_step => {
+                    Some(format!("give them to the steps and agents in this `{word}`"))
+                }
                 "undo" if !is_step => Some(format!("give it to the steps in this `{word}`")),
                 "finally" | "on_failure" if matches!(kind_of, KindOf::Workflow) => {
                     Some(format!("write `{unknown}` at the top of that file"))
@@ -164,6 +169,7 @@ impl Reader<'_> {
             workspace,
             review,
             content,
+            guardrails,
             after,
         })
     }
@@ -438,6 +444,7 @@ fn unreadable(name: Word) -> Item {
         workspace,
         review,
         content,
+        guardrails: Vec::new(),
         after: Vec::new(),
     }
 }

@@ -5,6 +5,7 @@ mod changed_prompt;
 mod content;
 mod declare;
 pub(crate) mod form;
+mod guardrails;
 mod hooks;
 pub(crate) mod keys;
 mod kinds;
@@ -28,6 +29,7 @@ mod values;
 mod workspace;
 
 pub(crate) use called::Called;
+pub(crate) use guardrails::WrittenGuard;
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use moment::Moment;
 pub(crate) use read::{read_named, read_text};
@@ -219,6 +221,7 @@ pub(crate) struct Agent {
     pub(crate) budget: Option<Budget>,
     /// The JSON Schema of the answer.
     pub(crate) output: Option<Value>,
+    pub(crate) guardrails: Vec<WrittenGuard>,
     /// The rest of its content as written.
     pub(crate) content: Fingerprint,
     /// The settings of the team that it leads, if it is one.
@@ -313,6 +316,7 @@ pub(crate) struct Item {
     pub(crate) review: Option<HumanReview>,
     /// The content as written.
     pub(crate) content: Fingerprint,
+    pub(crate) guardrails: Vec<WrittenGuard>,
     /// The steps that run when it has ended, or that undo it.
     pub(crate) after: Vec<AfterItems>,
 }

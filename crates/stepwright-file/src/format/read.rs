@@ -4,7 +4,7 @@ use super::kinds::ON_INTERRUPTED;
 use super::reader::{Fields, Kinds, Reader, State};
 use super::used::{self, USE};
 use super::{AfterItems, Agent, FORMAT, File, Item, Word, Workplace};
-use super::{changed_prompt, content, literals};
+use super::{changed_prompt, content, guardrails, literals};
 use crate::access::{self, ALL_BYTES_MAX, FILES_MAX, Home, Referred, Refused, folder_of};
 use crate::beneath::open_regular;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -434,6 +434,19 @@ impl Reader<'_> {
         let max_turns = max_turns.and_then(|turns| u32::try_from(turns).ok());
         let output = fields.take("output").and_then(|(_, node)| self.schema(node, "output"));
         let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
+        let guardrails = self.guardrails(&mut fields, false);
+        let has = |name: &str| {
+            tools.iter().any(|chosen| {
+                chosen.tool.may_have(name) || chosen.tool.names().iter().any(|known| *known == name)
+            })
+        };
+        let unknown: Vec<String> =
+            guardrails::unknown_tools(&guardrails, has).map(ToOwned::to_owned).collect();
+        for name in unknown {
+            let message = format!("a guardrail names the tool `{name}`, which the agent has not");
+            let mistake = self.mistake(node.span, message);
+            self.push(mistake.help("add it under `tools`, or correct the name"));
+        }
         fields.finish(self);
         let content = content::of_agent(node, std::mem::take(&mut self.state.texts));
         Some(Agent {
@@ -449,6 +462,7 @@ impl Reader<'_> {
             confirmed,
             budget,
             output,
+            guardrails,
             content,
             team,
         })

@@ -211,6 +211,11 @@ impl<'n> Fields<'n> {
         self.left.iter().find(|(key, _)| key.name == name).map(|(key, _)| key.span)
     }
 
+    /// Returns `true` if a key was there and has been taken.
+    pub(crate) fn was_there(&self, name: &str) -> bool {
+        self.taken.contains(&name)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.left.iter().any(|(key, _)| key.name == name)
     }

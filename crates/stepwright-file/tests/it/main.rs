@@ -17,6 +17,7 @@ mod docs;
 mod files;
 mod functions;
 mod generated;
+mod guardrails;
 mod hostile;
 mod http;
 mod limits;

@@ -473,6 +473,7 @@ fn is_of_step(kind: &EventKind) -> bool {
                 | E::StepEffectFailed { .. }
                 | E::StepProcessStarted { .. }
                 | E::EffectJudged { .. }
+                | E::GuardrailJudged { .. }
                 | E::StepExecutorPaused { .. }
                 | E::StepExecutorContinued { .. }
                 | E::StepRetrying { .. }

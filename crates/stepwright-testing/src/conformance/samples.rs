@@ -9,6 +9,7 @@ use stepwright_core::event::{
     RequestPurpose, Turns, WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
+use stepwright_core::guardrail::{GuardPlace, GuardVerdict, Judged};
 use stepwright_core::message::{
     Arguments, AssistantTurn, Native, Part, ToolCall, ToolOutcome, Usage,
 };
@@ -245,6 +246,28 @@ pub(super) fn middle() -> Vec<EventKind> {
             verdict: Verdict::Deny,
             rule: Some(TEXT.into()),
             by: "the user".into(),
+        },
+        E::GuardrailJudged {
+            judged: Box::new(Judged {
+                guardrail: TEXT.into(),
+                place: GuardPlace::AfterTool,
+                tool: Some(TEXT.into()),
+                key: "after_tool/1/a/0:00".into(),
+                verdict: GuardVerdict::rewrite(TEXT),
+                usage: usage(),
+                cost: None,
+            }),
+        },
+        E::GuardrailJudged {
+            judged: Box::new(Judged {
+                guardrail: "length".into(),
+                place: GuardPlace::BeforeStep,
+                tool: None,
+                key: "before_step/1/1/0:00".into(),
+                verdict: GuardVerdict::Allow,
+                usage: Usage::default(),
+                cost: None,
+            }),
         },
         E::WorkflowQueued { key: TEXT.into(), max: u32::MAX, ahead: 3 },
         E::WorkflowAdmitted,

@@ -15,6 +15,7 @@ const FLOORS: [(&str, u32); 22] = [
     ("stepwright-otel", 1),
     ("stepwright-store", 1),
     ("stepwright-agent", 2),
+    ("stepwright-guardrails", 2),
     ("stepwright-process", 2),
     ("stepwright-term", 2),
     ("stepwright-harness", 3),

@@ -23,6 +23,7 @@ mod floors;
 mod fork;
 #[cfg(feature = "providers")]
 mod gateway;
+mod guardrails;
 mod limits;
 #[cfg(feature = "mcp")]
 mod mcp;

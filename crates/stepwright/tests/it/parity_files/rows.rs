@@ -161,6 +161,11 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("Step", "on_error", Keys(&["step.on_error"])),
     ("Step", "on_interrupted", Keys(&["step.on_interrupted"])),
     ("Step", "budget", Keys(&["step.budget"])),
+    (
+        "Step",
+        "guardrail",
+        Keys(&["step.guardrails", "step_guardrails.before", "step_guardrails.after"]),
+    ),
     ("Step", "human_review", Keys(&["step.human_review"])),
     ("Step", "undo", Keys(&["step.undo"])),
     ("Step", "version", Instead(CONTENT)),
@@ -293,6 +298,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("AgentBuilder", "output", Keys(&["agent.output"])),
     ("AgentBuilder", "output_schema", Keys(&["agent.output"])),
     ("AgentBuilder", "output_schema_async", Keys(&["agent.output"])),
+    ("AgentBuilder", "guardrail", Keys(&["agent.guardrails"])),
     ("AgentBuilder", "max_turns", Keys(&["agent.max_turns"])),
     ("AgentBuilder", "defer_tools_above", Keys(&["agent.defer_above"])),
     ("AgentBuilder", "tool_timeout", Keys(&["agent.tool_timeout"])),
@@ -426,6 +432,7 @@ const CLASSES: &[&str] = &[
     "error_policy.exhausted",
     "error_policy.rejected",
     "error_policy.outcome_unknown",
+    "error_policy.guardrail",
 ];
 
 /// The counterparts in Rust of the keys that stand for no item of a builder.
@@ -479,6 +486,15 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["tool.workflow"], "`Workflow::as_tool`."),
     (&["tool.function"], "`FunctionTool` and `#[tool]`."),
     (&["tool.external"], "`ExternalTool`."),
+    (
+        &["agent_guardrails.*"],
+        "`Guard::before`, `after`, `before_model`, `after_model`, `before_tool`, `after_tool`.",
+    ),
+    (
+        &["guardrail.*", "guardrail_length.*", "guardrail_judge.*", "guardrail_function.*"],
+        "`Guard` with `Length`, `Pattern`, `Secrets`, `PersonalData`, `PromptInjection`, `Judge`, \
+         `Shape` or a function of your own.",
+    ),
     (&["tool_hook.*"], "`ToolOptions::before` and `after` with closures."),
     (&["tool.python"], "`Python`."),
     (&["tool.duckduckgo"], "`DuckDuckGo`."),
