@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 18] = [
+const FLOORS: [(&str, u32); 19] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
@@ -22,13 +22,16 @@ const FLOORS: [(&str, u32); 18] = [
     ("stepwright-file", 4),
     ("stepwright", 5),
     ("stepwright-cassette", 5),
-    ("stepwright-cli", 6),
+    ("stepwright-server", 6),
     ("stepwright-testing", 6),
+    ("stepwright-cli", 7),
 ];
 
 /// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
 /// that may use it.
-const HEAVY: [(&str, &str); 17] = [
+const HEAVY: [(&str, &str); 19] = [
+    ("axum", "stepwright-server"),
+    ("utoipa", "stepwright-server"),
     ("reqwest", "stepwright-http"),
     ("rustls", "stepwright-http"),
     ("rig-core", "stepwright-models"),
@@ -65,13 +68,15 @@ const CLIENTS: [&str; 8] = [
 
 /// Crates that may have it: the client, and those that use it. Models, MCP, tools, files with
 /// `http`, and traces, which go to the collector that the environment names.
-const SPEAKERS: [&str; 6] = [
+const SPEAKERS: [&str; 7] = [
     "stepwright-http",
     "stepwright-models",
     "stepwright-mcp",
     "stepwright-otel",
     "stepwright-tools",
     "stepwright-file",
+    // It answers, and asks no one.
+    "stepwright-server",
 ];
 
 /// Crates that send reports about a program to a service, by the beginnings of their names.
