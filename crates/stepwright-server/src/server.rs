@@ -183,8 +183,8 @@ impl ServerBuilder {
     /// Builds the server.
     ///
     /// # Errors
-    /// If there is nothing to serve, or no store, or two workflows have one id, or a workflow has no
-    /// store, or an origin is none.
+    /// If there is nothing to serve, or no store, or two workflows have one id, or a workflow has
+    /// no store, or an origin is none.
     pub fn build(self) -> Result<Server, Error> {
         let mistake =
             |text: String, hint: &str| Err(Error::new(ErrorKind::Definition, text).with_hint(hint));

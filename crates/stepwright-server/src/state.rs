@@ -133,10 +133,10 @@ impl Found<'_> {
 impl Served {
     /// Prepares a run of the caller.
     pub(crate) fn run(&self, who: &Who, user: Option<&str>, input: Content) -> Result<Run, Error> {
-        let user = who.only().or(user);
-        let run = match user {
-            Some(user) => self.workflow.as_user(user)?.run(input),
-            None => self.workflow.run(input),
+        let run = match (who.only(), user) {
+            (Some(only), _) => self.workflow.as_user(only)?.run(input),
+            (None, Some(user)) => self.workflow.run(input).user_id(user),
+            (None, None) => self.workflow.run(input),
         };
         Ok(if self.metadata.is_empty() { run } else { run.metadata(self.metadata.clone()) })
     }
