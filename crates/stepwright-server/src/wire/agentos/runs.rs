@@ -237,8 +237,7 @@ fn frames(
             let known = converter.as_mut()?;
             for mut shown in known.convert(&event, output.as_ref()) {
                 let after = options.after;
-                let is_seen =
-                    after.zip(shown.index).is_some_and(|(after, index)| index <= after);
+                let is_seen = after.zip(shown.index).is_some_and(|(after, index)| index <= after);
                 if is_seen || !(options.all || is_basic(shown.name)) {
                     continue;
                 }
