@@ -14,16 +14,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use stepwright_core::error::ErrorCode;
 use stepwright_core::event::RequestPurpose;
 use stepwright_core::gate::{Admission, Demand, Permit, Reservation};
-use stepwright_core::message::{AssistantTurn, Message, Usage};
+use stepwright_core::message::{Message, Usage};
 use stepwright_core::model::{
-    Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, StopReason, ToolChoice,
+    Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest, ToolChoice,
 };
 use stepwright_core::permission::Effect;
 use stepwright_core::redact::redact;
-use stepwright_core::{BoxFuture, ErrorId, EventKind, StepContext, StepError, Timestamp};
+use stepwright_core::{BoxFuture, EventKind, StepContext, StepError, Timestamp};
 use stepwright_models::{note_quota, retrying_stream};
 
 /// A request of a turn, or of the work of an agent on its context.

@@ -1,10 +1,11 @@
 //! The work of an agent on its context: texts for its instructions, compaction and the summary of
 //! the session.
 
-use crate::asking::{Admitted, Asking, admit, ask, check_stop};
+use crate::asking::{Admitted, Asking, admit, ask};
 use crate::compaction::{Method, View};
 use crate::context::ContextSource;
 use crate::definition::AgentDefinition;
+use crate::failures::check_stop;
 use crate::replay::{ReplayLog, TurnError};
 use crate::summary::{SESSION_SUMMARY, SessionSummary};
 use std::borrow::Cow;

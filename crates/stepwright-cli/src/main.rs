@@ -77,6 +77,10 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Login(wanted) => verbs::login::login(wanted, stderr),
         #[cfg(feature = "mcp")]
         Command::Mcp(wanted) => verbs::mcp::mcp(wanted, stderr),
+        #[cfg(feature = "serve")]
+        Command::Serve(wanted) => verbs::serve::serve(wanted, stderr),
+        #[cfg(feature = "serve")]
+        Command::Keys(wanted) => verbs::serve::keys(wanted, stderr),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),

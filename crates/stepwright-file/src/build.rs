@@ -395,7 +395,7 @@ impl<'a> Builder<'a> {
                 let models = own.and_then(|agent| agent.model.as_deref());
                 // The guards judge the message that the prompt makes.
                 let guards = self.guards(&item.guardrails, true, models)?;
-                let agent = guarded(self.agent(&agent.text)?, guards);
+                let agent = guarded(AnyExecutor::new(self.agent(&agent.text)?), guards);
                 let step = Prompted { agent, prompt: prompt.clone() };
                 limited(self.step(item, step)?, item).into_step()
             }

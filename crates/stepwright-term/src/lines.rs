@@ -170,14 +170,6 @@ pub fn line(event: &Event) -> Option<String> {
             short(&compressed.method),
         ),
         E::SessionSummaryCompleted { .. } => format!("summarised {path}: the session"),
-        E::MemoryUpdateCompleted { changes } => match &changes.failed {
-            Some(why) => format!("memories {path}: not updated: {}", short(why)),
-            None => format!(
-                "memories {path}: {} saved, {} deleted",
-                changes.saved.len(),
-                changes.deleted.len(),
-            ),
-        },
         E::RunCompleted { .. } => format!("agent {path}: completed"),
         E::RunError { error, .. } => format!("agent {path}: failed: {}", short(&error.message)),
         E::CustomEvent { name, data } => {

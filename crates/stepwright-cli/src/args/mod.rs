@@ -4,7 +4,7 @@
 mod docs;
 mod keeping;
 mod runs;
-#[cfg(feature = "mcp")]
+#[cfg(any(feature = "mcp", feature = "serve"))]
 mod serving;
 mod sessions;
 mod testing;
@@ -21,6 +21,8 @@ pub(crate) use runs::{
 };
 #[cfg(feature = "mcp")]
 pub(crate) use serving::{ALL as ALL_AGENTS, Login, Mcp};
+#[cfg(feature = "serve")]
+pub(crate) use serving::{KeyList, KeyMade, KeyRevoked, Keys, Serve};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 pub(crate) use testing::{FromRun, Test, TestFrom};
 
@@ -121,6 +123,14 @@ pub(crate) enum Command {
     #[cfg(feature = "mcp")]
     #[command(after_help = serving::MCP)]
     Mcp(Box<Mcp>),
+    /// Serve workflow files over HTTP, with a page in the browser
+    #[cfg(feature = "serve")]
+    #[command(after_help = serving::SERVE)]
+    Serve(Box<Serve>),
+    /// Manage the API keys of `serve`
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Keys(Keys),
     /// Log in at an MCP server of a workflow file
     #[cfg(feature = "mcp")]
     #[command(after_help = serving::LOGIN)]

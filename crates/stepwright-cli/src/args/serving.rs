@@ -2,12 +2,15 @@
 
 use super::{Definition, Doors, Kept};
 use clap::Args;
+#[cfg(feature = "mcp")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+#[cfg(feature = "mcp")]
 /// The value of `--agents` without names, which stands for all agents.
 pub(crate) const ALL: &str = "*";
 
+#[cfg(feature = "mcp")]
 pub(super) const MCP: &str = "\
 Each workflow is a tool, and each call is a run of it. With --agents, so is each agent. Programs
 such as editors start this command themselves. With --http they reach it at http://ADDR/mcp; with an
@@ -19,6 +22,7 @@ Examples:
   stepwright mcp team.yaml --agents=planner,editor
   stepwright mcp digest.yaml --http 127.0.0.1:8808 --operate";
 
+#[cfg(feature = "mcp")]
 pub(super) const LOGIN: &str = "\
 The login belongs to this server of this file: other files cannot use it. The tokens are kept in
 your state folder, in a file that only you can read, and are refreshed when they expire.
@@ -28,6 +32,7 @@ Examples:
   stepwright login issues.yaml github";
 
 /// The arguments of `login`.
+#[cfg(feature = "mcp")]
 #[derive(Debug, Args)]
 pub(crate) struct Login {
     /// The workflow file
@@ -40,6 +45,7 @@ pub(crate) struct Login {
     pub(crate) doors: Doors,
 }
 
+#[cfg(feature = "mcp")]
 impl Login {
     pub(crate) fn definition(&self) -> Definition {
         Definition {
@@ -56,6 +62,7 @@ impl Login {
 }
 
 /// The arguments of `mcp`.
+#[cfg(feature = "mcp")]
 #[derive(Debug, Args)]
 pub(crate) struct Mcp {
     /// The workflow files
@@ -101,6 +108,7 @@ pub(crate) struct Mcp {
     pub(crate) kept: Kept,
 }
 
+#[cfg(feature = "mcp")]
 impl Mcp {
     /// Returns the arguments of one of the files.
     pub(crate) fn definition(&self, file: &std::path::Path) -> Definition {
@@ -114,4 +122,136 @@ impl Mcp {
             agent: None,
         }
     }
+}
+
+#[cfg(feature = "serve")]
+pub(super) const SERVE: &str = "\
+The page is at http://127.0.0.1:7777, beside an API for programs and the API of AgentOS. Each agent
+of the files is served too. Without keys the server is for this machine only; once there are keys,
+each request needs one.
+
+Examples:
+  stepwright serve digest.yaml review.yaml
+  stepwright serve --demo
+  stepwright keys create anna --role operator
+  stepwright serve digest.yaml --host 0.0.0.0 --allow-host flows.example.org --auth";
+
+/// The arguments of `serve`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub(crate) struct Serve {
+    /// The workflow files
+    #[arg(value_name = "FILE", required_unless_present = "demo")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Serve sample workflows too, which need no key and no network
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Listen at this address; one that other machines reach needs keys
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) host: std::net::IpAddr,
+    /// Listen at this port; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 7777)]
+    pub(crate) port: u16,
+    /// Require a key of each request, even if there are none yet
+    #[arg(long, conflicts_with = "insecure")]
+    pub(crate) auth: bool,
+    /// Let other machines reach the server without keys
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Allow this name in the address, besides those of this machine; can be given several times
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// Allow pages of this origin, such as `https://app.example.org`, in place of agent-ui at
+    /// `http://localhost:3000`. Can be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
+    /// The model of all agents as `provider:model`; overrides the files
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Allow steps that run commands; without it, a file with such steps is refused
+    #[arg(long)]
+    pub(crate) allow_shell: bool,
+    #[command(flatten)]
+    pub(crate) doors: Doors,
+    /// The directory that steps and tools read and write, and cannot leave; by default the current
+    /// directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_dir: Option<PathBuf>,
+    /// Store runs and sessions in this SQLite file, which is created if it does not exist, or in
+    /// the PostgreSQL database at this URL. The default is that of `run`
+    #[arg(long, value_name = "DB", value_parser = super::database())]
+    db: Option<crate::database::Database>,
+    /// Wait so long while another process writes to the SQLite file; the default is `5s`
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
+    lock_wait: Option<std::time::Duration>,
+    /// Store nothing: runs end with this command
+    #[arg(long, conflicts_with_all = ["db", "lock_wait"])]
+    no_db: bool,
+}
+
+#[cfg(feature = "serve")]
+impl Serve {
+    /// Returns the arguments of one of the files.
+    pub(crate) fn definition(&self, file: &std::path::Path) -> Definition {
+        Definition {
+            file: file.to_owned(),
+            model: self.model.clone(),
+            allow_shell: self.allow_shell,
+            doors: self.doors.clone(),
+            base_dir: self.base_dir.clone(),
+            prompt: None,
+            agent: None,
+        }
+    }
+
+    /// Returns the place of the runs.
+    pub(crate) fn kept(&self) -> Kept {
+        let Self { db, lock_wait, no_db, .. } = self;
+        let (session_id, user_id) = (None, None);
+        Kept { session_id, user_id, db: db.clone(), lock_wait: *lock_wait, no_db: *no_db }
+    }
+}
+
+/// The arguments of `keys`.
+#[cfg(feature = "serve")]
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key, and write it to stdout; it is shown only once
+    Create(KeyMade),
+    /// List the keys: id, role, name, user and end, with tabs between them
+    List(KeyList),
+    /// Revoke a key; servers refuse it at once
+    Revoke(KeyRevoked),
+}
+
+/// A key to make.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(crate) struct KeyMade {
+    /// The name of the key, for people
+    pub(crate) name: String,
+    /// `viewer` sees runs, `operator` starts and changes them, `approver` answers their requests,
+    /// `admin` does everything
+    #[arg(long, default_value = "viewer")]
+    pub(crate) role: stepwright_server::Role,
+    /// Only runs and sessions of this user; by default those of all users
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<stepwright::UserId>,
+    /// Refuse the key after this time; by default it does not expire
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
+    pub(crate) expires: Option<std::time::Duration>,
+}
+
+/// The arguments of `keys list`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(crate) struct KeyList {}
+
+/// A key to revoke.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(crate) struct KeyRevoked {
+    /// The id of the key, as `keys list` shows it
+    pub(crate) id: String,
 }

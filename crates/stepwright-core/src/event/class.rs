@@ -125,7 +125,6 @@ impl EventKind {
             | Self::ContextAdded { .. }
             | Self::CompressionCompleted { .. }
             | Self::SessionSummaryCompleted { .. }
-            | Self::MemoryUpdateCompleted { .. }
             | Self::GuardrailJudged { .. } => C::Agent,
             Self::StepOutput { .. }
             | Self::StepProgress { .. }

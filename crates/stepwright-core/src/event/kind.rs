@@ -1,8 +1,8 @@
 //! The kinds of events.
 
 use super::{
-    Compressed, End, MemoryChanges, ProcessGroup, RefusedAnswer, Reply, RequestPurpose,
-    WorkflowForked, WorkflowStarted,
+    Compressed, End, ProcessGroup, RefusedAnswer, Reply, RequestPurpose, WorkflowForked,
+    WorkflowStarted,
 };
 use crate::budget::Limit;
 use crate::container::{ContainerKind, Decision, Turns};
@@ -535,12 +535,6 @@ kinds! {
     SessionSummaryCompleted {
         /// The summary.
         summary: Arc<str>,
-    },
-    /// An agent updated the memories of the user after its answer.
-    MemoryUpdateCompleted {
-        /// The changes.
-        #[serde(flatten)]
-        changes: Box<MemoryChanges>,
     },
     /// A guardrail judged the input or the output of a step, or the messages, answers and tool
     /// calls of an agent. Recorded for the step.

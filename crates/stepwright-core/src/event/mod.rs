@@ -14,7 +14,7 @@ pub use end::{End, RefusedAnswer, Reply};
 pub use fork::{Origin, WorkflowForked};
 pub use kind::{EventKind, NAMES};
 pub use process::ProcessGroup;
-pub use upkeep::{Compressed, MemoryChanges, RequestPurpose};
+pub use upkeep::{Compressed, RequestPurpose};
 
 use crate::content::Content;
 use crate::cost::Cost;

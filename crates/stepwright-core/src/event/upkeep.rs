@@ -1,4 +1,4 @@
-//! The work of an agent on its context: compression, summaries and memories.
+//! The work of an agent on its context: compression and summaries.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -18,8 +18,6 @@ pub enum RequestPurpose {
     Compression,
     /// The summary of the session.
     SessionSummary,
-    /// The memories of the user.
-    Memory,
 }
 
 /// The part of a conversation that later requests of an agent leave out.
@@ -46,25 +44,4 @@ pub struct Compressed {
     /// The text that stands in place of the turns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Arc<str>>,
-}
-
-/// The changes of a user's memories.
-///
-/// ```
-/// use stepwright_core::event::MemoryChanges;
-/// let changes = MemoryChanges { saved: vec!["m-1".into()], ..MemoryChanges::default() };
-/// assert_eq!(serde_json::to_value(changes)?, serde_json::json!({"saved": ["m-1"]}));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MemoryChanges {
-    /// The ids of new and changed memories.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub saved: Vec<Arc<str>>,
-    /// The ids of deleted memories.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub deleted: Vec<Arc<str>>,
-    /// The reason that nothing was changed: the model's answer could not be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Arc<str>>,
 }

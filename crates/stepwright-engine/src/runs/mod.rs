@@ -28,6 +28,7 @@ use crate::process::PerProcess;
 use crate::real::real_world;
 use std::fmt;
 use std::sync::Arc;
+use stepwright_core::plan::Plan;
 use stepwright_core::store::{RunFilter, RunRow, Signal, SignalKind, Verified, Watched};
 use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, UserId, WorkflowId, World,
@@ -140,6 +141,20 @@ impl Runs {
     /// Loads a run and keeps its facts.
     pub(crate) async fn load_with_facts(&self, run: &RunId) -> Result<Snapshot, Error> {
         Snapshot::load(&self.store, self.row(run).await?, true).await
+    }
+
+    /// Returns the plan with which a run began, or that it was upgraded to. `None` if its store has
+    /// no plan of that digest.
+    ///
+    /// # Errors
+    /// The errors of [`Runs::row`]. An error if the stored plan is damaged.
+    pub async fn plan(&self, run: &RunId) -> Result<Option<Plan>, Error> {
+        let row = self.row(run).await?;
+        let Some(stored) = self.store.plan(&row.digest).await? else { return Ok(None) };
+        serde_json::from_str(&stored).map(Some).map_err(|error| {
+            let what = format!("the plan of run `{run}` is damaged");
+            Error::new(ErrorKind::Store, what).with_source(error)
+        })
     }
 
     /// Returns the output of a run so far: see [`Runs::load`].

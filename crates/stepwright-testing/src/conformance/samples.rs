@@ -5,8 +5,8 @@ use stepwright_core::budget::Limit;
 use stepwright_core::cost::Cost;
 use stepwright_core::error::ErrorData;
 use stepwright_core::event::{
-    Compressed, ContainerKind, Decision, End, MemoryChanges, ProcessGroup, RefusedAnswer, Reply,
-    RequestPurpose, Turns, WorkflowStarted,
+    Compressed, ContainerKind, Decision, End, ProcessGroup, RefusedAnswer, Reply, RequestPurpose,
+    Turns, WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::guardrail::{GuardPlace, GuardVerdict, Judged};
@@ -322,7 +322,11 @@ pub(super) fn middle() -> Vec<EventKind> {
             message: value().into(),
         },
         E::ModelRequestStarted { turn: 1, reserved: Some([u64::MAX, 7]), purpose: None },
-        E::ModelRequestStarted { turn: 2, reserved: None, purpose: Some(RequestPurpose::Memory) },
+        E::ModelRequestStarted {
+            turn: 2,
+            reserved: None,
+            purpose: Some(RequestPurpose::SessionSummary),
+        },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 2,
@@ -367,13 +371,6 @@ pub(super) fn middle() -> Vec<EventKind> {
             }),
         },
         E::SessionSummaryCompleted { summary: TEXT.into() },
-        E::MemoryUpdateCompleted {
-            changes: Box::new(MemoryChanges {
-                saved: vec![TEXT.into()],
-                deleted: vec!["m-2".into()],
-                failed: Some(TEXT.into()),
-            }),
-        },
         E::RunError { error: error().into(), usage: usage() },
     ]
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 22] = [
+const FLOORS: [(&str, u32); 24] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
@@ -25,15 +25,18 @@ const FLOORS: [(&str, u32); 22] = [
     ("stepwright-knowledge", 4),
     ("stepwright", 5),
     ("stepwright-cassette", 5),
-    ("stepwright-cli", 6),
     ("stepwright-host", 6),
-    ("stepwright-python", 7),
+    ("stepwright-server", 6),
     ("stepwright-testing", 6),
+    ("stepwright-cli", 7),
+    ("stepwright-python", 8),
 ];
 
 /// Crates that are large, slow to build or bound to a platform, each with the one crate of ours
 /// that may use it.
-const HEAVY: [(&str, &str); 18] = [
+const HEAVY: [(&str, &str); 20] = [
+    ("axum", "stepwright-server"),
+    ("utoipa", "stepwright-server"),
     ("reqwest", "stepwright-http"),
     ("rustls", "stepwright-http"),
     ("rig-core", "stepwright-models"),
@@ -80,6 +83,8 @@ const SPEAKERS: [&str; 7] = [
     "stepwright-otel",
     "stepwright-tools",
     "stepwright-file",
+    // It answers, and asks no one.
+    "stepwright-server",
 ];
 
 /// Crates that send reports about a program to a service, by the beginnings of their names.

@@ -1,0 +1,227 @@
+//! `stepwright serve` and `stepwright keys`.
+
+use crate::args::{self, KeyList, KeyMade, KeyRevoked, Keys, Serve};
+use crate::definition_source::DefinitionSource;
+use crate::exit::Exit;
+use crate::folders;
+use crate::open;
+use crate::ui::cancel::Cancel;
+use crate::ui::print::Stdout;
+use crate::ui::terminal::Stderr;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use stepwright::file::{Definition, Options};
+use stepwright::time::Timestamp;
+use stepwright::{AnyStore, Error, ErrorKind, Memory, Workflow};
+use stepwright_engine::{Runs, real_world};
+use stepwright_server::{ApiKeys, NewKey, Server};
+use tokio_util::sync::CancellationToken;
+
+/// The file of the keys, in the state folder.
+const KEYS: &str = "keys.json";
+
+/// The workflows of `--demo`, which need no key and no network.
+const DEMO: [(&str, &str); 2] = [
+    ("story.yaml", include_str!("../../templates/demo/story.yaml")),
+    ("approval.yaml", include_str!("../../templates/demo/approval.yaml")),
+];
+
+/// Serves workflow files over HTTP.
+pub(crate) fn serve(arguments: &Serve, stderr: Stderr) -> Exit {
+    started(arguments, stderr).unwrap_or_else(|exit| exit)
+}
+
+fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
+    let reported = |error: Error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    };
+    let definitions = definitions(arguments, stderr)?;
+    let kept = arguments.kept();
+    let first = arguments.files.first().map_or(Path::new("-"), PathBuf::as_path);
+    let storage = kept.storage(first).map_err(reported)?;
+    let runtime = open::runtime(stderr)?;
+    let storage = open::storage(storage, stderr);
+    let (cancel, _signals) = Cancel::on_signals(stderr);
+    let served = runtime.block_on(async {
+        let memory = Memory::default();
+        let opened = match &storage {
+            Some(storage) => Some(storage.db.open().await?),
+            None => None,
+        };
+        let runs = match &opened {
+            Some(opened) => opened.runs(None)?,
+            None => Runs::of(AnyStore::new(memory.clone())),
+        };
+        let mut server = Server::builder().runs(runs).insecure(arguments.insecure);
+        let mut taken: Vec<String> = Vec::new();
+        for (source, definition) in &definitions {
+            let builder = open::builder(definition)?;
+            let workflow: Workflow = match &opened {
+                Some(opened) => opened.clone().beneath(builder).build()?,
+                None => builder.store(memory.clone()).build()?,
+            };
+            let agent = source.as_ref().and_then(|source| source.agent.as_deref());
+            let id = workflow.id().to_string();
+            if let Some(agent) = agent
+                && taken.contains(&id)
+            {
+                stderr.note(&format!(
+                    "agent `{agent}` is served as a part of its workflow only: `{id}` is taken"
+                ));
+                continue;
+            }
+            taken.push(id);
+            server = match agent {
+                Some(_) => server.agent(&workflow),
+                None => server.workflow(&workflow),
+            };
+            if let Some(schema) = definition.input_schema() {
+                server = server.input_schema(schema.clone());
+            }
+            if let Some(source) = source.as_ref().filter(|_| opened.is_some()) {
+                server = server.metadata(DefinitionSource::metadata(source));
+            }
+        }
+        for host in &arguments.allow_host {
+            server = server.host(host);
+        }
+        for origin in &arguments.allow_origin {
+            server = server.origin(origin);
+        }
+        if let Some(keys) = key_file(arguments.auth)? {
+            server = server.keys(keys);
+        }
+        let server = server.build()?;
+        let address = format!("{}:{}", host(&arguments.host), arguments.port);
+        let failed = |error: std::io::Error| {
+            let error = Error::new(ErrorKind::Run, format!("cannot listen at `{address}`"))
+                .with_source(error);
+            error.with_hint("name another port: `--port PORT`, where 0 takes a free one")
+        };
+        let listener = TcpListener::bind(&*address).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        // Programs wait for this line, and read the port in it.
+        stderr.note(&format!("Listening at http://{bound}"));
+        let stop = CancellationToken::new();
+        let serving = server.serve(listener, stop.clone());
+        tokio::pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            _ = cancel.requested() => stop.cancel(),
+        }
+        stderr.note("stopping: runs under way are left so that they can be resumed");
+        serving.await
+    });
+    open::end(runtime, stderr);
+    served.map_err(reported)?;
+    Ok(Exit::Completed)
+}
+
+/// Reads the files, each followed by its agents.
+fn definitions(
+    arguments: &Serve,
+    stderr: Stderr,
+) -> Result<Vec<(Option<args::Definition>, Definition)>, Exit> {
+    let mut all = Vec::new();
+    for file in &arguments.files {
+        let source = arguments.definition(file);
+        let definition = open::definition(&source, stderr, false)?;
+        all.push((Some(source), definition));
+    }
+    if arguments.demo {
+        for (name, text) in DEMO {
+            let demo = Definition::parse(text, name, &Options::default());
+            let demo = demo.map_err(|mistakes| {
+                stderr.mistakes(&mistakes);
+                Exit::Usage
+            })?;
+            all.push((None, demo));
+        }
+    }
+    let mut agents = Vec::new();
+    for (source, definition) in &all {
+        let Some(source) = source else { continue };
+        for name in definition.agents() {
+            let Some(agent) = definition.agent(name) else { continue };
+            let source = args::Definition { agent: Some(name.to_owned()), ..source.clone() };
+            agents.push((Some(source), agent));
+        }
+    }
+    all.extend(agents);
+    Ok(all)
+}
+
+/// Writes the host as an address has it.
+fn host(host: &std::net::IpAddr) -> String {
+    match host {
+        std::net::IpAddr::V4(host) => host.to_string(),
+        std::net::IpAddr::V6(host) => format!("[{host}]"),
+    }
+}
+
+/// Returns the file of the keys: with `auth`, or if it has keys.
+fn key_file(auth: bool) -> Result<Option<PathBuf>, Error> {
+    let Some(path) = folders::state().map(|folder| folder.join(KEYS)) else {
+        return if auth { Err(no_folder()) } else { Ok(None) };
+    };
+    let has_keys = auth || !ApiKeys::in_file(&path).list()?.is_empty();
+    Ok(has_keys.then_some(path))
+}
+
+fn no_folder() -> Error {
+    Error::usage("there is no state folder for keys").with_hint("set `XDG_STATE_HOME` or `HOME`")
+}
+
+/// Creates, lists and revokes API keys.
+pub(crate) fn keys(arguments: &Keys, stderr: Stderr) -> Exit {
+    let done = folders::state().ok_or_else(no_folder).and_then(|folder| {
+        let failed = |error: std::io::Error| {
+            let what = format!("the folder `{}` cannot be made", folder.display());
+            Error::usage(what).with_source(error)
+        };
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let keys = ApiKeys::in_file(folder.join(KEYS));
+        match arguments {
+            Keys::Create(made) => create(&keys, made, stderr),
+            Keys::List(KeyList {}) => list(&keys),
+            Keys::Revoke(KeyRevoked { id }) => revoke(&keys, id),
+        }
+    });
+    match done {
+        Ok(text) => {
+            let mut stdout = Stdout::new();
+            stdout.write(&text);
+            stdout.end(stderr, Exit::Completed)
+        }
+        Err(error) => {
+            stderr.error(&error);
+            Exit::of(&error)
+        }
+    }
+}
+
+fn create(keys: &ApiKeys, made: &KeyMade, stderr: Stderr) -> Result<String, Error> {
+    let (name, user) = (made.name.clone(), made.user.as_ref().map(ToString::to_string));
+    let expires_at = made.expires.map(|time| real_world().wall().plus(time));
+    let (_, secret) = keys.create(NewKey { name, role: made.role, user, expires_at })?;
+    stderr.note("the key is shown only now; clients send it as `Authorization: Bearer KEY`");
+    Ok(format!("{secret}\n"))
+}
+
+fn list(keys: &ApiKeys) -> Result<String, Error> {
+    let line = |key: &stepwright_server::ApiKey| {
+        let user = key.user.as_deref().unwrap_or("-");
+        let until = key.expires_at.map_or_else(|| "-".to_owned(), |at: Timestamp| at.to_string());
+        format!("{}\t{}\t{}\t{user}\t{until}\n", key.id, key.role, key.name)
+    };
+    Ok(keys.list()?.iter().map(line).collect())
+}
+
+fn revoke(keys: &ApiKeys, id: &str) -> Result<String, Error> {
+    if keys.revoke(id)? {
+        return Ok(String::new());
+    }
+    let error = Error::usage(format!("there is no key `{id}`"));
+    Err(error.with_hint("`stepwright keys list` lists those that are there"))
+}

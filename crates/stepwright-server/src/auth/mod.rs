@@ -1,0 +1,89 @@
+//! The caller of a request, and what the caller may do.
+
+mod keys;
+mod role;
+
+pub(crate) use keys::Keys;
+pub use keys::{ApiKey, ApiKeys, NewKey};
+pub use role::Role;
+pub(crate) use role::{Answer, Manage, Read, Right, Start};
+
+use crate::error::Problem;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// The caller of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    role: Option<Role>,
+    user: Option<Arc<str>>,
+    name: Option<Arc<str>>,
+    /// The reason that there is no role.
+    refused: &'static str,
+}
+
+impl Who {
+    /// The owner of a server without keys.
+    fn owner() -> Self {
+        Self { role: Some(Role::Admin), user: None, name: None, refused: "" }
+    }
+
+    fn nobody(refused: &'static str) -> Self {
+        Self { role: None, user: None, name: None, refused }
+    }
+
+    pub(super) fn of_key(key: &ApiKey) -> Self {
+        let user = key.user.as_deref().map(Arc::from);
+        Self { role: Some(key.role), user, name: Some(key.name.as_str().into()), refused: "" }
+    }
+
+    /// Returns the only user whose runs and sessions the caller may see, or `None` if the caller
+    /// may see those of all users.
+    pub(crate) fn only(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Returns the name to record for an answer.
+    pub(crate) fn signs(&self) -> Option<&str> {
+        self.user.as_deref().or(self.name.as_deref())
+    }
+}
+
+/// A caller who may do `R`. The only way of a handler to its caller.
+#[derive(Debug)]
+pub(crate) struct Caller<R>(pub(crate) Who, pub(crate) PhantomData<R>);
+
+impl<S: Sync, R: Right> FromRequestParts<S> for Caller<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let who = parts.extensions.get::<Who>().cloned();
+        let who = who.unwrap_or_else(|| Who::nobody("Authorization header required"));
+        match who.role {
+            Some(role) if R::of(role) => Ok(Self(who, PhantomData)),
+            Some(role) => {
+                let what = format!("a key with the role `{role}` may not {}", R::WORDS);
+                Err(Problem::new(StatusCode::FORBIDDEN, what))
+            }
+            None => {
+                let help = "send `Authorization: Bearer KEY`; `stepwright keys create` makes one";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, who.refused).with_help(help))
+            }
+        }
+    }
+}
+
+/// Returns the caller of a request.
+pub(crate) fn who(keys: Option<&Keys>, headers: &HeaderMap) -> Who {
+    let Some(keys) = keys else { return Who::owner() };
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
+        return Who::nobody("Authorization header required");
+    };
+    let given = given.to_str().ok().and_then(|given| given.split_once(' '));
+    let key = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let key = key.and_then(|(_, token)| keys.find(token.trim()));
+    key.map_or_else(|| Who::nobody("Invalid authentication token"), |key| Who::of_key(&key))
+}

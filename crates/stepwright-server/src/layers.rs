@@ -1,0 +1,221 @@
+//! Everything between a connection and a handler, in order.
+
+use crate::auth;
+use crate::error::Problem;
+use crate::limits::REQUEST_ID_BYTES_MAX;
+use crate::state::App;
+use crate::wire::agentos;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use tracing::Instrument as _;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The names of this machine.
+const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// The origin of agent-ui on this machine, the only one that AgentOS's clients need by default.
+const AGENT_UI: &str = "http://localhost:3000";
+
+/// What the layers need to know.
+pub(crate) struct Front {
+    app: App,
+    hosts: Vec<String>,
+    /// The origins of the own page.
+    own: Vec<String>,
+}
+
+impl Front {
+    pub(crate) fn new(app: App, allowed: &[String], address: SocketAddr) -> Self {
+        let mut hosts: Vec<String> = LOCAL.map(str::to_owned).into();
+        hosts.extend(allowed.iter().map(|host| host.to_lowercase()));
+        if !address.ip().is_unspecified() && !address.ip().is_loopback() {
+            hosts.push(match address {
+                SocketAddr::V4(address) => address.ip().to_string(),
+                SocketAddr::V6(address) => format!("[{}]", address.ip()),
+            });
+        }
+        let own = hosts.iter().flat_map(|host| {
+            let port = address.port();
+            ["http", "https"].map(|scheme| format!("{scheme}://{host}:{port}"))
+        });
+        // Behind a proxy the port is not said.
+        let named = allowed.iter().map(|host| format!("https://{}", host.to_lowercase()));
+        let own = own.chain(named).collect();
+        Self { app, hosts, own }
+    }
+
+    fn knows_host(&self, headers: &HeaderMap, uri: &Uri) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
+        let Some(host) = host else { return false };
+        let name = match host.rfind(':') {
+            Some(at) if !host.ends_with(']') => &host[..at],
+            _ => host,
+        };
+        self.hosts.iter().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
+    /// Returns the origin of the page that sends the request, if it is a page of others.
+    fn foreign<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        let is_own = self.own.iter().any(|own| origin.as_bytes() == own.as_bytes());
+        (!is_own).then_some(origin)
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        let allowed = &self.app.origins.0;
+        match allowed.as_slice() {
+            [] => origin.as_bytes() == AGENT_UI.as_bytes(),
+            allowed => allowed.iter().any(|one| origin.as_bytes() == one.as_bytes()),
+        }
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn answered(
+    front: &Front,
+    service: TowerToHyperService<axum::Router>,
+    request: Request<Incoming>,
+) -> Response {
+    // First, so that every answer and every line of the log has it.
+    let id = request_id(request.headers());
+    let is_agentos = agentos::is_of(request.uri().path());
+    let foreign = front.foreign(request.headers()).cloned();
+    let allowed = foreign.as_ref().filter(|origin| front.allows(origin)).cloned();
+    let span = tracing::info_span!("request", id, method = %request.method());
+    let mut answer =
+        checked(front, service, request, foreign.as_ref(), allowed.as_ref()).instrument(span).await;
+    if let Some(problem) = answer.extensions_mut().remove::<Problem>() {
+        if problem.status.is_server_error() {
+            tracing::error!(id, status = problem.status.as_u16(), detail = problem.detail);
+        }
+        answer = if is_agentos { agentos::rendered(&problem) } else { problem.rendered(&id) };
+        if problem.status == StatusCode::UNAUTHORIZED && !is_agentos {
+            let bearer = HeaderValue::from_static("Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+    }
+    let headers = answer.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    secure(headers);
+    if let Some(origin) = allowed {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let yes = HeaderValue::from_static("true");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+        headers
+            .entry(header::ACCESS_CONTROL_EXPOSE_HEADERS)
+            .or_insert(HeaderValue::from_static("*"));
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    answer
+}
+
+async fn checked(
+    front: &Front,
+    service: TowerToHyperService<axum::Router>,
+    mut request: Request<Incoming>,
+    foreign: Option<&HeaderValue>,
+    allowed: Option<&HeaderValue>,
+) -> Response {
+    // A page of an attacker can have the address of this machine, but not its name.
+    if !front.knows_host(request.headers(), request.uri()) {
+        let what = "the `Host` of the request is not a name of this server";
+        let help = "name it with `--allow-host HOST`";
+        return Problem::new(StatusCode::MISDIRECTED_REQUEST, what).with_help(help).into_response();
+    }
+    // Before anything is looked up: a browser asks without credentials.
+    if request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    {
+        return preflight(request.headers(), allowed.is_some());
+    }
+    // A page of others can send simple requests without being allowed to read the answer.
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if foreign.is_some() && allowed.is_none() && !reads {
+        let what = "the page that sends this request is not allowed here";
+        let help = "allow it with `--allow-origin ORIGIN`";
+        return Problem::new(StatusCode::FORBIDDEN, what).with_help(help).into_response();
+    }
+    // Who it is, and no more: each handler says what its caller must be allowed to do.
+    let who = auth::who(front.app.keys.as_ref(), request.headers());
+    strip_slash(request.uri_mut());
+    request.extensions_mut().insert(who);
+    let handled = service.call(request.map(Body::new));
+    match AssertUnwindSafe(handled).catch_unwind().await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed").into_response()
+        }
+    }
+}
+
+/// Returns the id of a request: that of the client if it is a harmless one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.bytes().all(is_plain)
+    });
+    given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// Answers a browser that asks if a page may send a request.
+fn preflight(headers: &HeaderMap, is_allowed: bool) -> Response {
+    if !is_allowed {
+        return (StatusCode::BAD_REQUEST, "Disallowed CORS origin").into_response();
+    }
+    let mut answer = "OK".into_response();
+    let methods = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY");
+    let into = answer.headers_mut();
+    into.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    into.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    if let Some(wanted) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        into.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+    into.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    answer
+}
+
+/// Removes slashes from the end of the path, as AgentOS does, without a redirect.
+fn strip_slash(uri: &mut Uri) {
+    let path = uri.path();
+    let stripped = path.trim_end_matches('/');
+    if stripped.len() == path.len() || stripped.is_empty() {
+        return;
+    }
+    let text = match uri.query() {
+        Some(query) => format!("{stripped}?{query}"),
+        None => stripped.to_owned(),
+    };
+    if let Ok(shorter) = text.parse() {
+        *uri = shorter;
+    }
+}
+
+/// Adds the headers that keep browsers from doing more than the page wants.
+fn secure(headers: &mut HeaderMap) {
+    let all = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+             media-src 'self' data: blob:; font-src 'self'; connect-src 'self'; \
+             frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+        ),
+    ];
+    for (name, value) in all {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

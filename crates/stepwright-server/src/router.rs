@@ -1,0 +1,70 @@
+//! Every route, by who calls it.
+
+use crate::auth::{Caller, Read};
+use crate::error::Problem;
+use crate::page;
+use crate::state::App;
+use crate::v1;
+use crate::wire::agentos;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderMap, StatusCode, Uri, header};
+
+pub(crate) fn router(app: &App) -> Router {
+    let (v1, _) = v1::router().split_for_parts();
+    Router::new()
+        // Kubernetes, Prometheus and the like.
+        .route("/ready", get(ready))
+        // Browsers, and AgentOS's clients.
+        .route("/", get(root))
+        .route("/assets/{*path}", get(asset))
+        .route("/app", get(asset))
+        .route("/app/{*path}", get(asset))
+        // Our page and our programs.
+        .merge(v1)
+        // Agno's clients, and agent-ui.
+        .merge(agentos::router())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(app.clone())
+}
+
+/// Answers if the server takes requests.
+async fn ready(State(app): State<App>) -> Response {
+    if app.is_stopping() {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server stops").into_response();
+    }
+    let streams = app.open_streams();
+    axum::Json(serde_json::json!({"status": "ready", "streams": streams})).into_response()
+}
+
+/// Answers browsers with the page, and programs with what AgentOS says of itself.
+async fn root(State(app): State<App>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/html"))
+        && let Some(page) = page::answer("/")
+    {
+        return page;
+    }
+    agentos::root(&app)
+}
+
+/// Answers with a file of the page.
+async fn asset(uri: Uri) -> Response {
+    page::answer(uri.path()).unwrap_or_else(|| nothing_at(&uri).into_response())
+}
+
+/// A caller without a key must not learn which paths there are.
+async fn unknown(_: Caller<Read>, uri: Uri) -> Problem {
+    nothing_at(&uri)
+}
+
+fn nothing_at(uri: &Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at `{}`", uri.path()))
+}
+
+async fn wrong_method(_: Caller<Read>) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method")
+}

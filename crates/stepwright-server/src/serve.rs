@@ -1,0 +1,112 @@
+//! The listener, the connections, and their end.
+
+use crate::layers::{self, Front};
+use crate::limits::{ACCEPT_DELAY, CONNECTIONS_MAX, GRACE, HEADERS_TIMEOUT};
+use crate::router;
+use crate::server::Server;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::pin::pin;
+use std::sync::Arc;
+use stepwright_core::{Error, ErrorKind};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) async fn serve(
+    server: Server,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let failed =
+        |error: std::io::Error| Error::new(ErrorKind::Run, "cannot serve HTTP").with_source(error);
+    let address = listener.local_addr().map_err(failed)?;
+    if !address.ip().is_loopback() && !server.is_open_elsewhere {
+        let what = format!("other machines reach `{address}`, and the server has no keys");
+        let hint = "make a key with `stepwright keys create NAME`, or listen on 127.0.0.1";
+        return Err(Error::usage(what).with_hint(hint));
+    }
+    listener.set_nonblocking(true).map_err(failed)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+    let Server { app, hosts, .. } = server;
+    let front = Arc::new(Front::new(app.clone(), &hosts, address));
+    let service = TowerToHyperService::new(router::router(&app));
+
+    let driving = CancellationToken::new();
+    let mut drivers = JoinSet::new();
+    for served in &app.served {
+        let (workflow, driving) = (served.workflow.clone(), driving.clone());
+        drivers.spawn(async move { workflow.serve(driving).await });
+    }
+    let connections = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut ended = Ok(());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+            Some(Ok(Err(error))) = drivers.join_next() => {
+                ended = Err(error);
+                break;
+            }
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_DELAY).await;
+            continue;
+        };
+        // A connection beyond the limit is closed at once: it must not wait in silence.
+        let Ok(place) = places.clone().try_acquire_owned() else { continue };
+        let (front, service) = (front.clone(), service.clone());
+        let streams = app.streams.clone();
+        connections.spawn(async move {
+            connection(stream, front, service, streams).await;
+            drop(place);
+        });
+    }
+    // Not ready, no new connections, streams end, requests end, and then the runs are left.
+    app.stop();
+    drop(listener);
+    app.streams.cancel();
+    connections.close();
+    let _ = tokio::time::timeout(GRACE, connections.wait()).await;
+    for served in &app.served {
+        let shut = served.workflow.shutdown(GRACE).await;
+        ended = ended.and(shut);
+    }
+    driving.cancel();
+    drivers.shutdown().await;
+    ended
+}
+
+async fn connection(
+    stream: TcpStream,
+    front: Arc<Front>,
+    service: TowerToHyperService<axum::Router>,
+    stop: CancellationToken,
+) {
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request: http::Request<Incoming>| {
+        let (front, service) = (front.clone(), service.clone());
+        async move { Ok::<_, Infallible>(layers::answered(&front, service, request).await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), answer)
+    );
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // A client that does not read its answer must not hold up the end.
+    let _ = tokio::time::timeout(GRACE, connection).await;
+}

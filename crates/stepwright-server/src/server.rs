@@ -1,0 +1,234 @@
+//! The builder of a server.
+
+use crate::auth::Keys;
+use crate::serve;
+use crate::state::{App, Served};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use stepwright_core::{AnyStore, Error, ErrorKind, Store};
+use stepwright_engine::{Runs, Workflow};
+use tokio_util::sync::CancellationToken;
+
+/// The name of a server that has no other.
+const NAME: &str = "AgentOS";
+
+/// Serves workflows and agents over HTTP.
+///
+/// ```
+/// use stepwright_core::Memory;
+/// use stepwright_engine::Workflow;
+/// use stepwright_server::Server;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stepwright_core::Error> {
+/// let memory = Memory::default();
+/// let greeting = Workflow::builder("Greeting").store(memory.clone()).step(greet).build()?;
+/// let server = Server::builder().store(memory).workflow(&greeting).build()?;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// let stop = tokio_util::sync::CancellationToken::new();
+/// # stop.cancel();
+/// server.serve(listener, stop).await
+/// # }
+/// ```
+#[must_use = "a server does nothing until it serves"]
+pub struct Server {
+    pub(crate) app: App,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) is_open_elsewhere: bool,
+}
+
+/// The settings of a [`Server`].
+#[must_use]
+pub struct ServerBuilder {
+    name: String,
+    runs: Option<Runs>,
+    served: Vec<Served>,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    keys: Option<PathBuf>,
+    insecure: bool,
+}
+
+/// The pages of other servers that may send requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins(pub(crate) Vec<String>);
+
+impl Server {
+    /// Creates a builder of a server without workflows.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            name: NAME.to_owned(),
+            runs: None,
+            served: Vec::new(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            keys: None,
+            insecure: false,
+        }
+    }
+
+    /// Serves at `listener` until `stop` is cancelled. Then streams end, requests under way are
+    /// answered, and runs under way are left in the store for the next process.
+    ///
+    /// # Errors
+    /// If other machines reach the listener, and the server has no keys and is not
+    /// [`ServerBuilder::insecure`]. If the listener fails, or a dispatcher of a workflow.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
+        serve::serve(self, listener, stop).await
+    }
+
+    /// Returns the OpenAPI document of the API at `/v1`.
+    ///
+    /// ```
+    /// let document = stepwright_server::Server::openapi();
+    /// assert_eq!(document["openapi"], "3.1.0");
+    /// ```
+    pub fn openapi() -> Value {
+        crate::v1::document()
+    }
+}
+
+impl ServerBuilder {
+    /// Sets the name that clients see.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the store with the runs and sessions of the workflows.
+    pub fn store(self, store: impl Store) -> Self {
+        self.runs(Runs::of(AnyStore::new(store)))
+    }
+
+    /// Sets the runs and sessions: those in the store of the workflows.
+    pub fn runs(mut self, runs: Runs) -> Self {
+        self.runs = Some(runs);
+        self
+    }
+
+    /// Adds a workflow. It must have the store of this server.
+    pub fn workflow(mut self, workflow: &Workflow) -> Self {
+        self.served.push(Served {
+            workflow: workflow.clone(),
+            is_agent: false,
+            input_schema: None,
+            metadata: Map::new(),
+            model: None,
+        });
+        self
+    }
+
+    /// Adds an agent: a workflow whose only step is the agent.
+    pub fn agent(self, agent: &Workflow) -> Self {
+        let mut server = self.workflow(agent);
+        if let Some(last) = server.served.last_mut() {
+            last.is_agent = true;
+        }
+        server
+    }
+
+    /// Sets the JSON Schema of the input of the workflow that was added last. Clients make forms
+    /// of it.
+    pub fn input_schema(mut self, schema: Value) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            last.input_schema = Some(schema);
+        }
+        self
+    }
+
+    /// Sets the metadata of the runs of the workflow or agent that was added last.
+    pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            last.metadata = metadata;
+        }
+        self
+    }
+
+    /// Sets the model that clients see for the agent that was added last, as `provider:model`.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            last.model = Some(model.into());
+        }
+        self
+    }
+
+    /// Allows a name in the `Host` header, besides those of this machine.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Allows requests of pages of this origin, such as `https://app.example.org`.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Requires an API key of the keys in this file: see [`ApiKeys`](crate::ApiKeys). Without it,
+    /// each request is the owner's.
+    pub fn keys(mut self, file: impl Into<PathBuf>) -> Self {
+        self.keys = Some(file.into());
+        self
+    }
+
+    /// Lets other machines reach a server without keys. All who can reach it can then run its
+    /// workflows.
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
+        self
+    }
+
+    /// Builds the server.
+    ///
+    /// # Errors
+    /// If there is nothing to serve, or no store, or two workflows have one id, or a workflow has
+    /// no store, or an origin is none.
+    pub fn build(self) -> Result<Server, Error> {
+        let mistake =
+            |text: String, hint: &str| Err(Error::new(ErrorKind::Definition, text).with_hint(hint));
+        if self.served.is_empty() {
+            return mistake("there is nothing to serve".to_owned(), "add a workflow");
+        }
+        let Some(runs) = self.runs else {
+            return mistake("the server has no store".to_owned(), "give it with `store`");
+        };
+        for (nth, served) in self.served.iter().enumerate() {
+            let workflow = &served.workflow;
+            if !workflow.has_store() {
+                let what = format!("workflow `{}` has no store", workflow.id());
+                return mistake(what, "give it the store of the server");
+            }
+            if self.served[..nth].iter().any(|other| other.workflow.id() == workflow.id()) {
+                let what = format!("there are two workflows `{}`", workflow.id());
+                return mistake(what, "give one of them another id");
+            }
+        }
+        for origin in &self.origins {
+            let is_origin = origin.split_once("://").is_some_and(|(scheme, rest)| {
+                matches!(scheme, "http" | "https") && !rest.is_empty() && !rest.contains('/')
+            });
+            if !is_origin {
+                let what = format!("`{origin}` is no origin");
+                return mistake(what, "write scheme, host and port: `https://app.example.org`");
+            }
+        }
+        let is_open_elsewhere = self.insecure || self.keys.is_some();
+        let keys = self.keys.map(Keys::in_file);
+        let app = App::new(self.name, runs, self.served, Origins(self.origins), keys);
+        Ok(Server { app, hosts: self.hosts, is_open_elsewhere })
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("name", &self.app.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! The state of a server: handles only.
+
+use crate::auth::Who;
+use crate::error::Problem;
+use crate::limits::STREAMS_MAX;
+use crate::server::Origins;
+use http::StatusCode;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use stepwright_core::store::RunRow;
+use stepwright_core::{Content, Error, RunId, Timestamp};
+use stepwright_engine::{Run, Runs, Workflow, real_world};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// A server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<State>);
+
+pub(crate) struct State {
+    pub(crate) name: String,
+    pub(crate) runs: Runs,
+    pub(crate) served: Vec<Served>,
+    pub(crate) origins: Origins,
+    pub(crate) keys: Option<crate::auth::Keys>,
+    pub(crate) started: Timestamp,
+    /// Cancelled when streams must end.
+    pub(crate) streams: CancellationToken,
+    stopping: AtomicBool,
+    slots: Arc<Semaphore>,
+}
+
+/// A workflow or an agent that is served.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) workflow: Workflow,
+    pub(crate) is_agent: bool,
+    pub(crate) input_schema: Option<Value>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) model: Option<String>,
+}
+
+/// A run that the caller may see.
+pub(crate) struct Found<'a> {
+    pub(crate) row: RunRow,
+    pub(crate) served: Option<&'a Served>,
+}
+
+impl std::ops::Deref for App {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl App {
+    pub(crate) fn new(
+        name: String,
+        runs: Runs,
+        served: Vec<Served>,
+        origins: Origins,
+        keys: Option<crate::auth::Keys>,
+    ) -> Self {
+        Self(Arc::new(State {
+            name,
+            runs,
+            served,
+            origins,
+            keys,
+            started: real_world().wall(),
+            streams: CancellationToken::new(),
+            stopping: AtomicBool::new(false),
+            slots: Arc::new(Semaphore::new(STREAMS_MAX)),
+        }))
+    }
+}
+
+impl State {
+    /// Returns the workflow or agent with this id.
+    pub(crate) fn of_id(&self, id: &str) -> Option<&Served> {
+        self.served.iter().find(|served| served.workflow.id().as_str() == id)
+    }
+
+    /// Returns the runs that the caller may see. There is no other way to them.
+    pub(crate) fn seen_by(&self, who: &Who) -> Result<Runs, Error> {
+        match who.only() {
+            Some(user) => self.runs.clone().as_user(user),
+            None => Ok(self.runs.clone()),
+        }
+    }
+
+    /// Finds a run that the caller may see, and its workflow if it is served here.
+    pub(crate) async fn find(&self, who: &Who, run: &str) -> Result<Found<'_>, Error> {
+        let row = self.seen_by(who)?.row(&RunId::new(run)?).await?;
+        let served = self.of_id(row.workflow_id.as_str());
+        Ok(Found { row, served })
+    }
+
+    /// Takes a place for a stream of events.
+    pub(crate) fn stream_slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.slots.clone().try_acquire_owned().map_err(|_| {
+            let what = format!("{STREAMS_MAX} streams are open, and no more are possible");
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, what).with_help("try again later")
+        })
+    }
+
+    /// Returns the number of open streams.
+    pub(crate) fn open_streams(&self) -> usize {
+        STREAMS_MAX - self.slots.available_permits()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl Found<'_> {
+    /// Returns the workflow, to drive the run.
+    pub(crate) fn driven(&self) -> Result<&Served, Problem> {
+        self.served.ok_or_else(|| {
+            let (run, workflow) = (&self.row.run_id, &self.row.workflow_id);
+            let what = format!("run `{run}` is one of `{workflow}`, which is not served here");
+            Problem::new(StatusCode::CONFLICT, what).with_help("serve the file of that workflow")
+        })
+    }
+}
+
+impl Served {
+    /// Prepares a run of the caller.
+    pub(crate) fn run(&self, who: &Who, user: Option<&str>, input: Content) -> Result<Run, Error> {
+        let run = match (who.only(), user) {
+            (Some(only), _) => self.workflow.as_user(only)?.run(input),
+            (None, Some(user)) => self.workflow.run(input).user_id(user),
+            (None, None) => self.workflow.run(input),
+        };
+        Ok(if self.metadata.is_empty() { run } else { run.metadata(self.metadata.clone()) })
+    }
+}

@@ -1,0 +1,61 @@
+//! Streams of server-sent events.
+
+use crate::error::Problem;
+use crate::limits::KEEP_ALIVE;
+use crate::state::App;
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
+use http::header;
+use std::convert::Infallible;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+/// A stream on its way to a client.
+struct Open {
+    frames: BoxStream<'static, String>,
+    stop: CancellationToken,
+    comment: &'static str,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// What comes next on a stream.
+enum Next {
+    Frame(Option<String>),
+    Silence,
+    Stop,
+}
+
+/// Answers with a stream of frames, which are whole events. It ends when the frames do, or when the
+/// server stops. `comment` is sent on a silent stream.
+pub(crate) fn answer(
+    app: &App,
+    frames: impl Stream<Item = String> + Send + 'static,
+    comment: &'static str,
+    media_type: &'static str,
+) -> Result<Response, Problem> {
+    let slot = app.stream_slot()?;
+    let open =
+        Open { frames: frames.boxed(), stop: app.streams.child_token(), comment, _slot: slot };
+    let body = stream::unfold(open, |mut open| async move {
+        let next = tokio::select! {
+            biased;
+            () = open.stop.cancelled() => Next::Stop,
+            frame = open.frames.next() => Next::Frame(frame),
+            () = tokio::time::sleep(KEEP_ALIVE) => Next::Silence,
+        };
+        let text = match next {
+            Next::Stop | Next::Frame(None) => return None,
+            Next::Frame(Some(frame)) => Bytes::from(frame),
+            Next::Silence => Bytes::from_static(open.comment.as_bytes()),
+        };
+        Some((Ok::<_, Infallible>(text), open))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        // Without it, proxies wait for the end.
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, Body::from_stream(body)).into_response())
+}

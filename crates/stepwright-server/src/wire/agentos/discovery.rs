@@ -1,0 +1,171 @@
+//! What the server says of itself, its workflows and its agents.
+
+use super::convert;
+use super::fault::Fault;
+use super::runs::Kind;
+use crate::auth::{Caller, Read};
+use crate::state::{App, Served};
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+use stepwright_core::plan::{Node, NodeKind};
+
+/// The id of the one database.
+pub(super) const DB: &str = "stepwright";
+
+/// The name of the table of sessions.
+const TABLE: &str = "sessions";
+
+/// `GET /health`.
+pub(super) async fn health(State(app): State<App>) -> Json<Value> {
+    Json(json!({"status": "ok", "instantiated_at": app.started.to_rfc3339()}))
+}
+
+/// `GET /info`.
+pub(super) async fn info(State(app): State<App>) -> Json<Value> {
+    let agents = app.served.iter().filter(|served| served.is_agent).count();
+    Json(json!({
+        "os_id": app.name, "name": app.name, "os_version": "1.0.0", "agno_version": "3.1.10",
+        "agent_count": agents, "team_count": 0, "workflow_count": app.served.len() - agents,
+        "mcp": {"enabled": false, "path": null, "oauth": null, "tool_run_endpoint": false},
+        "auth_mode": if app.keys.is_some() { "security_key" } else { "none" },
+        "user_isolation": app.keys.is_some(),
+    }))
+}
+
+/// `GET /config`.
+pub(super) async fn config(_: Caller<Read>, State(app): State<App>) -> Json<Value> {
+    let dbs = |tables: &[&str]| {
+        json!({"dbs": [{
+            "db_id": DB, "domain_config": {"display_name": DB}, "tables": tables,
+        }]})
+    };
+    let summaries = |is_agent: bool| -> Vec<Value> {
+        let of = app.served.iter().filter(|served| served.is_agent == is_agent);
+        of.map(summary).collect()
+    };
+    let mut models: Vec<Value> = Vec::new();
+    for model in app.served.iter().filter_map(|served| served.model.as_deref()) {
+        let (provider, id) = convert::model(model);
+        let model = json!({"id": id, "provider": provider});
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
+    Json(json!({
+        "os_id": app.name, "available_models": models, "os_database": DB, "databases": [DB],
+        "session": dbs(&[TABLE]), "metrics": {"dbs": []}, "memory": {"dbs": []},
+        "learning": {"dbs": []}, "evals": {"dbs": []}, "traces": {"dbs": []},
+        "knowledge": {"dbs": [], "knowledge_instances": []}, "filesystem": {"namespaces": []},
+        "queue": {"durable": false, "queue_per_session": false},
+        "agents": summaries(true), "teams": [], "workflows": summaries(false),
+        "interfaces": [], "company": null,
+    }))
+}
+
+fn summary(served: &Served) -> Value {
+    let workflow = &served.workflow;
+    let mut all = json!({
+        "id": workflow.id(), "name": workflow.name(), "description": workflow.description(),
+        "db_id": DB,
+    });
+    if served.is_agent {
+        all["model"] = json!(served.model.as_deref().map(|model| {
+            let (provider, id) = convert::model(model);
+            json!({"id": id, "provider": provider})
+        }));
+    } else {
+        all["is_factory"] = json!(false);
+        all["is_component"] = json!(false);
+    }
+    all["sandboxed"] = json!(false);
+    convert::dropped(all)
+}
+
+/// `GET /workflows`.
+pub(super) async fn workflows(_: Caller<Read>, State(app): State<App>) -> Json<Vec<Value>> {
+    let all = app.served.iter().filter(|served| !served.is_agent);
+    Json(all.map(summary).collect())
+}
+
+/// `GET /agents`.
+pub(super) async fn agents(_: Caller<Read>, State(app): State<App>) -> Json<Vec<Value>> {
+    let all = app.served.iter().filter(|served| served.is_agent);
+    Json(all.map(whole_agent).collect())
+}
+
+/// `GET /workflows/{id}`.
+pub(super) async fn workflow(
+    _: Caller<Read>,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    let served = Kind::of(false).served(&app, &id)?;
+    let workflow = &served.workflow;
+    Ok(Json(convert::dropped(json!({
+        "id": workflow.id(), "name": workflow.name(), "db_id": DB,
+        "description": workflow.description(), "input_schema": served.input_schema,
+        "steps": steps(&workflow.plan().body), "workflow_agent": false, "is_factory": false,
+        "is_component": false, "sandboxed": false,
+    }))))
+}
+
+/// `GET /agents/{id}`.
+pub(super) async fn agent(
+    _: Caller<Read>,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    Ok(Json(whole_agent(Kind::of(true).served(&app, &id)?)))
+}
+
+fn whole_agent(served: &Served) -> Value {
+    let workflow = &served.workflow;
+    let model = served.model.as_deref().map(|model| {
+        let (provider, id) = convert::model(model);
+        json!({"name": id, "model": id, "provider": provider})
+    });
+    convert::dropped(json!({
+        "id": workflow.id(), "name": workflow.name(), "db_id": DB,
+        "description": workflow.description(), "filesystem": false, "is_factory": false,
+        "model": model, "sessions": {"session_table": TABLE}, "is_component": false,
+        "sandboxed": false,
+    }))
+}
+
+/// Returns the steps of a plan.
+pub(super) fn steps(nodes: &[Node]) -> Vec<Value> {
+    nodes.iter().map(step).collect()
+}
+
+fn step(node: &Node) -> Value {
+    let (kind, inner, other) = match &node.kind {
+        NodeKind::Steps { body } => ("Steps", Some(body), None),
+        NodeKind::Workflow { body } => ("Workflow", Some(body), None),
+        NodeKind::Parallel { branches, .. } => ("Parallel", Some(branches), None),
+        NodeKind::Loop { body, .. } => ("Loop", Some(body), None),
+        NodeKind::Condition { then, otherwise } => ("Condition", Some(then), Some(otherwise)),
+        NodeKind::Router { choices } => ("Router", Some(choices), None),
+        NodeKind::Map { body, .. } => ("Steps", Some(body), None),
+        _ => ("Step", None, None),
+    };
+    let mut all = json!({"name": node.name, "type": kind});
+    if let NodeKind::Step { executor_type, executor_name, .. } = &node.kind {
+        match executor_type {
+            stepwright_core::executor::ExecutorType::Agent => {
+                all["agent"] = json!({"id": executor_name, "name": executor_name});
+            }
+            stepwright_core::executor::ExecutorType::Function => {
+                all["description"] = json!("User-defined callable step");
+            }
+            _ => {}
+        }
+    }
+    if let Some(inner) = inner {
+        all["steps"] = steps(inner).into();
+    }
+    if let Some(other) = other.filter(|other| !other.is_empty()) {
+        all["else_steps"] = steps(other).into();
+    }
+    all
+}

@@ -1,0 +1,452 @@
+//! Runs of workflows and agents.
+
+use super::convert;
+use super::events::{Converter, frame};
+use super::fault::Fault;
+use super::form::Form;
+use super::requirements;
+use crate::auth::{Caller, Read, Start, Who};
+use crate::state::{App, Served};
+use crate::stream;
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self as streams, Stream, StreamExt as _};
+use http::StatusCode;
+use http::request::Parts;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use stepwright_core::event::EventKind;
+use stepwright_core::store::RunFilter;
+use stepwright_core::{
+    Content, Error, ErrorKind, Event, MediaKind, RunId, RunOutput, RunStatus, SessionId,
+};
+use stepwright_engine::{Run, Runs};
+
+/// The media type of AgentOS's streams.
+const MEDIA_TYPE: &str = "text/event-stream; charset=utf-8";
+
+/// The kind of path: of agents, or of workflows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    is_agent: bool,
+}
+
+type EventStream = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
+
+impl<S: Sync> FromRequestParts<S> for Kind {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self { is_agent: parts.uri.path().starts_with("/agents") })
+    }
+}
+
+impl Kind {
+    pub(super) fn of(is_agent: bool) -> Self {
+        Self { is_agent }
+    }
+
+    pub(super) fn served<'a>(self, app: &'a App, id: &str) -> Result<&'a Served, Fault> {
+        let served = app.of_id(id).filter(|served| served.is_agent == self.is_agent);
+        let what = if self.is_agent { "Agent not found" } else { "Workflow not found" };
+        served.ok_or_else(|| Fault::not_found(what))
+    }
+
+    /// Returns a run as its clients read it.
+    pub(super) fn shown(self, served: &Served, output: &RunOutput) -> Value {
+        if self.is_agent {
+            convert::agent_output(output)
+        } else {
+            convert::workflow_run(output, Some(served.workflow.plan()))
+        }
+    }
+}
+
+/// Finds a run of a workflow that the caller may see.
+async fn found(app: &App, who: &Who, served: &Served, run: &str) -> Result<RunOutput, Fault> {
+    let missing = || Fault::not_found("Run not found");
+    let run = RunId::new(run).map_err(|_| missing())?;
+    let output = match app.seen_by(who)?.get(&run).await {
+        Ok(output) => output,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing()),
+        Err(error) => return Err(error.into()),
+    };
+    let is_of = output.workflow_id == *served.workflow.id();
+    is_of.then_some(output).ok_or_else(missing)
+}
+
+/// `POST /workflows/{id}/runs` and its twin of agents.
+pub(super) async fn start(
+    Caller(who, _): Caller<Start>,
+    kind: Kind,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    form: Result<Form, Fault>,
+) -> Result<Response, Fault> {
+    let form = form?;
+    let message = form.get("message").ok_or_else(|| Fault::missing("body", "message"))?;
+    let (stream, background) = (form.flag("stream", true)?, form.flag("background", false)?);
+    let all = form.flag("stream_events", true)?;
+    form.number("version")?;
+    let served = kind.served(&app, &id)?;
+    check_session(&app, &who, &form).await?;
+    let run = prepared(&who, served, &form, message)?;
+    if background {
+        let handle = run.background().await?;
+        let run = handle.run_id().clone();
+        if !stream {
+            let row = app.seen_by(&who)?.row(&run).await?;
+            let (run_id, session_id) = (row.run_id, row.session_id);
+            let body = json!({"run_id": run_id, "session_id": session_id, "status": "PENDING"});
+            return Ok((StatusCode::ACCEPTED, Json(body)).into_response());
+        }
+        let events = served.workflow.events(&run, 0).await?;
+        let runs = app.seen_by(&who)?;
+        let frames =
+            frames(kind, served, runs, events.boxed(), Options { all, indexed: true, after: None });
+        return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
+    }
+    if stream {
+        // The client that leaves drops the stream, which cancels the run, as in AgentOS.
+        let events = run.stream_events(true).stream().map(Ok).boxed();
+        let runs = app.seen_by(&who)?;
+        let frames =
+            frames(kind, served, runs, events, Options { all, indexed: false, after: None });
+        return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
+    }
+    let output = match run.await {
+        Ok(output) => output,
+        Err(error) if error.kind() == ErrorKind::Cancelled && error.output().is_some() => {
+            error.into_output().ok_or_else(|| Fault::not_found("Run not found"))?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(kind.shown(served, &output)).into_response())
+}
+
+/// A session of one user takes runs of that user only.
+async fn check_session(app: &App, who: &Who, form: &Form) -> Result<(), Fault> {
+    let Some(session) = form.get("session_id") else { return Ok(()) };
+    let user = who.only().or_else(|| form.get("user_id"));
+    match app.runs.sessions().get(session).await {
+        Ok(known) => match known.user_id {
+            Some(owner) if Some(owner.as_str()) != user => {
+                Err(Fault::not_found("Session not found"))
+            }
+            _ => Ok(()),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn prepared(who: &Who, served: &Served, form: &Form, message: &str) -> Result<Run, Fault> {
+    let wants_text = served.input_schema.as_ref().is_none_or(|schema| schema["type"] == "string");
+    let input = match serde_json::from_str::<Value>(message) {
+        Ok(value) if !wants_text => Content::from(value),
+        _ => Content::from(message),
+    };
+    let mut run = served.run(who, form.get("user_id"), input)?;
+    if let Some(session) = form.get("session_id") {
+        run = run.session_id(session);
+    }
+    if let Some(id) = form.get("run_id") {
+        run = run.run_id(id);
+    }
+    if let Some(state) = form.object("session_state") {
+        run = run.session_state(state);
+    }
+    if let Some(data) = form.object("additional_data") {
+        run = run.additional_data(data);
+    }
+    if let Some(text) = form.get("metadata") {
+        let what = "Invalid metadata parameter: expected a JSON object";
+        let own: Map<String, Value> = serde_json::from_str(text).map_err(|_| Fault::bad(what))?;
+        run = run.metadata(served.metadata.clone().into_iter().chain(own).collect());
+    }
+    run = run.images(form.media("images", MediaKind::Image)?);
+    run = run.audio(form.media("audio", MediaKind::Audio)?);
+    run = run.videos(form.media("videos", MediaKind::Video)?);
+    run = run.files(form.media("input_files", MediaKind::File)?);
+    for media in form.files.clone() {
+        run = match media.kind {
+            MediaKind::Image => run.images([media]),
+            MediaKind::Audio => run.audio([media]),
+            MediaKind::Video => run.videos([media]),
+            _ => run.files([media]),
+        };
+    }
+    Ok(run)
+}
+
+/// What a stream shows.
+#[derive(Clone, Copy)]
+struct Options {
+    all: bool,
+    indexed: bool,
+    after: Option<u64>,
+}
+
+/// Turns events into the frames of AgentOS. A paused run ends its stream.
+fn frames(
+    kind: Kind,
+    served: &Served,
+    runs: Runs,
+    events: EventStream,
+    options: Options,
+) -> impl Stream<Item = String> + Send + use<> {
+    let name: Arc<str> = served.workflow.name().into();
+    let plan = Arc::new(served.workflow.plan().clone());
+    let state = (events, None::<Converter>, false);
+    let pieces = streams::unfold(state, move |(mut events, mut converter, over)| {
+        let (runs, name, plan) = (runs.clone(), name.clone(), plan.clone());
+        async move {
+            if over {
+                return None;
+            }
+            let event = match events.next().await? {
+                Ok(event) => event,
+                Err(error) => return Some((fault_frame(&error), (events, converter, true))),
+            };
+            if converter.is_none() {
+                let row = runs.row(&event.run).await.ok()?;
+                converter = Some(Converter::new(row, name, Some(plan), kind.is_agent));
+            }
+            let wants_output = matches!(
+                event.kind,
+                EventKind::WorkflowCompleted { .. } | EventKind::WorkflowPaused { .. }
+            );
+            let output = match wants_output {
+                true => runs.get(&event.run).await.ok(),
+                false => None,
+            };
+            // A pause that a moment ends goes on by itself.
+            let over = matches!(event.kind, EventKind::WorkflowPaused { .. })
+                && output.as_ref().is_some_and(|output| {
+                    output.is_paused()
+                        && output
+                            .requirements
+                            .iter()
+                            .any(stepwright_core::Requirement::needs_person)
+                });
+            let mut text = String::new();
+            let known = converter.as_mut()?;
+            for mut shown in known.convert(&event, output.as_ref()) {
+                let after = options.after;
+                let is_seen = after.zip(shown.index).is_some_and(|(after, index)| index <= after);
+                if is_seen || !(options.all || is_basic(shown.name)) {
+                    continue;
+                }
+                if let Some(index) = shown.index.filter(|_| options.indexed) {
+                    shown.members.insert("event_index".to_owned(), json!(index));
+                }
+                text.push_str(&frame(shown.name, &shown.members));
+            }
+            if let Some(output) = output.filter(|_| over && !options.indexed && !kind.is_agent) {
+                if let Value::Object(run) = convert::workflow_run(&output, known.plan()) {
+                    text.push_str(&frame("WorkflowRunOutput", &run));
+                }
+            }
+            Some((text, (events, converter, over)))
+        }
+    });
+    pieces.filter(|text| std::future::ready(!text.is_empty()))
+}
+
+/// Returns `true` for the events that a client gets without `stream_events`.
+fn is_basic(name: &str) -> bool {
+    matches!(
+        name,
+        "WorkflowStarted"
+            | "StepOutput"
+            | "WorkflowCompleted"
+            | "WorkflowCancelled"
+            | "WorkflowError"
+            | "RunContent"
+            | "RunStarted"
+            | "RunCompleted"
+            | "RunError"
+    )
+}
+
+fn fault_frame(error: &Error) -> String {
+    let members = json!({"event": "error", "error": error.to_string()});
+    members.as_object().map_or_else(String::new, |members| frame("error", members))
+}
+
+/// `GET /workflows/{id}/runs/{run_id}`.
+pub(super) async fn get(
+    Caller(who, _): Caller<Read>,
+    kind: Kind,
+    State(app): State<App>,
+    Path((id, run)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Fault> {
+    let session = query.get("session_id").ok_or_else(|| Fault::missing("query", "session_id"))?;
+    let served = kind.served(&app, &id)?;
+    let output = found(&app, &who, served, &run).await?;
+    if output.session_id.as_str() != session {
+        return Err(Fault::not_found("Run not found"));
+    }
+    let mut shown = kind.shown(served, &output);
+    shown["events"] = stored(kind, served, &app.seen_by(&who)?, &output).await?.into();
+    Ok(Json(shown).into_response())
+}
+
+/// Returns the recorded events of a run.
+pub(super) async fn stored(
+    kind: Kind,
+    served: &Served,
+    runs: &Runs,
+    output: &RunOutput,
+) -> Result<Vec<Value>, Fault> {
+    let row = runs.row(&output.run_id).await?;
+    let plan = Some(Arc::new(served.workflow.plan().clone()));
+    let mut converter = Converter::new(row, served.workflow.name().into(), plan, kind.is_agent);
+    let mut facts = runs.recorded(&output.run_id, 0).await?;
+    let mut all = Vec::new();
+    while let Some(fact) = facts.next().await {
+        let shown = converter.convert(&fact?, Some(output));
+        let kept = shown.into_iter().filter(|shown| shown.name != "StepOutput");
+        all.extend(kept.map(|shown| Value::Object(shown.members)));
+    }
+    Ok(all)
+}
+
+/// `GET /workflows/{id}/runs`.
+pub(super) async fn list(
+    Caller(who, _): Caller<Read>,
+    kind: Kind,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Response, Fault> {
+    let session = query.get("session_id").ok_or_else(|| Fault::missing("query", "session_id"))?;
+    let served = kind.served(&app, &id)?;
+    let missing = || Fault::not_found("Session not found");
+    let session = SessionId::new(session).map_err(|_| missing())?;
+    let runs = app.seen_by(&who)?;
+    runs.sessions().get(&session).await.map_err(|_| missing())?;
+    let filter = RunFilter {
+        session_id: Some(session),
+        workflow_id: Some(served.workflow.id().clone()),
+        ..<_>::default()
+    };
+    let mut all = Vec::new();
+    for row in runs.list(filter).await?.into_iter().rev() {
+        let wanted = query.get("status").is_none_or(|status| status == row.status.as_str());
+        if wanted {
+            all.push(kind.shown(served, &runs.get(&row.run_id).await?));
+        }
+    }
+    Ok(Json(all).into_response())
+}
+
+/// `POST …/cancel`. AgentOS answers 200 for unknown runs too, and its clients rely on that.
+pub(super) async fn cancel(
+    Caller(who, _): Caller<Start>,
+    kind: Kind,
+    State(app): State<App>,
+    Path((id, run)): Path<(String, String)>,
+) -> Result<Json<Value>, Fault> {
+    let served = kind.served(&app, &id)?;
+    if let Ok(output) = found(&app, &who, served, &run).await {
+        served.workflow.cancel_run(&output.run_id).await?;
+    }
+    Ok(Json(json!({})))
+}
+
+/// `POST …/continue`.
+pub(super) async fn go_on(
+    Caller(who, _): Caller<crate::auth::Answer>,
+    kind: Kind,
+    State(app): State<App>,
+    Path((id, run)): Path<(String, String)>,
+    form: Result<Form, Fault>,
+) -> Result<Response, Fault> {
+    let form = form?;
+    let stream = form.flag("stream", true)?;
+    let served = kind.served(&app, &id)?;
+    let output = found(&app, &who, served, &run).await?;
+    let conflict = match output.status {
+        RunStatus::Paused => None,
+        RunStatus::Completed => Some("run is already completed"),
+        RunStatus::Cancelled => Some("run is already cancelled"),
+        RunStatus::Error => Some("run has errored"),
+        RunStatus::Pending => Some("run is already pending"),
+        _ => Some("run is already running"),
+    };
+    if let Some(why) = conflict {
+        return Err(Fault::new(StatusCode::CONFLICT, why));
+    }
+    let field = if kind.is_agent { "requirements" } else { "step_requirements" };
+    let given = form.get(field).or_else(|| form.get("step_requirements")).unwrap_or("[]");
+    let answers = requirements::answers(given, &output)?;
+    let mut resumed = served.workflow.continue_run(&output.run_id, answers);
+    if let Some(name) = who.signs().or_else(|| form.get("user_id")) {
+        resumed = resumed.answered_by(name);
+    }
+    if stream {
+        let events = resumed.stream_events(true).stream().map(Ok).boxed();
+        let options = Options { all: true, indexed: false, after: None };
+        let frames = frames(kind, served, app.seen_by(&who)?, events, options);
+        return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
+    }
+    let output = match resumed.await {
+        Ok(output) => output,
+        Err(error) if error.output().is_some() => {
+            error.into_output().ok_or_else(|| Fault::not_found("Run not found"))?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(kind.shown(served, &output)).into_response())
+}
+
+/// `POST …/resume`.
+pub(super) async fn resume(
+    Caller(who, _): Caller<Read>,
+    kind: Kind,
+    State(app): State<App>,
+    Path((id, run)): Path<(String, String)>,
+    form: Result<Form, Fault>,
+) -> Result<Response, Fault> {
+    let form = form?;
+    let after = form.number("last_event_index")?.and_then(|index| u64::try_from(index).ok());
+    let served = kind.served(&app, &id)?;
+    let Ok(output) = found(&app, &who, served, &run).await else {
+        let what = format!("Run {run} not found in buffer or database");
+        let text = meta("error", &json!({"event": "error", "error": what}));
+        let once = streams::once(async move { text });
+        return Ok(stream::answer(&app, once, ": heartbeat\n\n", MEDIA_TYPE)?);
+    };
+    let runs = app.seen_by(&who)?;
+    let options = Options { all: true, indexed: true, after };
+    let is_over = output.is_terminal() || output.is_paused();
+    let status = if is_over { output.status.as_str() } else { "running" };
+    let run = &output.run_id;
+    let (first, events): (_, EventStream) = if is_over {
+        let message = format!("Run {status}. Replaying stored events from database.");
+        let head = json!({
+            "event": "replay", "run_id": run, "status": status,
+            "last_event_index_requested": after.map_or(json!(-1), |after| json!(after)),
+            "message": message,
+        });
+        (meta("replay", &head), runs.recorded(run, 0).await?.boxed())
+    } else {
+        let message = "Subscribed to workflow run. Receiving live events.";
+        let head =
+            json!({"event": "subscribed", "run_id": run, "status": status, "message": message});
+        (meta("subscribed", &head), served.workflow.events(run, 0).await?.boxed())
+    };
+    let rest = frames(kind, served, runs, events, options);
+    let all = streams::once(async move { first }).chain(rest);
+    Ok(stream::answer(&app, all, ": heartbeat\n\n", MEDIA_TYPE)?)
+}
+
+fn meta(name: &str, members: &Value) -> String {
+    members.as_object().map_or_else(String::new, |members| frame(name, members))
+}

@@ -1,0 +1,3 @@
+//! The protocols of others: a folder each, which alone knows its JSON.
+
+pub(crate) mod agentos;

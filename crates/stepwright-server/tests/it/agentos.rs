@@ -1,0 +1,150 @@
+//! The API of AgentOS.
+
+use crate::client::Frame;
+use crate::world::World;
+use http::Method;
+use serde_json::{Value, json};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn run(world: &World, workflow: &str, form: &str) -> Value {
+    let path = format!("/workflows/{workflow}/runs");
+    let answer = world.client.post_text(&path, FORM, form.to_owned()).await;
+    assert!(answer.status.is_success(), "{answer:?}");
+    answer.json()
+}
+
+fn events(text: &str) -> Vec<Value> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_client_of_agno_discovers_what_is_served() {
+    let world = World::start();
+    let config = world.client.get("/config").await.json();
+    assert_eq!(config["workflows"][0]["id"], "plain");
+    assert_eq!(config["workflows"][0]["db_id"], config["session"]["dbs"][0]["db_id"]);
+    assert_eq!(world.client.get("/health").await.json()["status"], "ok");
+    let plain = world.client.get("/workflows/plain/").await.json();
+    assert_eq!(plain["steps"][0]["name"], "first");
+    let unknown = world.client.get("/workflows/nope").await;
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.json()),
+        (404, json!({"detail": "Workflow not found"}))
+    );
+    assert_eq!(world.client.get("/").await.json()["health"], "/health");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_run_is_awaited_and_streamed() {
+    let world = World::start();
+    let output = run(&world, "plain", "message=x&stream=false&session_id=s-1").await;
+    assert_eq!(output["content"], "last first x");
+    assert_eq!(output["status"], "COMPLETED");
+    assert_eq!(output["step_results"][0]["step_name"], "first");
+    let streamed = world.client.post_text("/workflows/plain/runs", FORM, "message=x").await;
+    assert_eq!(streamed.headers["content-type"], "text/event-stream; charset=utf-8");
+    let names: Vec<String> = events(&streamed.body)
+        .iter()
+        .map(|event| event["event"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "WorkflowStarted",
+            "StepStarted",
+            "StepOutput",
+            "StepCompleted",
+            "StepStarted",
+            "StepOutput",
+            "StepCompleted",
+            "WorkflowCompleted",
+        ]
+    );
+    let listed = world.client.get("/sessions?type=workflow&limit=1").await.json();
+    assert_eq!(listed["meta"]["total_count"], 2);
+    assert_eq!(world.client.get("/sessions/s-1/runs").await.json()[0]["run_input"], "x");
+    let delete = world.client.send(Method::DELETE, "/sessions/s-1", "").await;
+    assert_eq!(delete.status(), 204);
+    assert_eq!(world.client.get("/sessions/s-1").await.status, 404);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_line_separator_in_a_text_does_not_end_its_line() {
+    let world = World::start();
+    let form = "message=a%E2%80%A8b";
+    let streamed = world.client.post_text("/workflows/plain/runs", FORM, form).await;
+    assert!(!streamed.body.contains('\u{2028}'), "{}", streamed.body);
+    let last = events(&streamed.body).pop().unwrap();
+    assert_eq!(last["content"], "last first a\u{2028}b");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_missing_message_and_a_wrong_flag_are_pydantics_errors() {
+    let world = World::start();
+    let missing = world.client.post_text("/workflows/plain/runs", FORM, "message=").await;
+    assert_eq!(missing.status, 422);
+    assert_eq!(missing.json()["detail"][0]["loc"], json!(["body", "message"]));
+    let flag =
+        world.client.post_text("/workflows/plain/runs", FORM, "message=x&stream=maybe").await;
+    assert_eq!(flag.json()["detail"][0]["type"], "bool_parsing");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_background_run_is_polled_resumed_by_index_and_cancelled() {
+    let world = World::start();
+    let begun = run(&world, "slow", "message=x&stream=false&background=true&run_id=r-9").await;
+    assert_eq!((&begun["run_id"], &begun["status"]), (&json!("r-9"), &json!("PENDING")));
+    let session = begun["session_id"].as_str().unwrap();
+    let mut frames = world.client.stream("/v1/runs/r-9/events").await;
+    frames.until("StepCompleted").await;
+    let cancelled = world.client.post("/workflows/slow/runs/r-9/cancel", json!({})).await;
+    assert_eq!((cancelled.status.as_u16(), cancelled.json()), (200, json!({})));
+    let rest: Vec<Frame> = frames.rest().await;
+    assert_eq!(rest.last().unwrap().event, "WorkflowCancelled");
+    let polled = world.client.get(&format!("/workflows/slow/runs/r-9?session_id={session}")).await;
+    assert_eq!(polled.json()["status"], "CANCELLED");
+
+    let all = world.client.post_text("/workflows/slow/runs/r-9/resume", FORM, "").await;
+    let all: Vec<Value> = events(&all.body);
+    let indices: Vec<u64> = all.iter().filter_map(|event| event["event_index"].as_u64()).collect();
+    assert!(indices.is_sorted_by(|one, other| one < other), "{indices:?}");
+    assert_eq!(all.last().unwrap()["event"], "WorkflowCancelled", "and nothing after it");
+    let form = format!("last_event_index={}", indices[1]);
+    let rest = world.client.post_text("/workflows/slow/runs/r-9/resume", FORM, form).await;
+    let rest: Vec<u64> =
+        events(&rest.body).iter().filter_map(|event| event["event_index"].as_u64()).collect();
+    assert_eq!(rest, indices[2..]);
+    let unknown = world.client.post_text("/workflows/slow/runs/none/resume", FORM, "").await;
+    assert_eq!(events(&unknown.body)[0]["event"], "error");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_paused_run_is_continued_with_its_requirements() {
+    let world = World::start();
+    let mut paused = run(&world, "asking", "message=x&stream=false").await;
+    assert_eq!(paused["status"], "PAUSED");
+    let run = paused["run_id"].as_str().unwrap().to_owned();
+    let path = format!("/workflows/asking/runs/{run}/continue");
+    let wrong = world.client.post_text(&path, FORM, "step_requirements=x&stream=false").await;
+    assert_eq!(
+        (wrong.status.as_u16(), &wrong.json()["detail"]),
+        (400, &json!("Invalid JSON in step_requirements field"))
+    );
+    paused["step_requirements"][0]["confirmed"] = json!(true);
+    let body = json!({"step_requirements": paused["step_requirements"], "stream": false});
+    let output = world.client.post(&path, body.clone()).await;
+    assert_eq!(output.json()["content"], "last first x", "{output:?}");
+    let again = world.client.post(&path, body).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["detail"]),
+        (409, &json!("run is already completed"))
+    );
+    world.end().await;
+}

@@ -1,0 +1,56 @@
+//! What the server refuses before a handler sees it.
+
+use crate::world::World;
+use serde_json::json;
+use stepwright_server::BODY_BYTES_MAX;
+
+#[tokio::test]
+async fn a_host_that_is_not_this_machine_is_refused() {
+    let world = World::start();
+    let rebound = world.client.with("host", "evil.example:7777");
+    assert_eq!(rebound.get("/v1/workflows").await.status, 421);
+    assert_eq!(world.client.with("host", "LOCALHOST:1").get("/v1/workflows").await.status, 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_starts_nothing() {
+    let world = World::start();
+    let page = world.client.with("origin", "https://evil.example");
+    let answer = page.post("/v1/workflows/plain/runs", json!({"input": "x"})).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(world.client.get("/v1/runs").await.json()["runs"], json!([]));
+    // A form of such a page needs no permission of the browser, and is no JSON.
+    let form = world.client.post_text("/v1/workflows/plain/runs", "text/plain", "{}").await;
+    assert_eq!(form.status, 415);
+    let allowed = world.client.with("origin", "http://localhost:3000").get("/v1/runs").await;
+    assert_eq!(allowed.headers["access-control-allow-origin"], "http://localhost:3000");
+    let foreign = page.get("/v1/runs").await;
+    assert!(!foreign.headers.contains_key("access-control-allow-origin"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let world = World::start();
+    let body = vec![b' '; BODY_BYTES_MAX + 1];
+    let answer = world.client.post_text("/v1/workflows/plain/runs", "application/json", body).await;
+    assert_eq!(answer.status, 413);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_others_reach_needs_keys_or_permission() {
+    let server = || {
+        let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+        let memory = stepwright_core::Memory::default();
+        let workflows = crate::world::workflows(memory.clone(), &gate);
+        stepwright_server::Server::builder().store(memory).workflow(&workflows[0])
+    };
+    let listener = || std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    stop.cancel();
+    let refused = server().build().unwrap().serve(listener(), stop.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("has no keys"), "{refused}");
+    server().insecure(true).build().unwrap().serve(listener(), stop).await.unwrap();
+}

@@ -1,0 +1,12 @@
+//! Tests of the server over loopback.
+
+#![expect(clippy::unwrap_used, reason = "a test fails there")]
+
+mod agentos;
+mod client;
+mod crash;
+mod keys;
+mod limits;
+mod runs;
+mod streams;
+mod world;
