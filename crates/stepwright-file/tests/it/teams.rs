@@ -1,5 +1,6 @@
 //! Teams in files.
 
+use futures_util::StreamExt as _;
 use serde_json::json;
 use stepwright_core::{Answer, EventKind, Memory, RunStatus};
 use stepwright_engine::WorkflowBuilder;
@@ -75,7 +76,7 @@ steps:
     assert_eq!(paused.status, RunStatus::Paused);
     let id = paused.requirements[0].id.to_string();
     assert_eq!(id, "both/inner/scout#1!confirm");
-    let output = flow.continue_run("r", [(id, Answer::Confirm)]).await.unwrap();
+    let output = flow.continue_run("r", [(id, Answer::Approve)]).await.unwrap();
     assert_eq!(output.status, RunStatus::Completed);
     assert_eq!(output.content.to_value()["inner"], "found");
     assert_eq!(leader.requests().len(), 2, "no request is sent again");
@@ -155,7 +156,7 @@ async fn the_investment_report_is_written_from_two_answers_and_approved() {
     let paused = flow.run("NVDA").run_id("r").await.unwrap();
     assert_eq!(paused.status, RunStatus::Paused);
     let id = paused.requirements[0].id.to_string();
-    let output = flow.continue_run("r", [(id, Answer::Confirm)]).await.unwrap();
+    let output = flow.continue_run("r", [(id, Answer::Approve)]).await.unwrap();
     assert_eq!(output.content.text(), "# Investment report\n\nIt grows; it may stop.");
     assert_eq!(model.requests().len(), 3);
 }

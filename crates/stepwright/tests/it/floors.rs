@@ -75,7 +75,7 @@ const CLIENTS: [&str; 8] = [
 
 /// Crates that may have it: the client, and those that use it. Models, embedders, MCP, tools, files
 /// with `http`, and traces, which go to the collector that the environment names.
-const SPEAKERS: [&str; 7] = [
+const SPEAKERS: [&str; 8] = [
     "stepwright-http",
     "stepwright-knowledge",
     "stepwright-models",

@@ -3,11 +3,11 @@
 
 use serde_json::json;
 use std::sync::{Arc, Mutex};
-use stepwright::Memory;
 use stepwright::guardrails::{Guard, Judge, Length};
 use stepwright::models::Message;
 use stepwright::prelude::*;
 use stepwright::tools::ToolError;
+use stepwright::{IntoStep as _, Memory};
 use stepwright_core::journal::Append;
 use stepwright_core::store::RunStore as _;
 use stepwright_testing::grammar;

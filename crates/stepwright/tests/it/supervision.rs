@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stepwright::dispatch::{DispatchError, Dispatcher, Drive, Limits, Wake};
-use stepwright::{Memory, RunId, Sqlite, Step, Timestamp, Workflow};
+use stepwright::{Memory, Sqlite, Step, Workflow};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::fmt::MakeWriter;
 
