@@ -44,19 +44,20 @@ async fn git(dir: PathBuf, arguments: Vec<String>) -> Result<String, StepError> 
 
 /// Returns a member of the worktree that the coding agent works in.
 fn of_worktree(input: &StepInput, name: &str) -> String {
-    let change = input.step("change").map(|it| it.to_value()).unwrap_or_default();
+    let change = input.step("change").map(stepwright::Content::to_value).unwrap_or_default();
     change["worktree"][name].as_str().unwrap_or_default().to_owned()
 }
 
 /// Returns the coding agent that the user chose, or the scripted one.
 fn coder(repository: &Path) -> Harness {
-    let harness = match course::argument("--coder").and_then(|name| HarnessKind::named(&name)) {
-        Some(kind) => Harness::new(kind),
-        None => {
-            let script =
-                concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/workflows/agents/scripted.py");
-            Harness::acp("python3", [script]).questions(Questions::Allow)
-        }
+    let harness = if let Some(kind) =
+        course::argument("--coder").and_then(|name| HarnessKind::named(&name))
+    {
+        Harness::new(kind)
+    } else {
+        let script =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/workflows/agents/scripted.py");
+        Harness::acp("python3", [script]).questions(Questions::Allow)
     };
     harness.base_dir(repository)
 }
@@ -76,7 +77,8 @@ pub(crate) fn workflow(repository: &Path) -> Result<WorkflowBuilder, Error> {
     let is_rejected = |input: &StepInput| input.last_turn("judge").is_some();
     let revise =
         Step::new("revise", coder(repository).session("change")).prompt(|input: &StepInput| {
-            let verdict = input.last_turn("judge").map(|it| it.parse::<Verdict>()).transpose()?;
+            let verdict =
+                input.last_turn("judge").map(stepwright::Content::parse::<Verdict>).transpose()?;
             Ok::<_, StepError>(verdict.map(|it| it.notes).unwrap_or_default())
         });
     let patch = Step::new("patch", move |input: StepInput| {
@@ -160,13 +162,12 @@ pub(crate) async fn judged(
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let own = tempfile::tempdir().map_err(|error| Error::usage(error.to_string()))?;
-    let repository = match course::argument("--dir") {
-        Some(dir) => PathBuf::from(dir),
-        None => {
-            let made = new_repository(own.path()).await;
-            made.map_err(|error| Error::usage(error.data.message.to_string()))?;
-            own.path().to_owned()
-        }
+    let repository = if let Some(dir) = course::argument("--dir") {
+        PathBuf::from(dir)
+    } else {
+        let made = new_repository(own.path()).await;
+        made.map_err(|error| Error::usage(error.data.message.clone()))?;
+        own.path().to_owned()
     };
     let task = course::argument("--task").unwrap_or_else(|| "Exports have dates.".to_owned());
     let workflow = workflow(&repository)?.store(Memory::default()).build()?;

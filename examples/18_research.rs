@@ -117,12 +117,11 @@ async fn main() -> Result<(), Error> {
         return shelf()?.serve_stdio(tokio_util::sync::CancellationToken::new()).await;
     }
     let topic = course::argument("--topic").unwrap_or_else(|| "leafcutter ants".to_owned());
-    let (page, hosts) = match course::argument("--page") {
-        Some(page) => (page, Vec::new()),
-        None => {
-            let host = serve_page().map_err(|error| Error::usage(error.to_string()))?;
-            (format!("http://{host}/ants.html"), vec![host])
-        }
+    let (page, hosts) = if let Some(page) = course::argument("--page") {
+        (page, Vec::new())
+    } else {
+        let host = serve_page().map_err(|error| Error::usage(error.to_string()))?;
+        (format!("http://{host}/ants.html"), vec![host])
     };
     let workflow = workflow(library()?, &hosts)?.build()?;
     let output = workflow.run(json!({"topic": topic, "pages": [page]})).await?;

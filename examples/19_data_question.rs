@@ -132,7 +132,7 @@ pub(crate) fn workflow(database: &Path, drawing: &Path) -> Result<WorkflowBuilde
         }
     });
     let told = |input: &StepInput| {
-        let rows = input.step("rows").map(|rows| rows.parse::<Vec<Row>>()).transpose()?;
+        let rows = input.step("rows").map(stepwright::Content::parse::<Vec<Row>>).transpose()?;
         let mut text = input.run.content.text().into_owned();
         for Row { label, value } in rows.unwrap_or_default() {
             let _ = write!(text, "\n\n{label} has {value}.");
@@ -162,7 +162,7 @@ pub(crate) fn load(database: &Path) -> Result<(), StepError> {
 async fn main() -> Result<(), Error> {
     let own = tempfile::tempdir().map_err(|error| Error::usage(error.to_string()))?;
     let database = own.path().join("sales.db");
-    load(&database).map_err(|error| Error::usage(error.data.message.to_string()))?;
+    load(&database).map_err(|error| Error::usage(error.data.message.clone()))?;
     let drawing = course::argument("--out").map(PathBuf::from);
     let drawing = drawing.unwrap_or_else(|| own.path().join("chart.svg"));
     let workflow = workflow(&database, &drawing)?.build()?;

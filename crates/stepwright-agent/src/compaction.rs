@@ -175,7 +175,9 @@ impl Compaction {
             let _ = writeln!(text, "Summary of the conversation so far:\n{summary}\n");
         }
         text.push_str("Conversation:\n");
-        messages.iter().for_each(|message| write_message(&mut text, message));
+        for message in messages {
+            write_message(&mut text, message);
+        }
         let instructions = self.instructions.as_deref().unwrap_or(SUMMARY_INSTRUCTIONS);
         ModelRequest {
             instructions: Some(instructions.to_owned()),
@@ -243,7 +245,7 @@ fn cleared(message: &Message) -> Message {
     if let Message::Tool { results } = &mut message {
         for result in results {
             if result.text.len() > SHORT_RESULT_BYTES && result.name != SEARCH_TOOLS {
-                result.text = CLEARED.to_owned();
+                CLEARED.clone_into(&mut result.text);
                 result.media.clear();
             }
         }
@@ -266,7 +268,7 @@ fn write_message(text: &mut String, message: &Message) {
                 let Part::ToolCall(call) = part else { continue };
                 let arguments = match &call.arguments {
                     Arguments::Json(value) => value.to_string(),
-                    Arguments::Invalid(raw) => raw.to_string(),
+                    Arguments::Invalid(raw) => raw.clone(),
                 };
                 let _ = writeln!(text, "Assistant calls {}: {}", call.name, short(&arguments));
             }

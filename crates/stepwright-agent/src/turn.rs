@@ -18,7 +18,7 @@ use crate::voice;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, MaybeDone, maybe_done, select};
 use std::borrow::Cow;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::gate::Reservation;
@@ -104,10 +104,11 @@ async fn converse(
             (earlier, corrected) = (turn - 1, false);
         }
         guards.request(agent, &mut messages, turn).await?;
-        {
+        if agent.upkeep.compaction.is_some() {
             let request = |view: &View| request(agent, &messages, since, view);
-            let of = (turn, measured);
-            compact(agent, of, &messages, &mut view, request, &mut usage, &mut log, cx).await?;
+            let (of, kept) = ((turn, measured), (&mut usage, &mut log));
+            // On the heap, as all that few agents need: each agent at work holds this future.
+            Box::pin(compact(agent, of, &messages, &mut view, request, kept, cx)).await?;
         }
         let mut request = request(agent, &messages, since, &view);
         let asked_for = agent.upkeep.compaction.is_some().then(|| request.clone());
@@ -140,7 +141,8 @@ async fn converse(
         let watch = guards.watch(agent, watched.take(), last, turn);
         let mut watch = maybe_done(watch.boxed());
         let asking = Asking { turn, purpose: None };
-        let asked = ask(agent, asking, request, again, cx, &mut lost);
+        // On the heap: futures that pass it on would hold it several times.
+        let asked = ask(agent, asking, request, again, cx, &mut lost).boxed();
         let asked = beside(&mut watch, asked);
         let kinds = ["ModelRequestCompleted", "ModelRequestInterrupted"];
         let fact = match log.next(&kinds, asked).await {
@@ -273,7 +275,13 @@ async fn converse(
         messages.extend(shown(agent, &messages, since, media));
     };
 
-    let patch = summarise(agent, turn, (input, &content), &mut usage, &mut log, cx).await?;
+    let patch = match agent.upkeep.summary {
+        Some(_) => {
+            let said = (input, &content);
+            Box::pin(summarise(agent, turn, said, &mut usage, &mut log, cx)).await?
+        }
+        None => None,
+    };
     let completed = async {
         cx.emit_event(EventKind::RunContentCompleted);
         Ok(EventKind::RunCompleted { content: content.clone(), usage })
@@ -302,9 +310,8 @@ fn without_calls(mut answer: AssistantTurn) -> AssistantTurn {
 /// Asks the model beside the guards that watch. A refusal drops the request.
 async fn beside(
     watch: &mut MaybeDone<BoxFuture<'_, Result<(), StepError>>>,
-    asked: impl Future<Output = Result<EventKind, StepError>>,
+    asked: BoxFuture<'_, Result<EventKind, StepError>>,
 ) -> Result<EventKind, StepError> {
-    let asked = pin!(asked);
     match select(&mut *watch, asked).await {
         Either::Right((fact, _)) => fact,
         Either::Left(((), asked)) => match Pin::new(watch).output_mut() {

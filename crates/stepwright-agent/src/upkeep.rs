@@ -52,12 +52,11 @@ async fn added(
     cx: &StepContext,
 ) -> Result<Option<String>, TurnError> {
     let work = async {
-        let text = match cx.is_played() {
-            // A recording of before knows no such text.
-            true => cx
-                .recorded(&format!("context {source}"))
-                .and_then(|value| value.as_str().map(ToOwned::to_owned)),
-            false => gathered.await?,
+        let text = if cx.is_played() {
+            cx.recorded(&format!("context {source}"))
+                .and_then(|value| value.as_str().map(ToOwned::to_owned))
+        } else {
+            gathered.await?
         };
         let text = text.unwrap_or_default().into();
         Ok(EventKind::ContextAdded { source: source.into(), text })
@@ -105,8 +104,7 @@ pub(crate) async fn compact(
     messages: &[Message],
     view: &mut View,
     request: impl Fn(&View) -> ModelRequest,
-    usage: &mut Usage,
-    log: &mut ReplayLog<'_>,
+    (usage, log): (&mut Usage, &mut ReplayLog<'_>),
     cx: &StepContext,
 ) -> Result<(), TurnError> {
     let Some(compaction) = &agent.upkeep.compaction else { return Ok(()) };

@@ -24,6 +24,7 @@ const OFFERED_MAX: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers a shell that asks for completions of this command, and exits. Returns if no shell asks.
+#[expect(clippy::exit, reason = "nothing has begun yet, and the shell has its answer")]
 pub(crate) fn answer(command: fn() -> clap::Command, given: &[OsString]) {
     let completing = CompleteEnv::with_factory(command).var(VARIABLE).bin(PROGRAM);
     let directory = std::env::current_dir().ok();

@@ -131,15 +131,12 @@ impl Reader<'_> {
         let belongs = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
         let end = self.rest.find(|c| !belongs(c));
         let value = end.and_then(|end| serde_json::from_str(&self.rest[..end]).ok());
-        match (end, value) {
-            (Some(end), Some(value)) => {
-                self.rest = &self.rest[end..];
-                Some(value)
-            }
-            _ => {
-                self.is_cut = true;
-                None
-            }
+        if let (Some(end), Some(value)) = (end, value) {
+            self.rest = &self.rest[end..];
+            Some(value)
+        } else {
+            self.is_cut = true;
+            None
         }
     }
 }

@@ -96,14 +96,12 @@ macro_rules! reacts {
     () => {
         /// Has the work done again in place of a refusal: see
         /// [`GuardVerdict::Retry`](stepwright_core::guardrail::GuardVerdict::Retry).
-        #[must_use]
         pub fn retrying(mut self) -> Self {
             self.on_found = $crate::OnFound::Retry;
             self
         }
 
         /// Sets the reaction.
-        #[must_use]
         pub fn on_found(mut self, on_found: $crate::OnFound) -> Self {
             self.on_found = on_found;
             self

@@ -69,7 +69,7 @@ impl PromptInjection {
 }
 
 impl Guardrail for PromptInjection {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "prompt_injection"
     }
 

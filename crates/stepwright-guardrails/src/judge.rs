@@ -149,7 +149,7 @@ impl Judge {
 }
 
 impl Guardrail for Judge {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "judge"
     }
 

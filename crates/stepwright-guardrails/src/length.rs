@@ -49,7 +49,7 @@ impl Length {
 }
 
 impl Guardrail for Length {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "length"
     }
 

@@ -72,7 +72,7 @@ impl Pattern {
 }
 
 impl Guardrail for Pattern {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "pattern"
     }
 

@@ -156,7 +156,7 @@ impl PersonalData {
 }
 
 impl Guardrail for PersonalData {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "personal_data"
     }
 

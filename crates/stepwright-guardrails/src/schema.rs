@@ -61,7 +61,7 @@ impl fmt::Debug for Shape {
 }
 
 impl Guardrail for Shape {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "schema"
     }
 

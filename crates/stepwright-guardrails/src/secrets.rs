@@ -38,7 +38,7 @@ impl Secrets {
 }
 
 impl Guardrail for Secrets {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "secrets"
     }
 

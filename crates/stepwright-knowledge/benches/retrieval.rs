@@ -3,6 +3,8 @@
 //! `cargo bench -p stepwright-knowledge`. The vectors are made without a model, so that the figure
 //! is that of the search. Prints the median of a hundred searches.
 
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
 use std::time::{Duration, Instant};
 use stepwright_knowledge::{Document, HashEmbedder, Knowledge as _, SqliteKnowledge};
 

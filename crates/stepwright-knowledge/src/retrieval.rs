@@ -153,7 +153,7 @@ impl ContextSource for KnowledgeContext {
         cx: &'a StepContext,
     ) -> BoxFuture<'a, Result<Option<String>, StepError>> {
         Box::pin(async move {
-            check(self.passages).map_err(step_error)?;
+            check(self.passages).map_err(|error| step_error(&error))?;
             let query = input.message();
             let found = found(&*self.knowledge, &query.pretty(), self.passages, cx).await?;
             Ok(Some(format!("{CITE}\n\n<knowledge>\n{found}</knowledge>")))
@@ -186,11 +186,11 @@ async fn found(
             Permit::Refused(error) => return Err(error),
         }
     }
-    let passages = knowledge.search(query, passages).await.map_err(step_error)?;
+    let passages = knowledge.search(query, passages).await.map_err(|error| step_error(&error))?;
     Ok(written(&passages))
 }
 
-fn step_error(error: Error) -> StepError {
+fn step_error(error: &Error) -> StepError {
     let mut data = error.to_data();
     let later = [
         ErrorId::MODEL_RATE_LIMITED,

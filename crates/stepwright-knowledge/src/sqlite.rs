@@ -240,7 +240,7 @@ impl SqliteKnowledge {
         let mut vectors = self.embedded(&[query.to_owned()]).await?;
         let vector = vectors.pop().unwrap_or_default();
         let words = words(query);
-        self.with(move |inner| search(inner, &words, &vector, limit)).await
+        self.with(move |inner| search(inner, words.as_deref(), &vector, limit)).await
     }
 }
 
@@ -445,7 +445,7 @@ fn words(query: &str) -> Option<String> {
 
 fn search(
     inner: &mut Inner,
-    words: &Option<String>,
+    words: Option<&str>,
     vector: &[f32],
     limit: usize,
 ) -> rusqlite::Result<Vec<Passage>> {

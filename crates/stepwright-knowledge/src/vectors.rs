@@ -9,7 +9,9 @@ pub(crate) fn normalised(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     if !length.is_finite() || length <= 0.0 {
         return None;
     }
-    vector.iter_mut().for_each(|x| *x /= length);
+    for x in &mut vector {
+        *x /= length;
+    }
     Some(vector)
 }
 

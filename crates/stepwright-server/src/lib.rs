@@ -1,4 +1,4 @@
-//! Serves Stepwright workflows and agents over HTTP: the API of AgentOS, an API of our own at
+//! Serves Stepwright workflows and agents over HTTP: the API of `AgentOS`, an API of our own at
 //! `/v1`, and a page.
 //!
 //! It adds no second way to drive, follow or answer a run: it stands on

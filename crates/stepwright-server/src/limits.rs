@@ -33,7 +33,7 @@ pub(crate) const PAGE: usize = 50;
 pub(crate) const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time in which a client must send the body of a request.
-pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The delay after a connection that could not be accepted, as when there are too many files.
 pub(crate) const ACCEPT_DELAY: Duration = Duration::from_millis(100);

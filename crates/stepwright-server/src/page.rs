@@ -13,8 +13,6 @@ pub(crate) fn answer(path: &str) -> Option<Response> {
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, cache_control),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
     ];
     Some((StatusCode::OK, headers, bytes).into_response())
 }

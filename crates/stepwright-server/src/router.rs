@@ -40,7 +40,7 @@ async fn ready(State(app): State<App>) -> Response {
     axum::Json(serde_json::json!({"status": "ready", "streams": streams})).into_response()
 }
 
-/// Answers browsers with the page, and programs with what AgentOS says of itself.
+/// Answers browsers with the page, and programs with what `AgentOS` says of itself.
 async fn root(State(app): State<App>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html"))

@@ -79,7 +79,7 @@ impl Server {
         serve::serve(self, listener, stop).await
     }
 
-    /// Returns the OpenAPI document of the API at `/v1`.
+    /// Returns the `OpenAPI` document of the API at `/v1`.
     ///
     /// ```
     /// let document = stepwright_server::Server::openapi();

@@ -33,6 +33,7 @@ use stepwright_core::{Error, ErrorKind, Fingerprint};
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[must_use = "a team is created only by `build`"]
 pub struct TeamBuilder {
     name: String,

@@ -75,7 +75,8 @@ async fn a_model_is_asked_again_with_the_reason_and_not_more_often_than_the_guar
     let agent = on(&model).guardrail(again()).build().unwrap();
     let output = host.run(&agent, "go").await.unwrap();
     assert_eq!(output.content.text(), "brief");
-    let told: Vec<String> = model.requests()[2].messages.iter().map(|m| m.text()).collect();
+    let told: Vec<String> =
+        model.requests()[2].messages.iter().map(stepwright_core::message::Message::text).collect();
     assert_eq!(told, ["go", "long", "be short", "still long", "be short"]);
     assert_eq!(host.shown(), "brief", "answers that did not pass are not shown");
 
@@ -155,7 +156,7 @@ async fn a_guard_that_watches_does_not_hold_up_the_request_and_stops_it_when_it_
     });
     let agent = on(&model).guardrail(Guard::before(slow).watching()).build().unwrap();
     let host = Host::new();
-    let ended = tokio::time::timeout(Duration::from_secs(60), host.run(&agent, "go")).await;
+    let ended = tokio::time::timeout(Duration::from_mins(1), host.run(&agent, "go")).await;
     let said = refused(ended.expect("the request is dropped"));
     assert_eq!(said, "guardrail `slow` refused the message to the agent: not that");
     assert_eq!(*watched.lock().unwrap(), 1);

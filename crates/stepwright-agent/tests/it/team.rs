@@ -22,8 +22,8 @@ fn desk(leader: &ScriptedModel, mode: TeamMode, members: [&ScriptedModel; 2]) ->
         .model(leader.clone())
         .unwrap()
         .mode(mode)
-        .member(&member("Scout", scout), "Finds sources.")
-        .member(&member("Critic", critic), "Finds mistakes.")
+        .member(member("Scout", scout), "Finds sources.")
+        .member(member("Critic", critic), "Finds mistakes.")
 }
 
 fn task(member: &str, task: &str) -> Reply {

@@ -15,8 +15,10 @@ use stepwright_core::{
 
 /// Puts guardrails around the work of a step. A nested workflow has none.
 pub(crate) fn guarded(work: Work, guards: Vec<Guard>) -> Work {
+    if guards.is_empty() {
+        return work;
+    }
     let executor = match work {
-        work if guards.is_empty() => return work,
         Work::Executor(executor) => executor,
         Work::Blocking(function) => AnyExecutor::new(OnThread(function)),
         work @ Work::Workflow(_) => return work,
@@ -26,10 +28,7 @@ pub(crate) fn guarded(work: Work, guards: Vec<Guard>) -> Work {
 
 /// Puts guardrails around an executor.
 pub fn guarded_executor(executor: AnyExecutor, guards: Vec<Guard>) -> AnyExecutor {
-    match guards.is_empty() {
-        true => executor,
-        false => AnyExecutor::new(Guarded { executor, guards }),
-    }
+    if guards.is_empty() { executor } else { AnyExecutor::new(Guarded { executor, guards }) }
 }
 
 /// An executor with guardrails before and after it.

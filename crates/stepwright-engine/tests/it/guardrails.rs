@@ -68,9 +68,10 @@ async fn a_step_that_is_executed_again_reads_the_reason_and_functions_on_threads
     assert!(error.to_string().contains("refused the output of the step: shorter"), "{error}");
 
     let first = AnyGuardrail::of("first", |checked, _| async move {
-        match checked.content.text().starts_with("a long") {
-            true => Ok(GuardVerdict::retry("shorter")),
-            false => Ok(GuardVerdict::Allow),
+        if checked.content.text().starts_with("a long") {
+            Ok(GuardVerdict::retry("shorter"))
+        } else {
+            Ok(GuardVerdict::Allow)
         }
     });
     let step = Step::new("Write", write).guardrail(Guard::after(first));

@@ -347,13 +347,12 @@ impl Reader<'_> {
     /// Takes a key whose only value is `true`.
     fn switch(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<()> {
         let span = fields.value_place(name)?;
-        match fields.bool(self, name)? {
-            true => Some(()),
-            false => {
-                let mistake = self.mistake(span, format!("`{name}: false` looks for nothing"));
-                self.push(mistake.help("leave the guardrail out"));
-                None
-            }
+        if fields.bool(self, name)? {
+            Some(())
+        } else {
+            let mistake = self.mistake(span, format!("`{name}: false` looks for nothing"));
+            self.push(mistake.help("leave the guardrail out"));
+            None
         }
     }
 
@@ -505,7 +504,7 @@ struct OfSchema {
 }
 
 impl Guardrail for OfSchema {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "schema"
     }
 
@@ -533,7 +532,7 @@ struct OfHook {
 }
 
 impl Guardrail for OfHook {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "check"
     }
 

@@ -408,7 +408,7 @@ impl Reader<'_> {
             // What it stands for could not be found, which has been reported.
             fields.take(USE);
         }
-        let team = if is_team { self.team(&mut fields) } else { None };
+        let team = is_team.then(|| self.team(&mut fields));
         let description = fields.word(self, "description").map(|word| word.text);
         let instructions = match fields.take("instructions") {
             Some((_, node)) => {
@@ -436,9 +436,9 @@ impl Reader<'_> {
         let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));
         let guardrails = self.guardrails(&mut fields, false);
         let has = |name: &str| {
-            tools.iter().any(|chosen| {
-                chosen.tool.may_have(name) || chosen.tool.names().iter().any(|known| *known == name)
-            })
+            tools
+                .iter()
+                .any(|chosen| chosen.tool.may_have(name) || chosen.tool.names().contains(&name))
         };
         let unknown: Vec<String> =
             guardrails::unknown_tools(&guardrails, has).map(ToOwned::to_owned).collect();

@@ -31,7 +31,7 @@ pub(super) const OF_TEAM: &[Member] = &[
 
 impl Reader<'_> {
     /// Reads the keys of a team that its leader does not have.
-    pub(super) fn team(&mut self, fields: &mut Fields<'_>) -> Option<TeamOf> {
+    pub(super) fn team(&mut self, fields: &mut Fields<'_>) -> TeamOf {
         let mode = fields.choice(self, "mode", &TeamMode::NAMES);
         let max_rounds = fields.number(self, "max_rounds", (1, TEAM_ROUNDS_MAX.into()));
         let share_interactions = fields.bool(self, "share_interactions");
@@ -65,7 +65,7 @@ impl Reader<'_> {
                 members.push(word);
             }
         }
-        Some(TeamOf {
+        TeamOf {
             mode: mode.unwrap_or_default(),
             members,
             max_rounds: max_rounds.and_then(|rounds| u32::try_from(rounds).ok()),
@@ -73,6 +73,6 @@ impl Reader<'_> {
             share_history,
             pass_input,
             member_timeout,
-        })
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Counting {
 }
 
 impl Embedder for Counting {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         "counting"
     }
     fn embed<'a>(

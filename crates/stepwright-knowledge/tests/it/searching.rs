@@ -9,7 +9,7 @@ use stepwright_knowledge::{
 struct Meanings;
 
 impl Embedder for Meanings {
-    fn id(&self) -> &str {
+    fn id(&self) -> &'static str {
         "meanings"
     }
     fn embed<'a>(

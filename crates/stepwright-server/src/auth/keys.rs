@@ -101,6 +101,7 @@ impl ApiKeys {
     /// # Errors
     /// If the file cannot be read or written, or another command changes it.
     pub fn create(&self, new: NewKey) -> Result<(ApiKey, String), Error> {
+        #[expect(clippy::disallowed_methods, reason = "a secret, which no replay repeats")]
         let random = || uuid::Uuid::new_v4().simple().to_string();
         let id = random()[..ID_DIGITS].to_owned();
         let secret = format!("{PREFIX}_{id}_{}{}", random(), random());
@@ -231,7 +232,7 @@ impl Keys {
             *known = Known { of, keys };
         }
         let hash = hash(secret);
-        let found = known.keys.iter().filter(|key| is_same(&key.hash, &hash)).last()?;
+        let found = known.keys.iter().rfind(|key| is_same(&key.hash, &hash))?;
         let now = real_world().wall();
         found.expires_at.is_none_or(|end| now < end).then(|| found.clone())
     }

@@ -94,7 +94,7 @@ impl From<RunRow> for RowView {
             updated_at: row.updated_at.0,
             wake_at: row.wake_at.map(|at| at.0),
             background: row.background,
-            driver: row.driver.map(|driver| stepwright_engine::drivers::shown(&driver).to_string()),
+            driver: row.driver.map(|driver| stepwright_engine::drivers::shown(&driver).clone()),
             origin: row.origin.and_then(|origin| serde_json::to_value(origin).ok()),
         }
     }

@@ -1,4 +1,4 @@
-//! The API of AgentOS.
+//! The API of `AgentOS`.
 
 use crate::client::Frame;
 use crate::world::World;

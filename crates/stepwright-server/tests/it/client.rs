@@ -135,7 +135,7 @@ impl Frames {
                 }
             }
             let piece = self.body.frame().await?.ok()?.into_data().ok()?;
-            self.text.push_str(&String::from_utf8(piece.to_vec()).unwrap());
+            self.text.push_str(core::str::from_utf8(&piece).unwrap());
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::world::workflows;
 use serde_json::json;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -40,7 +40,7 @@ async fn child_of_a_test() {
         server = server.workflow(&workflow);
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    println!("\nlistening {}", listener.local_addr().unwrap());
+    writeln!(std::io::stdout(), "\nlistening {}", listener.local_addr().unwrap()).unwrap();
     server.build().unwrap().serve(listener, CancellationToken::new()).await.unwrap();
 }
 

@@ -263,9 +263,9 @@ mod tests {
 
         let database = address.rsplit('/').next().unwrap();
         let versions = "SELECT version FROM stepwright.stepwright_migrations ORDER BY version";
-        let all: String =
-            (1..=MIGRATIONS.len() + LATER.len()).map(|version| format!("{version}\n")).collect();
-        assert_eq!(server.sql(database, versions), all);
+        let last = MIGRATIONS.len() + LATER.len();
+        let all: Vec<String> = (1..=last).map(|version| version.to_string()).collect();
+        assert_eq!(server.sql(database, versions), all.join("\n") + "\n");
         // The older program is not let in any more.
         let refused = Postgres::connect(&address).await.unwrap_err();
         assert!(refused.hint().unwrap().contains("use the newer program"), "{refused:?}");

@@ -1,6 +1,10 @@
 //! Properties of the project as a whole.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
+#![cfg_attr(
+    all(feature = "harness", feature = "mcp", feature = "sqlite"),
+    expect(clippy::duplicate_mod, reason = "several examples share a file")
+)]
 
 #[cfg(all(feature = "harness", feature = "mcp", feature = "sqlite"))]
 mod acting;

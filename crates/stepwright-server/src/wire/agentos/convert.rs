@@ -1,6 +1,7 @@
-//! Outputs of runs as AgentOS writes them.
+//! Outputs of runs as `AgentOS` writes them.
 
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 use stepwright_core::message::Usage;
 use stepwright_core::output::{ExecutorRun, Turn};
 use stepwright_core::plan::{Plan, children};
@@ -83,7 +84,7 @@ pub(super) fn usage(usage: &Usage) -> Value {
     Value::Object(set.map(|(name, count)| (name.to_owned(), json!(count))).collect())
 }
 
-/// Returns `true` for a turn of a loop or an item of a map, which AgentOS does not show.
+/// Returns `true` for a turn of a loop or an item of a map, which `AgentOS` does not show.
 fn is_turn(step: &StepResult) -> bool {
     matches!(step.step_type.as_str(), "Iteration" | "Item")
 }
@@ -133,7 +134,7 @@ pub(super) fn step_output(step: &StepResult) -> Value {
     output
 }
 
-/// Returns the text that AgentOS gives a container.
+/// Returns the text that `AgentOS` gives a container.
 fn composite_text(step: &StepResult, count: usize) -> Value {
     if step.step_type.as_str() != "Parallel" {
         let kind = step.step_type.as_str();
@@ -146,7 +147,7 @@ fn composite_text(step: &StepResult, count: usize) -> Value {
             Some(error) => error.message.clone(),
             None => branch.content.text().into_owned(),
         };
-        text.push_str(&format!("\n\n### {mark}: {}\n{what}", branch.name()));
+        let _ = write!(text, "\n\n### {mark}: {}\n{what}", branch.name());
     }
     json!(text)
 }
@@ -225,13 +226,13 @@ fn agent_run(output: &RunOutput, agent: &ExecutorRun) -> Value {
 
 /// Returns the messages of an agent, and its tool calls.
 fn conversation(agent: &ExecutorRun, at: u64) -> (Vec<Value>, Vec<Value>) {
-    let mut messages = vec![message("user", agent.message.text().into_owned(), 0, at)];
+    let mut messages = vec![message("user", &agent.message.text(), 0, at)];
     let (mut tools, mut calls) = (Vec::new(), Vec::new());
     for turn in &agent.turns {
         let nth = messages.len();
         match turn {
             Turn::Model(answer) => {
-                let mut said = message("assistant", answer.text(), nth, at);
+                let mut said = message("assistant", &answer.text(), nth, at);
                 let asked: Vec<_> = answer.tool_calls().cloned().collect();
                 if !asked.is_empty() {
                     said["tool_calls"] = asked
@@ -248,7 +249,7 @@ fn conversation(agent: &ExecutorRun, at: u64) -> (Vec<Value>, Vec<Value>) {
                 messages.push(said);
             }
             Turn::Tool(outcome) => {
-                let mut said = message("tool", outcome.text.clone(), nth, at);
+                let mut said = message("tool", &outcome.text, nth, at);
                 said["tool_call_id"] = json!(outcome.call_id);
                 said["tool_name"] = json!(outcome.name);
                 said["tool_call_error"] = json!(outcome.is_error);
@@ -259,7 +260,7 @@ fn conversation(agent: &ExecutorRun, at: u64) -> (Vec<Value>, Vec<Value>) {
                 let (id, name) = (&outcome.call_id, &outcome.name);
                 tools.push(tool(id, name, &arguments, Some(&outcome.text), failed, at));
             }
-            Turn::Message(sent) => messages.push(message("user", sent.text.to_string(), nth, at)),
+            Turn::Message(sent) => messages.push(message("user", &sent.text, nth, at)),
         }
     }
     (messages, tools)
@@ -269,7 +270,7 @@ pub(super) fn arguments(call: &stepwright_core::message::ToolCall) -> Value {
     serde_json::to_value(&call.arguments).unwrap_or_default()
 }
 
-fn message(role: &str, content: String, nth: usize, at: u64) -> Value {
+fn message(role: &str, content: &str, nth: usize, at: u64) -> Value {
     json!({
         "id": nth.to_string(), "role": role, "content": content, "from_history": false,
         "stop_after_tool_call": false, "created_at": at,

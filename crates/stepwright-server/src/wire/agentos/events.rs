@@ -1,4 +1,4 @@
-//! Events as AgentOS writes them.
+//! Events as `AgentOS` writes them.
 
 use super::convert::{self, dropped, step_index, usage};
 use super::requirements;
@@ -11,13 +11,13 @@ use stepwright_core::plan::Plan;
 use stepwright_core::store::RunRow;
 use stepwright_core::{Event, MediaKind, Requirement, RunOutput, StepPath};
 
-/// The events of AgentOS that one fact or delta can become.
+/// The events of `AgentOS` that one fact or delta can become.
 const KINDS: u64 = 8;
 
 /// The deltas behind one fact that have an index.
 const DELTAS: u64 = 1 << 17;
 
-/// An event of AgentOS.
+/// An event of `AgentOS`.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) name: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct Shown {
     pub(super) index: Option<u64>,
 }
 
-/// Turns the events of one run into those of AgentOS.
+/// Turns the events of one run into those of `AgentOS`.
 pub(super) struct Converter {
     row: RunRow,
     name: Arc<str>,
@@ -377,7 +377,7 @@ fn started(kind: ContainerKind, decision: &Decision) -> Vec<(&'static str, Map<S
     if kind == ContainerKind::Item { Vec::new() } else { one(kind.started(), own) }
 }
 
-/// Writes an event as AgentOS does: the name twice, JSON in one line, and no character that Agno's
+/// Writes an event as `AgentOS` does: the name twice, JSON in one line, and no character that Agno's
 /// client takes for the end of a line.
 pub(super) fn frame(name: &str, members: &Map<String, Value>) -> String {
     let data = serde_json::to_string(members).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Errors as AgentOS writes them.
+//! Errors as `AgentOS` writes them.
 
 use crate::error::{self, Problem};
 use axum::Json;

@@ -42,14 +42,13 @@ impl Form {
         })
     }
 
-    /// Returns a field that is a JSON object. Anything else is left out, as AgentOS does.
+    /// Returns a field that is a JSON object. Anything else is left out, as `AgentOS` does.
     pub(super) fn object(&self, name: &str) -> Option<Map<String, Value>> {
-        match serde_json::from_str(self.get(name)?) {
-            Ok(Value::Object(object)) => Some(object),
-            _ => {
-                tracing::warn!("`{name}` is no JSON object, and is left out");
-                None
-            }
+        if let Ok(Value::Object(object)) = serde_json::from_str(self.get(name)?) {
+            Some(object)
+        } else {
+            tracing::warn!("`{name}` is no JSON object, and is left out");
+            None
         }
     }
 

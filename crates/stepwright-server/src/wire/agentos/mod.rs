@@ -1,4 +1,4 @@
-//! The API of AgentOS 3.1, as Agno's clients and agent-ui speak it.
+//! The API of `AgentOS` 3.1, as Agno's clients and agent-ui speak it.
 
 mod convert;
 mod discovery;
@@ -16,12 +16,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
-/// Returns `true` for a path of AgentOS: everything that is not ours.
+/// Returns `true` for a path of `AgentOS`: everything that is not ours.
 pub(crate) fn is_of(path: &str) -> bool {
     path != "/v1" && !path.starts_with("/v1/") && path != "/ready"
 }
 
-/// Writes a problem as AgentOS does.
+/// Writes a problem as `AgentOS` does.
 pub(crate) fn rendered(problem: &Problem) -> Response {
     (problem.status, Json(json!({"detail": problem.detail}))).into_response()
 }

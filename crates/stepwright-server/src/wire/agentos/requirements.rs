@@ -1,4 +1,4 @@
-//! Pending requests as AgentOS writes them, and the answers in what clients send back.
+//! Pending requests as `AgentOS` writes them, and the answers in what clients send back.
 
 use super::convert::step_index;
 use super::fault::Fault;

@@ -26,7 +26,7 @@ use stepwright_core::{
 };
 use stepwright_engine::{Run, Runs};
 
-/// The media type of AgentOS's streams.
+/// The media type of `AgentOS`'s streams.
 const MEDIA_TYPE: &str = "text/event-stream; charset=utf-8";
 
 /// The kind of path: of agents, or of workflows.
@@ -177,7 +177,7 @@ fn prepared(who: &Who, served: &Served, form: &Form, message: &str) -> Result<Ru
             MediaKind::Image => run.images([media]),
             MediaKind::Audio => run.audio([media]),
             MediaKind::Video => run.videos([media]),
-            _ => run.files([media]),
+            MediaKind::File => run.files([media]),
         };
     }
     Ok(run)
@@ -191,7 +191,7 @@ struct Options {
     after: Option<u64>,
 }
 
-/// Turns events into the frames of AgentOS. A paused run ends its stream.
+/// Turns events into the frames of `AgentOS`. A paused run ends its stream.
 fn frames(
     kind: Kind,
     served: &Served,
@@ -220,10 +220,7 @@ fn frames(
                 event.kind,
                 EventKind::WorkflowCompleted { .. } | EventKind::WorkflowPaused { .. }
             );
-            let output = match wants_output {
-                true => runs.get(&event.run).await.ok(),
-                false => None,
-            };
+            let output = if wants_output { runs.get(&event.run).await.ok() } else { None };
             // A pause that a moment ends goes on by itself.
             let over = matches!(event.kind, EventKind::WorkflowPaused { .. })
                 && output.as_ref().is_some_and(|output| {
@@ -246,10 +243,10 @@ fn frames(
                 }
                 text.push_str(&frame(shown.name, &shown.members));
             }
-            if let Some(output) = output.filter(|_| over && !options.indexed && !kind.is_agent) {
-                if let Value::Object(run) = convert::workflow_run(&output, known.plan()) {
-                    text.push_str(&frame("WorkflowRunOutput", &run));
-                }
+            if let Some(output) = output.filter(|_| over && !options.indexed && !kind.is_agent)
+                && let Value::Object(run) = convert::workflow_run(&output, known.plan())
+            {
+                text.push_str(&frame("WorkflowRunOutput", &run));
             }
             Some((text, (events, converter, over)))
         }
@@ -346,7 +343,7 @@ pub(super) async fn list(
     Ok(Json(all).into_response())
 }
 
-/// `POST …/cancel`. AgentOS answers 200 for unknown runs too, and its clients rely on that.
+/// `POST …/cancel`. `AgentOS` answers 200 for unknown runs too, and its clients rely on that.
 pub(super) async fn cancel(
     Caller(who, _): Caller<Start>,
     kind: Kind,

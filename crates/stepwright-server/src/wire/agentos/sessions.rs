@@ -21,7 +21,7 @@ const PREVIEW: usize = 280;
 
 type Asked = Query<HashMap<String, String>>;
 
-/// Returns a time as AgentOS writes it: without a fraction unless there is one.
+/// Returns a time as `AgentOS` writes it: without a fraction unless there is one.
 fn iso(at: Timestamp) -> String {
     at.to_rfc3339()
 }
