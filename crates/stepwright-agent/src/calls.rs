@@ -1,8 +1,9 @@
 //! Executes the tool calls of one model turn.
 
-use crate::deferred::{self, SEARCH_TOOLS};
+use crate::deferred;
 use crate::definition::AgentDefinition;
 use crate::guarded::Guards;
+use crate::options::SEARCH_TOOLS;
 use crate::options::{ToolOptions, can_repeat};
 use crate::played;
 use crate::replay::TurnError;

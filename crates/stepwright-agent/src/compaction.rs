@@ -1,6 +1,6 @@
 //! Compaction: long conversations of an agent that stay within the window of its model.
 
-use crate::deferred::SEARCH_TOOLS;
+use crate::options::SEARCH_TOOLS;
 use serde_json::json;
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! Tools of which the model knows only the names until it loads them.
 
 use crate::definition::AgentDefinition;
+use crate::options::SEARCH_TOOLS;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,15 +9,6 @@ use stepwright_core::message::Message;
 use stepwright_core::model::ToolChoice;
 use stepwright_core::tool::{Tool, ToolError, ToolSpec};
 use stepwright_core::{ErrorCode, ErrorId, StepError};
-
-/// The name of the tool that loads deferred tools: see
-/// [`ToolOptions::defer`](crate::ToolOptions::defer). An agent has it if one of its tools is
-/// deferred.
-///
-/// ```
-/// assert_eq!(stepwright_agent::SEARCH_TOOLS, "search_tools");
-/// ```
-pub const SEARCH_TOOLS: &str = "search_tools";
 
 /// The number of tools above which an agent defers those that do not say otherwise. The schemas of
 /// more tools cost more tokens in each request than a search costs once.

@@ -1,47 +1,23 @@
 //! The guardrails of an agent at work.
 
 use crate::definition::AgentDefinition;
-use crate::replay::TurnError;
-use std::collections::{BTreeMap, HashMap};
+use crate::replay::{TurnError, Verdicts};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::call::Call;
 use stepwright_core::guardrail::{Checked, Guard, GuardPlace, GuardVerdict, Unjudged};
 use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolCall, ToolOutcome};
-use stepwright_core::{
-    Content, ErrorCode, ErrorId, Event, EventKind, Media, StepContext, StepError,
-};
-
-/// The recorded verdicts of an attempt, by key. They are found by their keys and not by their
-/// order, because guards that watch judge beside the work.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts(HashMap<Arc<str>, GuardVerdict>);
-
-impl Verdicts {
-    /// Takes the verdicts out of the facts of an attempt.
-    pub(crate) fn taken(past: Vec<Event>) -> (Self, Vec<Event>) {
-        let mut verdicts = HashMap::new();
-        let mut others = Vec::new();
-        for event in past {
-            match event.kind {
-                EventKind::GuardrailJudged { judged } => {
-                    verdicts.insert(judged.key, judged.verdict);
-                }
-                _ => others.push(event),
-            }
-        }
-        (Self(verdicts), others)
-    }
-}
+use stepwright_core::{Content, ErrorCode, ErrorId, Media, StepContext, StepError};
 
 /// The guards of an agent in one attempt.
 pub(crate) struct Guards<'a> {
     verdicts: Verdicts,
     cx: &'a StepContext,
-    /// How often each guard has asked again, by its place and its number.
+    /// The number of times that each guard has asked again, by its place and its number.
     asked: BTreeMap<(GuardPlace, usize), u32>,
 }
 
-/// What becomes of an answer.
+/// The result of checking an answer.
 pub(crate) enum Answer<T> {
     Good(T),
     /// The model is asked again, and told the reason.

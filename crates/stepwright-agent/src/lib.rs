@@ -68,14 +68,14 @@ pub use builder::{Agent, AgentBuilder};
 pub use calls::{TOOL_CALLS_MAX, TOOL_MEDIA_BYTES_MAX};
 pub use compaction::{COMPACTION_KEEP, COMPACTION_KEEP_MAX, Compaction};
 pub use context::ContextSource;
-pub use deferred::{SEARCH_TOOLS, TOOLS_DEFERRED_ABOVE, TOOLS_LOADED_MAX};
+pub use deferred::{TOOLS_DEFERRED_ABOVE, TOOLS_LOADED_MAX};
 pub use definition::{
     TOOL_CONCURRENCY, TOOL_CONCURRENCY_MAX, TOOL_NAME_BYTES_MAX, TOOL_TIMEOUT, TURNS, TURNS_MAX,
 };
 pub use external::ExternalTool;
 pub use function::{FunctionTool, ToolFunction, ToolReply};
 pub use into_model::IntoModel;
-pub use options::{CACHE_ENTRIES_MAX, TOOL_RETRIES_MAX, ToolOptions};
+pub use options::{CACHE_ENTRIES_MAX, SEARCH_TOOLS, TOOL_RETRIES_MAX, ToolOptions};
 pub use results::{READ_RESULT, TOOL_TEXT_BYTES_MAX};
 pub use stepwright_core::Json;
 pub use stepwright_macros::tool;

@@ -9,6 +9,15 @@ use std::time::Duration;
 use stepwright_core::tool::{AnyTool, Tool as _, ToolAnswer, ToolEffect, ToolError};
 use stepwright_core::{BoxFuture, OnInterrupted, StepContext, Timestamp};
 
+/// The name of the tool that loads deferred tools: see
+/// [`ToolOptions::defer`](crate::ToolOptions::defer). An agent has it if one of its tools is
+/// deferred.
+///
+/// ```
+/// assert_eq!(stepwright_agent::SEARCH_TOOLS, "search_tools");
+/// ```
+pub const SEARCH_TOOLS: &str = "search_tools";
+
 /// The highest number of retries of one call. A service that still fails is down.
 pub const TOOL_RETRIES_MAX: u32 = 10;
 

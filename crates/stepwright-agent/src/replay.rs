@@ -1,9 +1,10 @@
 //! Replays the recorded facts of an attempt, then records new ones.
 
-use crate::guarded::Verdicts;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::event::RequestPurpose;
+use stepwright_core::guardrail::GuardVerdict;
 use stepwright_core::message::Usage;
 use stepwright_core::sent::SentMessage;
 use stepwright_core::{ErrorId, Event, EventKind, StepContext, StepError, Timestamp};
@@ -22,6 +23,28 @@ pub(crate) enum TurnError {
 impl From<StepError> for TurnError {
     fn from(error: StepError) -> Self {
         Self::Failed(error)
+    }
+}
+
+/// The recorded verdicts of an attempt, by key. They are found by their keys and not by their
+/// order, because guards that watch judge beside the work.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts(pub(crate) HashMap<Arc<str>, GuardVerdict>);
+
+impl Verdicts {
+    /// Takes the verdicts out of the facts of an attempt.
+    pub(crate) fn taken(past: Vec<Event>) -> (Self, Vec<Event>) {
+        let mut verdicts = HashMap::new();
+        let mut others = Vec::new();
+        for event in past {
+            match event.kind {
+                EventKind::GuardrailJudged { judged } => {
+                    verdicts.insert(judged.key, judged.verdict);
+                }
+                _ => others.push(event),
+            }
+        }
+        (Self(verdicts), others)
     }
 }
 

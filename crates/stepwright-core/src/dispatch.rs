@@ -132,7 +132,7 @@ pub enum Driven {
     Done,
     /// The run waits until this time, and uses no resources. Drive it again then.
     WaitsUntil(Timestamp),
-    /// The run waits for an answer, and uses no resources. Whoever answers wakes it.
+    /// The run waits for an answer, and uses no resources. The answer wakes it.
     WaitsForAnswer,
     /// This process drives the run already, and its driver finds the reason of the wake.
     UnderWay,
@@ -271,8 +271,8 @@ pub trait Drive: Send + Sync {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Dispatcher: Send + Sync {
-    /// Ensures that a live worker drives the run, at [`Wake::at`] or now. The run is driven at least
-    /// once, and again after a crash until its drive returns [`Driven::Done`],
+    /// Ensures that a live worker drives the run, at [`Wake::at`] or now. The run is driven at
+    /// least once, and again after a crash until its drive returns [`Driven::Done`],
     /// [`Driven::WaitsForAnswer`] or [`Driven::UnderWay`].
     ///
     /// The same reason may be told several times, by several processes: see [`Wake::key`]. Waking

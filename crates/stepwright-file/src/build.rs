@@ -3,8 +3,8 @@
 mod context;
 mod teams;
 
-use crate::budget::Budget;
 use crate::builtins::BuiltinStep;
+use crate::checked::{checked, fits};
 use crate::containers::with_common;
 use crate::declared::Declared;
 use crate::definition::Definition;
@@ -15,10 +15,9 @@ use crate::format::{
     OnceWithin, Place, RunsAtOnce, WhenBusy, Workplace, WrittenGuard, WrittenPlace,
 };
 use crate::reference::OwnedValues;
-use crate::schema::{self, Refusal, Schema};
-use crate::stack::with_stack;
+use crate::schema::{self, Schema};
 use crate::system::{Folder, Granted};
-use crate::work::{compute, evaluate, value_of};
+use crate::work::{evaluate, value_of};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_agent::{Agent, AgentBuilder};
@@ -625,24 +624,6 @@ async fn prepare(
     };
     let filled = filled.await?;
     Ok((filled != *given).then(|| filled.into()))
-}
-
-/// Checks the answer of an agent.
-pub(crate) async fn fits(value: Arc<Value>, schema: Arc<Schema>) -> Result<(), String> {
-    checked(move |budget| schema.fits(&value, budget)).await
-}
-
-/// Makes a check within a budget. A large one leaves the caller's thread.
-async fn checked<T: Send + 'static>(
-    check: impl Fn(&Budget<'_>) -> Result<T, Refusal> + Send + Sync + 'static,
-) -> Result<T, String> {
-    let made = compute(move |budget| {
-        let check = || check(budget);
-        // Schemas and values may be nested deeper than the stack of a thread for blocking work.
-        let made = if budget.is_inline() { check() } else { with_stack(check) };
-        made.map_or_else(|refusal| refusal.into_unfinished(budget).map(Err), |made| Ok(Ok(made)))
-    });
-    made.await.unwrap_or_else(|error| Err(error.data.message))
 }
 
 fn limited(step: Step, item: &Item) -> Step {

@@ -29,6 +29,7 @@ mod budget;
 mod build;
 mod builtins;
 mod check;
+mod checked;
 mod command;
 mod containers;
 #[cfg(test)]

@@ -10,15 +10,25 @@ use stepwright_core::{BoxFuture, Fingerprint, StepContext, StepError};
 /// The signs of an injection, each with its reason.
 const SIGNS: [(&str, &str); 8] = [
     (
-        r"(?is)\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|prior|above|earlier|preceding|system|all|your|any)\b.{0,40}\b(?:instructions?|prompts?|rules?|directions?|guidelines?|messages?)\b",
+        concat!(
+            r"(?is)\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}",
+            r"\b(?:previous|prior|above|earlier|preceding|system|all|your|any)\b.{0,40}",
+            r"\b(?:instructions?|prompts?|rules?|directions?|guidelines?|messages?)\b",
+        ),
         "it asks to ignore instructions",
     ),
     (
-        r"(?is)\b(?:reveal|show|print|repeat|output|leak|tell)\b.{0,40}\b(?:system prompt|(?:your|the) (?:hidden |initial |secret |original )?(?:prompt|instructions))\b",
+        concat!(
+            r"(?is)\b(?:reveal|show|print|repeat|output|leak|tell)\b.{0,40}\b(?:system prompt|",
+            r"(?:your|the) (?:hidden |initial |secret |original )?(?:prompt|instructions))\b",
+        ),
         "it asks for the instructions",
     ),
     (
-        r"(?is)\byou are (?:now|no longer)\b.{0,60}\b(?:dan|jailbr\w*|unrestricted|unfiltered|developer mode|without (?:any )?(?:rules|restrictions|limits|filters))\b",
+        concat!(
+            r"(?is)\byou are (?:now|no longer)\b.{0,60}\b(?:dan|jailbr\w*|unrestricted|unfiltered|",
+            r"developer mode|without (?:any )?(?:rules|restrictions|limits|filters))\b",
+        ),
         "it gives the model another role",
     ),
     (r"(?i)\b(?:developer|god|admin|debug) mode (?:on|enabled|activated)\b", "it turns on a mode"),
@@ -27,7 +37,10 @@ const SIGNS: [(&str, &str); 8] = [
         "it has a line that looks like a message of the system or the assistant",
     ),
     (
-        r"(?i)<\|?(?:im_start|im_end|system|endoftext|start_header_id|eot_id)\|?>|\[/?INST\]|<<SYS>>",
+        concat!(
+            r"(?i)<\|?(?:im_start|im_end|system|endoftext|start_header_id|eot_id)\|?>",
+            r"|\[/?INST\]|<<SYS>>",
+        ),
         "it has the marks of a conversation",
     ),
     (

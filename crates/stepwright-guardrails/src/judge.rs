@@ -14,6 +14,14 @@ use stepwright_models::guard::IDLE_TIMEOUT;
 use stepwright_models::{RetryPolicy, retrying_stream};
 
 /// The longest content that a judge reads, in bytes. A longer one is refused.
+///
+/// ```
+/// use stepwright_guardrails::JUDGED_BYTES_MAX;
+/// fn is_read(text: &str) -> bool {
+///     text.len() <= JUDGED_BYTES_MAX
+/// }
+/// assert!(is_read("A question."));
+/// ```
 pub const JUDGED_BYTES_MAX: usize = 256 * 1024;
 
 /// A model that judges by a rule. It passes the gate of the run as every request to a model does:

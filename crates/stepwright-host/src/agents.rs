@@ -1,7 +1,6 @@
 //! Agents of their specifications.
 
-use crate::build::function;
-use crate::functions::{Asked, Functions, HostFunction, Place};
+use crate::functions::{Asked, Functions, HostFunction, Place, function};
 use crate::spec::{AgentSpec, ModelSpec, ToolData};
 use serde_json::Value;
 use std::sync::Arc;

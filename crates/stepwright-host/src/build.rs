@@ -1,7 +1,7 @@
 //! A specification and a table of functions become a workflow.
 
 use crate::agents::agent;
-use crate::functions::{Asked, Functions, HostFunction, Place};
+use crate::functions::{Asked, Functions, HostFunction, Place, function};
 use crate::spec::{NodeSpec, Policies, Work, WorkflowSpec};
 use serde_json::Value;
 use std::sync::Arc;
@@ -87,12 +87,6 @@ pub fn workflow(
         builder = builder.events_to_skip(spec.events_to_skip.iter().map(String::as_str));
     }
     builder.store_events(spec.store_events).debug_mode(spec.debug).build()
-}
-
-pub(crate) fn function(functions: &Functions, at: usize) -> Result<Arc<dyn HostFunction>, Error> {
-    functions.get(at).cloned().ok_or_else(|| {
-        Error::usage(format!("function {at} is not in the table of {}", functions.len()))
-    })
 }
 
 /// Reads a time in seconds.

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use std::sync::Arc;
-use stepwright::{BoxFuture, StepContext, StepError, StepInput, StepOutput};
+use stepwright::{BoxFuture, Error, StepContext, StepError, StepInput, StepOutput};
 
-/// What surrounds a call: whether it may hold the caller's thread.
+/// The surroundings of a call, which decide whether it may hold the caller's thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// `true` if other steps run at the same time, or a timeout watches. A function that computes
@@ -43,3 +43,10 @@ pub trait HostFunction: Send + Sync + 'static {
 
 /// The table of functions: a specification names them by their indices.
 pub type Functions = [Arc<dyn HostFunction>];
+
+/// Returns a function of the table.
+pub(crate) fn function(functions: &Functions, at: usize) -> Result<Arc<dyn HostFunction>, Error> {
+    functions.get(at).cloned().ok_or_else(|| {
+        Error::usage(format!("function {at} is not in the table of {}", functions.len()))
+    })
+}

@@ -1,4 +1,4 @@
-//! What every language binding of Stepwright needs, without a language.
+//! The parts that every language binding of Stepwright needs, independent of the language.
 //!
 //! A binding gives two things: a [`WorkflowSpec`], which is plain data that its language writes,
 //! and a table of [`HostFunction`]s, which the data names by their indices. This crate makes a

@@ -36,13 +36,13 @@ pub struct WorkflowSpec {
     pub session_state: Map<String, Value>,
     /// The reducers of keys of the session state that several branches write.
     pub reducers: Map<String, Value>,
-    /// Whether outputs carry their events.
+    /// `true` if outputs carry their events.
     pub store_events: bool,
     /// The names of events that outputs leave out.
     pub events_to_skip: Vec<String>,
-    /// Whether runs log in detail.
+    /// `true` if runs log in detail.
     pub debug: bool,
-    /// Whether agents see the session's earlier runs.
+    /// `true` if agents see the session's earlier runs.
     pub add_history: bool,
     /// The number of earlier runs that they see.
     pub history_runs: Option<u32>,
@@ -118,13 +118,13 @@ pub enum NodeSpec {
         steps: Vec<Self>,
         /// The largest number of turns.
         at_most: u32,
-        /// Whether a turn begins with the output of the one before.
+        /// `true` if a turn begins with the output of the one before.
         #[serde(default)]
         forward: bool,
         /// The function that ends the loop.
         #[serde(default)]
         until: Option<usize>,
-        /// What happens after the last turn.
+        /// The policy if the loop uses all its turns.
         #[serde(default)]
         on_exhausted: Option<OnExhausted>,
         /// The policies.
@@ -184,7 +184,7 @@ pub enum NodeSpec {
     },
 }
 
-/// What carries out a step.
+/// The executor of a step.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -209,17 +209,17 @@ pub struct Policies {
     pub timeout: Option<f64>,
     /// The timeout without a sign of life.
     pub idle_timeout: Option<f64>,
-    /// What happens after a failure.
+    /// The policy after a failure.
     pub on_error: Option<OnError>,
     /// The policy if the process dies meanwhile.
     pub on_interrupted: Option<OnInterrupted>,
     /// The budget.
     pub budget: Option<Budget>,
-    /// What people decide.
+    /// The decisions that people make.
     pub human_review: Option<HumanReview>,
     /// The version of the code.
     pub version: Option<String>,
-    /// Whether an agent sees the session's earlier runs.
+    /// `true` if an agent sees the session's earlier runs.
     pub add_history: Option<bool>,
     /// The number of earlier runs that it sees.
     pub history_runs: Option<u32>,
@@ -287,10 +287,10 @@ pub enum ToolData {
         parameters: Value,
         /// The function.
         function: usize,
-        /// Whether a person must confirm each call.
+        /// `true` if a person must confirm each call.
         #[serde(default)]
         requires_confirmation: bool,
-        /// Whether calls change nothing.
+        /// `true` if calls change nothing.
         #[serde(default)]
         read_only: bool,
     },

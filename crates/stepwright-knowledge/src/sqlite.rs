@@ -68,8 +68,8 @@ const COMMON: [&str; 50] = [
 /// Knowledge in a file of SQLite. Cheap to clone; clones share the file.
 ///
 /// A search ranks chunks twice: by words, with the full-text index of SQLite (BM25), and by
-/// meaning, with their vectors. The two rankings are joined by reciprocal rank fusion. The search by
-/// vectors compares the query with all of them (brute force). They are kept in memory for this,
+/// meaning, with their vectors. The two rankings are joined by reciprocal rank fusion. The search
+/// by vectors compares the query with all of them (brute force). They are kept in memory for this,
 /// with two bytes for each dimension.
 ///
 /// ```

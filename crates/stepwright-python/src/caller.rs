@@ -1,4 +1,4 @@
-//! What belongs to a run on Python's side. Steps find it as host state of the run.
+//! The state of a run on Python's side. Steps find it as host state of the run.
 
 use crate::jobs;
 use crate::process::runtime;
@@ -19,7 +19,7 @@ struct Inner {
     context: Py<PyAny>,
     /// The exception that ends the program, such as `KeyboardInterrupt`, raised inside of a step.
     interrupt: Mutex<Option<PyErr>>,
-    /// Whether functions may compute on the caller's thread.
+    /// `true` if functions may compute on the caller's thread.
     inline: bool,
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stepwright_host::Home;
 
-/// How often Python is asked for signals while a call waits.
+/// The interval at which Python is asked for signals while a call waits.
 const CHECK_SIGNALS_EVERY: Duration = Duration::from_millis(50);
 
 /// The longest time that a cancelled run may take to end.

@@ -110,7 +110,7 @@ pub(crate) struct Events {
     cancel: Box<dyn Fn() + Send + Sync>,
 }
 
-/// What a stream gave.
+/// The next item of a stream, or its end.
 enum Next {
     Event(Box<stepwright::Event>),
     End(Result<(), Box<Error>>),

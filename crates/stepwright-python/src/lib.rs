@@ -11,6 +11,7 @@
 
 mod call;
 mod caller;
+mod calling;
 mod command;
 mod convert;
 mod driving;
@@ -23,6 +24,7 @@ mod jobs;
 mod logs;
 mod options;
 mod process;
+mod shutdown;
 mod stores;
 mod workflow;
 
@@ -43,6 +45,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(call::take_call, module)?)?;
     module.add_function(wrap_pyfunction!(command::command, module)?)?;
     module.add_function(wrap_pyfunction!(logs::log_to, module)?)?;
-    module.add_function(wrap_pyfunction!(process::shutdown, module)?)?;
+    module.add_function(wrap_pyfunction!(shutdown::shutdown, module)?)?;
     Ok(())
 }

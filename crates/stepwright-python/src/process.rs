@@ -1,20 +1,15 @@
-//! What this process has once: the runtime, and its end.
+//! The runtime, of which this process has one.
 
 use crate::errors::plain_error;
-use crate::{call, jobs};
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use stepwright_host::HostRuntime;
 use tokio::runtime::Handle;
 
-static RUNTIME: HostRuntime = HostRuntime::new();
+pub(crate) static RUNTIME: HostRuntime = HostRuntime::new();
 
 /// The threads of the runtime. They wait for models and stores, and compute little.
 const THREADS: usize = 2;
-
-/// The longest time that the end of the program waits for runs.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Returns the runtime, which begins at its first use.
 pub(crate) fn runtime(py: Python<'_>) -> PyResult<Handle> {
@@ -34,17 +29,4 @@ pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
     RUNTIME
         .check()
         .map_err(|error| plain_error(py, "StepwrightError", error.to_string(), error.hint()))
-}
-
-/// Ends what runs. Called when the program ends, while the interpreter still works.
-#[pyfunction]
-pub(crate) fn shutdown(py: Python<'_>) {
-    if RUNTIME.check().is_err() {
-        return;
-    }
-    py.detach(|| {
-        RUNTIME.end(PATIENCE);
-        call::end_threads();
-        jobs::end();
-    });
 }

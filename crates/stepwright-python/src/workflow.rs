@@ -27,7 +27,7 @@ pub(crate) struct Workflow {
     workflow: stepwright::Workflow,
 }
 
-/// What a method of this class asks of the engine.
+/// A request of a method of this class to the engine.
 type Asked<T> = BoxFuture<'static, Result<T, Error>>;
 
 fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {

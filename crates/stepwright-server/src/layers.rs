@@ -24,7 +24,7 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// The origin of agent-ui on this machine, the only one that `AgentOS`'s clients need by default.
 const AGENT_UI: &str = "http://localhost:3000";
 
-/// What the layers need to know.
+/// The data that the layers need.
 pub(crate) struct Front {
     app: App,
     hosts: Vec<String>,

@@ -20,7 +20,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) async fn serve(
+impl Server {
+    /// Serves at `listener` until `stop` is cancelled. Then streams end, requests under way are
+    /// answered, and runs under way are left in the store for the next process.
+    ///
+    /// # Errors
+    /// If other machines reach the listener, and the server has no keys and is not
+    /// [`insecure`](crate::ServerBuilder::insecure). If the listener fails, or a dispatcher of a
+    /// workflow.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
+        serve(self, listener, stop).await
+    }
+}
+
+async fn serve(
     server: Server,
     listener: TcpListener,
     stop: CancellationToken,

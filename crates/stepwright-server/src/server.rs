@@ -1,15 +1,12 @@
 //! The builder of a server.
 
 use crate::auth::Keys;
-use crate::serve;
-use crate::state::{App, Served};
+use crate::state::{App, Origins, Served};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use stepwright_core::{AnyStore, Error, ErrorKind, Store};
 use stepwright_engine::{Runs, Workflow};
-use tokio_util::sync::CancellationToken;
 
 /// The name of a server that has no other.
 const NAME: &str = "AgentOS";
@@ -51,10 +48,6 @@ pub struct ServerBuilder {
     insecure: bool,
 }
 
-/// The pages of other servers that may send requests.
-#[derive(Clone, Debug)]
-pub(crate) struct Origins(pub(crate) Vec<String>);
-
 impl Server {
     /// Creates a builder of a server without workflows.
     pub fn builder() -> ServerBuilder {
@@ -67,16 +60,6 @@ impl Server {
             keys: None,
             insecure: false,
         }
-    }
-
-    /// Serves at `listener` until `stop` is cancelled. Then streams end, requests under way are
-    /// answered, and runs under way are left in the store for the next process.
-    ///
-    /// # Errors
-    /// If other machines reach the listener, and the server has no keys and is not
-    /// [`ServerBuilder::insecure`]. If the listener fails, or a dispatcher of a workflow.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
-        serve::serve(self, listener, stop).await
     }
 
     /// Returns the `OpenAPI` document of the API at `/v1`.

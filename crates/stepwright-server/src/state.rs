@@ -3,7 +3,6 @@
 use crate::auth::Who;
 use crate::error::Problem;
 use crate::limits::STREAMS_MAX;
-use crate::server::Origins;
 use http::StatusCode;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -40,6 +39,10 @@ pub(crate) struct Served {
     pub(crate) metadata: Map<String, Value>,
     pub(crate) model: Option<String>,
 }
+
+/// The pages of other servers that may send requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins(pub(crate) Vec<String>);
 
 /// A run that the caller may see.
 pub(crate) struct Found<'a> {

@@ -19,7 +19,7 @@ struct Open {
     _slot: OwnedSemaphorePermit,
 }
 
-/// What comes next on a stream.
+/// The next occurrence on a stream: a frame, a silence, or the server's stop.
 enum Next {
     Frame(Option<String>),
     Silence,

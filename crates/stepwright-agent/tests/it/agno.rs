@@ -15,7 +15,7 @@ use stepwright_core::model::ModelRequest;
 use stepwright_engine::Workflow;
 use stepwright_testing::model::{Reply, ScriptedModel};
 
-/// What Agno did in a scenario. `None` if Agno is not installed.
+/// Returns a report of what Agno did in a scenario. `None` if Agno is not installed.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn agno(scenario: &str) -> Option<Value> {
     let Some(home) = std::env::var_os("STEPWRIGHT_TEST_AGNO_DIFF") else {

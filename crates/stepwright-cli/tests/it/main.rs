@@ -15,6 +15,7 @@ mod damage;
 mod databases;
 #[cfg(unix)]
 mod doors;
+mod event_samples;
 mod events;
 mod explaining;
 mod failures;

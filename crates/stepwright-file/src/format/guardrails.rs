@@ -4,7 +4,7 @@ use super::ModelName;
 use super::form::{Form, Mapping, Member, key, words};
 use super::hooks::Hook;
 use super::reader::{Fields, Reader};
-use crate::build::fits;
+use crate::checked::fits;
 use crate::schema;
 use crate::source::Span;
 use crate::suggest::listed;
@@ -60,7 +60,7 @@ static LENGTH: Mapping = Mapping {
     required: &[],
     members: &[
         key("min", &COUNT, "The smallest number of characters."),
-        key("max", &COUNT, "The largest number of characters."),
+        key("max", &Form::Whole(1, CHARS_MAX), "The largest number of characters."),
     ],
 };
 

@@ -61,7 +61,7 @@ pub(super) const EXAMPLES: Form = Form::List(&Form::Mapping(&EXAMPLE), 0, EXAMPL
 static EXAMPLE: Mapping = Mapping {
     name: "example",
     what: "an example",
-    required: &[&["message"], &["answer"]],
+    required: &[&["message", "answer"]],
     members: &[
         key("message", &Form::Text, "A message to the agent."),
         key("answer", &Form::Text, "The answer that it should give."),

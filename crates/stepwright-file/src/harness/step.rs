@@ -116,8 +116,8 @@ impl Builtin for HarnessStep {
 mod work {
     use super::super::{Agent, Questions};
     use super::{HarnessStep, is_base};
-    use crate::build::fits;
     use crate::builtins::rendered;
+    use crate::checked::fits;
     use crate::executors::with_prompt;
     use crate::reference::OwnedValues;
     use crate::system::Granted;

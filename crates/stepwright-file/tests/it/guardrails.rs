@@ -85,7 +85,7 @@ async fn the_recruiter_reads_a_cv_and_its_model_sees_no_address() {
     let options = Options { base_dir: Some(root.into()), ..Options::default() };
     let file = std::path::Path::new(root).join("examples/recruiter.yaml");
     let workflow = Definition::read(&file, &options).unwrap().build().unwrap();
-    let output = workflow.run("").await.unwrap();
+    let output = workflow.run(serde_json::json!({})).await.unwrap();
     let report = output.content.to_value();
     assert_eq!(report["role"], "engineer");
     let said = report["assessment"].as_str().unwrap();

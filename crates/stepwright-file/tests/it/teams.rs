@@ -117,7 +117,13 @@ fn example(name: &str, model: &str) -> WorkflowBuilder {
 
 #[tokio::test]
 async fn the_startup_validator_gives_its_tasks_to_members_in_order() {
-    let new = |title: &str, assignee: &str, needs: &[&str]| json!({"title": title, "assignee": assignee, "depends_on": needs});
+    let new = |title: &str, assignee: &str, needs: &[&str]| {
+        json!({
+            "title": title,
+            "assignee": assignee,
+            "depends_on": needs,
+        })
+    };
     let model = ScriptedModel::new([
         Reply::call("create_task", new("Clarify", "idea", &[]))
             .and_call("create_task", new("Size", "market", &["1"]))

@@ -1,4 +1,4 @@
-//! What the server refuses before a handler sees it.
+//! Requests that the server refuses before a handler sees them.
 
 use crate::world::World;
 use serde_json::json;

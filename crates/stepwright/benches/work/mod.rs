@@ -1,5 +1,5 @@
-//! The parts that benchmarks share: the time that the thread of the runtime works, and requests of a
-//! provider of the benchmark.
+//! The parts that benchmarks share: the time that the thread of the runtime works, and requests of
+//! a provider of the benchmark.
 
 use futures_util::StreamExt as _;
 use std::hint::black_box;

@@ -270,6 +270,7 @@ fn what_was_measured_has_a_date_and_a_machine() {
     let generated: Vec<_> = generated.collect();
     assert!(!generated.is_empty());
     for section in generated {
-        assert!(section.contains("Measured on") && section.contains("cores"), "{section}");
+        let is_measured = section.contains("Measured on") && section.contains("cores");
+        assert!(is_measured || section.contains("Not measured"), "{section}");
     }
 }

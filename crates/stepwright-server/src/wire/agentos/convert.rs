@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use stepwright_core::message::Usage;
 use stepwright_core::output::{ExecutorRun, Turn};
-use stepwright_core::plan::{Plan, children};
+use stepwright_core::plan::Plan;
 use stepwright_core::{
-    Content, Media, MediaKind, MediaSource, RunOutput, RunStatus, StepPath, StepResult, StepStatus,
+    Content, Media, MediaKind, MediaSource, RunOutput, RunStatus, StepResult, StepStatus,
 };
 
 /// Removes the members that are `null`.
@@ -45,29 +45,6 @@ pub(super) fn media(all: &[Media], kind: MediaKind) -> Value {
         dropped(item)
     };
     all.iter().filter(|media| media.kind == kind).map(item).collect()
-}
-
-/// Returns the index of a step: its place in the workflow, and in the containers around it.
-pub(super) fn step_index(plan: Option<&Plan>, path: &StepPath) -> Value {
-    let mut indices = Vec::new();
-    let Some(plan) = plan else { return json!(0) };
-    let mut nodes: Vec<_> = plan.body.iter().collect();
-    let mut is_choice = false;
-    for part in path.as_str().split('/') {
-        let name = part.split('#').next().unwrap_or(part);
-        let Some(nth) = nodes.iter().position(|node| *node.name == *name) else { break };
-        if !is_choice {
-            indices.push(nth);
-        }
-        let node = nodes[nth];
-        is_choice = matches!(node.kind, stepwright_core::plan::NodeKind::Router { .. });
-        nodes = children(node).into_iter().flatten().collect();
-    }
-    match indices.as_slice() {
-        [] => json!(0),
-        [only] => json!(only),
-        path => json!(path),
-    }
 }
 
 /// Returns the usage of models. Members that are zero are left out.

@@ -1,4 +1,4 @@
-//! What the server says of itself, its workflows and its agents.
+//! Descriptions of the server, its workflows and its agents.
 
 use super::convert;
 use super::fault::Fault;

@@ -1,6 +1,7 @@
 //! Events as `AgentOS` writes them.
 
-use super::convert::{self, dropped, step_index, usage};
+use super::convert::{self, dropped, usage};
+use super::index::step_index;
 use super::requirements;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -377,8 +378,8 @@ fn started(kind: ContainerKind, decision: &Decision) -> Vec<(&'static str, Map<S
     if kind == ContainerKind::Item { Vec::new() } else { one(kind.started(), own) }
 }
 
-/// Writes an event as `AgentOS` does: the name twice, JSON in one line, and no character that Agno's
-/// client takes for the end of a line.
+/// Writes an event as `AgentOS` does: the name twice, JSON in one line, and no character that
+/// Agno's client takes for the end of a line.
 pub(super) fn frame(name: &str, members: &Map<String, Value>) -> String {
     let data = serde_json::to_string(members).unwrap_or_default();
     let data = data

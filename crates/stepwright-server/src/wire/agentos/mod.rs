@@ -5,6 +5,7 @@ mod discovery;
 mod events;
 mod fault;
 mod form;
+mod index;
 mod requirements;
 mod runs;
 mod sessions;

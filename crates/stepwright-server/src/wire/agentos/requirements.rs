@@ -1,7 +1,7 @@
 //! Pending requests as `AgentOS` writes them, and the answers in what clients send back.
 
-use super::convert::step_index;
 use super::fault::Fault;
+use super::index::step_index;
 use serde_json::{Map, Value, json};
 use stepwright_core::plan::Plan;
 use stepwright_core::requirement::RequirementKind as K;

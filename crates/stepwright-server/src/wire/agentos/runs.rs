@@ -183,7 +183,7 @@ fn prepared(who: &Who, served: &Served, form: &Form, message: &str) -> Result<Ru
     Ok(run)
 }
 
-/// What a stream shows.
+/// The events that a stream shows, and their form.
 #[derive(Clone, Copy)]
 struct Options {
     all: bool,

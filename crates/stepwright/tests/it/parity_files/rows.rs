@@ -320,6 +320,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("TeamBuilder", "share_history", Keys(&["team.share_history"])),
     ("TeamBuilder", "pass_input", Keys(&["team.pass_input"])),
     ("TeamBuilder", "version", Instead(CONTENT)),
+    ("TeamBuilder", "build", Instead("`Definition::build()`.")),
     ("AgentBuilder", "budget", Keys(&["agent.budget"])),
     ("AgentBuilder", "options", Keys(&["agent.temperature", "agent.top_p"])),
     ("AgentBuilder", "tool_choice", Keys(&["agent.tool_choice", "tool_choice.one"])),
