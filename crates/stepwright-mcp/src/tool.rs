@@ -211,6 +211,7 @@ impl McpTool {
     /// Follows a call to its end: shows its progress, and asks its questions.
     async fn watch(&self, live: LiveCall, cx: &StepContext) -> Result<Ended, ToolError> {
         let mut watched = Watched { tool: self, cx, live: Some(live) };
+        let mut done = f64::MIN;
         loop {
             let Some(live) = &mut watched.live else { unreachable!("it is taken by `drop` alone") };
             if let Some((question, nth)) =
@@ -227,7 +228,12 @@ impl McpTool {
                 continue;
             }
             match live.events.recv().await {
-                Some(CallEvent::Progress(progress)) => show(&progress, cx),
+                // The messages of a connection may overtake each other. Progress only grows.
+                Some(CallEvent::Progress(progress)) if progress.done > done => {
+                    done = progress.done;
+                    show(&progress, cx);
+                }
+                Some(CallEvent::Progress(_)) => cx.keep_alive(),
                 Some(CallEvent::Asks { question, reply }) => {
                     live.questions += 1;
                     let (nth, noted) = (live.questions, question.clone());

@@ -30,7 +30,7 @@ impl AgentBuilder {
     ///         Ok::<_, stepwright_core::StepError>(format!("You talk to {user}."))
     ///     })
     ///     .build()?;
-    /// agent.run("Hello").user_id("ada")?.await?;
+    /// agent.run("Hello").user_id("ada").await?;
     /// # assert_eq!(asked.requests()[0].instructions.as_deref(), Some("You talk to ada."));
     /// # Ok(()) }
     /// ```

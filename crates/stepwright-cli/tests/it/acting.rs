@@ -18,7 +18,7 @@ impl Checkout {
         let place = Place::with("");
         copy(Path::new(ROOT), "workflows", &place.path("examples"));
         std::fs::create_dir(place.path("bin")).unwrap();
-        let own = env!("CARGO_BIN_EXE_stepwright");
+        let own = place.command([""]).get_program().to_owned();
         std::os::unix::fs::symlink(own, place.path("bin/stepwright")).unwrap();
         Self(place)
     }

@@ -11,8 +11,8 @@ use stepwright::{
 use stepwright_core::budget::Limit;
 use stepwright_core::cost::Cost;
 use stepwright_core::event::{
-    End, Origin, ProcessGroup, RefusedAnswer, Reply, SessionUsed, Turns, WorkflowForked,
-    WorkflowStarted,
+    Compressed, End, Origin, ProcessGroup, RefusedAnswer, Reply, RequestPurpose, SessionUsed,
+    Turns, WorkflowForked, WorkflowStarted,
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::guardrail::{GuardPlace, GuardVerdict, Judged};
@@ -178,6 +178,17 @@ fn waits() -> Vec<EventKind> {
             verdict: Verdict::Ask,
             rule: Some("shell: git *".into()),
             by: "the user".into(),
+        },
+        E::GuardrailJudged {
+            judged: Box::new(Judged {
+                guardrail: "personal_data".into(),
+                place: GuardPlace::BeforeTool,
+                tool: Some("send".into()),
+                key: "before_tool/1/1/0:1f0c9a5b7de8463fa02c388e12c00eac".into(),
+                verdict: GuardVerdict::rewrite("Write to [email]."),
+                usage: usage(),
+                cost: Some(Cost::usd(0.0042)),
+            }),
         },
         E::GuardrailJudged {
             judged: Box::new(Judged {
@@ -355,7 +366,11 @@ pub(crate) fn samples() -> Vec<Event> {
             notice: Some("offline is not a language model".into()),
             message: "What is known about the bridge?".into(),
         },
-        E::ModelRequestStarted { turn: 1, reserved: Some([900, 4000]), purpose: None },
+        E::ModelRequestStarted {
+            turn: 1,
+            reserved: Some([900, 4000]),
+            purpose: Some(RequestPurpose::Compression),
+        },
         E::ModelRequestRetrying {
             turn: 1,
             attempt: 1,
@@ -387,7 +402,7 @@ pub(crate) fn samples() -> Vec<Event> {
             warning: Some("`openai` ended the answer with [DONE] and gave no finish reason".into()),
             model: Some("openai:gpt-5-mini".into()),
             cost: Some(Cost::usd(0.0042)),
-            purpose: None,
+            purpose: Some(RequestPurpose::SessionSummary),
         },
         E::ModelRequestInterrupted { turn: 2, partial: "The bridge ".into() },
         E::MessageReceived {
@@ -403,6 +418,17 @@ pub(crate) fn samples() -> Vec<Event> {
         E::ToolCallCompleted { tool: outcome(false) },
         E::ToolCallError { tool: outcome(true), error: Some(error()) },
         E::RunContentCompleted,
+        E::ContextAdded { source: "notes".into(), text: "Answer in French.".into() },
+        E::CompressionCompleted {
+            compressed: Box::new(Compressed {
+                method: "summary".into(),
+                until: 5,
+                tokens_before: 9_200,
+                tokens_after: 1_800,
+                summary: Some("The user asked about bridges.".into()),
+            }),
+        },
+        E::SessionSummaryCompleted { summary: "The user plans a journey.".into() },
         E::RunCompleted { content: content(), usage: usage() },
         E::RunError { error: error(), usage: usage() },
         E::CustomEvent { name: "page".into(), data: json!({"number": 3}) },

@@ -215,6 +215,13 @@ model: offline
 agents: {reader: {tools: [read_file]}}
 steps: [{agent: reader, prompt: 'What does flow.md say?'}]
 ";
+    let context = "\
+format: 1
+name: Context
+model: offline
+agents: {reader: {instructions_template: 'About {{ input }}.', session_summary: true}}
+steps: [{agent: reader, prompt: 'The bridge was opened in 1932. When?'}]
+";
     let late = "\
 format: 1
 name: Late
@@ -232,7 +239,15 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
 ";
     let page = read();
     let mut kinds = BTreeSet::new();
-    let flows = [(containers, 0), (AGENTS, 0), (FAILING, 1), (tools, 0), (late, 1), (stopped, 0)];
+    let flows = [
+        (containers, 0),
+        (AGENTS, 0),
+        (FAILING, 1),
+        (tools, 0),
+        (late, 1),
+        (stopped, 0),
+        (context, 0),
+    ];
     for (flow, code) in flows {
         let place = Place::with(flow);
         place.write("flow.md", "The bridge was opened in 1932. Many painters like the harbour.");
@@ -276,6 +291,7 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
     }
     // Cancelling, and what functions of Rust may say, is tested elsewhere.
     let rare = [
+        "CompressionCompleted",
         "ModelRequestRetrying",
         "ModelRequestInterrupted",
         "MessageReceived",

@@ -5,7 +5,8 @@ use stepwright_core::Json;
 use stepwright_file::{Definition, Diagnostics, Functions, Options};
 
 /// The kinds of steps that are no built-in functions.
-const OTHERS: [&str; 8] = ["agent", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
+const OTHERS: [&str; 9] =
+    ["agent", "team", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 /// Each place of a built-in function for expressions, with a reference that is wrong.
 const WRONG: [&str; 32] = [

@@ -36,8 +36,9 @@ fn each_workflow_has_a_test() {
     names.sort();
     let mut names: Vec<_> = names.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     let tested = ["blog.yaml", "code-review.yaml", "invoices.yaml", "nightly.yaml", "triage.yaml"];
-    // It runs commands, and has a recorded test alone.
-    names.retain(|name| *name != "release.yaml");
+    // They run commands and servers. Their tests are those of the command, and the recorded ones.
+    let acting = ["patch.yaml", "question.yaml", "release.yaml", "research.yaml"];
+    names.retain(|name| !acting.contains(name));
     assert_eq!(names, tested);
 }
 

@@ -101,7 +101,11 @@ async fn progress_of_a_server_is_progress_of_the_step() {
         })
         .collect();
     let part = |nth: u8| (format!("part {nth}"), Some(f64::from(nth) / 4.0));
-    assert_eq!(shown, [part(1), part(2), part(3)]);
+    // The messages of a connection may overtake each other: then the late one is not shown.
+    assert_eq!(shown.last(), Some(&part(3)));
+    let all = [part(1), part(2), part(3)];
+    let in_order: Vec<_> = all.iter().filter(|part| shown.contains(part)).cloned().collect();
+    assert_eq!(shown, in_order);
 }
 
 #[tokio::test]

@@ -40,7 +40,9 @@ steps:
 
 /// A place with an agent that uses these tools, in a branch beside this one.
 fn place(plan: &str, beside: &str, server: &str) -> Place {
-    let own = env!("CARGO_BIN_EXE_stepwright");
+    // Its runs are in the database that its arguments name.
+    let command = Place::with("").command([""]);
+    let own = command.get_program().display();
     let place = Place::with(&format!(
         "format: 1\nname: Acting\nmodel: openai-chat:scripted\nmcp:\n  notes:\n    command: \
          {own}\n    args: [mcp, note.yaml, hang.yaml, --allow-shell, --db, notes.db]\n{server}\
