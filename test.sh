@@ -4,14 +4,15 @@
 #
 #   ./test.sh        form, lints, documentation, all tests: what the build server runs
 #   ./test.sh all    the same, then the longer tests: installing without Rust, a receiver of traces,
-#                    three times on one busy core, fuzzing, mutants
+#                    the page in a browser, the Python package, teams beside Agno's, embeddings of a
+#                    real model, three times on one busy core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 case "${1:-}" in
 "" | all) ;;
 -h | --help)
-    sed -n '2,7p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+    sed -n '2,8p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
     exit 0
     ;;
 *)
@@ -178,6 +179,20 @@ if [ "${1:-}" = all ]; then
     stage "a receiver of traces that is not ours"
     STEPWRIGHT_TEST_PHOENIX="$(scripts/test-phoenix.sh)" \
         cargo test --workspace --all-features --test it -- a_receiver_of_traces_that_is_not_ours
+
+    stage "the page in a browser"
+    scripts/test-viewer.sh
+
+    stage "the Python package"
+    scripts/test-python.sh
+
+    stage "teams beside Agno's"
+    STEPWRIGHT_TEST_AGNO_DIFF="$(scripts/test-agno-diff.sh)" \
+        cargo test --workspace --all-features --test it -- agno::
+
+    stage "embeddings of a real model"
+    STEPWRIGHT_TEST_EMBEDDINGS="$(scripts/test-embeddings.sh)" \
+        cargo test --workspace --all-features --test it -- a_real_model_finds_passages
 
     stage "three times on one busy core"
     scripts/busy.sh 3 cargo test --workspace --all-features

@@ -1,7 +1,7 @@
 //! The files of Stepwright's page in the browser: runs as lists, graphs and timelines.
 //!
 //! The sources are TypeScript in `web/`. The built files are part of this crate, so that only
-//! developers of the page need Node. A server answers with [`file`] and sends
+//! developers of the page need Node. A server answers with [`file()`] and sends
 //! [`CONTENT_SECURITY_POLICY`] along; the page asks that server under `/v1` and nothing else.
 
 mod table;
