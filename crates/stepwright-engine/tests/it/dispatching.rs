@@ -1,10 +1,14 @@
 //! The answers to a dispatcher that hands over a run.
 
 use crate::support::mark;
+use futures_util::future::select;
+use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits, Served, Wake};
 use stepwright_core::store::{Claim, Claimed, Leases as _};
+use stepwright_core::world::{VirtualClock, World};
 use stepwright_core::{BoxFuture, HumanReview, Memory, RunId, RunStatus, Timestamp};
 use stepwright_engine::{Step, Worker, Workflow, real_world};
 use tokio_util::sync::CancellationToken;
@@ -138,4 +142,49 @@ async fn a_run_of_a_dead_driver_elsewhere_is_to_be_tried_again_when_its_lease_en
     let answer = once.answers.lock().unwrap().pop().unwrap();
     assert!(matches!(answer, Driven::Done), "{answer:?}");
     assert_eq!(workflow.get_run("r").await.unwrap().status, RunStatus::Completed);
+}
+
+/// Drives the first run once, and then only notes what it is told.
+#[derive(Default)]
+struct Silent(Mutex<Vec<Wake>>);
+
+impl Dispatcher for Silent {
+    fn wake(&self, wake: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {
+        self.0.lock().unwrap().push(wake);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn serve(
+        self: Arc<Self>,
+        drive: Arc<dyn Drive>,
+        _: Limits,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), DispatchError>> {
+        Box::pin(async move {
+            let first = self.0.lock().unwrap().remove(0);
+            assert!(matches!(drive.drive(&first).await, Driven::WaitsUntil(_)));
+            stop.cancelled().await;
+            Ok(())
+        })
+    }
+}
+
+#[test]
+fn a_run_that_is_due_is_told_to_the_dispatcher_once_in_a_lease() {
+    let clock = VirtualClock::default();
+    let (world, silent) = (World::new(clock.clone(), 7), Arc::new(Silent::default()));
+    let review = HumanReview::new().requires_confirmation("Go on?");
+    let step = mark("a").human_review(review.timeout(Duration::from_secs(1)));
+    let builder = Workflow::builder("w").step(step).store(Memory::default());
+    let workflow = builder.world(world.clone()).dispatcher(silent.clone()).build().unwrap();
+    clock.run(async {
+        workflow.run("-").background().await.unwrap();
+        let serving = pin!(workflow.serve(CancellationToken::new()));
+        // The supervisor looks every two seconds.
+        select(serving, pin!(world.sleep(Duration::from_mins(1)))).await;
+    });
+    let wakes = silent.0.lock().unwrap();
+    let keys: BTreeSet<String> = wakes.iter().map(Wake::key).collect();
+    assert_eq!(keys.len(), wakes.len(), "told twice: {wakes:?}");
+    assert!((5..=8).contains(&wakes.len()), "{wakes:?}");
 }

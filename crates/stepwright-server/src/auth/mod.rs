@@ -31,7 +31,7 @@ impl Who {
         Self { role: Some(Role::Admin), user: None, name: None, refused: "" }
     }
 
-    fn nobody(refused: &'static str) -> Self {
+    fn refused(refused: &'static str) -> Self {
         Self { role: None, user: None, name: None, refused }
     }
 
@@ -61,7 +61,7 @@ impl<S: Sync, R: Right> FromRequestParts<S> for Caller<R> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let who = parts.extensions.get::<Who>().cloned();
-        let who = who.unwrap_or_else(|| Who::nobody("Authorization header required"));
+        let who = who.unwrap_or_else(|| Who::refused("Authorization header required"));
         match who.role {
             Some(role) if R::of(role) => Ok(Self(who, PhantomData)),
             Some(role) => {
@@ -80,10 +80,10 @@ impl<S: Sync, R: Right> FromRequestParts<S> for Caller<R> {
 pub(crate) fn who(keys: Option<&Keys>, headers: &HeaderMap) -> Who {
     let Some(keys) = keys else { return Who::owner() };
     let Some(given) = headers.get(header::AUTHORIZATION) else {
-        return Who::nobody("Authorization header required");
+        return Who::refused("Authorization header required");
     };
     let given = given.to_str().ok().and_then(|given| given.split_once(' '));
     let key = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let key = key.and_then(|(_, token)| keys.find(token.trim()));
-    key.map_or_else(|| Who::nobody("Invalid authentication token"), |key| Who::of_key(&key))
+    key.map_or_else(|| Who::refused("Invalid authentication token"), |key| Who::of_key(&key))
 }

@@ -229,7 +229,7 @@ pub(super) async fn resume_run(
 
 /// Takes up a failed run: its failed steps begin again.
 ///
-/// What completed is not done again.
+/// Steps that completed are not done again.
 #[utoipa::path(
     post, path = "/v1/runs/{id}/retry", tag = "runs",
     params(("id" = String, Path, description = "The id of the run.")),
@@ -250,7 +250,7 @@ pub(super) async fn retry_run(
 
 /// Begins a new run that does a step again, with all that follows.
 ///
-/// What came before the step is shared with the other run.
+/// The facts before the step are shared with the other run.
 #[utoipa::path(
     post, path = "/v1/runs/{id}/rerun", tag = "runs", request_body = Again,
     params(("id" = String, Path, description = "The id of the run.")),
