@@ -138,7 +138,7 @@ pub trait Guardrail: Send + Sync + 'static {
 /// A type-erased guardrail that is cheap to clone.
 ///
 /// ```
-/// use stepwright_core::guardrail::{AnyGuardrail, GuardVerdict};
+/// use stepwright_core::guardrail::{AnyGuardrail, GuardVerdict, Guardrail as _};
 /// let quiet = AnyGuardrail::of("quiet", |checked, _| async move {
 ///     match checked.content.text().contains('!') {
 ///         true => Ok(GuardVerdict::retry("do not shout")),
