@@ -21,7 +21,11 @@ case "${1:-}" in
     ;;
 esac
 
-stage() { printf '\n==> %s\n' "$1"; }
+# Everything is built once here, so what would speed up the next build only fills the disk.
+export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+
+# The time is that since the start, in minutes and seconds.
+stage() { printf '\n==> %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 give_up() {
     printf '\nerror: %s\n' "$1" >&2
     exit 1
