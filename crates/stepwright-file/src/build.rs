@@ -244,17 +244,8 @@ impl<'a> Builder<'a> {
         if let Some(input) = &self.file.input {
             builder = builder.source("input", input.to_string());
             let schema = Arc::new((input.clone(), compiled(input)?));
-            let secrets = self.granted.secrets.clone();
-            builder = builder.prepare_input_async(move |content| {
-                let (schema, secrets) = (schema.clone(), secrets.clone());
-                async move {
-                    let prepared = prepare(content.clone(), schema).await?;
-                    Ok(clean(&content, prepared, &secrets))
-                }
-            });
-        } else if !self.granted.secrets.is_empty() {
-            let secrets = self.granted.secrets.clone();
-            builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
+            builder = builder
+                .prepare_input_async(move |content: Content| prepare(content, schema.clone()));
         }
         builder = self.common(builder);
         if let Some(RunsAtOnce { key, max, then, .. }) = self.file.concurrency.clone() {
@@ -309,6 +300,7 @@ impl<'a> Builder<'a> {
 
     /// Adds what holds for all steps of the file.
     fn common(&self, mut builder: WorkflowBuilder) -> WorkflowBuilder {
+        builder = builder.secrets(self.granted.secrets.clone());
         if !self.file.declared.vars.is_empty() {
             let vars = Value::Object(self.file.declared.vars.clone());
             builder = builder.source("vars", vars.to_string());
@@ -349,10 +341,6 @@ impl<'a> Builder<'a> {
         }
         if let Some(timeout) = self.file.timeout {
             builder = builder.timeout(timeout);
-        }
-        if !self.granted.secrets.is_empty() {
-            let secrets = self.granted.secrets.clone();
-            builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
         }
         Ok(self.common(builder).step(self.discreet(name, step)))
     }
@@ -589,19 +577,6 @@ async fn key_of(key: Expr, input: StepInput) -> Result<Content, StepError> {
         key.expression.value(values, budget)
     });
     found.await.map(Content::from)
-}
-
-/// Removes the secrets from an input, which the journal keeps. Returns the input that replaces
-/// `given`, if there is one.
-fn clean(given: &Content, prepared: Option<Content>, secrets: &Secrets) -> Option<Content> {
-    if secrets.is_empty() {
-        return prepared;
-    }
-    let clean = match prepared.as_ref().unwrap_or(given) {
-        Content::Text(text) => secrets.redact(text).into_owned().into(),
-        Content::Json(value) => secrets.redact_value(Value::clone(value)).into(),
-    };
-    (clean != *given).then_some(clean)
 }
 
 fn compiled(schema: &Value) -> Result<Schema, Error> {

@@ -59,6 +59,7 @@ Exit codes:
   5  the database cannot be opened or written or is damaged, or another process drives the run
   6  the run was stopped by SIGTERM: `stepwright resume` goes on with it
   7  the run is paused: it waits for a decision about a step whose outcome is unknown
+  8  the run was skipped: the limits of its workflow did not let it begin
 
 Of `chat`, the last answer counts.
 

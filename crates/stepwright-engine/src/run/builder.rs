@@ -442,15 +442,12 @@ impl Setup {
             Some(store) => Box::pin(self.look_up(store)).await?,
             None => None,
         };
+        let definition = self.workflow.definition();
         if let Ok(input) = &mut self.options.input
-            && self.workflow.definition().compiled.input.is_some()
+            && definition.prepares_input()
         {
             // Boxed for the same reason.
-            let prepared =
-                Box::pin(self.workflow.definition().prepare_input(&input.content)).await?;
-            if let Some(prepared) = prepared {
-                input.content = prepared;
-            }
+            Box::pin(definition.prepare_input(input)).await?;
         }
         self.assemble(local, outbox, store, session, remembered)
     }

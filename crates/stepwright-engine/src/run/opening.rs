@@ -116,9 +116,7 @@ impl Opener<'_> {
         let store = runs.store();
         let input = match options.input.transpose()? {
             Some(mut input) => {
-                if let Some(prepared) = definition.prepare_input(&input.content).await? {
-                    input.content = prepared;
-                }
+                definition.prepare_input(&mut input).await?;
                 Some(Arc::new(input))
             }
             None => None,

@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 /// The filters of a list of runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RunsQuery {
     /// Only runs with this status.
     status: Option<String>,
@@ -94,7 +95,11 @@ pub(super) fn parsed<T>(
 
 /// Returns the query, or the problem with it.
 pub(super) fn queried<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|error| Problem::bad(error.body_text()))
+    query.map(|Query(query)| query).map_err(|error| {
+        let text = error.body_text();
+        let why = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, why)| why);
+        Problem::bad(format!("the query does not fit: {why}"))
+    })
 }
 
 /// Lists runs, the newest first.

@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 /// The filters of a list of sessions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SessionsQuery {
     /// Only sessions that this workflow opened.
     workflow: Option<String>,
