@@ -16,7 +16,7 @@ use crate::requirement::{Answer, Requirement};
 use crate::sent::SentMessage;
 use crate::session::Exchange;
 use crate::step::StepOutput;
-use crate::store::SharedRequests;
+use crate::store::{SharedRequests, UserMemories};
 use crate::trace::Traced;
 use crate::world::World;
 use serde::Serialize;
@@ -203,6 +203,10 @@ impl StepHost for Redacting {
 
     fn shared_requests(&self) -> Option<SharedRequests> {
         self.host.shared_requests()
+    }
+
+    fn memories(&self) -> Option<UserMemories> {
+        Some(self.host.memories()?.redacted(self.secrets.clone()))
     }
 
     fn receive<'a>(

@@ -74,7 +74,7 @@ pub use run::{
 pub use runner::LocalDispatcher;
 pub use runs::{
     Archived, Compared, Comparison, Difference, Erase, Events, Export, IMPORT_LINE_BYTES_MAX,
-    Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
+    Memories, Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
 };
 pub use worker::Worker;
 pub use workflow::Workflow;

@@ -14,6 +14,7 @@ use crate::format::{
     AfterItems, Agent as AgentOf, Apart, Chosen, Earlier, Expr, File, Item, Kind, ModelName,
     OnceWithin, Place, RunsAtOnce, WhenBusy, Workplace, WrittenGuard, WrittenPlace,
 };
+use crate::options::Options;
 use crate::reference::OwnedValues;
 use crate::schema::{self, Schema};
 use crate::system::{Folder, Granted};
@@ -57,8 +58,7 @@ impl Definition {
         }
         let granted = self.granted()?;
         let forced = self.options.model.as_deref();
-        let is_played = self.options.playback;
-        let all = Builder::of(&self.file, granted, forced, is_played)?;
+        let all = Builder::of(&self.file, granted, forced, &self.options)?;
         let mut builder = match &self.only {
             Some(agent) => all.agent_alone(agent)?,
             None => all.workflow()?,
@@ -147,6 +147,7 @@ struct Builder<'a> {
     inherited: Option<&'a [ModelName]>,
     /// `true` if a recording answers for the models.
     is_played: bool,
+    options: &'a Options,
     /// The names of the workflow steps around this file, outermost first.
     around: Vec<String>,
     /// The workspace of the steps that have none of their own.
@@ -160,11 +161,19 @@ impl<'a> Builder<'a> {
         file: &'a File,
         granted: Arc<Granted>,
         forced: Option<&'a str>,
-        is_played: bool,
+        options: &'a Options,
     ) -> Result<Self, Error> {
-        let (around, inherited, workspace, sandbox) = (Vec::new(), None, None, None);
-        let builder =
-            Self { file, granted, forced, inherited, is_played, around, workspace, sandbox };
+        let builder = Self {
+            file,
+            granted,
+            forced,
+            inherited: None,
+            is_played: options.playback,
+            options,
+            around: Vec::new(),
+            workspace: None,
+            sandbox: None,
+        };
         let workspace = file.workspace.as_ref().map(|written| builder.workspace(written));
         let workspace = workspace.transpose()?.map(Workspace::of_run);
         let sandbox = file.sandbox.as_ref().map(|written| builder.sandbox(written)).transpose()?;
@@ -189,6 +198,7 @@ impl<'a> Builder<'a> {
             forced: self.forced,
             inherited: self.file.model.as_deref().or(self.inherited),
             is_played: self.is_played,
+            options: self.options,
             around,
             workspace,
         })
@@ -552,6 +562,7 @@ impl<'a> Builder<'a> {
                 None => tool,
             });
         }
+        let builder = self.searches(agent, builder)?;
         let builder = agent.tools.iter().fold(builder, with);
         let builder = match &agent.team {
             // The names of its members are those of tools, which the team adds.

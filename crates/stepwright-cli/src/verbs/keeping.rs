@@ -189,7 +189,15 @@ pub(crate) async fn erase(arguments: &Erase, stderr: Stderr) -> Result<Exit, Err
 fn erased(removed: &Removed) -> String {
     let (runs, sessions) =
         (many(removed.runs.len(), "run"), many(removed.sessions.len(), "session"));
-    format!("{runs} and {sessions}, {}", content(removed))
+    let text = format!("{runs} and {sessions}, {}", content(removed));
+    match removed.memories {
+        0 => text,
+        count => {
+            let memories =
+                if count == 1 { "1 memory".to_owned() } else { format!("{count} memories") };
+            format!("{text}; {memories}")
+        }
+    }
 }
 
 fn is_are(count: u64) -> &'static str {
