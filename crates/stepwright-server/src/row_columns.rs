@@ -12,7 +12,7 @@ const INPUT: usize = 200;
 /// The runs whose columns are remembered.
 const REMEMBERED: usize = 5_000;
 
-/// What a list shows of a run besides its row.
+/// The columns of a run in a list, besides its row.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
     pub(crate) input: String,

@@ -209,7 +209,7 @@ async fn every_operation_on_a_run_or_a_session_of_another_user_finds_nothing() {
             _ => "asking",
         };
         let status = probe_at(&ben, operation, [id, "anna:1", "anna:s"], &body).await;
-        // AgentOS answers these for ids that nobody knows.
+        // AgentOS answers these for unknown ids, too.
         let expected = match operation.rsplit('/').next() {
             Some("cancel" | "resume") if operation.starts_with("post /workflows") => 200,
             _ if operation.starts_with("delete ") => 204,

@@ -7,6 +7,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import traceback
 
 import httpx
 from agno.agent.remote import RemoteAgent
@@ -141,7 +142,7 @@ async def background(client):
     await client.cancel_workflow_run("slow", slow.run_id)
     over = await until(client, "slow", slow.run_id, slow.session_id, "CANCELLED")
     assert over["content"].endswith("was cancelled"), over
-    # Agno's clients rely on an answer for runs that nobody knows.
+    # Agno's clients rely on an answer for unknown runs.
     await client.cancel_workflow_run("slow", "no-such-run")
     stream = client.run_workflow_stream("slow", "x", run_id="r-left")
     async for event in stream:
@@ -218,7 +219,7 @@ async def agent_runs(client):
     text = "".join(event.content for event in events if event.event == "RunContent")
     assert text == "echo: hi" == events[-1].content, events
     assert len({event.run_id for event in events}) == 1, events
-    assert await refused(client.run_agent("nobody", "hi"), 404) == "Agent not found"
+    assert await refused(client.run_agent("nothing", "hi"), 404) == "Agent not found"
 
     paused = await client.run_agent("reader", 'call read_file {"path": "note.txt"}')
     assert paused.is_paused and paused.active_requirements, paused
@@ -470,14 +471,25 @@ SCENARIOS = [
 ]
 
 
+async def went_well(name, scenario):
+    """Runs a scenario. A failure is told, and the next one runs all the same."""
+    try:
+        await scenario
+    except Exception:
+        traceback.print_exc()
+        return False
+    print("ok", name, flush=True)
+    return True
+
+
 async def main(command, files_of):
+    well = True
     with model() as model_url:
         with served(command, files_of, model_url) as url:
             for scenario in SCENARIOS:
-                await scenario(AgentOSClient(url))
-                print("ok", scenario.__name__, flush=True)
-        await auth(command, files_of, model_url)
-        print("ok auth", flush=True)
+                well &= await went_well(scenario.__name__, scenario(AgentOSClient(url)))
+        well &= await went_well("auth", auth(command, files_of, model_url))
+    sys.exit(0 if well else 1)
 
 
 asyncio.run(main(sys.argv[1], sys.argv[2:]))

@@ -85,9 +85,9 @@ def streams(client):
 
 def errors(client):
     chat = client.chat.completions.create
-    unknown = refused(openai.NotFoundError, chat, model="nobody", messages=said("x"))
+    unknown = refused(openai.NotFoundError, chat, model="nothing", messages=said("x"))
     assert unknown.code == "model_not_found" and unknown.param == "model", unknown
-    refused(openai.NotFoundError, client.models.retrieve, model="nobody")
+    refused(openai.NotFoundError, client.models.retrieve, model="nothing")
     refused(openai.BadRequestError, chat, model="helper", messages=[])
     refused(openai.BadRequestError, chat, model="helper", messages=said("x"), n=2)
     refused(openai.BadRequestError, chat, model="sum", messages=said("no JSON"))

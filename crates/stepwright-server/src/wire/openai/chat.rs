@@ -19,8 +19,8 @@ use stepwright_engine::Run;
 ///
 /// The last message is the input. With `metadata.session_id` the earlier messages are left to the
 /// session; without it an agent or a team gets them before the last one. The stream of a workflow
-/// has the text of its last step. A client that leaves cancels the run. A run that fails is answered
-/// with 422.
+/// has the text of its last step. A client that leaves cancels the run. A run that fails is
+/// answered with 422.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "chat", request_body = ChatRequest,
     responses(
