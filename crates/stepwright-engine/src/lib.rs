@@ -25,6 +25,7 @@ mod local;
 mod nodes;
 mod operations;
 mod outbox;
+mod owned;
 mod pending;
 mod process;
 mod processes;

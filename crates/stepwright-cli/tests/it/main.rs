@@ -10,6 +10,7 @@ mod cases;
 #[cfg(unix)]
 mod chat;
 mod checking;
+mod clients;
 mod configuration;
 mod damage;
 mod databases;

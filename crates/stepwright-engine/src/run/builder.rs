@@ -6,6 +6,7 @@ use super::{IntoInput, RunHandle};
 use crate::job::{Job, Left};
 use crate::local::{Local, LocalRuns, Place};
 use crate::outbox::Outbox;
+use crate::owned::is_below;
 use crate::recorder::Recording;
 use crate::runner::Runner;
 use crate::workflow::Workflow;
@@ -125,12 +126,6 @@ impl Options {
         }
         Ok(run)
     }
-}
-
-/// `true` if an id is the name of a user, a colon, and a rest without one. So no id is below the
-/// names of two users.
-pub(super) fn is_below(id: &str, user: &UserId) -> bool {
-    id.rsplit_once(':').is_some_and(|(name, rest)| name == user.as_str() && !rest.is_empty())
 }
 
 impl Run {
