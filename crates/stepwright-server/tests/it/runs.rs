@@ -135,3 +135,24 @@ async fn what_cannot_be_is_a_problem_with_a_code_and_the_id_of_the_request() {
     assert_eq!((late.status.as_u16(), &late.json()["code"]), (409, &json!("SW0707")));
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_body_that_is_no_object_and_a_parameter_that_is_unknown_are_refused() {
+    let world = World::start();
+    for body in [json!(["x", null, null, "r-1", null]), json!("x"), json!(7), json!(null)] {
+        let refused = world.client.post("/v1/workflows/plain/runs", body).await;
+        assert_eq!(refused.status, 422, "{refused:?}");
+        assert_eq!(refused.json()["detail"], "the body is not an object");
+    }
+    assert_eq!(world.client.get("/v1/runs/r-1").await.status, 404);
+    for path in ["/v1/runs?statuss=PAUSED", "/v1/sessions?users=a"] {
+        let refused = world.client.get(path).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("the query does not fit: unknown field"), "{detail}");
+    }
+    let refused = world.client.get("/v1/runs/r-1/events?after=abc").await;
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("the query does not fit: after: "), "{detail}");
+    world.end().await;
+}
