@@ -1,8 +1,9 @@
 //! Everything between a connection and a handler, in order.
 
 use crate::auth;
+use crate::body;
 use crate::error::Problem;
-use crate::limits::REQUEST_ID_BYTES_MAX;
+use crate::limits::{REQUEST_ID_BYTES_MAX, SMALL_BODY_BYTES_MAX};
 use crate::state::App;
 use crate::wire::{agentos, openai};
 use axum::body::Body;
@@ -182,7 +183,11 @@ async fn checked(
     let who = auth::who(front.app.keys.as_ref(), request.headers());
     strip_slash(request.uri_mut());
     request.extensions_mut().insert(who);
-    let handled = service.call(request.map(Body::new));
+    let request = match with_body(request).await {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
+    let handled = service.call(request);
     match AssertUnwindSafe(handled).catch_unwind().await {
         Ok(Ok(answer)) => answer,
         Ok(Err(never)) => match never {},
@@ -190,6 +195,20 @@ async fn checked(
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed").into_response()
         }
     }
+}
+
+/// Reads a small body at once. A connection whose request is refused before its body is read must
+/// be closed, and the next request of the client would fail with it.
+async fn with_body(request: Request<Incoming>) -> Result<Request<Body>, Problem> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let (parts, body) = request.into_parts();
+    let body = Body::new(body);
+    let body = match length {
+        Some(1..=SMALL_BODY_BYTES_MAX) => Body::from(body::read(body).await?),
+        _ => body,
+    };
+    Ok(Request::from_parts(parts, body))
 }
 
 /// Returns the id of a request: that of the client if it is a harmless one.

@@ -26,6 +26,9 @@ pub const INBOX_RUNS_MAX: usize = 500;
 /// The runs that one WebSocket follows at once. A further one is refused.
 pub const SOCKET_RUNS_MAX: usize = 32;
 
+/// The bytes of a body that is read before a request is decided on.
+pub(crate) const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
+
 /// The bytes of a request id that a client chooses.
 pub(crate) const REQUEST_ID_BYTES_MAX: usize = 64;
 

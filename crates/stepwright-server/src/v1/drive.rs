@@ -109,7 +109,8 @@ async fn begun(app: &App, who: &Who, handle: &RunHandle) -> Result<Accepted, Pro
     params(("id" = String, Path, description = "The id of the workflow.")),
     responses(
         (status = 202, description = "The run is stored.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn start_run(
@@ -141,7 +142,8 @@ pub(super) async fn start_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The answers are stored.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn answer_run(
@@ -178,7 +180,8 @@ pub(super) async fn answer_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The request is stored.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn cancel_run(
@@ -211,7 +214,8 @@ fn ended(found: &Found<'_>) -> Problem {
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The run goes on.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn resume_run(
@@ -235,7 +239,8 @@ pub(super) async fn resume_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The run goes on.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn retry_run(
@@ -256,7 +261,8 @@ pub(super) async fn retry_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The new run.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn rerun_run(
@@ -278,7 +284,8 @@ pub(super) async fn rerun_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The new run.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn fork_run(
@@ -337,7 +344,8 @@ fn changed(mut input: Value, set: Map<String, Value>) -> Result<Value, Problem> 
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The message is stored.", body = SentView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn send_message(

@@ -58,7 +58,8 @@ pub(super) struct EventsPage {
             (EventsPage = "application/json"), (String = "text/event-stream"),
         )),
         (status = 204, description = "The run has ended, and there are no further events."),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_events(

@@ -21,7 +21,8 @@ const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
     get, path = "/v1/metrics", tag = "server",
     responses(
         (status = 200, description = "The metrics.", body = String, content_type = "text/plain"),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get_metrics(

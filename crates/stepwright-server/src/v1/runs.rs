@@ -111,7 +111,8 @@ pub(super) fn queried<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, P
     get, path = "/v1/runs", tag = "runs", params(RunsQuery),
     responses(
         (status = 200, description = "A page of runs.", body = Page),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_runs(
@@ -186,7 +187,8 @@ fn fits(row: &RunRow, wanted: &str) -> bool {
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 200, description = "The run.", body = WholeRun),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get_run(
@@ -213,7 +215,8 @@ pub(super) async fn get_run(
     get, path = "/v1/inbox", tag = "runs",
     responses(
         (status = 200, description = "The requests.", body = Inbox),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_inbox(

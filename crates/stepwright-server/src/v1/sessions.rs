@@ -56,7 +56,8 @@ pub(super) struct WholeSession {
     get, path = "/v1/sessions", tag = "sessions", params(SessionsQuery),
     responses(
         (status = 200, description = "A page of sessions.", body = SessionsPage),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_sessions(
@@ -109,7 +110,8 @@ pub(super) async fn list_sessions(
     params(("id" = String, Path, description = "The id of the session.")),
     responses(
         (status = 200, description = "The session.", body = WholeSession),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        (status = "4XX", description = "A problem.", body = ProblemView,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get_session(

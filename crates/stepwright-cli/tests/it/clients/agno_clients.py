@@ -20,6 +20,7 @@ from agno.run.base import RunStatus
 from agno.run.team import TeamRunOutput
 from agno.team.remote import RemoteTeam
 from agno.workflow.remote import RemoteWorkflow
+from agno.workflow.types import StepRequirement
 from serving import model, served
 
 
@@ -176,7 +177,7 @@ async def continuing(client):
     events = await all_of(client.run_workflow_stream("form", "x"))
     assert names(events)[-2:] == ["StepPaused", "WorkflowPaused"], events
     paused = events[-1]
-    asked = paused.step_requirements[0]
+    asked = StepRequirement.from_dict(paused.step_requirements[0])
     asked.set_user_input(name="Ada", age=36)
     rest = client.continue_workflow_run_stream("form", paused.run_id, [asked])
     rest = await all_of(rest)
@@ -358,7 +359,7 @@ async def sessions(client):
 async def files(client):
     image = Image(content=b"\x89PNG", mime_type="image/png")
     text = File(content=b"a,b", filename="a.csv", mime_type="text/csv")
-    raw = File(content=b"\x00\xff", filename="a.bin", mime_type="application/octet-stream")
+    raw = File(content=b"\x00\xff", filename="a.pdf", mime_type="application/pdf")
     sound = Audio(content=b"RIFF", format="wav")
     media = {"images": [image], "files": [text, raw], "audio": [sound]}
     output = await client.run_workflow("greeting", "Ada", **media)

@@ -131,7 +131,8 @@ fn whole_agent(app: &App, served: &Served) -> Value {
     let workflow = &served.workflow;
     let model = served.model.as_deref().map(|model| {
         let (provider, id) = convert::model(model);
-        json!({"name": id, "model": id, "provider": provider})
+        // The list is read as summaries, which want the `id`.
+        json!({"id": id, "name": id, "model": id, "provider": provider})
     });
     let mut all = json!({
         "id": workflow.id(), "name": workflow.name(), "db_id": DB,

@@ -111,10 +111,14 @@ impl Converter {
 
     /// Returns `true` if the event is that of a team, and not of one of its members.
     fn is_of_team(&self, event: &Event) -> bool {
-        let (actor, step) = (actor(event), event.path.step());
-        let kind = self.functions.get(&step).map(|(kind, _)| *kind);
-        let is_leader = event.path.is_root() || actor == step;
-        is_leader && (self.kind == ServedKind::Team || kind == Some(ExecutorType::Team))
+        let step = event.path.step();
+        (event.path.is_root() || actor(event) == step) && self.leads(&step)
+    }
+
+    /// Returns `true` if the executor of a step is a team.
+    fn leads(&self, step: &StepPath) -> bool {
+        let kind = self.functions.get(step).map(|(kind, _)| *kind);
+        self.kind == ServedKind::Team || kind == Some(ExecutorType::Team)
     }
 
     /// Returns the id of the run of an agent. An agent alone has that of the whole run.
@@ -310,11 +314,13 @@ impl Converter {
         if !asked.needs_person() {
             return Vec::new();
         }
-        let known = self.agents.get(&asked.path);
-        let executor = known.map(|(name, _)| Executor {
+        // An agent may ask at the path of its call.
+        let known = self.agents.get_key_value(&asked.path);
+        let known = known.or_else(|| self.agents.get_key_value(&asked.path.caller()?));
+        let executor = known.map(|(path, (name, _))| Executor {
             name,
-            run_id: self.run_id(&asked.path),
-            is_team: self.is_of_team(event),
+            run_id: self.run_id(path),
+            is_team: *path == path.step() && self.leads(path),
             at: event.time.seconds(),
         });
         let all = requirements::one(asked, self.plan(), executor.as_ref());

@@ -36,7 +36,7 @@ fn agent_run(output: &RunOutput, agent: &ExecutorRun, is_team: bool) -> Value {
     };
     let at = output.created_at.seconds();
     let (messages, mut tools) = conversation(agent, at);
-    let asked = tools::waiting(output).filter(|asked| asked.path == agent.path);
+    let asked = tools::waiting(output).filter(|asked| tools::is_of(asked, &agent.path));
     tools.extend(asked.map(|asked| tools::execution(asked, at)));
     let (id, name) = if is_team { ("team_id", "team_name") } else { ("agent_id", "agent_name") };
     json!({

@@ -22,7 +22,7 @@ pub(super) struct Executor<'a> {
 pub(super) fn of(output: &RunOutput, plan: Option<&Plan>) -> Vec<Value> {
     let all = tools::waiting(output).map(|asked| {
         let runs = output.step_executor_runs.iter();
-        let agent = runs.rev().find(|run| run.path == asked.path);
+        let agent = runs.rev().find(|run| tools::is_of(asked, &run.path));
         let executor = agent.map(|agent| Executor {
             name: &agent.agent,
             run_id: format!("{}:{}", output.run_id, agent.path),

@@ -4,7 +4,7 @@ use super::convert;
 use super::fault::Fault;
 use serde_json::{Map, Value, json};
 use stepwright_core::requirement::RequirementKind as K;
-use stepwright_core::{Answer, Requirement, RunOutput};
+use stepwright_core::{Answer, Requirement, RunOutput, StepPath};
 
 /// Returns the id by which clients name the call of a request.
 fn call_id(asked: &Requirement) -> &str {
@@ -45,6 +45,12 @@ pub(super) fn requirement(asked: &Requirement, at: u64) -> Value {
         all["user_input_schema"] = call["user_input_schema"].clone();
     }
     all
+}
+
+/// Returns `true` if a request is one of the agent at this path, or of one of its calls.
+pub(super) fn is_of(asked: &Requirement, agent: &StepPath) -> bool {
+    asked.path == *agent
+        || (asked.path != asked.path.step() && asked.path.caller().as_ref() == Some(agent))
 }
 
 /// Returns the requests of a run of an agent that wait for a person.
