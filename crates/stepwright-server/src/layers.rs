@@ -11,7 +11,6 @@ use axum::extract::MatchedPath;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
-use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
@@ -106,7 +105,7 @@ impl Dialect {
 pub(crate) async fn answered(
     front: &Front,
     service: TowerToHyperService<axum::Router>,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response {
     // First, so that every answer and every line of the log has it.
     let id = request_id(request.headers());
@@ -154,7 +153,7 @@ pub(crate) async fn answered(
 async fn checked(
     front: &Front,
     service: TowerToHyperService<axum::Router>,
-    mut request: Request<Incoming>,
+    mut request: Request<Body>,
     foreign: Option<&HeaderValue>,
     allowed: Option<&HeaderValue>,
 ) -> Response {
@@ -199,11 +198,10 @@ async fn checked(
 
 /// Reads a small body at once. A connection whose request is refused before its body is read must
 /// be closed, and the next request of the client would fail with it.
-async fn with_body(request: Request<Incoming>) -> Result<Request<Body>, Problem> {
+async fn with_body(request: Request<Body>) -> Result<Request<Body>, Problem> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let (parts, body) = request.into_parts();
-    let body = Body::new(body);
     let body = match length {
         Some(1..=SMALL_BODY_BYTES_MAX) => Body::from(body::read(body).await?),
         _ => body,

@@ -11,6 +11,7 @@ mod layers;
 mod limits;
 mod metrics;
 mod openapi;
+mod mounted;
 mod page;
 mod router;
 mod row_columns;
@@ -26,9 +27,15 @@ pub use limits::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, INBOX_RUNS_MAX, LIST_PAGE_MAX,
     SEARCH_ROWS_MAX, SOCKET_RUNS_MAX, STREAMS_MAX,
 };
+pub use mounted::Mounted;
 pub use server::{Server, ServerBuilder};
 
 /// The examples of `docs/server.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/server.md")]
 struct ServerPage;
+/// The types of requests and answers, for those who hold a server in another one.
+pub mod http {
+    pub use axum::body::{Body, BodyDataStream};
+    pub use http::{Method, Request, Response};
+}
