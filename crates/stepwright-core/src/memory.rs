@@ -3,6 +3,7 @@
 mod messages;
 mod requests;
 mod slots;
+mod values;
 
 use crate::BoxFuture;
 use crate::event::{Event, EventKind, Origin};
@@ -13,8 +14,8 @@ use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
     Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
-    SlotClaim, StoreError, Watched, page,
+    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    SharedValue, Signal, SlotClaim, StoreError, ValueChange, Watched, page,
 };
 use crate::world::Timestamp;
 use requests::Requests;
@@ -24,6 +25,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
+use values::Values;
 
 /// The number of runs that are kept by default; the oldest that have ended go first.
 pub const RUNS_KEPT: usize = 10_000;
@@ -54,6 +56,7 @@ struct Tables {
     plans: HashMap<String, String>,
     slots: Slots,
     requests: Requests,
+    values: Values,
     /// Is cancelled at the next signal; the watchers wait for that.
     signalled: Option<CancellationToken>,
     /// Is cancelled at the next facts of a run; the watchers wait for that.
@@ -610,5 +613,26 @@ impl Leases for Memory {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.tables().requests.close(scope, until);
         Box::pin(ready(Ok(())))
+    }
+
+    fn shared_value<'a>(
+        &'a self,
+        kind: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SharedValue>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().values.find(kind, key))))
+    }
+
+    fn shared_values<'a>(
+        &'a self,
+        kind: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<SharedValue>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().values.list(kind, after, page(limit)))))
+    }
+
+    fn change_value(&self, change: ValueChange) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(ready(Ok(self.tables().values.change(change))))
     }
 }

@@ -20,7 +20,7 @@ mod wire;
 
 pub use auth::{ApiKey, ApiKeys, NewKey, Role};
 pub use limits::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, INBOX_RUNS_MAX, LIST_PAGE_MAX,
-    SEARCH_ROWS_MAX, STREAMS_MAX,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, HOOK_BODY_BYTES_MAX, INBOX_RUNS_MAX,
+    LIST_PAGE_MAX, SEARCH_ROWS_MAX, STREAMS_MAX,
 };
 pub use server::{Server, ServerBuilder};

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stepwright_core::store::RunRow;
 use stepwright_core::{Content, Error, RunId, Timestamp};
 use stepwright_engine::{Run, Runs, Workflow, real_world};
+use stepwright_triggers::{Receiver, Schedule, Scheduler, Webhook};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) served: Vec<Served>,
     pub(crate) origins: Origins,
     pub(crate) keys: Option<crate::auth::Keys>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) receiver: Receiver,
     pub(crate) started: Timestamp,
     /// Cancelled when streams must end.
     pub(crate) streams: CancellationToken,
@@ -38,6 +41,8 @@ pub(crate) struct Served {
     pub(crate) input_schema: Option<Value>,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) model: Option<String>,
+    pub(crate) schedules: Vec<Schedule>,
+    pub(crate) webhooks: Vec<Webhook>,
 }
 
 /// The pages of other servers that may send requests.
@@ -64,6 +69,7 @@ impl App {
         served: Vec<Served>,
         origins: Origins,
         keys: Option<crate::auth::Keys>,
+        (scheduler, receiver): (Scheduler, Receiver),
     ) -> Self {
         Self(Arc::new(State {
             name,
@@ -71,6 +77,8 @@ impl App {
             served,
             origins,
             keys,
+            scheduler,
+            receiver,
             started: real_world().wall(),
             streams: CancellationToken::new(),
             stopping: AtomicBool::new(false),

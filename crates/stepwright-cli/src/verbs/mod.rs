@@ -23,6 +23,8 @@ pub(crate) mod mcp;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+#[cfg(feature = "serve")]
+pub(crate) mod schedules;
 pub(crate) mod schema;
 pub(crate) mod send;
 #[cfg(feature = "serve")]
@@ -32,3 +34,5 @@ pub(crate) mod show;
 pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod verify;
+#[cfg(feature = "serve")]
+pub(crate) mod webhooks;

@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
-    SlotClaim, Store, StoreError, Verified, Watched,
+    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
+    SharedValue, Signal, SlotClaim, Store, StoreError, ValueChange, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -214,5 +214,22 @@ impl Leases for AnyStore {
 
     fn close_requests<'a>(&'a self, scope: &'a str, until: Timestamp) -> Answer<'a, ()> {
         self.0.close_requests(scope, until)
+    }
+
+    fn shared_value<'a>(&'a self, kind: &'a str, key: &'a str) -> Answer<'a, Option<SharedValue>> {
+        self.0.shared_value(kind, key)
+    }
+
+    fn shared_values<'a>(
+        &'a self,
+        kind: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> Answer<'a, Vec<SharedValue>> {
+        self.0.shared_values(kind, after, limit)
+    }
+
+    fn change_value(&self, change: ValueChange) -> Answer<'_, bool> {
+        self.0.change_value(change)
     }
 }

@@ -3,8 +3,10 @@
 mod definitions;
 mod drive;
 mod events;
+mod hooks;
 mod list;
 mod runs;
+mod schedules;
 mod sessions;
 mod views;
 
@@ -28,6 +30,8 @@ use utoipa_axum::routes;
         (name = "workflows", description = "What can run."),
         (name = "runs", description = "What runs, and what ran."),
         (name = "sessions", description = "Threads of runs."),
+        (name = "schedules", description = "What begins runs at set times."),
+        (name = "webhooks", description = "Requests of other services that begin runs."),
     )
 )]
 struct Document;
@@ -61,6 +65,13 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(runs::list_inbox))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
+        .routes(routes!(schedules::list_schedules))
+        .routes(routes!(schedules::pause_schedule))
+        .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(schedules::run_schedule))
+        .routes(routes!(hooks::list_webhooks))
+        .routes(routes!(hooks::renew_token))
+        .routes(routes!(hooks::receive_hook))
         .routes(routes!(get_openapi))
 }
 

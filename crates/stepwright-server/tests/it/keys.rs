@@ -24,10 +24,19 @@ const ACCESS: &[(&str, &[Role])] = &[
     ("get /v1/inbox", READ),
     ("get /v1/sessions", READ),
     ("get /v1/sessions/{id}", READ),
+    ("get /v1/schedules", READ),
+    ("post /v1/schedules/{id}/pause", START),
+    ("post /v1/schedules/{id}/resume", START),
+    ("post /v1/schedules/{id}/run", START),
+    ("get /v1/webhooks", READ),
+    ("post /v1/webhooks/{id}/token", &[]),
 ];
 
 /// The operation that needs no key.
 const PUBLIC: &str = "get /v1/openapi.json";
+
+/// The operation whose path is the key.
+const HOOK: &str = "post /v1/hooks/{id}";
 
 const READ: &[Role] = &[Role::Viewer, Role::Operator, Role::Approver];
 const START: &[Role] = &[Role::Operator];
@@ -60,7 +69,7 @@ async fn every_operation_admits_exactly_its_roles() {
     }
     known.sort();
     let mut listed: Vec<String> = ACCESS.iter().map(|(operation, _)| (*operation).into()).collect();
-    listed.push(PUBLIC.to_owned());
+    listed.extend([PUBLIC.to_owned(), HOOK.to_owned()]);
     listed.sort();
     assert_eq!(known, listed);
     for (operation, _) in ACCESS {
@@ -78,6 +87,7 @@ async fn every_operation_admits_exactly_its_roles() {
         }
     }
     assert_eq!(probe(&world.client, PUBLIC).await, 200);
+    assert_eq!(probe(&world.client, HOOK).await, 404);
     assert_eq!(probe(&world.client, "get /no/such/path").await, 401);
     world.end().await;
 }

@@ -9,4 +9,5 @@ mod keys;
 mod limits;
 mod runs;
 mod streams;
+mod triggers;
 mod world;
