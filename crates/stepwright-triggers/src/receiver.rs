@@ -231,7 +231,7 @@ impl Receiver {
             return Ok(Received::Challenge(challenge.to_owned()));
         }
         let given = named(signature, &headers, &body);
-        let mut request = request(&delivery, body, given.as_deref());
+        let mut request = request(&delivery, &body, given.as_deref());
         if let Some(accepts) = accepts
             && !accepts(request.clone()).await?
         {
@@ -347,7 +347,7 @@ fn named(signature: Option<Signature>, headers: &Headers<'_>, body: &Value) -> O
 }
 
 /// Returns a request as the functions of a webhook get it.
-fn request(delivery: &Delivery, body: Value, name: Option<&str>) -> Value {
+fn request(delivery: &Delivery, body: &Value, name: Option<&str>) -> Value {
     let mut headers = Map::new();
     for (name, value) in &delivery.headers {
         let name = name.to_ascii_lowercase();

@@ -4,7 +4,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::{Error, ErrorKind, Timestamp};
@@ -149,7 +149,7 @@ fn shown(duration: Duration) -> String {
     for (size, unit) in units {
         let count = rest / size;
         if count > 0 {
-            text.push_str(&format!("{count}{unit}"));
+            let _ = write!(text, "{count}{unit}");
             rest %= size;
         }
     }

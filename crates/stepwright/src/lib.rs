@@ -185,8 +185,8 @@ pub mod store {
         Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
         Queued, RequestChanges, RequestClaim, RequestEntry, RequestLimits, RequestState,
         RequestTurn, RequestsSent, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-        SharedRequests, Signal, SignalKind, SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store,
-        StoreError, Verified, Watched,
+        SharedRequests, SharedValue, Signal, SignalKind, SlotChanges, SlotClaim, SlotEntry,
+        SlotHolder, Store, StoreError, ValueChange, Verified, Watched,
     };
 }
 

@@ -21,7 +21,7 @@ pub struct SharedValue {
 /// ```
 /// # use futures_util::FutureExt as _;
 /// use stepwright_core::Memory;
-/// use stepwright_core::store::{Leases as _, ValueChange};
+/// use stepwright_core::store::{Leases as _, SharedValue, ValueChange};
 /// let store = Memory::default();
 /// let set = |value: &str, seen: Option<i64>, version: i64| {
 ///     let (kind, key, value) = ("schedule".into(), "daily".into(), Some(value.into()));
@@ -32,8 +32,9 @@ pub struct SharedValue {
 /// assert!(!set("2", None, 18)?, "there is one already");
 /// assert!(set("2", Some(17), 19)?);
 /// assert!(!set("3", Some(17), 20)?, "another process has changed it");
-/// let stored = store.shared_value("schedule", "daily").now_or_never().unwrap()?.unwrap();
-/// assert_eq!((&*stored.value, stored.version), ("2", 19));
+/// let stored = store.shared_value("schedule", "daily").now_or_never().unwrap()?;
+/// let SharedValue { value, version, .. } = stored.unwrap();
+/// assert_eq!((&*value, version), ("2", 19));
 /// # Ok::<(), stepwright_core::StoreError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,13 +18,18 @@ const UPDATE: &str = "UPDATE shared_values SET value = $1, version = $2
 
 const DELETE: &str = "DELETE FROM shared_values WHERE kind = $1 AND key = $2 AND version = $3";
 
-fn read<C: Columns>(row: &C) -> Result<SharedValue, Failure<C::Error>> {
-    Ok(SharedValue {
-        kind: row.text(0)?.into(),
-        key: row.text(1)?.into(),
-        value: row.text(2)?.into(),
-        version: row.number(3)?,
-    })
+/// Reads the columns of a query.
+macro_rules! read {
+    () => {
+        |row: &C::Row<'_>| {
+            Ok(SharedValue {
+                kind: row.text(0)?.into(),
+                key: row.text(1)?.into(),
+                value: row.text(2)?.into(),
+                version: row.number(3)?,
+            })
+        }
+    };
 }
 
 /// Finds a value.
@@ -38,7 +43,7 @@ impl<C: Connection> Work<C> for Find {
 
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let place = [(&*self.kind).into(), (&*self.key).into()];
-        Ok(c.select(FIND, &place, |row| read(row)).await?.pop())
+        Ok(c.select(FIND, &place, read!()).await?.pop())
     }
 }
 
@@ -55,7 +60,7 @@ impl<C: Connection> Work<C> for List {
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let limit = i64::try_from(page(self.limit)).unwrap_or(i64::MAX);
         let values = [(&*self.kind).into(), (&*self.after).into(), limit.into()];
-        c.select(LIST, &values, |row| read(row)).await
+        c.select(LIST, &values, read!()).await
     }
 }
 
@@ -75,7 +80,7 @@ impl<C: Connection> Work<C> for Change {
         let (kind, key): (Value<'_>, Value<'_>) = ((&**kind).into(), (&**key).into());
         if attempt.lost {
             // The earlier attempt may have taken effect, and only its answer was lost.
-            let stored = c.select(FIND, &[kind, key], |row| read(row)).await?.pop();
+            let stored = c.select(FIND, &[kind, key], read!()).await?.pop();
             let is_done = match &stored {
                 Some(stored) => stored.version == *version,
                 None => value.is_none(),
@@ -93,7 +98,7 @@ impl<C: Connection> Work<C> for Change {
             }
             (None, Some(seen)) => c.execute(DELETE, &[kind, key, (*seen).into()]).await?,
             (None, None) => {
-                let stored = c.select(FIND, &[kind, key], |row| read(row)).await?;
+                let stored = c.select(FIND, &[kind, key], read!()).await?;
                 return Ok(stored.is_empty());
             }
         };
