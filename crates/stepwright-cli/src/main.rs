@@ -81,6 +81,10 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Serve(wanted) => verbs::serve::serve(wanted, stderr),
         #[cfg(feature = "serve")]
         Command::Keys(wanted) => verbs::serve::keys(wanted, stderr),
+        #[cfg(feature = "serve")]
+        Command::Schedules(wanted) => finish(stderr, verbs::schedules::schedules(wanted, stderr)),
+        #[cfg(feature = "serve")]
+        Command::Webhooks(wanted) => finish(stderr, verbs::webhooks::webhooks(wanted, stderr)),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),

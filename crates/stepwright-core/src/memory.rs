@@ -4,6 +4,7 @@ mod memories;
 mod messages;
 mod requests;
 mod slots;
+mod values;
 
 use crate::BoxFuture;
 use crate::event::{Event, EventKind, Origin};
@@ -15,7 +16,8 @@ use crate::status::RunStatus;
 use crate::store::{
     Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, MemoryFilter,
     MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter,
-    SessionStore, Signal, SlotClaim, StoreError, UserMemory, Watched, page,
+    SessionStore, SharedValue, Signal, SlotClaim, StoreError, UserMemory, ValueChange, Watched,
+    page,
 };
 use crate::world::Timestamp;
 use memories::Memories;
@@ -26,6 +28,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
+use values::Values;
 
 /// The number of runs that are kept by default; the oldest that have ended go first.
 pub const RUNS_KEPT: usize = 10_000;
@@ -57,6 +60,7 @@ struct Tables {
     plans: HashMap<String, String>,
     slots: Slots,
     requests: Requests,
+    values: Values,
     /// Is cancelled at the next signal; the watchers wait for that.
     signalled: Option<CancellationToken>,
     /// Is cancelled at the next facts of a run; the watchers wait for that.
@@ -621,5 +625,26 @@ impl Leases for Memory {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.tables().requests.close(scope, until);
         Box::pin(ready(Ok(())))
+    }
+
+    fn shared_value<'a>(
+        &'a self,
+        kind: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<SharedValue>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().values.find(kind, key))))
+    }
+
+    fn shared_values<'a>(
+        &'a self,
+        kind: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<SharedValue>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().values.list(kind, after, page(limit)))))
+    }
+
+    fn change_value(&self, change: ValueChange) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(ready(Ok(self.tables().values.change(change))))
     }
 }

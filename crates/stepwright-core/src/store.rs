@@ -8,6 +8,7 @@ mod requests;
 mod shared;
 mod slots;
 mod traits;
+mod values;
 
 use crate::event::{Event, EventKind, Origin, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
@@ -32,6 +33,7 @@ pub use requests::{
 pub use shared::{RequestLimits, SharedRequests};
 pub use slots::{Entered, FirstClaim, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder};
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
+pub use values::{SharedValue, ValueChange};
 
 /// The longest page of a list, in rows.
 pub const PAGE_MAX: usize = 1_000;

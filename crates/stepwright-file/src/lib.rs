@@ -68,6 +68,7 @@ mod reference;
 mod system;
 mod template;
 mod tools;
+mod triggers;
 mod work;
 
 use stepwright_tools::__private::beneath;

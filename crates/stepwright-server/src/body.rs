@@ -18,11 +18,19 @@ pub(crate) struct JsonBody<T>(pub(crate) T);
 /// # Errors
 /// If it is too large or too slow, or breaks off.
 pub(crate) async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {
-    let read = Limited::new(body, BODY_BYTES_MAX).collect();
+    read_at_most(body, BODY_BYTES_MAX).await
+}
+
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_at_most(body: axum::body::Body, max: usize) -> Result<Bytes, Problem> {
+    let read = Limited::new(body, max).collect();
     match tokio::time::timeout(BODY_TIMEOUT, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let what = format!("the body has more than {BODY_BYTES_MAX} bytes");
+            let what = format!("the body has more than {max} bytes");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what))
         }
         Ok(Err(error)) => Err(Problem::bad(format!("the body cannot be read: {error}"))),

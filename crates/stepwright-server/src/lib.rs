@@ -10,8 +10,8 @@ mod error;
 mod layers;
 mod limits;
 mod metrics;
-mod openapi;
 mod mounted;
+mod openapi;
 mod page;
 mod router;
 mod row_columns;
@@ -24,8 +24,8 @@ mod wire;
 
 pub use auth::{ApiKey, ApiKeys, NewKey, Role};
 pub use limits::{
-    BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, INBOX_RUNS_MAX, LIST_PAGE_MAX,
-    SEARCH_ROWS_MAX, SOCKET_RUNS_MAX, STREAMS_MAX,
+    BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, HOOK_BODY_BYTES_MAX, INBOX_RUNS_MAX,
+    LIST_PAGE_MAX, SEARCH_ROWS_MAX, SOCKET_RUNS_MAX, STREAMS_MAX,
 };
 pub use mounted::Mounted;
 pub use server::{Server, ServerBuilder};

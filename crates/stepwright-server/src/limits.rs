@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The bytes of the body of a request.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The bytes of the body of a request of a webhook.
+pub const HOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
+
 /// The connections at once. A further one is closed at once.
 pub const CONNECTIONS_MAX: usize = 20_000;
 

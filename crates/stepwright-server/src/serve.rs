@@ -59,6 +59,9 @@ async fn serve(
         let (workflow, driving) = (served.workflow.clone(), driving.clone());
         drivers.spawn(async move { workflow.serve(driving).await });
     }
+    let mut scheduling = JoinSet::new();
+    let scheduler = app.scheduler.clone();
+    scheduling.spawn(async move { scheduler.serve(CancellationToken::new()).await });
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut ended = Ok(());
@@ -88,6 +91,8 @@ async fn serve(
     // Not ready, no new connections, streams end, requests end, and then the runs are left.
     app.stop();
     drop(listener);
+    // Before the workflows end: a firing that was decided is left to another server.
+    scheduling.shutdown().await;
     app.streams.cancel();
     connections.close();
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;

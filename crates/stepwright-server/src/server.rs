@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
 use stepwright_core::{AnyStore, Error, ErrorKind, Store};
-use stepwright_engine::{Runs, Workflow};
+use stepwright_engine::{Run, Runs, Workflow, real_world};
+use stepwright_triggers::{Receiver, Schedule, Scheduler, StoredSchedule, StoredWebhook, Webhook};
 
 /// The name of a server that has no other.
 const NAME: &str = "AgentOS";
@@ -62,6 +63,30 @@ impl Server {
         }
     }
 
+    /// Stores the schedules of its workflows, and returns them. The server begins their runs when
+    /// it serves.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn schedules(&self) -> Result<Vec<StoredSchedule>, Error> {
+        if self.app.scheduler.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.app.scheduler.register().await
+    }
+
+    /// Stores the webhooks of its workflows, and returns them. A webhook that is new has its token
+    /// here, and only here.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn webhooks(&self) -> Result<Vec<StoredWebhook>, Error> {
+        if self.app.receiver.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.app.receiver.register().await
+    }
+
     /// Returns the `OpenAPI` document of everything at `/v1`.
     ///
     /// ```
@@ -101,6 +126,8 @@ impl ServerBuilder {
             model: None,
             mode: None,
             members: Vec::new(),
+            schedules: Vec::new(),
+            webhooks: Vec::new(),
         });
         self
     }
@@ -158,6 +185,23 @@ impl ServerBuilder {
     pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
         if let Some(last) = self.served.last_mut() {
             last.metadata = metadata;
+        }
+        self
+    }
+
+    /// Adds a schedule of the workflow that was added last. The server begins its runs.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            last.schedules.push(schedule);
+        }
+        self
+    }
+
+    /// Adds a webhook of the workflow that was added last. Its requests come to `/v1/hooks/TOKEN`,
+    /// with the token of [`Server::webhooks`].
+    pub fn webhook(mut self, webhook: Webhook) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            last.webhooks.push(webhook);
         }
         self
     }
@@ -232,9 +276,35 @@ impl ServerBuilder {
         }
         let is_open_elsewhere = self.insecure || self.keys.is_some();
         let keys = self.keys.map(Keys::in_file);
-        let app = App::new(self.name, runs, self.served, Origins(self.origins), keys);
+        let triggers = triggers(&runs, &self.served)?;
+        let app = App::new(self.name, runs, self.served, Origins(self.origins), keys, triggers);
         Ok(Server { app, hosts: self.hosts, is_open_elsewhere })
     }
+}
+
+/// Makes the scheduler of all schedules, and the receiver of all webhooks.
+fn triggers(runs: &Runs, served: &[Served]) -> Result<(Scheduler, Receiver), Error> {
+    let store = runs.whole_store().cloned().ok_or_else(|| {
+        let what = "the runs of a server cannot be those of one user";
+        Error::new(ErrorKind::Definition, what).with_hint("give keys with a user to its clients")
+    })?;
+    let mut scheduler = Scheduler::new(store.clone(), real_world());
+    let mut receiver = Receiver::new(store, real_world());
+    for served in served {
+        let metadata = served.metadata.clone();
+        let prepare = move |run: Run| {
+            if metadata.is_empty() { run } else { run.metadata(metadata.clone()) }
+        };
+        for schedule in &served.schedules {
+            let (schedule, prepare) = (schedule.clone(), prepare.clone());
+            scheduler = scheduler.add_prepared(&served.workflow, schedule, prepare);
+        }
+        for webhook in &served.webhooks {
+            let (webhook, prepare) = (webhook.clone(), prepare.clone());
+            receiver = receiver.add_prepared(&served.workflow, webhook, prepare);
+        }
+    }
+    Ok((scheduler, receiver))
 }
 
 impl fmt::Debug for Server {

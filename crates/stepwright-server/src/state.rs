@@ -14,6 +14,7 @@ use stepwright_core::plan::NodeKind;
 use stepwright_core::store::RunRow;
 use stepwright_core::{Content, Error, RunId, Timestamp};
 use stepwright_engine::{Run, Runs, Workflow, real_world};
+use stepwright_triggers::{Receiver, Schedule, Scheduler, Webhook};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) served: Vec<Served>,
     pub(crate) origins: Origins,
     pub(crate) keys: Option<crate::auth::Keys>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) receiver: Receiver,
     pub(crate) started: Timestamp,
     pub(crate) counters: Counters,
     pub(crate) columns: Known,
@@ -56,6 +59,8 @@ pub(crate) struct Served {
     pub(crate) mode: Option<String>,
     /// The members of a team.
     pub(crate) members: Vec<MemberOf>,
+    pub(crate) schedules: Vec<Schedule>,
+    pub(crate) webhooks: Vec<Webhook>,
 }
 
 /// A member of a team.
@@ -89,6 +94,7 @@ impl App {
         served: Vec<Served>,
         origins: Origins,
         keys: Option<crate::auth::Keys>,
+        (scheduler, receiver): (Scheduler, Receiver),
     ) -> Self {
         Self(Arc::new(State {
             name,
@@ -96,6 +102,8 @@ impl App {
             served,
             origins,
             keys,
+            scheduler,
+            receiver,
             started: real_world().wall(),
             counters: Counters::default(),
             columns: Known::default(),

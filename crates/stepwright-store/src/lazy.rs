@@ -6,7 +6,8 @@ use stepwright_core::journal::Append;
 use stepwright_core::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
     MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, Signal, SlotClaim, UserMemory, Verified, Watched,
+    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange, Verified,
+    Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
@@ -240,5 +241,22 @@ impl Leases for LazyStore {
 
     fn close_requests<'a>(&'a self, scope: &'a str, until: Timestamp) -> Answer<'a, ()> {
         Box::pin(async move { self.store().await?.close_requests(scope, until).await })
+    }
+
+    fn shared_value<'a>(&'a self, kind: &'a str, key: &'a str) -> Answer<'a, Option<SharedValue>> {
+        Box::pin(async move { self.store().await?.shared_value(kind, key).await })
+    }
+
+    fn shared_values<'a>(
+        &'a self,
+        kind: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> Answer<'a, Vec<SharedValue>> {
+        Box::pin(async move { self.store().await?.shared_values(kind, after, limit).await })
+    }
+
+    fn change_value(&self, change: ValueChange) -> Answer<'_, bool> {
+        Box::pin(async move { self.store().await?.change_value(change).await })
     }
 }

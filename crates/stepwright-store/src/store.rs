@@ -3,7 +3,7 @@
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
 use crate::operations::{
-    deleting, journal, memories, opening, requests, runs, sessions, signals, slots, verify,
+    deleting, journal, memories, opening, requests, runs, sessions, signals, slots, values, verify,
 };
 use crate::rows::Effect;
 use crate::shared::Texts;
@@ -13,7 +13,8 @@ use stepwright_core::journal::Append;
 use stepwright_core::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
     MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, Signal, SlotClaim, UserMemory, Verified, Watched,
+    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange, Verified,
+    Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -288,5 +289,24 @@ impl<B: Backend> Leases for SqlStore<B> {
     fn close_requests<'a>(&'a self, scope: &'a str, until: Timestamp) -> Answer<'a, ()> {
         let close = requests::Close { scope: scope.to_owned(), until };
         Box::pin(self.backend().write(Told::None, close))
+    }
+
+    fn shared_value<'a>(&'a self, kind: &'a str, key: &'a str) -> Answer<'a, Option<SharedValue>> {
+        let find = values::Find { kind: kind.to_owned(), key: key.to_owned() };
+        Box::pin(self.backend().read(find))
+    }
+
+    fn shared_values<'a>(
+        &'a self,
+        kind: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> Answer<'a, Vec<SharedValue>> {
+        let (kind, after) = (kind.to_owned(), after.to_owned());
+        Box::pin(self.backend().read(values::List { kind, after, limit }))
+    }
+
+    fn change_value(&self, change: ValueChange) -> Answer<'_, bool> {
+        Box::pin(self.backend().write(Told::None, values::Change(change)))
     }
 }

@@ -22,6 +22,7 @@ mod runs;
 mod samples;
 mod sessions;
 mod slots;
+mod values;
 mod waiting;
 
 use futures_util::future::BoxFuture;
@@ -45,7 +46,7 @@ const START: u64 = 1_780_000_000_000;
 pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     let cases = appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES);
     let cases = cases.chain(waiting::CASES).chain(forks::CASES).chain(deleting::CASES);
-    let cases = cases.chain(memories::CASES);
+    let cases = cases.chain(memories::CASES).chain(values::CASES);
     for (name, case) in cases.chain(slots::CASES).chain(messages::CASES).chain(requests::CASES) {
         let store = open().await;
         if let Err(wrong) = case(&store).await {

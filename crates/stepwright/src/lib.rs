@@ -185,9 +185,9 @@ pub mod store {
         Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
         MemoryChange, MemoryFilter, MemoryUpdate, Queued, RequestChanges, RequestClaim,
         RequestEntry, RequestLimits, RequestState, RequestTurn, RequestsSent, RunFilter, RunRow,
-        RunStore, SessionFilter, SessionStore, SharedRequests, Signal, SignalKind, SlotChanges,
-        SlotClaim, SlotEntry, SlotHolder, Store, StoreError, UserMemories, UserMemory, Verified,
-        Watched,
+        RunStore, SessionFilter, SessionStore, SharedRequests, SharedValue, Signal, SignalKind,
+        SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store, StoreError, UserMemories, UserMemory,
+        ValueChange, Verified, Watched,
     };
 }
 

@@ -12,6 +12,8 @@ mod serving;
 mod sessions;
 mod testing;
 mod tools;
+#[cfg(feature = "serve")]
+mod triggers;
 
 pub(crate) use tools::{
     Attach, Capabilities, Check, Docs, Fix, Init, Man, Schema, ShowConfig, Skill, SkillInstall, Top,
@@ -31,6 +33,10 @@ pub(crate) use serving::{ALL as ALL_AGENTS, Login, Mcp};
 pub(crate) use serving::{KeyList, KeyMade, KeyRevoked, Keys, Serve};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 pub(crate) use testing::{FromRun, Test, TestFrom};
+#[cfg(feature = "serve")]
+pub(crate) use triggers::{
+    OneSchedule, OneWebhook, ScheduleList, Schedules, WebhookList, Webhooks,
+};
 
 use crate::completion;
 use crate::database::{Database, run_error};
@@ -138,6 +144,14 @@ pub(crate) enum Command {
     #[cfg(feature = "serve")]
     #[command(subcommand)]
     Keys(Keys),
+    /// List, pause, resume and run the schedules of served workflow files
+    #[cfg(feature = "serve")]
+    #[command(subcommand, after_help = triggers::SCHEDULES)]
+    Schedules(Schedules),
+    /// List the webhooks of served workflow files, and renew their tokens
+    #[cfg(feature = "serve")]
+    #[command(subcommand, after_help = triggers::WEBHOOKS)]
+    Webhooks(Webhooks),
     /// Log in at an MCP server of a workflow file
     #[cfg(feature = "mcp")]
     #[command(after_help = serving::LOGIN)]

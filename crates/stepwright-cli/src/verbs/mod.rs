@@ -26,6 +26,8 @@ pub(crate) mod memories;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+#[cfg(feature = "serve")]
+pub(crate) mod schedules;
 pub(crate) mod schema;
 pub(crate) mod send;
 #[cfg(feature = "serve")]
@@ -35,3 +37,5 @@ pub(crate) mod show;
 pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod verify;
+#[cfg(feature = "serve")]
+pub(crate) mod webhooks;

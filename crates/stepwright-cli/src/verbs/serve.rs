@@ -8,13 +8,14 @@ use crate::open;
 use crate::ui::cancel::Cancel;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
-use std::net::TcpListener;
+use crate::verbs::{schedules, webhooks};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use stepwright::file::{Definition, Options};
 use stepwright::time::Timestamp;
 use stepwright::{AnyStore, Error, ErrorKind, Memory, Workflow};
 use stepwright_engine::{Runs, real_world};
-use stepwright_server::{ApiKeys, NewKey, Server};
+use stepwright_server::{ApiKeys, NewKey, Server, ServerBuilder};
 use tokio_util::sync::CancellationToken;
 
 /// The file of the keys, in the state folder.
@@ -88,6 +89,8 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
             if let Some(schema) = definition.input_schema() {
                 server = server.input_schema(schema.clone());
             }
+            server = definition.schedules().into_iter().fold(server, ServerBuilder::schedule);
+            server = definition.webhooks().into_iter().fold(server, ServerBuilder::webhook);
             if let Some(source) = source.as_ref().filter(|_| opened.is_some()) {
                 server = server.metadata(DefinitionSource::metadata(source));
             }
@@ -112,6 +115,7 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         let bound = listener.local_addr().map_err(failed)?;
         // Programs wait for this line, and read the port in it.
         stderr.note(&format!("Listening at http://{bound}"));
+        show_triggers(&server, bound, stderr).await?;
         let stop = CancellationToken::new();
         let serving = server.serve(listener, stop.clone());
         tokio::pin!(serving);
@@ -125,6 +129,17 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
     open::end(runtime, stderr);
     served.map_err(reported)?;
     Ok(Exit::Completed)
+}
+
+/// Shows what begins runs by itself.
+async fn show_triggers(server: &Server, bound: SocketAddr, stderr: Stderr) -> Result<(), Error> {
+    for schedule in server.schedules().await? {
+        stderr.note(&schedules::line(&schedule));
+    }
+    for webhook in server.webhooks().await? {
+        stderr.note(&webhooks::line(&webhook, bound));
+    }
+    Ok(())
 }
 
 /// Reads the files, each followed by its agents.

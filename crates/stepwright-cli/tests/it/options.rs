@@ -167,7 +167,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 60] = [
     "fix",
     "mcp",
     "schema",
@@ -217,6 +217,12 @@ const COMMANDS: [&str; 54] = [
     "memories add",
     "memories edit",
     "memories remove",
+    "schedules list",
+    "schedules pause",
+    "schedules resume",
+    "schedules run",
+    "webhooks list",
+    "webhooks renew",
     "sessions list",
     "sessions show",
     "sessions rename",
@@ -231,9 +237,10 @@ fn every_command_has_a_help_that_fits_and_shows_how() {
         let help = place.ran(command.split(' ').chain(["--help"])).ended(0).stdout;
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         let without = ["chat", "top", "config", "init", "man", "capabilities"];
-        let is_inner = ["sessions ", "skill ", "keys ", "knowledge ", "memories "]
-            .iter()
-            .any(|outer| command.starts_with(outer));
+        let is_inner =
+            ["sessions ", "skill ", "keys ", "knowledge ", "memories ", "schedules ", "webhooks "]
+                .iter()
+                .any(|outer| command.starts_with(outer));
         if !without.contains(&command) && !is_inner {
             assert!(help.contains("Example") && help.contains("  stepwright "), "{help}");
         }

@@ -176,4 +176,21 @@ super::entry::catalogue! {
     /// not begin, and nothing of it is stored. Begin it when the other run has ended, or use
     /// another `on_busy`.
     SESSION_BUSY = 736, "a run of the session is under way";
+
+    /// There is no schedule with this id in the store. A schedule is stored when `stepwright serve`
+    /// first reads a file with it, and its id is that of the workflow and its name:
+    /// `digest.daily`.
+    ///
+    /// ```sh
+    /// stepwright schedules list
+    /// ```
+    SCHEDULE_NOT_FOUND = 737, "the schedule was not found";
+
+    /// There is no webhook with this id in the store. A webhook is stored when `stepwright serve`
+    /// first reads a file with it, and its id is that of the workflow and its name: `digest.push`.
+    ///
+    /// ```sh
+    /// stepwright webhooks list
+    /// ```
+    WEBHOOK_NOT_FOUND = 738, "the webhook was not found";
 }

@@ -9,8 +9,8 @@ use crate::state::Patch;
 use crate::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
     MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, Signal, SlotClaim, Store, StoreError, UserMemory, Verified,
-    Watched,
+    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, Store, StoreError, UserMemory,
+    ValueChange, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -223,5 +223,22 @@ impl Leases for AnyStore {
 
     fn close_requests<'a>(&'a self, scope: &'a str, until: Timestamp) -> Answer<'a, ()> {
         self.0.close_requests(scope, until)
+    }
+
+    fn shared_value<'a>(&'a self, kind: &'a str, key: &'a str) -> Answer<'a, Option<SharedValue>> {
+        self.0.shared_value(kind, key)
+    }
+
+    fn shared_values<'a>(
+        &'a self,
+        kind: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> Answer<'a, Vec<SharedValue>> {
+        self.0.shared_values(kind, after, limit)
+    }
+
+    fn change_value(&self, change: ValueChange) -> Answer<'_, bool> {
+        self.0.change_value(change)
     }
 }

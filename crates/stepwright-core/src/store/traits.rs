@@ -9,8 +9,8 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, MemoryFilter,
-    MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SessionFilter, Signal,
-    SlotClaim, StoreError, UserMemory, Verified, Watched,
+    MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SessionFilter, SharedValue,
+    Signal, SlotClaim, StoreError, UserMemory, ValueChange, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::sync::Arc;
@@ -441,6 +441,33 @@ pub trait Leases: Send + Sync {
     /// before.
     fn close_requests<'a>(&'a self, _scope: &'a str, _until: Timestamp) -> Answer<'a, ()> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Returns a value that the processes of the store share: see [`SharedValue`].
+    fn shared_value<'a>(
+        &'a self,
+        _kind: &'a str,
+        _key: &'a str,
+    ) -> Answer<'a, Option<SharedValue>> {
+        unsupported("keep values that processes share")
+    }
+
+    /// Lists shared values of a kind in the order of their keys, from the first key behind `after`
+    /// and at most `limit` of them.
+    fn shared_values<'a>(
+        &'a self,
+        _kind: &'a str,
+        _after: &'a str,
+        _limit: usize,
+    ) -> Answer<'a, Vec<SharedValue>> {
+        unsupported("keep values that processes share")
+    }
+
+    /// Changes a shared value. Returns `false`, and changes nothing, if its mark is another than
+    /// the one that the caller has seen. It is atomic: of several changes of what was seen, one
+    /// takes effect.
+    fn change_value(&self, _change: ValueChange) -> Answer<'_, bool> {
+        unsupported("keep values that processes share")
     }
 }
 

@@ -117,6 +117,21 @@ impl Runs {
         &self.store
     }
 
+    /// Returns the store, for what stands beside its runs, such as schedules. `None` for a reader
+    /// of one user, who must not see more.
+    ///
+    /// ```
+    /// # use stepwright_core::{AnyStore, Memory};
+    /// # use stepwright_engine::Runs;
+    /// let runs = Runs::of(AnyStore::new(Memory::default()));
+    /// assert!(runs.whole_store().is_some());
+    /// assert!(runs.as_user("anna")?.whole_store().is_none());
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn whole_store(&self) -> Option<&AnyStore> {
+        self.user.is_none().then_some(&self.store)
+    }
+
     /// Returns the run if this process drives it or is about to.
     fn known_here(&self, run: &RunId) -> Option<Local> {
         self.local.as_ref()?.here().get(run.as_str())

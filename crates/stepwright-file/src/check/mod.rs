@@ -5,6 +5,7 @@ mod given;
 mod references;
 mod run_limits;
 mod teams;
+mod triggers;
 mod unused;
 mod with;
 
@@ -67,6 +68,7 @@ fn check_within(file: &File, around: Around<'_>, content: Shape, mistakes: &mut 
     let budget = file.budget.is_some() || file.session_budget.is_some();
     let place = Place { content: input.unwrap_or(content), budget, ..Place::default() };
     checker.run_limits(&place);
+    checker.triggers();
     let end = checker.items(&file.steps, &place);
     checker.after(&file.steps, &file.after, &end);
     checker.unused_agents();

@@ -92,7 +92,8 @@ impl<'a> Checker<'a, '_> {
         let at_once = inner.concurrency.as_ref().map(|limit| ("concurrency", limit.span));
         let once = inner.dedupe.as_ref().map(|dedupe| ("dedupe", dedupe.span));
         let busy = inner.on_busy.map(|busy| ("on_busy", busy.span));
-        for (what, span) in at_once.into_iter().chain(once).chain(busy) {
+        let on = inner.on.as_ref().map(|on| ("on", on.span));
+        for (what, span) in at_once.into_iter().chain(once).chain(busy).chain(on) {
             let message = format!("`{what}` is about runs, and this file is a step of another one");
             let mistake = crate::diagnostic::Diagnostic::new(
                 ErrorId::KEY_INVALID,

@@ -18,6 +18,7 @@ use super::run_limits::{ON_BUSY, THEN};
 use super::sandbox::SANDBOX;
 use super::team::OF_TEAM;
 use super::texts::TEXT_OR_FILE;
+use super::triggers::ON;
 use super::upkeep::{COMPACTION, EXAMPLES, MEMORY, SUMMARY};
 use super::used::USE;
 use super::workspace::WORKSPACE;
@@ -154,6 +155,7 @@ pub(crate) static FILE: Mapping = Mapping {
             &Form::Words(|| words(&ON_BUSY)),
             "What a run does while another one of its session is under way.",
         ),
+        key("on", &ON, "What begins runs by itself, where `stepwright serve` serves the file."),
         key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
         key("knowledge", &BASES, "The knowledge bases that agents can search, by name."),
         key("sandbox", &SANDBOX, "The sandbox that the commands of steps and tools run in."),

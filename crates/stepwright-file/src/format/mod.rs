@@ -24,6 +24,7 @@ mod skills;
 mod team;
 pub(crate) mod texts;
 mod tools;
+mod triggers;
 mod upkeep;
 mod used;
 mod values;
@@ -40,6 +41,7 @@ pub use read::{read_permissions, read_prices};
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};
 pub(crate) use sandbox::Apart;
 pub(crate) use servers::{Choice, Declaration, Login, LoginClient, Recipe};
+pub(crate) use triggers::Triggers;
 pub(crate) use upkeep::{CompactBy, CompactWhen, Context, RememberBy, Remembered, SummariseWhen};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
 pub(crate) use workspace::{Place, Workplace};
@@ -151,6 +153,8 @@ pub(crate) struct File {
     pub(crate) dedupe: Option<OnceWithin>,
     /// The behaviour of a run while another one of its session is under way.
     pub(crate) on_busy: Option<WhenBusy>,
+    /// What begins its runs by itself.
+    pub(crate) on: Option<Triggers>,
     /// The MCP servers that agents can use.
     pub(crate) mcp: Vec<Arc<Declaration>>,
     /// The knowledge bases that agents can search.

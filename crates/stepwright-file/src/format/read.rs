@@ -263,6 +263,7 @@ impl Reader<'_> {
         let concurrency = concurrency.and_then(|(key, node)| self.runs_at_once(node, key.span));
         let dedupe = fields.take("dedupe").and_then(|(key, node)| self.dedupe(node, key.span));
         let on_busy = self.on_busy(&mut fields);
+        let on = fields.take("on").and_then(|(key, node)| self.triggers(node, key.span));
         if let Some((_, node)) = fields.take("prompts") {
             self.prompts(node);
         }
@@ -311,6 +312,7 @@ impl Reader<'_> {
             concurrency,
             dedupe,
             on_busy,
+            on,
             mcp,
             knowledge,
             sandbox,

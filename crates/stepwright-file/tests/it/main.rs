@@ -40,6 +40,7 @@ mod schemas;
 mod skills;
 mod teams;
 mod tools;
+mod triggers;
 mod untrusted;
 mod used;
 mod workflows;

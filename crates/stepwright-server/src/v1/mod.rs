@@ -3,9 +3,11 @@
 mod definitions;
 mod drive;
 mod events;
+mod hooks;
 mod list;
 mod metrics;
 mod runs;
+mod schedules;
 mod sessions;
 mod views;
 
@@ -33,4 +35,11 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
         .routes(routes!(metrics::get_metrics))
+        .routes(routes!(schedules::list_schedules))
+        .routes(routes!(schedules::pause_schedule))
+        .routes(routes!(schedules::resume_schedule))
+        .routes(routes!(schedules::run_schedule))
+        .routes(routes!(hooks::list_webhooks))
+        .routes(routes!(hooks::renew_token))
+        .routes(routes!(hooks::receive_hook))
 }

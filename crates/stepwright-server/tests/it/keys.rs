@@ -29,6 +29,12 @@ const ACCESS: &[(&str, &[Role])] = &[
     ("get /v1/models", READ),
     ("get /v1/models/{id}", READ),
     ("post /v1/chat/completions", START),
+    ("get /v1/schedules", READ),
+    ("post /v1/schedules/{id}/pause", START),
+    ("post /v1/schedules/{id}/resume", START),
+    ("post /v1/schedules/{id}/run", START),
+    ("get /v1/webhooks", READ),
+    ("post /v1/webhooks/{id}/token", &[]),
 ];
 
 /// The operations of `AgentOS`, which has no document, with the roles besides `admin`. Those of
@@ -64,6 +70,9 @@ const AGENTOS_PUBLIC: &[&str] = &["get /", "get /health", "get /info", "get /rea
 
 /// The operation that needs no key.
 const PUBLIC: &str = "get /v1/openapi.json";
+
+/// The operation whose path is the key.
+const HOOK: &str = "post /v1/hooks/{id}";
 
 const READ: &[Role] = &[Role::Viewer, Role::Operator, Role::Approver];
 const START: &[Role] = &[Role::Operator];
@@ -117,7 +126,7 @@ async fn every_operation_admits_exactly_its_roles() {
     }
     known.sort();
     let mut listed: Vec<String> = ACCESS.iter().map(|(operation, _)| (*operation).into()).collect();
-    listed.push(PUBLIC.to_owned());
+    listed.extend([PUBLIC.to_owned(), HOOK.to_owned()]);
     listed.sort();
     assert_eq!(known, listed);
     for (operation, _) in &every_operation() {
@@ -137,6 +146,7 @@ async fn every_operation_admits_exactly_its_roles() {
     for public in AGENTOS_PUBLIC.iter().chain(&[PUBLIC]) {
         assert_eq!(probe(&world.client, public).await, 200, "{public}");
     }
+    assert_eq!(probe(&world.client, HOOK).await, 404);
     assert_eq!(probe(&world.client, "get /no/such/path").await, 401);
     world.end().await;
 }

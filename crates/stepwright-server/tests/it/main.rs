@@ -10,4 +10,5 @@ mod limits;
 mod openai;
 mod runs;
 mod streams;
+mod triggers;
 mod world;

@@ -10,4 +10,5 @@ pub(crate) mod runs;
 pub(crate) mod sessions;
 pub(crate) mod signals;
 pub(crate) mod slots;
+pub(crate) mod values;
 pub(crate) mod verify;

@@ -54,7 +54,8 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
     coalesce(bool_or(relname <> 'stepwright_migrations'), false)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
-        'blobs', 'inbox', 'drivers', 'plans', 'kept', 'slots', 'requests', 'memories')";
+        'blobs', 'inbox', 'drivers', 'plans', 'kept', 'slots', 'requests', 'memories',
+        'shared_values')";
 
 /// Asks for privileges that even reading takes. `USAGE` on a schema first: without it, its tables
 /// are as if they were not there.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Edges go from a higher floor to a lower one, never sideways and never up.
-const FLOORS: [(&str, u32); 24] = [
+const FLOORS: [(&str, u32); 25] = [
     ("stepwright-core", 0),
     ("stepwright-http", 0),
     ("stepwright-macros", 0),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u32); 24] = [
     ("stepwright-guardrails", 2),
     ("stepwright-process", 2),
     ("stepwright-term", 2),
+    ("stepwright-triggers", 2),
     ("stepwright-harness", 3),
     ("stepwright-mcp", 3),
     ("stepwright-tools", 3),

@@ -173,7 +173,8 @@ mod workflows {
         write("skills/greeting/SKILL.md", skill);
         write("other.yaml", "format: 1\nname: Other\nsteps: [{name: a, template: x}]\n");
         let name = folder.path().join("page.yaml").display().to_string();
-        let variables = Variables::from([("REGION", "eu"), ("API_KEY", "hunter2")]);
+        let variables = [("REGION", "eu"), ("API_KEY", "hunter2"), ("GITHUB_SECRET", "hunter2")];
+        let variables = Variables::from(variables);
         let options = Options { allow_shell: true, variables, ..Options::default() };
         let (mut wrong, mut counts) = (Vec::new(), BTreeMap::<String, u32>::new());
         for page in pages() {

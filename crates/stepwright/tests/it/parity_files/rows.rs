@@ -448,6 +448,11 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["file.format"], "Nothing: the compiler checks the version."),
     (&["file.name"], "`Workflow::builder(name)`."),
     (
+        &["file.on", "on.*", "schedule.*", "webhook.*"],
+        "`Schedule` and `Webhook` of the crate `stepwright-triggers`, with its `Scheduler` and \
+            `Receiver`, or `ServerBuilder::schedule` and `webhook`.",
+    ),
+    (
         &["file.mcp", "mcp_server.*"],
         "`McpServer::command`, `McpServer::url`, and `AgentBuilder::tools`.",
     ),

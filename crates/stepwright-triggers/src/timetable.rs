@@ -1,0 +1,179 @@
+//! The times of a schedule.
+
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+use stepwright_core::{Error, ErrorKind, Timestamp};
+
+/// The shortest time between two times of [`Timetable::every`].
+const EVERY_MIN: Duration = Duration::from_secs(1);
+
+/// The longest.
+const EVERY_MAX: Duration = Duration::from_hours(24 * 366);
+
+/// The time zone of a timetable without one.
+const UTC: &str = "UTC";
+
+/// The times of a schedule: those of a cron expression in a time zone, or equal steps.
+///
+/// ```
+/// use stepwright_core::Timestamp;
+/// use stepwright_triggers::Timetable;
+/// let mornings = Timetable::cron("0 9 * * mon-fri", Some("Europe/Berlin"))?;
+/// assert_eq!(mornings.to_string(), "`0 9 * * mon-fri` in Europe/Berlin");
+/// let sunday = Timestamp(1_796_000_000_000);
+/// assert_eq!(sunday.to_string(), "2026-11-29 23:33:20 UTC");
+/// let next = mornings.next_after(sunday).unwrap();
+/// assert_eq!(next.to_string(), "2026-11-30 08:00:00 UTC");
+/// # Ok::<(), stepwright_core::Error>(())
+/// ```
+///
+/// A time that the clocks skip in spring comes at the first moment after the gap. A time that they
+/// repeat in autumn comes once, the first time; a wildcard or a step in the minutes or the hours
+/// comes both times.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Timetable(Times);
+
+#[derive(Clone, Debug)]
+enum Times {
+    Cron { text: Arc<str>, zone: Arc<str>, parsed: Arc<(Cron, TimeZone)> },
+    Every(Duration),
+}
+
+/// A timetable as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Written {
+    Cron { cron: Arc<str>, zone: Arc<str> },
+    EveryMs(u64),
+}
+
+impl Timetable {
+    /// Creates the timetable of a cron expression with five fields: minute, hour, day of the month,
+    /// month, day of the week. Names such as `mon` and `jan` are allowed, and so are `@hourly`,
+    /// `@daily`, `@weekly`, `@monthly` and `@yearly`. The zone is a name such as `Europe/Berlin`;
+    /// the default is UTC.
+    ///
+    /// # Errors
+    /// If the expression or the zone is not valid, or if the expression never comes true.
+    pub fn cron(text: &str, zone: Option<&str>) -> Result<Self, Error> {
+        let refused = |what: String| Error::new(ErrorKind::Definition, what);
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
+        let cron = parser.build().parse(text).map_err(|error| {
+            let error = refused(format!("`{text}` is not a cron expression: {error}"));
+            error.with_hint("write minute, hour, day, month and weekday, such as `0 9 * * mon-fri`")
+        })?;
+        let zone = zone.unwrap_or(UTC);
+        let parsed = TimeZone::get(zone).map_err(|_| {
+            let error = refused(format!("there is no time zone `{zone}`"));
+            error.with_hint("write one such as `Europe/Berlin`, or leave it out for UTC")
+        })?;
+        let made = Self(Times::Cron {
+            text: text.trim().into(),
+            zone: zone.into(),
+            parsed: Arc::new((cron, parsed)),
+        });
+        // The times of an expression without years repeat, so any moment will do.
+        if made.next_after(Timestamp(0)).is_none() {
+            let error = refused(format!("`{text}` never comes true"));
+            return Err(error.with_hint("no month of the expression has such a day"));
+        }
+        Ok(made)
+    }
+
+    /// Creates a timetable with equal steps. They are counted from 1970 in UTC, so that all
+    /// processes agree: `every(15 minutes)` comes at each full quarter of an hour.
+    ///
+    /// # Errors
+    /// If the step is shorter than a second or longer than 366 days.
+    pub fn every(step: Duration) -> Result<Self, Error> {
+        if (EVERY_MIN..=EVERY_MAX).contains(&step) {
+            return Ok(Self(Times::Every(step)));
+        }
+        let what = format!("`every` is {}; it must be from 1s to 366d", shown(step));
+        Err(Error::new(ErrorKind::Definition, what))
+    }
+
+    /// Returns the first time after `time`. `None` if the calendar ends before.
+    pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
+        match &self.0 {
+            Times::Every(step) => {
+                let step = u64::try_from(step.as_millis()).ok()?;
+                let next = (time.0 / step).checked_add(1)?.checked_mul(step)?;
+                Some(Timestamp(next))
+            }
+            Times::Cron { parsed, .. } => {
+                let (cron, zone) = &**parsed;
+                let second = i64::try_from(time.seconds()).ok()?;
+                let from = jiff::Timestamp::from_second(second).ok()?.to_zoned(zone.clone());
+                let next = cron.find_next_occurrence(&from, false).ok()?;
+                let next = u64::try_from(next.timestamp().as_millisecond()).ok()?;
+                // A search that does not move would never end.
+                (next > time.0).then_some(Timestamp(next))
+            }
+        }
+    }
+
+    /// Returns `true` if both have the same times.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Times::Every(one), Times::Every(other)) => one == other,
+            (
+                Times::Cron { text, zone, .. },
+                Times::Cron { text: other_text, zone: other_zone, .. },
+            ) => (text, zone) == (other_text, other_zone),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Timetable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Times::Cron { text, zone, .. } => write!(f, "`{text}` in {zone}"),
+            Times::Every(step) => write!(f, "every {}", shown(*step)),
+        }
+    }
+}
+
+/// Writes a duration as files have it: `1d2h`, `90s` as `1m30s`.
+fn shown(duration: Duration) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let mut rest = duration.as_millis();
+    let mut text = String::new();
+    for (size, unit) in units {
+        let count = rest / size;
+        if count > 0 {
+            let _ = write!(text, "{count}{unit}");
+            rest %= size;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+impl From<Timetable> for Written {
+    fn from(timetable: Timetable) -> Self {
+        match timetable.0 {
+            Times::Cron { text, zone, .. } => Self::Cron { cron: text, zone },
+            Times::Every(step) => {
+                Self::EveryMs(u64::try_from(step.as_millis()).unwrap_or(u64::MAX))
+            }
+        }
+    }
+}
+
+impl TryFrom<Written> for Timetable {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self, Error> {
+        match written {
+            Written::Cron { cron, zone } => Self::cron(&cron, Some(&zone)),
+            Written::EveryMs(step) => Self::every(Duration::from_millis(step)),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Requests of webhooks.
+
+use crate::world::Place;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
+use std::fmt::Write as _;
+use std::time::Duration;
+use stepwright_core::{Content, Error, ErrorKind};
+use stepwright_triggers::{Delivery, Received, Receiver, Refused, Signature, Webhook};
+
+const SECRET: &str = "a secret of both sides";
+
+/// A receiver with one webhook, and its token.
+struct Hook {
+    place: Place,
+    receiver: Receiver,
+    token: String,
+}
+
+impl Hook {
+    fn new(webhook: Webhook) -> Self {
+        let place = Place::new();
+        let receiver =
+            Receiver::new(place.store(), place.world(1)).add(&place.workflow(1), webhook);
+        let stored = place.clock.run(receiver.register()).unwrap().remove(0);
+        Self { place, receiver, token: stored.token.unwrap() }
+    }
+
+    fn receive(&self, delivery: Delivery) -> Result<Received, Refused> {
+        self.place.clock.run(self.receiver.receive(&self.token, delivery))
+    }
+
+    fn forged(&self, delivery: Delivery) -> &'static str {
+        match self.receive(delivery) {
+            Err(Refused::Forged(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Returns the time in seconds, as signatures have it.
+    fn now(&self) -> String {
+        self.place.now().seconds().to_string()
+    }
+
+    fn input(&self, received: &Received) -> String {
+        let Received::Begun(run) = received else { panic!("{received:?}") };
+        self.place.end_runs();
+        self.place.clock.run(self.place.workflow(9).get_run(run)).unwrap().content.text().into()
+    }
+}
+
+fn delivery(headers: &[(&str, &str)], body: &str) -> Delivery {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Delivery { headers, query: String::new(), body: body.into() }
+}
+
+fn mac(secret: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn github(id: &str, body: &str) -> Delivery {
+    let signature = format!("sha256={}", hex(&mac(SECRET.as_bytes(), body)));
+    let headers = [("X-GitHub-Delivery", id), ("X-Hub-Signature-256", &signature)];
+    delivery(&headers, body)
+}
+
+fn standard(id: &str, time: &str, body: &str) -> Delivery {
+    let signature = STANDARD.encode(mac(SECRET.as_bytes(), &format!("{id}.{time}.{body}")));
+    let signature = format!("v1,bm90IGl0 v1,{signature}");
+    let headers =
+        [("webhook-id", id), ("webhook-timestamp", time), ("webhook-signature", &*signature)];
+    delivery(&headers, body)
+}
+
+fn slack(time: &str, body: &str) -> Delivery {
+    let signature = format!("v0={}", hex(&mac(SECRET.as_bytes(), &format!("v0:{time}:{body}"))));
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("X-Slack-Request-Timestamp", time),
+        ("X-Slack-Signature", &*signature),
+    ];
+    delivery(&headers, body)
+}
+
+fn signed(signature: Signature) -> Hook {
+    Hook::new(Webhook::new("push").unwrap().signed(signature, SECRET))
+}
+
+#[test]
+fn the_token_is_random_and_the_only_way() {
+    let hook = Hook::new(Webhook::new("push").unwrap());
+    assert!(hook.token.starts_with("swh_") && hook.token.len() >= 64, "{}", hook.token);
+    // A second server, and the same one again, know it by its hash only.
+    let again = hook.place.clock.run(hook.receiver.register()).unwrap();
+    assert_eq!(again[0].token, None);
+    for token in ["", "push", "digest.push", "swh_", &hook.token[1..]] {
+        let received = hook.receiver.receive(token, delivery(&[], "x"));
+        assert!(matches!(hook.place.clock.run(received), Err(Refused::Unknown)), "{token}");
+    }
+    assert_eq!(hook.input(&hook.receive(delivery(&[], "x")).unwrap()), "x");
+    let renewed = hook.place.clock.run(hook.receiver.tokens().renew("digest.push")).unwrap();
+    assert!(matches!(hook.receive(delivery(&[], "x")), Err(Refused::Unknown)));
+    let received = hook.receiver.receive(&renewed, delivery(&[], "x"));
+    assert!(matches!(hook.place.clock.run(received), Ok(Received::Begun(_))));
+    let unknown = hook.place.clock.run(hook.receiver.tokens().renew("digest.pull")).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+    let gone = Receiver::new(hook.place.store(), hook.place.world(2));
+    let gone = gone.add(&hook.place.workflow(2), Webhook::new("pull").unwrap());
+    hook.place.clock.run(gone.register()).unwrap();
+    let left = hook.place.clock.run(hook.receiver.tokens().list()).unwrap();
+    assert_eq!(left.iter().map(|webhook| &*webhook.id).collect::<Vec<_>>(), ["digest.pull"]);
+}
+
+#[test]
+fn a_signature_of_github_is_verified() {
+    // The example of GitHub's documentation.
+    let known = "It's a Secret to Everybody";
+    let hook = Hook::new(Webhook::new("push").unwrap().signed(Signature::GitHub, known));
+    let right = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    let headers = [("x-github-delivery", "1"), ("x-hub-signature-256", right)];
+    assert!(matches!(hook.receive(delivery(&headers, "Hello, World!")), Ok(Received::Begun(_))));
+    assert_eq!(hook.forged(delivery(&headers, "Hello, World?")), WRONG);
+    assert_eq!(hook.forged(delivery(&[], "Hello, World!")), ABSENT);
+    let sha1 = right.replace("sha256", "sha1");
+    for wrong in ["sha256=", "sha256=75", &sha1, "sha256=é", &right[7..]] {
+        let headers = [("x-github-delivery", "2"), ("x-hub-signature-256", wrong)];
+        assert_eq!(hook.forged(delivery(&headers, "Hello, World!")), WRONG, "{wrong}");
+    }
+}
+
+const WRONG: &str = "the signature of the request is wrong";
+const ABSENT: &str = "the request has no signature";
+const OLD: &str = "the signature of the request is more than five minutes old";
+
+#[test]
+fn a_standard_signature_is_verified() {
+    let hook = signed(Signature::Standard);
+    let now = hook.now();
+    assert!(matches!(hook.receive(standard("m-1", &now, "x")), Ok(Received::Begun(_))));
+    let mut forged = standard("m-2", &now, "x");
+    forged.body = b"y".to_vec();
+    assert_eq!(hook.forged(forged), WRONG);
+    // The id and the time are signed too.
+    let mut renamed = standard("m-3", &now, "x");
+    renamed.headers[0].1 = "m-4".to_owned();
+    assert_eq!(hook.forged(renamed), WRONG);
+    // The example of the specification, with its secret.
+    let hook = Hook::new(
+        Webhook::new("push")
+            .unwrap()
+            .signed(Signature::Standard, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    );
+    let headers = [
+        ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+    ];
+    // It is right, and years old.
+    assert_eq!(hook.forged(delivery(&headers, r#"{"test": 2432232314}"#)), OLD);
+}
+
+#[test]
+fn a_signature_of_slack_is_verified() {
+    let hook = signed(Signature::Slack);
+    let now = hook.now();
+    let body = r#"{"type":"event_callback","event_id":"Ev1","event":{"text":"hi"}}"#;
+    assert!(matches!(hook.receive(slack(&now, body)), Ok(Received::Begun(_))));
+    // Slack sends an event again, with a new signature.
+    let later = (hook.place.now().seconds() + 1).to_string();
+    assert!(matches!(hook.receive(slack(&later, body)), Ok(Received::Duplicate(_))));
+    let mut forged = slack(&now, body);
+    forged.headers[1].1 = later;
+    assert_eq!(hook.forged(forged), WRONG);
+    let asked = slack(&now, r#"{"type":"url_verification","challenge":"abc"}"#);
+    assert_eq!(hook.receive(asked).unwrap(), Received::Challenge("abc".to_owned()));
+    let unsigned = delivery(
+        &[("Content-Type", "application/json")],
+        r#"{"type":"url_verification","challenge":"abc"}"#,
+    );
+    assert_eq!(hook.forged(unsigned), ABSENT);
+    assert_eq!(hook.place.ids().len(), 1);
+}
+
+#[test]
+fn a_replayed_request_begins_no_second_run() {
+    let hook = signed(Signature::Standard);
+    let now = hook.now();
+    let Ok(Received::Begun(run)) = hook.receive(standard("m-1", &now, "x")) else { panic!() };
+    assert_eq!(hook.receive(standard("m-1", &now, "x")).unwrap(), Received::Duplicate(run));
+    hook.place.pass(Duration::from_mins(6));
+    assert_eq!(hook.forged(standard("m-1", &now, "x")), OLD);
+    let future = (hook.place.now().seconds() + 301).to_string();
+    assert_eq!(hook.forged(standard("m-2", &future, "x")), OLD);
+    assert_eq!(hook.forged(standard("m-2", "soon", "x")), "the time of the signature is no number");
+
+    // The name of a delivery of GitHub is not signed.
+    let hook = signed(Signature::GitHub);
+    let Ok(Received::Begun(run)) = hook.receive(github("d-1", "x")) else { panic!() };
+    assert_eq!(hook.receive(github("d-1", "x")).unwrap(), Received::Duplicate(run.clone()));
+    assert_eq!(hook.receive(github("d-2", "x")).unwrap(), Received::Duplicate(run));
+    assert!(matches!(hook.receive(github("d-3", "y")), Ok(Received::Begun(_))));
+    assert_eq!(hook.place.ids().len(), 2);
+}
+
+#[test]
+fn one_delivery_to_several_servers_begins_one_run() {
+    let hook = Hook::new(Webhook::new("push").unwrap());
+    let headers = [("Idempotency-Key", "order-7")];
+    let servers: Vec<Receiver> = (2..6)
+        .map(|seed| {
+            let receiver = Receiver::new(hook.place.store(), hook.place.world(seed));
+            receiver.add(&hook.place.workflow(seed), Webhook::new("push").unwrap())
+        })
+        .collect();
+    let all = servers.iter().map(|server| server.receive(&hook.token, delivery(&headers, "x")));
+    let all = hook.place.clock.run(futures_util::future::join_all(all));
+    let begun = all.iter().filter(|one| matches!(one, Ok(Received::Begun(_)))).count();
+    let known = all.iter().filter(|one| matches!(one, Ok(Received::Duplicate(_)))).count();
+    assert_eq!((begun, known), (1, 3), "{all:?}");
+}
+
+#[test]
+fn the_functions_of_a_webhook_see_the_request_without_credentials() {
+    let hook = Hook::new(
+        Webhook::new("push")
+            .unwrap()
+            .only_if(|request| async move { Ok(request["headers"]["x-kind"] == "order") })
+            .delivery_id(|request| async move { Ok(request["body"]["id"].to_string()) })
+            .input_from(|request| async move { Ok(Content::from(request)) }),
+    );
+    let json = ("Content-Type", "application/json; charset=utf-8");
+    let other = hook.receive(delivery(&[json, ("X-Kind", "refund")], r#"{"id":7}"#)).unwrap();
+    assert_eq!(other, Received::Ignored);
+    let headers = [json, ("X-Kind", "order"), ("Authorization", "Bearer x"), ("Cookie", "y")];
+    let mut order = delivery(&headers, r#"{"id":7}"#);
+    order.query = "from=shop&from=web&a=%C3%A9".to_owned();
+    let received = hook.receive(order.clone()).unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&hook.input(&received)).unwrap();
+    let wanted = json!({
+        "body": {"id": 7},
+        "headers": {"content-type": "application/json; charset=utf-8", "x-kind": "order"},
+        "query": {"from": "web", "a": "é"},
+        "delivery": "7",
+    });
+    assert_eq!(seen, wanted);
+    assert!(matches!(hook.receive(order), Ok(Received::Duplicate(_))));
+    // A form with JSON in it, as Slack's buttons send it.
+    let form = [("Content-Type", "application/x-www-form-urlencoded"), ("X-Kind", "order")];
+    let received = hook.receive(delivery(&form, "id=8&payload=%7B%22a%22%3A1%7D")).unwrap();
+    assert!(hook.input(&received).contains(r#""payload":{"a":1}"#));
+}
+
+#[test]
+fn bodies_that_cannot_be_read_and_failing_functions_are_refused() {
+    let hook = Hook::new(Webhook::new("push").unwrap());
+    let json = [("Content-Type", "application/json")];
+    let Err(Refused::Unreadable(why)) = hook.receive(delivery(&json, "{")) else { panic!() };
+    assert!(why.starts_with("the body is not JSON"), "{why}");
+    let mut binary = delivery(&[], "");
+    binary.body = vec![0xff];
+    let Err(Refused::Unreadable(why)) = hook.receive(binary) else { panic!() };
+    assert_eq!(why, "the body is not UTF-8");
+    let long = "x".repeat(513);
+    let Err(Refused::Unreadable(why)) = hook.receive(delivery(&[("Idempotency-Key", &long)], ""))
+    else {
+        panic!()
+    };
+    assert!(why.contains("513 bytes"), "{why}");
+    let failing = Webhook::new("push")
+        .unwrap()
+        .input_from(|_| async { Err::<Content, _>(Error::usage("no such order")) });
+    let hook = Hook::new(failing);
+    let Err(Refused::Failed(error)) = hook.receive(delivery(&[], "x")) else { panic!() };
+    assert_eq!(error.to_string(), "no such order");
+    assert!(hook.place.ids().is_empty());
+    let shown = format!("{:?}", Webhook::new("a").unwrap().signed(Signature::Slack, SECRET));
+    assert!(!shown.contains(SECRET), "{shown}");
+}

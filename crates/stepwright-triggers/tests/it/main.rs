@@ -1,0 +1,8 @@
+//! Tests of schedules, on a virtual clock.
+
+#![expect(clippy::unwrap_used, reason = "a test fails there")]
+
+mod firing;
+mod hooks;
+mod times;
+mod world;
