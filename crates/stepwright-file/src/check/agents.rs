@@ -9,6 +9,7 @@ use stepwright_core::model::{Model as _, ToolChoice};
 impl Checker<'_, '_> {
     pub(super) fn agents(&mut self) {
         self.teams();
+        self.other_agents();
         for agent in &self.file.agents {
             self.settings(agent);
             if agent.model.is_none() && self.models.is_empty() {

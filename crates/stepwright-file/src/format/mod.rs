@@ -28,7 +28,7 @@ mod used;
 mod values;
 mod workspace;
 
-pub(crate) use called::Called;
+pub(crate) use called::{Called, OtherAgent};
 pub(crate) use guardrails::WrittenGuard;
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use moment::Moment;
@@ -252,6 +252,8 @@ pub(crate) struct AgentLimits {
     pub(crate) model_retry: Option<RetryPolicy>,
     /// The failures after which the next model of a list is asked.
     pub(crate) fallback_on: Option<Vec<FallbackReason>>,
+    /// `true` if the next model is asked also in the middle of an answer.
+    pub(crate) fallback_restarts: bool,
 }
 
 /// The settings of an agent's model.
@@ -461,6 +463,11 @@ pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
 
     /// Returns the workflow file that its calls run.
     fn called(&self) -> Option<&Called> {
+        None
+    }
+
+    /// Returns the agent of the file that its calls ask, or that goes on in their place.
+    fn other_agent(&self) -> Option<&OtherAgent> {
         None
     }
 
