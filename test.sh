@@ -3,16 +3,17 @@
 # needs, or names what it cannot install.
 #
 #   ./test.sh        form, lints, documentation, all tests: what the build server runs
-#   ./test.sh all    the same, then the longer tests: installing without Rust, a receiver of traces,
-#                    the page in a browser, the Python package, teams beside Agno's, embeddings of a
-#                    real model, three times on one busy core, fuzzing, mutants
+#   ./test.sh all    the same, then the longer tests: each feature of every crate, installing without
+#                    Rust, a receiver of traces, the page in a browser, the Python package, teams
+#                    beside Agno's, clients of Agno and OpenAI, requests made of the OpenAPI document,
+#                    embeddings of a real model, three times on one busy core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 case "${1:-}" in
 "" | all) ;;
 -h | --help)
-    sed -n '2,8p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+    sed -n '2,9p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
     exit 0
     ;;
 *)
@@ -171,6 +172,9 @@ else
 fi
 
 if [ "${1:-}" = all ]; then
+    stage "each feature of every crate alone"
+    scripts/features.sh all
+
     stage "installing without Rust"
     # Builds the binary of a release, or takes the one that is current, and installs it in bare systems.
     if [ "$(uname -s)" = Linux ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
@@ -193,6 +197,13 @@ if [ "${1:-}" = all ]; then
     stage "teams beside Agno's"
     STEPWRIGHT_TEST_AGNO_DIFF="$(scripts/test-agno-diff.sh)" \
         cargo test --workspace --all-features --test it -- agno::
+
+    stage "clients of Agno and OpenAI"
+    STEPWRIGHT_TEST_AGNO="$(scripts/test-agno.sh)" \
+        cargo test --workspace --all-features --test it -- clients::
+
+    stage "requests made of the OpenAPI document"
+    scripts/test-openapi.sh
 
     stage "embeddings of a real model"
     STEPWRIGHT_TEST_EMBEDDINGS="$(scripts/test-embeddings.sh)" \

@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
-# Compiles every crate that has features with none of them, and with each one alone, so that no
-# feature needs another by accident. A warning is an error. If `rustup` has the oldest Rust that the
-# manifest promises, all of it is compiled with that one, too.
+# Compiles crates with none of their features, and with each one alone, so that no feature needs another
+# by accident. A warning is an error. If `rustup` has the oldest Rust that the manifest promises, all of
+# it is compiled with that one, too.
+#
+#   scripts/features.sh        the crates whose features users choose; these turn on those of the others
+#   scripts/features.sh all    every crate
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+chosen="stepwright stepwright-cli stepwright-testing"
 
 # Each line: a crate and its features.
 crates_with_features() {
@@ -17,6 +22,7 @@ for package in sorted(json.load(sys.stdin)["packages"], key=lambda package: pack
 }
 
 crates_with_features | while read -r package features; do
+    if [ "${1:-}" != all ] && [[ " $chosen " != *" $package "* ]]; then continue; fi
     for feature in "" $features; do
         # A store needs a database, and says so.
         if [ "$package" = stepwright-store ] && [ -z "$feature" ]; then continue; fi

@@ -45,6 +45,8 @@ START_DB_TARGET_MS = 6
 BUILD_TARGET_S = 400
 CHECK_TARGET_MS = 20
 FORK_TARGET_MS = 10
+SEARCH_TARGET_MS = 30
+SESSION_TARGET_MS = 50
 FORK_TARGET_KB = 100
 TURN_TARGET_US = 60
 SSE_TARGET = 2
@@ -112,6 +114,7 @@ BENCHES = {
     "waiting": [("stepwright", "measure"), ("stepwright", "recovery")],
     "durable": [("stepwright-store", "runs"), ("stepwright", "measure"), ("stepwright", "recovery")],
     "files": [("stepwright-file", "checks"), ("stepwright-store", "forks")],
+    "context": [("stepwright-knowledge", "retrieval"), ("stepwright-store", "sessions")],
 }
 
 
@@ -368,6 +371,28 @@ def files():
     return table(["Work", "Measured", "Target", ""], rows)
 
 
+SEARCHED = "a search over 100 000 chunks, by words and by vectors of 384 dimensions"
+FIRST_SEARCH = "the first search of a process, which loads the vectors"
+OPENED = "a session of 10 000 messages opens, with its last 100 exchanges"
+
+
+def context():
+    rows = []
+    if wanted(SEARCHED, FIRST_SEARCH):
+        text = bench("stepwright-knowledge", "retrieval")
+        median, most = found(r"a search: ([\d.]+) ms \(median\), ([\d.]+) ms \(95th", text)
+        rows.append([SEARCHED, f"{number(median)} ms (p50), {number(most)} ms (p95)", f"{SEARCH_TARGET_MS} ms",
+                     verdict(median, SEARCH_TARGET_MS)])
+        [first] = found(r"which loads the vectors: ([\d.]+) ms", text)
+        rows.append([FIRST_SEARCH, f"{number(first)} ms", "", ""])
+    if wanted(OPENED):
+        text = bench("stepwright-store", "sessions")
+        median, most = found(r"opens in ([\d.]+) ms \(median\), ([\d.]+) ms \(95th", text)
+        rows.append([OPENED, f"{number(median)} ms (p50), {number(most)} ms (p95)", f"{SESSION_TARGET_MS} ms",
+                     verdict(median, SESSION_TARGET_MS)])
+    return table(["Work", "Measured", "Target", ""], rows)
+
+
 @functools.cache
 def built(lean):
     """Returns the command, stripped."""
@@ -470,7 +495,7 @@ def profiles():
 
 
 SECTIONS = {"engine": engine, "tokens": tokens, "agents": agents, "waiting": waiting, "durable": durable,
-            "files": files, "command": command, "profiles": profiles}
+            "files": files, "context": context, "command": command, "profiles": profiles}
 
 
 def machine():

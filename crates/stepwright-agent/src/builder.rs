@@ -12,7 +12,7 @@ use crate::handoff;
 use crate::into_model::IntoModel;
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
-use crate::toolkit::{IntoTools, Toolkit, whole};
+use crate::toolkit::{IntoTools, ToolSet, Toolkit, whole};
 use crate::{fingerprint, results, turn};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -285,18 +285,21 @@ impl AgentBuilder {
     /// server, which is asked for its tools when the agent runs.
     pub fn tool<K>(mut self, tool: impl IntoTools<K>) -> Self {
         match tool.into_tools() {
-            Ok(set) => {
-                self.tools.extend(set.tools);
-                self.added_instructions.extend(set.instructions);
-                self.content = self.content.and(set.content);
-                let sources = set.sources.into_iter();
-                self.sources.extend(sources.map(|source| Source { source, options: None }));
-            }
+            Ok(set) => self = self.tool_set(set),
             Err(error) => self.toolkit_mistakes.push(match error.hint() {
                 Some(hint) => format!("{error}; {hint}"),
                 None => error.to_string(),
             }),
         }
+        self
+    }
+
+    fn tool_set(mut self, set: ToolSet) -> Self {
+        self.tools.extend(set.tools);
+        self.added_instructions.extend(set.instructions);
+        self.content = self.content.and(set.content);
+        let sources = set.sources.into_iter();
+        self.sources.extend(sources.map(|source| Source { source, options: None }));
         self
     }
 

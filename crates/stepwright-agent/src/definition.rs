@@ -2,6 +2,7 @@
 
 use crate::compaction::Compaction;
 use crate::context::AnyContext;
+use crate::memories::AgentMemory;
 use crate::options::ToolOptions;
 use crate::shape::OutputSchema;
 use crate::summary::SessionSummary;
@@ -137,6 +138,7 @@ pub(crate) struct Upkeep {
     pub(crate) examples: Vec<Message>,
     pub(crate) compaction: Option<Compaction>,
     pub(crate) summary: Option<SessionSummary>,
+    pub(crate) memory: Option<AgentMemory>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -47,6 +47,7 @@ mod function;
 mod guarded;
 mod handoff;
 mod into_model;
+mod memories;
 mod options;
 mod pacing;
 mod played;
@@ -75,6 +76,7 @@ pub use definition::{
 pub use external::ExternalTool;
 pub use function::{FunctionTool, ToolFunction, ToolReply};
 pub use into_model::IntoModel;
+pub use memories::{AgentMemory, MEMORIES_KNOWN, MEMORY_TOOLS};
 pub use options::{CACHE_ENTRIES_MAX, SEARCH_TOOLS, TOOL_RETRIES_MAX, ToolOptions};
 pub use results::{READ_RESULT, TOOL_TEXT_BYTES_MAX};
 pub use stepwright_core::Json;

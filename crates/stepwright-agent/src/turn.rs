@@ -13,7 +13,7 @@ use crate::shape::OutputSchema;
 use crate::sources::with_tools;
 use crate::strict;
 use crate::team::lead;
-use crate::upkeep::{Measured, compact, summarise, with_context};
+use crate::upkeep::{Measured, compact, memorise, summarise, with_context};
 use crate::voice;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, MaybeDone, maybe_done, select};
@@ -282,6 +282,9 @@ async fn converse(
         }
         None => None,
     };
+    if agent.upkeep.memory.is_some() {
+        Box::pin(memorise(agent, turn, (input, &content), &mut usage, &mut log, cx)).await?;
+    }
     let completed = async {
         cx.emit_event(EventKind::RunContentCompleted);
         Ok(EventKind::RunCompleted { content: content.clone(), usage })

@@ -6,6 +6,7 @@ use crate::compaction::{Method, View};
 use crate::context::ContextSource;
 use crate::definition::AgentDefinition;
 use crate::failures::check_stop;
+use crate::memories::{AgentMemory, MEMORIES, MemoryBy};
 use crate::replay::{ReplayLog, TurnError};
 use crate::summary::{SESSION_SUMMARY, SessionSummary};
 use std::borrow::Cow;
@@ -14,7 +15,8 @@ use stepwright_core::gate::{Demand, Reservation};
 use stepwright_core::message::{Message, Usage};
 use stepwright_core::model::{AnyModel, Model as _, ModelRequest};
 use stepwright_core::state::Patch;
-use stepwright_core::{Content, EventKind, StepContext, StepError, StepInput};
+use stepwright_core::store::MemoryChange;
+use stepwright_core::{Content, ErrorId, EventKind, StepContext, StepError, StepInput, StoreError};
 
 /// The bytes of text that are taken for a token.
 const BYTES_OF_TOKEN: u64 = 4;
@@ -31,6 +33,13 @@ pub(crate) async fn with_context<'a>(
         let text = summary.context(&input.state).unwrap_or_default();
         texts.extend(added(SESSION_SUMMARY, std::future::ready(Ok(Some(text))), log, cx).await?);
     }
+    let mut began_with = None;
+    if let Some(memory) = agent.upkeep.memory.as_ref().filter(|_| cx.run().user_id.is_some()) {
+        let known = remembered(memory, cx);
+        let known = added(MEMORIES, known, log, cx).await?;
+        began_with = known.as_deref().map(Into::into);
+        texts.extend(known);
+    }
     for source in &agent.upkeep.contexts {
         let source: &dyn ContextSource = &*source.0;
         texts.extend(added(source.name(), source.gather(input, cx), log, cx).await?);
@@ -39,9 +48,23 @@ pub(crate) async fn with_context<'a>(
         return Ok(agent);
     }
     let mut agent = agent.into_owned();
+    if let (Some(memory), Some(began_with)) = (&mut agent.upkeep.memory, began_with) {
+        memory.began_with = began_with;
+    }
     texts.splice(0..0, agent.instructions.take());
     agent.instructions = Some(texts.join("\n\n"));
     Ok(Cow::Owned(agent))
+}
+
+/// Returns the memories of the user as they are now, for the instructions.
+async fn remembered(memory: &AgentMemory, cx: &StepContext) -> Result<Option<String>, StepError> {
+    let Some(memories) = cx.memories() else { return Ok(None) };
+    let known = memories.list(memory.known).await.map_err(memories_failed)?;
+    Ok(Some(memory.context(&known)))
+}
+
+fn memories_failed(error: StoreError) -> StepError {
+    StepError::new(format!("the memories of the user: {error}")).with_id(error.id())
 }
 
 /// Returns the recorded text of a source, or the one that it has now.
@@ -202,7 +225,7 @@ pub(crate) async fn side_request(
     let text = answer.as_text().trim().to_owned();
     if text.is_empty() {
         let model = agent.model.id();
-        let message = format!("model `{model}` gave an empty answer when asked for a summary");
+        let message = format!("model `{model}` gave an empty answer when asked for a text");
         return Err(TurnError::Failed(
             StepError::new(message).with_id(stepwright_core::ErrorId::MODEL_ANSWER_EMPTY),
         ));
@@ -246,5 +269,53 @@ pub(crate) async fn summarise(
     match fact {
         EventKind::SessionSummaryCompleted { summary } => Ok(kept(Some(&*summary), 0)),
         _ => unreachable!("`next` returns one of the requested kinds"),
+    }
+}
+
+/// Asks a model after the answer of the agent what should be remembered of the user, and changes
+/// the memories. The changes are stored before they are recorded: a run that dies in between makes
+/// them again, which changes nothing more.
+pub(crate) async fn memorise(
+    agent: &AgentDefinition,
+    turn: u32,
+    (input, answer): (&StepInput, &Content),
+    usage: &mut Usage,
+    log: &mut ReplayLog<'_>,
+    cx: &StepContext,
+) -> Result<(), TurnError> {
+    let Some(memory) = agent.upkeep.memory.as_ref() else { return Ok(()) };
+    let is_kept = cx.is_played() || cx.memories().is_some();
+    if memory.by != MemoryBy::AfterRun || cx.run().user_id.is_none() || !is_kept {
+        return Ok(());
+    }
+    let request = memory.request(&input.message().pretty(), &answer.pretty());
+    let of = (turn, RequestPurpose::UserMemories);
+    let asked = side_request(agent, memory.model.as_ref(), request, of, usage, log, cx).await?;
+    // The budget is spent: nothing of this run is remembered.
+    let Some(said) = asked else { return Ok(()) };
+    let changes = match memory.read(&said, &cx.idempotency_key_for(MEMORIES)) {
+        Ok(changes) => changes,
+        Err(why) => {
+            // The answer of the agent is good, whatever this model says.
+            cx.note(format!("nothing was remembered: the answer is no list of changes: {why}"));
+            Vec::new()
+        }
+    };
+    let work = async { stored(changes, cx).await };
+    log.next(&["MemoryUpdateCompleted"], work).await.map(drop)
+}
+
+async fn stored(changes: Vec<MemoryChange>, cx: &StepContext) -> Result<EventKind, StepError> {
+    let memories = cx.memories().filter(|_| !cx.is_played() && !changes.is_empty());
+    let Some(memories) = memories else {
+        return Ok(EventKind::MemoryUpdateCompleted { changes });
+    };
+    match memories.update(changes.clone()).await {
+        Ok(_) => Ok(EventKind::MemoryUpdateCompleted { changes }),
+        Err(error) if error.id() == ErrorId::MEMORIES_FULL => {
+            cx.note(format!("nothing was remembered: {error}"));
+            Ok(EventKind::MemoryUpdateCompleted { changes: Vec::new() })
+        }
+        Err(error) => Err(memories_failed(error)),
     }
 }

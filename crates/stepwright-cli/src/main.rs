@@ -34,7 +34,7 @@ use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
     attach, cancel, capabilities, chat, check, compare, docs, events, explain, fix, fork, init,
-    keeping, man, resume, run, runs, schema, send, sessions, show, test, top, verify,
+    keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top, verify,
 };
 
 /// Carries out a command line, which begins with the name of the program. Returns the exit code.
@@ -101,7 +101,10 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Export(wanted) => finish(stderr, keeping::export(wanted, stderr)),
         Command::Import(wanted) => finish(stderr, keeping::import(wanted, stderr)),
         Command::Erase(wanted) => finish(stderr, keeping::erase(wanted, stderr)),
+        Command::Memories(wanted) => finish(stderr, memories::memories(wanted, stderr)),
         Command::Sessions(wanted) => finish(stderr, sessions::sessions(wanted, stderr)),
+        #[cfg(feature = "knowledge")]
+        Command::Knowledge(wanted) => verbs::knowledge::knowledge(wanted, stderr),
         Command::Explain(wanted) => explain::explain(wanted, stderr),
         Command::Docs(wanted) => docs::docs(wanted, stderr),
         Command::Config(wanted) => verbs::config::config(wanted, found, stderr),

@@ -18,7 +18,7 @@ use crate::sent::SentMessage;
 use crate::session::Exchange;
 use crate::state::State;
 use crate::status::RunStatus;
-use crate::store::SharedRequests;
+use crate::store::{SharedRequests, UserMemories};
 use crate::trace::{SpanId, SpanOf, TraceContext, TraceId, Traced};
 use crate::values::HostValues;
 use crate::world::{Timestamp, World};
@@ -153,6 +153,12 @@ pub trait StepHost: Send + Sync {
     /// Returns the requests to models of all processes that share the store of the run. `None` if
     /// no other process can.
     fn shared_requests(&self) -> Option<SharedRequests> {
+        None
+    }
+
+    /// Returns the memories of the user of the run. `None` if the run has no user or no store. A
+    /// host that forwards to another one forwards this too.
+    fn memories(&self) -> Option<UserMemories> {
         None
     }
 
@@ -333,6 +339,13 @@ impl StepContext {
     /// that hold over all of them. `None` if no other process can use the store. For agents.
     pub fn shared_requests(&self) -> Option<SharedRequests> {
         self.host.shared_requests()
+    }
+
+    /// Returns the memories of the user of the run: what earlier runs have learned of the user, in
+    /// all sessions. `None` if the run has no user or no store. Memories of other users cannot be
+    /// reached. For agents.
+    pub fn memories(&self) -> Option<UserMemories> {
+        self.host.memories()
     }
 
     /// Returns the number of this attempt, from 1.

@@ -57,6 +57,7 @@ pub mod store;
 mod surroundings;
 pub mod tool;
 pub mod trace;
+mod user_memory;
 pub mod values;
 pub mod wait;
 pub mod workspace;

@@ -1,5 +1,6 @@
 //! A store in the memory of this process: for tests, and for runs that end with the process.
 
+mod memories;
 mod messages;
 mod requests;
 mod slots;
@@ -12,11 +13,12 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
-    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
-    SlotClaim, StoreError, Watched, page,
+    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, MemoryFilter,
+    MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter,
+    SessionStore, Signal, SlotClaim, StoreError, UserMemory, Watched, page,
 };
 use crate::world::Timestamp;
+use memories::Memories;
 use requests::Requests;
 use slots::Slots;
 use std::cmp::Reverse;
@@ -49,6 +51,7 @@ struct Tables {
     next: u64,
     order: VecDeque<RunId>,
     sessions: HashMap<SessionId, Session>,
+    memories: Memories,
     inboxes: HashMap<RunId, Vec<Letter>>,
     drivers: HashMap<Arc<str>, Timestamp>,
     plans: HashMap<String, String>,
@@ -489,6 +492,14 @@ impl SessionStore for Memory {
             followed.cancel();
         }
         Box::pin(ready(Ok(existed)))
+    }
+
+    fn memories(&self, filter: MemoryFilter) -> BoxFuture<'_, Result<Vec<UserMemory>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().memories.list(&filter))))
+    }
+
+    fn update_memories(&self, update: MemoryUpdate) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(ready(self.tables().memories.update(&update)))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::requirement::{Answer, Requirement};
 use crate::sent::SentMessage;
 use crate::session::Exchange;
 use crate::step::StepOutput;
-use crate::store::SharedRequests;
+use crate::store::{SharedRequests, UserMemories};
 use crate::trace::Traced;
 use crate::world::World;
 use serde::Serialize;
@@ -61,9 +61,18 @@ impl Secrets {
     }
 
     /// Replaces the secrets in what `known` is stored as. Most of it has none, and is not changed.
-    fn redacted<T: Serialize + DeserializeOwned>(&self, known: T) -> T {
+    ///
+    /// ```
+    /// use stepwright_core::Answer;
+    /// use stepwright_core::redact::Secrets;
+    /// let said = |why: &str| Answer::Reject { feedback: Some(why.into()) };
+    /// let secrets = Secrets::new(["hunter2"]);
+    /// assert_eq!(secrets.redacted(said("not hunter2")), said("not [redacted]"));
+    /// ```
+    #[must_use]
+    pub fn redacted<T: Serialize + DeserializeOwned>(&self, known: T) -> T {
         let Ok(text) = serde_json::to_string(&known) else { return known };
-        if !self.is_in(&text) {
+        if !self.may_be_in(&text) {
             return known;
         }
         let Ok(value) = serde_json::from_str::<Value>(&text) else { return known };
@@ -155,13 +164,12 @@ impl StepHost for Redacting {
         attempt: u32,
         effect: &'a Effect,
     ) -> BoxFuture<'a, Result<Permit, StepError>> {
-        let shown = effect.to_string();
-        if !self.secrets.is_in(&shown) {
+        let whole = effect.whole_detail();
+        let Cow::Owned(clean) = self.secrets.redact(&whole) else {
             return self.host.permit(asks, at, attempt, effect);
-        }
+        };
         Box::pin(async move {
-            let detail = self.secrets.redact(&effect.detail()).into_owned();
-            self.host.permit(asks, at, attempt, &effect.clone().shown_as(detail)).await
+            self.host.permit(asks, at, attempt, &effect.clone().shown_as(clean)).await
         })
     }
 
@@ -195,6 +203,10 @@ impl StepHost for Redacting {
 
     fn shared_requests(&self) -> Option<SharedRequests> {
         self.host.shared_requests()
+    }
+
+    fn memories(&self) -> Option<UserMemories> {
+        Some(self.host.memories()?.redacted(self.secrets.clone()))
     }
 
     fn receive<'a>(

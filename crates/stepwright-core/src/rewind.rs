@@ -440,6 +440,7 @@ fn failed_requests(past: &[Event], attempt: &[usize], gone: &mut FxHashSet<usize
                 | E::ContextAdded { .. }
                 | E::CompressionCompleted { .. }
                 | E::SessionSummaryCompleted { .. }
+                | E::MemoryUpdateCompleted { .. }
         );
         if is_of_agent {
             agents.entry(&past[*at].path).or_default().push(*at);

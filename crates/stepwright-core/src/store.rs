@@ -3,6 +3,7 @@
 mod any;
 mod deleting;
 mod error;
+mod memories;
 mod requests;
 mod shared;
 mod slots;
@@ -17,9 +18,14 @@ use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+pub use crate::user_memory::{
+    MEMORIES_MAX, MEMORY_BYTES_MAX, MEMORY_TOPIC_BYTES_MAX, MEMORY_TOPICS_MAX, MemoryChange,
+    MemoryFilter, MemoryUpdate, UserMemory,
+};
 pub use any::AnyStore;
 pub use deleting::{Compacted, DeleteRun, DeletedRun};
 pub use error::StoreError;
+pub use memories::{UserMemories, too_many_memories};
 pub use requests::{
     RequestChanges, RequestClaim, RequestEntry, RequestState, RequestTurn, RequestsSent,
 };

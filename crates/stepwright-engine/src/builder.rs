@@ -1,5 +1,7 @@
 //! Builds workflows.
 
+mod secrets;
+
 use crate::compile::{Settings, compile};
 use crate::define::{AfterSteps, AnyStep, History, IntoStep, RunLimits, add_after};
 use crate::definition::Definition;
@@ -19,6 +21,7 @@ use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::observe::Observer;
 use stepwright_core::permission::Permissions;
 use stepwright_core::plan::After;
+use stepwright_core::redact::Secrets;
 use stepwright_core::state::{Reducer, Reducers, State};
 use stepwright_core::values::HostValues;
 use stepwright_core::{
@@ -72,6 +75,7 @@ pub struct WorkflowBuilder {
     prices: Option<Prices>,
     run_limits: RunLimits,
     observer: Option<Arc<dyn Observer>>,
+    secrets: Secrets,
 }
 
 impl Workflow {
@@ -106,6 +110,7 @@ impl Workflow {
             prices: None,
             run_limits: RunLimits::default(),
             observer: None,
+            secrets: Secrets::default(),
         }
     }
 }
@@ -662,6 +667,7 @@ impl WorkflowBuilder {
                 is_unattended: self.is_unattended,
                 prices: self.prices.map(Arc::new),
                 session: self.session_budget.map(Arc::new),
+                secrets: self.secrets,
             },
             limits: self.run_limits,
         };

@@ -5,8 +5,9 @@ use crate::gate::GateSettings;
 use crate::table::Compiled;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::executor::RunInput;
 use stepwright_core::state::State;
-use stepwright_core::{Content, Error, ErrorId, RunOutput, WorkflowId};
+use stepwright_core::{Error, ErrorId, RunOutput, WorkflowId};
 
 /// A checked definition of a workflow, with the settings of its runs. No run changes it.
 pub(crate) struct Definition {
@@ -28,15 +29,28 @@ pub(crate) struct Definition {
 }
 
 impl Definition {
-    /// Checks an input. Returns the content that replaces it, if the check completes the input.
-    pub(crate) async fn prepare_input(&self, content: &Content) -> Result<Option<Content>, Error> {
-        match &self.compiled.input {
-            Some(check) => check(content.clone()).await.map_err(|why| {
+    /// Checks and completes an input, and removes the secrets from it.
+    pub(crate) async fn prepare_input(&self, input: &mut RunInput) -> Result<(), Error> {
+        if let Some(check) = &self.compiled.input {
+            let prepared = check(input.content.clone()).await.map_err(|why| {
                 Error::usage(format!("the input does not fit workflow `{}`: {why}", self.name))
                     .with_id(ErrorId::INPUT_MISMATCH)
-            }),
-            None => Ok(None),
+            });
+            if let Some(prepared) = prepared? {
+                input.content = prepared;
+            }
         }
+        let secrets = &self.gate.secrets;
+        if !secrets.is_empty() {
+            input.content = secrets.redacted(std::mem::take(&mut input.content));
+            input.additional_data = secrets.redacted(std::mem::take(&mut input.additional_data));
+        }
+        Ok(())
+    }
+
+    /// Returns `false` if an input is taken as it is.
+    pub(crate) fn prepares_input(&self) -> bool {
+        self.compiled.input.is_some() || !self.gate.secrets.is_empty()
     }
 
     /// Returns `true` if outputs have the events of their runs.

@@ -25,6 +25,7 @@ mod local;
 mod nodes;
 mod operations;
 mod outbox;
+mod owned;
 mod pending;
 mod process;
 mod processes;
@@ -74,7 +75,7 @@ pub use run::{
 pub use runner::LocalDispatcher;
 pub use runs::{
     Archived, Compared, Comparison, Difference, Erase, Events, Export, IMPORT_LINE_BYTES_MAX,
-    Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
+    Memories, Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
 };
 pub use worker::Worker;
 pub use workflow::Workflow;

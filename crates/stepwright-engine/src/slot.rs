@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::store::{Entered, Signal, SlotClaim, SlotHolder, Watched};
 use stepwright_core::{
-    AnyStore, Error, ErrorKind, EventKind, RunId, RunOutput, RunStatus, StepPath, Timestamp, World,
+    AnyStore, Error, ErrorKind, EventKind, RunId, RunOutput, RunStatus, StepPath, Timestamp,
+    UserId, World,
 };
 
 /// The first and the longest time between two looks at the slots. The end of the oldest run wakes
@@ -29,6 +30,8 @@ pub(crate) struct Slot {
     pub(crate) first: Option<Arc<str>>,
     /// `false` if the holders are those of this process alone, which have no lease.
     pub(crate) is_shared: bool,
+    /// The user of the run, who must not learn of the runs of others, and not cancel them.
+    pub(crate) user: Option<UserId>,
     /// The slot that the run needs besides, once it has this one. All runs take theirs in the same
     /// order, so that none waits for another one that waits for it.
     pub(crate) also: Option<Box<Self>>,
@@ -183,6 +186,9 @@ impl Slot {
         let count = (before.len() + 1).saturating_sub(max);
         for other in before.iter().take(count) {
             let Ok(other) = RunId::new(&*other.holder) else { continue };
+            if !self.is_of_user(store, &other).await? {
+                continue;
+            }
             let reason = format!("run `{run}` of the same key began");
             match store.submit(Signal::cancel(other, reason, now)).await {
                 // It has not begun, or is deleted.
@@ -191,6 +197,18 @@ impl Slot {
             }
         }
         Ok(())
+    }
+
+    /// Returns `true` if the user of this run may know another one. Without a user, all may be known.
+    pub(crate) async fn is_of_user(
+        &self,
+        store: &AnyStore,
+        other: &RunId,
+    ) -> Result<bool, stepwright_core::StoreError> {
+        if self.user.is_none() {
+            return Ok(true);
+        }
+        Ok(store.run(other).await?.is_some_and(|row| row.user_id == self.user))
     }
 
     /// Gives the slot back when the run has ended.

@@ -15,6 +15,7 @@ use crate::format::{
     AfterItems, Agent as AgentOf, Apart, Chosen, Earlier, Expr, File, Item, Kind, ModelName,
     OnceWithin, Place, RunsAtOnce, WhenBusy, Workplace, WrittenGuard, WrittenPlace,
 };
+use crate::options::Options;
 use crate::reference::OwnedValues;
 use crate::schema::{self, Schema};
 use crate::system::{Folder, Granted};
@@ -58,8 +59,7 @@ impl Definition {
         }
         let granted = self.granted()?;
         let forced = self.options.model.as_deref();
-        let is_played = self.options.playback;
-        let all = Builder::of(&self.file, granted, forced, is_played)?;
+        let all = Builder::of(&self.file, granted, forced, &self.options)?;
         let mut builder = match &self.only {
             Some(agent) => all.agent_alone(agent)?,
             None => all.workflow()?,
@@ -148,6 +148,7 @@ struct Builder<'a> {
     inherited: Option<&'a [ModelName]>,
     /// `true` if a recording answers for the models.
     is_played: bool,
+    options: &'a Options,
     /// The names of the workflow steps around this file, outermost first.
     around: Vec<String>,
     /// The workspace of the steps that have none of their own.
@@ -161,11 +162,19 @@ impl<'a> Builder<'a> {
         file: &'a File,
         granted: Arc<Granted>,
         forced: Option<&'a str>,
-        is_played: bool,
+        options: &'a Options,
     ) -> Result<Self, Error> {
-        let (around, inherited, workspace, sandbox) = (Vec::new(), None, None, None);
-        let builder =
-            Self { file, granted, forced, inherited, is_played, around, workspace, sandbox };
+        let builder = Self {
+            file,
+            granted,
+            forced,
+            inherited: None,
+            is_played: options.playback,
+            options,
+            around: Vec::new(),
+            workspace: None,
+            sandbox: None,
+        };
         let workspace = file.workspace.as_ref().map(|written| builder.workspace(written));
         let workspace = workspace.transpose()?.map(Workspace::of_run);
         let sandbox = file.sandbox.as_ref().map(|written| builder.sandbox(written)).transpose()?;
@@ -190,6 +199,7 @@ impl<'a> Builder<'a> {
             forced: self.forced,
             inherited: self.file.model.as_deref().or(self.inherited),
             is_played: self.is_played,
+            options: self.options,
             around,
             workspace,
         })
@@ -245,17 +255,8 @@ impl<'a> Builder<'a> {
         if let Some(input) = &self.file.input {
             builder = builder.source("input", input.to_string());
             let schema = Arc::new((input.clone(), compiled(input)?));
-            let secrets = self.granted.secrets.clone();
-            builder = builder.prepare_input_async(move |content| {
-                let (schema, secrets) = (schema.clone(), secrets.clone());
-                async move {
-                    let prepared = prepare(content.clone(), schema).await?;
-                    Ok(clean(&content, prepared, &secrets))
-                }
-            });
-        } else if !self.granted.secrets.is_empty() {
-            let secrets = self.granted.secrets.clone();
-            builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
+            builder = builder
+                .prepare_input_async(move |content: Content| prepare(content, schema.clone()));
         }
         builder = self.common(builder);
         if let Some(RunsAtOnce { key, max, then, .. }) = self.file.concurrency.clone() {
@@ -310,6 +311,7 @@ impl<'a> Builder<'a> {
 
     /// Adds what holds for all steps of the file.
     fn common(&self, mut builder: WorkflowBuilder) -> WorkflowBuilder {
+        builder = builder.secrets(self.granted.secrets.clone());
         if !self.file.declared.vars.is_empty() {
             let vars = Value::Object(self.file.declared.vars.clone());
             builder = builder.source("vars", vars.to_string());
@@ -350,10 +352,6 @@ impl<'a> Builder<'a> {
         }
         if let Some(timeout) = self.file.timeout {
             builder = builder.timeout(timeout);
-        }
-        if !self.granted.secrets.is_empty() {
-            let secrets = self.granted.secrets.clone();
-            builder = builder.prepare_input(move |content| Ok(clean(content, None, &secrets)));
         }
         Ok(self.common(builder).step(self.discreet(name, step)))
     }
@@ -571,6 +569,7 @@ impl<'a> Builder<'a> {
             });
         }
         let builder = self.other_agents(agent, builder)?;
+        let builder = self.searches(agent, builder)?;
         let builder = agent.tools.iter().fold(builder, with);
         let builder = match &agent.team {
             // The names of its members are those of tools, which the team adds.
@@ -596,19 +595,6 @@ async fn key_of(key: Expr, input: StepInput) -> Result<Content, StepError> {
         key.expression.value(values, budget)
     });
     found.await.map(Content::from)
-}
-
-/// Removes the secrets from an input, which the journal keeps. Returns the input that replaces
-/// `given`, if there is one.
-fn clean(given: &Content, prepared: Option<Content>, secrets: &Secrets) -> Option<Content> {
-    if secrets.is_empty() {
-        return prepared;
-    }
-    let clean = match prepared.as_ref().unwrap_or(given) {
-        Content::Text(text) => secrets.redact(text).into_owned().into(),
-        Content::Json(value) => secrets.redact_value(Value::clone(value)).into(),
-    };
-    (clean != *given).then_some(clean)
 }
 
 fn compiled(schema: &Value) -> Result<Schema, Error> {

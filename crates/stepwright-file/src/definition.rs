@@ -5,7 +5,7 @@ use crate::check::check;
 use crate::containers::CONTAINERS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::reader::{Kinds, State};
-use crate::format::{Agent, File, read_named, read_text};
+use crate::format::{Agent, File, Word, read_named, read_text};
 use crate::options::Options;
 use crate::outline::Outline;
 use crate::source::Source;
@@ -14,6 +14,7 @@ use crate::system::is_variable;
 use crate::tools::TOOLS;
 use std::path::Path;
 use std::sync::Arc;
+use stepwright_agent::TeamMode;
 use stepwright_core::ErrorId;
 
 /// Returns the built-in functions and tools of files, each with the names of its effects. Rules of
@@ -189,6 +190,60 @@ impl Definition {
     pub fn agent(&self, name: &str) -> Option<Self> {
         let known = self.agents().any(|other| other == name);
         known.then(|| Self { only: Some(name.into()), ..self.clone() })
+    }
+
+    /// Returns the first model of an agent alone, as `provider:model`: see [`Definition::agent`].
+    /// `None` for a workflow, and for an agent without a model.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Travel
+    /// model: offline
+    /// agents: {planner: {}}
+    /// steps: [{agent: planner}]
+    /// ";
+    /// let travel = Definition::parse(text, "travel.yaml", &Options::default())?;
+    /// assert_eq!(travel.agent("planner").unwrap().model(), Some("offline"));
+    /// assert_eq!(travel.model(), None);
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn model(&self) -> Option<&str> {
+        let agent = self.only_agent()?;
+        let named = agent.model.as_deref().or(self.file.model.as_deref());
+        let named = named.and_then(|models| models.first()).map(|model| model.text.as_str());
+        self.options.model.as_deref().or(named)
+    }
+
+    /// Returns the mode and the members of a team alone, each with its description: see
+    /// [`Definition::agent`]. `None` for a workflow, and for an agent that leads no team.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Report
+    /// model: offline
+    /// agents: {scout: {description: Finds sources.}}
+    /// teams: {desk: {mode: route, members: [scout]}}
+    /// steps: [{team: desk}]
+    /// ";
+    /// let report = Definition::parse(text, "report.yaml", &Options::default())?;
+    /// let (mode, members) = report.agent("desk").unwrap().team().unwrap();
+    /// assert_eq!(mode.to_string(), "route");
+    /// assert_eq!(members, [("scout", Some("Finds sources."))]);
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn team(&self) -> Option<(TeamMode, Vec<(&str, Option<&str>)>)> {
+        let team = self.only_agent()?.team.as_ref()?;
+        let member = |word: &Word| {
+            let name = word.text.as_str();
+            self.file.agents.iter().find(|agent| agent.name.text == name)
+        };
+        let members = team.members.iter().filter_map(member);
+        let members = members.map(|agent| (agent.name.text.as_str(), agent.description.as_deref()));
+        Some((team.mode, members.collect()))
     }
 
     fn only_agent(&self) -> Option<&Agent> {

@@ -10,3 +10,6 @@ pub(crate) const NONE: Names = &[];
 
 /// Commands.
 pub(crate) const SHELL: Names = &["shell"];
+
+/// Searches of knowledge. The effect names the tool too, with the query.
+pub(crate) const KNOWLEDGE: Names = &["knowledge"];

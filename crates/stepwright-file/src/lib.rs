@@ -45,6 +45,7 @@ mod format;
 mod functions;
 mod harness;
 mod host;
+mod knowledge;
 mod options;
 mod outline;
 
@@ -78,5 +79,7 @@ pub use duration::parse as parse_duration;
 pub use fix::{Fixed, fix};
 pub use format::{read_permissions, read_prices};
 pub use host::Functions;
+#[cfg(feature = "knowledge")]
+pub use knowledge::{KnowledgeBase, KnowledgeProgress, KnowledgeUpdated};
 pub use options::{ChangedPrompt, Options, Variables};
 pub use outline::Outline;

@@ -8,6 +8,7 @@ use crate::source::{Source, Span};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Spanned};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
@@ -71,6 +72,20 @@ impl Yaml {
 }
 
 impl Node {
+    /// Returns a name that a mapping in this value has twice.
+    pub(crate) fn name_twice(&self) -> Option<&str> {
+        match &self.value {
+            Yaml::List(list) => list.iter().find_map(Self::name_twice),
+            Yaml::Map(map) => {
+                let mut names = HashSet::new();
+                let twice = map.iter().find(|(key, _)| !names.insert(&*key.name));
+                let twice = twice.map(|(key, _)| &*key.name);
+                twice.or_else(|| map.iter().find_map(|(_, node)| node.name_twice()))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the node at a JSON pointer such as `/properties/folder`, or its last existing
     /// ancestor.
     pub(crate) fn at_pointer(&self, pointer: &str) -> &Self {

@@ -106,7 +106,8 @@ async fn main() -> Result<(), stepwright_core::Error> {
     println!("{CHUNKS} chunks added in {:.1} s", begun.elapsed().as_secs_f64());
     let begun = Instant::now();
     knowledge.search("first", 5).await?;
-    println!("the first search, which loads the vectors: {:.0?}", begun.elapsed());
+    let first = begun.elapsed().as_secs_f64() * 1e3;
+    println!("the first search, which loads the vectors: {first:.0} ms");
     let mut times: Vec<Duration> = Vec::new();
     for nth in 0..SEARCHES {
         let word = |at: usize| WORDS[(nth * 7 + at * 13) % WORDS.len()];

@@ -41,5 +41,5 @@ pub use embedder::{AnyEmbedder, DIMENSIONS_MAX, EMBEDDED_AT_ONCE_MAX, EmbedError
 pub use hashed::HashEmbedder;
 pub use knowledge::{Added, Knowledge, PASSAGES_MAX, Passage, SourceInfo};
 pub use openai::{EMBEDDINGS_BYTES_MAX, EMBEDDINGS_TIMEOUT, OpenAiEmbedder};
-pub use retrieval::{KnowledgeContext, KnowledgeTool, PASSAGES};
+pub use retrieval::{KNOWLEDGE_EFFECT, KnowledgeContext, KnowledgeTool, PASSAGES};
 pub use sqlite::{CANDIDATES, SqliteKnowledge};

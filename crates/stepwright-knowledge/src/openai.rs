@@ -52,10 +52,22 @@ impl OpenAiEmbedder {
             let hint = "write it with `http://` or `https://`";
             return Err(refused("it is not one of `http` or `https`".into()).with_hint(hint));
         }
-        let builder = stepwright_http::builder().map_err(|error| refused(error.to_string()))?;
-        let client = builder.timeout(EMBEDDINGS_TIMEOUT).build();
-        let client = client.map_err(|error| refused(stepwright_http::causes(&error)))?;
+        let client = client(None).map_err(refused)?;
         Ok(Self { client, url: format!("{base}/embeddings"), model: model.into(), key: None })
+    }
+
+    /// Sets the proxy of its requests, such as `http://proxy.example.org:3128`. Without this, the
+    /// environment names the proxy.
+    ///
+    /// # Errors
+    /// Fails if the address is not that of a proxy.
+    pub fn proxy(self, url: &str) -> Result<Self, stepwright_core::Error> {
+        let client = client(Some(url)).map_err(|why| {
+            let message =
+                format!("the proxy of the embedder `{}` cannot be used: {why}", self.model);
+            stepwright_core::Error::usage(message).with_id(ErrorId::HTTP_ADDRESS_REFUSED)
+        })?;
+        Ok(Self { client, ..self })
     }
 
     /// Sets the API key.
@@ -100,6 +112,17 @@ impl OpenAiEmbedder {
         }
         Ok(vectors)
     }
+}
+
+/// Makes the client of an embedder.
+fn client(proxy: Option<&str>) -> Result<Client, String> {
+    let builder = stepwright_http::builder().map_err(|error| error.to_string())?;
+    let mut builder = builder.timeout(EMBEDDINGS_TIMEOUT);
+    if let Some(url) = proxy {
+        let proxy = stepwright_http::reqwest::Proxy::all(url);
+        builder = builder.proxy(proxy.map_err(|error| stepwright_http::causes(&error))?);
+    }
+    builder.build().map_err(|error| stepwright_http::causes(&error))
 }
 
 #[derive(Deserialize)]

@@ -1,14 +1,13 @@
 //! Knowledge for agents: as a tool that the model calls, and as context that it gets.
 
 use crate::knowledge::{Knowledge, PASSAGES_MAX, Passage};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use serde_json::{Value, json};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
-use stepwright_agent::{ContextSource, FunctionTool, ToolSet, Toolkit};
+use stepwright_agent::{ContextSource, ToolSet, Toolkit};
 use stepwright_core::gate::Permit;
 use stepwright_core::permission::Effect;
-use stepwright_core::tool::AnyTool;
+use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Error, ErrorId, Fingerprint, StepContext, StepError, StepInput};
 
 /// The number of passages that a search gives an agent, by default.
@@ -17,18 +16,15 @@ pub const PASSAGES: usize = 5;
 const CITE: &str = "Answer from the passages of the knowledge, and cite the source of each \
     statement as in `[returns.md]`. If no passage answers the question, say so.";
 
-#[derive(Deserialize, JsonSchema)]
-#[schemars(crate = "schemars")]
-struct Query {
-    /// The question, or words that the passages have.
-    query: String,
-}
+/// The name of all searches in the rules of permissions, beside the names of their tools.
+pub const KNOWLEDGE_EFFECT: &str = "knowledge";
 
 /// A tool, `search_knowledge`, with which a model searches knowledge. Its result has the source of
 /// each passage, and the instructions of the agent ask the model to cite them.
 ///
 /// A search is a tool call: recorded, within the budgets of the agent, and not repeated by a
-/// resumed run. An embedder outside of this process needs the permission `model`.
+/// resumed run. Rules of permissions judge it by the name of the tool and by `knowledge`; an
+/// embedder outside of this process needs the permission `model` too.
 ///
 /// ```
 /// use stepwright_agent::Agent;
@@ -89,15 +85,52 @@ impl Toolkit for KnowledgeTool {
     fn tool_set(self) -> Result<ToolSet, Error> {
         check(self.passages)?;
         let Self { knowledge, name, description, passages } = self;
-        let search = FunctionTool::new(name, description, move |asked: Query, cx: StepContext| {
-            let knowledge = knowledge.clone();
-            async move { found(&*knowledge, &asked.query, passages, &cx).await }
+        let parameters = json!({
+            "type": "object",
+            "properties": {"query": {
+                "type": "string",
+                "description": "The question, or words that the passages have.",
+            }},
+            "required": ["query"],
+            "additionalProperties": false,
         });
+        let spec = ToolSpec { name, description, parameters };
         let mut set = ToolSet::default();
         set.content = Fingerprint::default().with("passages", passages.to_string());
-        set.tools = vec![AnyTool::new(search.read_only())];
+        set.tools = vec![AnyTool::new(Search { spec, knowledge, passages })];
         set.instructions = Some(CITE.to_owned());
         Ok(set)
+    }
+}
+
+/// The tool itself.
+struct Search {
+    spec: ToolSpec,
+    knowledge: Arc<dyn Knowledge>,
+    passages: usize,
+}
+
+impl Tool for Search {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+        Box::pin(async move {
+            let Some(query) = arguments.get("query").and_then(Value::as_str) else {
+                return Err(ToolError::Arguments("`query` is missing, or is no text".to_owned()));
+            };
+            let found = found(&*self.knowledge, query, self.passages, &cx).await;
+            found.map_err(|error| ToolError::Failed(error.data.message))
+        })
+    }
+
+    fn effect(&self) -> ToolEffect {
+        ToolEffect::ReadOnly
+    }
+
+    fn access(&self, arguments: &Value) -> Effect {
+        Effect::call(self.spec.name.as_str(), arguments).also(KNOWLEDGE_EFFECT)
     }
 }
 

@@ -85,10 +85,12 @@ const COMMON: [&str; 50] = [
 /// assert!(handbook.remove("a.txt").await?);
 /// # Ok(()) }
 /// ```
+///
+/// Without an embedder, searches are by words alone: [`SqliteKnowledge::open_full_text`].
 #[derive(Clone)]
 pub struct SqliteKnowledge {
     shared: Arc<Shared>,
-    embedder: AnyEmbedder,
+    embedder: Option<AnyEmbedder>,
 }
 
 struct Shared {
@@ -117,9 +119,63 @@ impl SqliteKnowledge {
     /// # Errors
     /// Fails if the file cannot be used, or if its vectors are those of another embedder.
     pub async fn open(path: impl AsRef<Path>, embedder: impl Embedder) -> Result<Self, Error> {
-        let path = path.as_ref().to_owned();
-        let embedder = AnyEmbedder::new(embedder);
-        let id = embedder.id().to_owned();
+        Self::open_at(path.as_ref(), Some(AnyEmbedder::new(embedder)), true).await
+    }
+
+    /// Opens the file at `path` without an embedder, and makes it if there is none. Searches are by
+    /// words alone.
+    ///
+    /// ```
+    /// use stepwright_knowledge::{Document, Knowledge as _, SqliteKnowledge};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("handbook.db");
+    /// let handbook = SqliteKnowledge::open_full_text(path).await?;
+    /// handbook.add(Document::text("a.txt", "The office opens at nine.")).await?;
+    /// assert_eq!(handbook.search("offices", 1).await?[0].source, "a.txt");
+    /// assert!(handbook.search("closing", 1).await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails if the file cannot be used, or if it has the vectors of an embedder.
+    pub async fn open_full_text(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_at(path.as_ref(), None, true).await
+    }
+
+    /// Opens the file at `path`, which must exist. `embedder` is `None` for searches by words
+    /// alone.
+    ///
+    /// ```
+    /// use stepwright_knowledge::SqliteKnowledge;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let missing = SqliteKnowledge::open_existing("no/such.db", None).await.unwrap_err();
+    /// assert_eq!(missing.to_string(), "there is no knowledge in `no/such.db`");
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails if there is no such file, and for the reasons of [`SqliteKnowledge::open`].
+    pub async fn open_existing(
+        path: impl AsRef<Path>,
+        embedder: Option<AnyEmbedder>,
+    ) -> Result<Self, Error> {
+        Self::open_at(path.as_ref(), embedder, false).await
+    }
+
+    async fn open_at(
+        path: &Path,
+        embedder: Option<AnyEmbedder>,
+        makes: bool,
+    ) -> Result<Self, Error> {
+        if !makes && !path.exists() {
+            let message = format!("there is no knowledge in `{}`", path.display());
+            let error = Error::new(ErrorKind::Store, message).with_id(ErrorId::DATABASE_MISSING);
+            return Err(error.with_hint("add documents to it first"));
+        }
+        let (path, id) = (path.to_owned(), id_of(embedder.as_ref()));
         let of = path.clone();
         let inner = blocking(move || opened(Connection::open(&of), &of, &id)).await?;
         Ok(Self::new(path, inner, embedder))
@@ -131,14 +187,13 @@ impl SqliteKnowledge {
     /// Fails if SQLite cannot be used.
     pub async fn in_memory(embedder: impl Embedder) -> Result<Self, Error> {
         let path = PathBuf::from(":memory:");
-        let embedder = AnyEmbedder::new(embedder);
-        let id = embedder.id().to_owned();
-        let of = path.clone();
+        let embedder = Some(AnyEmbedder::new(embedder));
+        let (of, id) = (path.clone(), id_of(embedder.as_ref()));
         let inner = blocking(move || opened(Connection::open_in_memory(), &of, &id)).await?;
         Ok(Self::new(path, inner, embedder))
     }
 
-    fn new(path: PathBuf, inner: Inner, embedder: AnyEmbedder) -> Self {
+    fn new(path: PathBuf, inner: Inner, embedder: Option<AnyEmbedder>) -> Self {
         let shared = Arc::new(Shared { path, inner: Mutex::new(inner) });
         Self { shared, embedder }
     }
@@ -156,37 +211,47 @@ impl SqliteKnowledge {
         .await
     }
 
-    /// Returns the vectors of these texts, each of length one.
-    async fn embedded(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+    /// Returns the vectors of these texts, each of length one; empty ones without an embedder.
+    /// `progress` gets the number of texts that have one, and the number of texts.
+    async fn embedded(
+        &self,
+        texts: &[String],
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let Some(embedder) = &self.embedder else { return Ok(vec![Vec::new(); texts.len()]) };
         let mut all = Vec::with_capacity(texts.len());
-        for texts in texts.chunks(EMBEDDED_AT_ONCE_MAX) {
-            let vectors = self.embedder.embed(texts).await?;
-            if vectors.len() != texts.len() {
-                let (wanted, given) = (texts.len(), vectors.len());
+        for part in texts.chunks(EMBEDDED_AT_ONCE_MAX) {
+            progress(all.len(), texts.len());
+            let vectors = embedder.embed(part).await?;
+            if vectors.len() != part.len() {
+                let (wanted, given) = (part.len(), vectors.len());
                 let why = format!("it gave {given} vectors for {wanted} texts");
-                return Err(self.unusable(&why));
+                return Err(unusable(embedder, &why));
             }
             for vector in vectors {
                 let dimensions = vector.len();
                 if !(1..=DIMENSIONS_MAX).contains(&dimensions) {
                     let why = format!("a vector has {dimensions} dimensions");
-                    return Err(self.unusable(&why));
+                    return Err(unusable(embedder, &why));
                 }
                 let vector = normalised(vector);
-                all.push(vector.ok_or_else(|| self.unusable("a vector has no direction"))?);
+                all.push(vector.ok_or_else(|| unusable(embedder, "a vector has no direction"))?);
             }
         }
         Ok(all)
     }
 
-    fn unusable(&self, why: &str) -> Error {
-        let message = format!("the embedder `{}` cannot be used: {why}", self.embedder.id());
-        EmbedError::new(ErrorId::MODEL_ANSWER_MALFORMED, message)
-            .with_hint("use an embedding model")
-            .into()
-    }
-
-    async fn put(&self, document: Document) -> Result<Added, Error> {
+    /// Adds a document as [`Knowledge::add`] does. `progress` is called before each request to the
+    /// embedder, with the number of chunks that it has embedded and the number of chunks that it
+    /// embeds for this document.
+    ///
+    /// # Errors
+    /// Fails for the reasons of [`Knowledge::add`].
+    pub async fn add_with_progress(
+        &self,
+        document: Document,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Added, Error> {
         let source = document.source.clone();
         let refused = |why: String| Error::usage(format!("the document `{source}` {why}"));
         if source.trim().is_empty() {
@@ -212,7 +277,7 @@ impl SqliteKnowledge {
         let fresh: BTreeSet<String> =
             chunks.iter().map(Chunk::embedded).filter(|text| !known.contains_key(text)).collect();
         let fresh: Vec<String> = fresh.into_iter().collect();
-        let vectors = self.embedded(&fresh).await?;
+        let vectors = self.embedded(&fresh, progress).await?;
         let mut all: HashMap<String, Vec<f32>> = known;
         all.extend(fresh.into_iter().zip(vectors));
         let chunks = chunks.into_iter().map(|chunk| {
@@ -223,7 +288,7 @@ impl SqliteKnowledge {
         let prepared = Prepared { document, hash, chunks };
         let shared = self.shared.clone();
         self.with(move |inner| written(inner, &prepared)).await?.map_err(|stored: usize| {
-            let (path, id) = (shared.path.display(), self.embedder.id());
+            let (path, id) = (shared.path.display(), id_of(self.embedder.as_ref()));
             let message = format!(
                 "`{path}` has vectors of {stored} dimensions, and `{id}` \
                     makes others"
@@ -237,7 +302,7 @@ impl SqliteKnowledge {
         if limit == 0 || query.trim().is_empty() {
             return Ok(Vec::new());
         }
-        let mut vectors = self.embedded(&[query.to_owned()]).await?;
+        let mut vectors = self.embedded(&[query.to_owned()], &|_, _| ()).await?;
         let vector = vectors.pop().unwrap_or_default();
         let words = words(query);
         self.with(move |inner| search(inner, words.as_deref(), &vector, limit)).await
@@ -246,7 +311,7 @@ impl SqliteKnowledge {
 
 impl Knowledge for SqliteKnowledge {
     fn add(&self, document: Document) -> BoxFuture<'_, Result<Added, Error>> {
-        Box::pin(self.put(document))
+        Box::pin(self.add_with_progress(document, &|_, _| ()))
     }
 
     fn remove<'a>(&'a self, source: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
@@ -288,8 +353,39 @@ impl Knowledge for SqliteKnowledge {
     }
 
     fn remote_model(&self) -> Option<&str> {
-        self.embedder.is_remote().then(|| self.embedder.id())
+        self.embedder.as_ref().filter(|embedder| embedder.is_remote()).map(Embedder::id)
     }
+}
+
+/// Returns the name of an embedder as the file has it: empty for none.
+fn id_of(embedder: Option<&AnyEmbedder>) -> String {
+    embedder.map_or_else(String::new, |embedder| embedder.id().to_owned())
+}
+
+fn unusable(embedder: &AnyEmbedder, why: &str) -> Error {
+    let message = format!("the embedder `{}` cannot be used: {why}", embedder.id());
+    EmbedError::new(ErrorId::MODEL_ANSWER_MALFORMED, message)
+        .with_hint("use an embedding model")
+        .into()
+}
+
+/// Returns the error of a file whose vectors are those of another embedder.
+fn other_embedder(path: &Path, stored: &str, embedder: &str) -> Error {
+    let (shown, same) = (path.display(), "use the same embedder, or another file for this one");
+    let (message, hint) = match (stored, embedder) {
+        ("", other) => (
+            format!("`{shown}` was made without an embedder, and `{other}` is one"),
+            "remove the file and add the documents again, or search without an embedder",
+        ),
+        (stored, "") => {
+            (format!("`{shown}` has vectors of the embedder `{stored}`, and none is named"), same)
+        }
+        (stored, other) => (
+            format!("`{shown}` has vectors of the embedder `{stored}`, and not of `{other}`"),
+            same,
+        ),
+    };
+    Error::usage(message).with_hint(hint)
 }
 
 /// Makes the tables if there are none, and compares the embedder.
@@ -339,11 +435,7 @@ fn opened(
         return Err(error.with_hint("name another file"));
     };
     if stored != embedder {
-        let message =
-            format!("`{shown}` has vectors of the embedder `{stored}`, and not of `{embedder}`");
-        return Err(
-            Error::usage(message).with_hint("use the same embedder, or another file for this one")
-        );
+        return Err(other_embedder(path, &stored, embedder));
     }
     Ok(Inner { connection, vectors: Arc::default(), generation: None })
 }
@@ -538,7 +630,7 @@ impl fmt::Debug for SqliteKnowledge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteKnowledge")
             .field("path", &self.shared.path)
-            .field("embedder", &self.embedder.id())
+            .field("embedder", &id_of(self.embedder.as_ref()))
             .finish_non_exhaustive()
     }
 }

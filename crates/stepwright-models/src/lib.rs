@@ -24,6 +24,8 @@ mod auto;
 mod catalogue;
 #[cfg(feature = "providers")]
 mod connection;
+#[cfg(feature = "providers")]
+mod embeddings;
 mod environment;
 #[cfg(feature = "providers")]
 mod failure;
@@ -73,6 +75,8 @@ mod think;
 mod transport;
 mod unknown;
 
+#[cfg(feature = "providers")]
+pub use embeddings::{EmbeddingsEndpoint, embeddings_at};
 pub use fallback::{Fallback, FallbackReason, MODELS_MAX};
 pub use guard::{Guarded, guarded, guarded_stream};
 pub use limits::{LimitScope, ModelLimits, Slot, close, limit, note_quota, slot, throttled};

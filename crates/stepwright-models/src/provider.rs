@@ -40,6 +40,16 @@ pub struct Provider {
     is_untrusted: bool,
 }
 
+/// The way to a model.
+pub(crate) struct Way {
+    /// The model as `provider:model`.
+    pub(crate) text: String,
+    pub(crate) name: String,
+    pub(crate) base_url: String,
+    api_version: Option<String>,
+    pub(crate) key: Option<Key>,
+}
+
 impl Provider {
     /// The provider of this name.
     ///
@@ -145,6 +155,22 @@ impl Provider {
     /// The model, without a guard.
     pub(crate) fn rig_model(&self, name: &str) -> Result<RigModel, UnknownModel> {
         let spec = self.spec;
+        let Way { text, name, base_url, api_version, key } = self.way(name)?;
+        let speaker =
+            Speaker { provider: spec.name, model: name, key_variables: spec.key_variables, key };
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.trim().into());
+        let connection = Connection { spec, base_url, api_version, proxy, speaker };
+        Ok(RigModel::new(text, connection))
+    }
+
+    /// Returns the protocol of the provider.
+    pub(crate) fn wire(&self) -> Wire {
+        self.spec.wire
+    }
+
+    /// Returns the way to a model: its address, and the key to send there.
+    pub(crate) fn way(&self, name: &str) -> Result<Way, UnknownModel> {
+        let spec = self.spec;
         let name = name.trim();
         let text = format!("{}:{name}", spec.name);
         if name.is_empty() {
@@ -161,19 +187,10 @@ impl Provider {
             let reason = "its key has a space, a line break or another character that no key has";
             return Err(UnknownModel::Model { text, reason: reason.to_owned() });
         }
-        let speaker = Speaker {
-            provider: spec.name,
-            model: name.to_owned(),
-            key_variables: spec.key_variables,
-            key,
-        };
-        let proxy = match &self.proxy {
-            None => None,
-            Some(proxy) if transport::is_proxy(proxy) => Some(proxy.trim().into()),
-            Some(proxy) => return Err(no_proxy(text, proxy)),
-        };
-        let connection = Connection { spec, base_url, api_version, proxy, speaker };
-        Ok(RigModel::new(text, connection))
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| !transport::is_proxy(proxy)) {
+            return Err(no_proxy(text, proxy));
+        }
+        Ok(Way { text, name: name.to_owned(), base_url, api_version, key })
     }
 
     /// The model that `rest` names, with or without an address: `NAME`, `NAME@http://host:port/v1`.

@@ -159,7 +159,7 @@ pub struct ModelPlace {
 /// assert_eq!(format!("{key:?}"), "ApiKey");
 /// ```
 #[derive(Clone)]
-pub struct ApiKey(#[cfg_attr(not(feature = "providers"), expect(dead_code))] String);
+pub struct ApiKey(#[cfg_attr(not(feature = "providers"), expect(dead_code))] pub(crate) String);
 
 impl ApiKey {
     /// Wraps a key.

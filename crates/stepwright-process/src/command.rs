@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use stepwright_core::error::ErrorCode;
+use stepwright_core::redact::Secrets;
 use stepwright_core::{ErrorId, StepContext, StepError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -35,6 +36,8 @@ pub struct Command {
     pub max_bytes: u64,
     /// `true` if any end of the command is a result.
     pub any_status: bool,
+    /// The secrets that are removed from the error of the command.
+    pub secrets: Secrets,
 }
 
 /// The end of a command.
@@ -193,6 +196,8 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         .map_err(|error| StepError::terminal(error.to_string()))?;
     if !status.success() && !command.any_status {
         let complaint = String::from_utf8_lossy(&complaint);
+        // Before it is cut, so that no part of a secret is left.
+        let complaint = command.secrets.redact(&complaint);
         let complaint: String = complaint.trim().chars().take(COMPLAINT_CHARS_MAX).collect();
         let message = if complaint.is_empty() {
             format!("the command failed ({status})")

@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use stepwright_core::json;
 
 /// A body that is JSON.
 #[derive(Debug)]
@@ -48,11 +49,15 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             return Err(problem.with_help("send `Content-Type: application/json`"));
         }
         let body = read(request.into_body()).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                format!("the body does not fit: {error}"),
-            )
-        })
+        let unfit = |what: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what);
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        // A list would be read as the members in their order.
+        if first.is_some_and(|byte| b"[\"-0123456789tfn".contains(byte)) {
+            return Err(unfit("the body is not an object".to_owned()));
+        }
+        json::check_depth(&body).map_err(|error| unfit(format!("the body is {error}")))?;
+        serde_json::from_slice(&body)
+            .map(Self)
+            .map_err(|error| unfit(format!("the body does not fit: {error}")))
     }
 }

@@ -4,8 +4,9 @@ use crate::auth;
 use crate::error::Problem;
 use crate::limits::REQUEST_ID_BYTES_MAX;
 use crate::state::App;
-use crate::wire::agentos;
+use crate::wire::{agentos, openai};
 use axum::body::Body;
+use axum::extract::MatchedPath;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
@@ -14,6 +15,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use stepwright_engine::real_world;
 use tracing::Instrument as _;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -79,6 +81,26 @@ impl Front {
     }
 }
 
+/// The form of errors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Own,
+    AgentOs,
+    OpenAi,
+}
+
+impl Dialect {
+    fn of(path: &str) -> Self {
+        if openai::is_of(path) {
+            Self::OpenAi
+        } else if agentos::is_of(path) {
+            Self::AgentOs
+        } else {
+            Self::Own
+        }
+    }
+}
+
 /// Answers a request.
 pub(crate) async fn answered(
     front: &Front,
@@ -87,7 +109,8 @@ pub(crate) async fn answered(
 ) -> Response {
     // First, so that every answer and every line of the log has it.
     let id = request_id(request.headers());
-    let is_agentos = agentos::is_of(request.uri().path());
+    let (begun, method) = (real_world().now(), request.method().clone());
+    let dialect = Dialect::of(request.uri().path());
     let foreign = front.foreign(request.headers()).cloned();
     let allowed = foreign.as_ref().filter(|origin| front.allows(origin)).cloned();
     let span = tracing::info_span!("request", id, method = %request.method());
@@ -97,12 +120,19 @@ pub(crate) async fn answered(
         if problem.status.is_server_error() {
             tracing::error!(id, status = problem.status.as_u16(), detail = problem.detail);
         }
-        answer = if is_agentos { agentos::rendered(&problem) } else { problem.rendered(&id) };
-        if problem.status == StatusCode::UNAUTHORIZED && !is_agentos {
+        answer = match dialect {
+            Dialect::Own => problem.rendered(&id),
+            Dialect::AgentOs => agentos::rendered(&problem),
+            Dialect::OpenAi => openai::rendered(&problem),
+        };
+        if problem.status == StatusCode::UNAUTHORIZED && dialect != Dialect::AgentOs {
             let bearer = HeaderValue::from_static("Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
         }
     }
+    let route = answer.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let time = real_world().now().since(begun);
+    front.app.counters.answered(&method, route, answer.status(), time);
     let headers = answer.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
@@ -139,8 +169,10 @@ async fn checked(
     {
         return preflight(request.headers(), allowed.is_some());
     }
-    // A page of others can send simple requests without being allowed to read the answer.
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    // A page of others can send simple requests without being allowed to read the answer, and open
+    // WebSockets, whose frames it reads.
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && !request.headers().contains_key(header::UPGRADE);
     if foreign.is_some() && allowed.is_none() && !reads {
         let what = "the page that sends this request is not allowed here";
         let help = "allow it with `--allow-origin ORIGIN`";

@@ -9,8 +9,11 @@ mod body;
 mod error;
 mod layers;
 mod limits;
+mod metrics;
+mod openapi;
 mod page;
 mod router;
+mod row_columns;
 mod serve;
 mod server;
 mod state;
@@ -21,6 +24,11 @@ mod wire;
 pub use auth::{ApiKey, ApiKeys, NewKey, Role};
 pub use limits::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, INBOX_RUNS_MAX, LIST_PAGE_MAX,
-    SEARCH_ROWS_MAX, STREAMS_MAX,
+    SEARCH_ROWS_MAX, SOCKET_RUNS_MAX, STREAMS_MAX,
 };
 pub use server::{Server, ServerBuilder};
+
+/// The examples of `docs/server.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/server.md")]
+struct ServerPage;

@@ -23,6 +23,9 @@ pub const EVENTS_PAGE_MAX: usize = 1_000;
 /// The runs with pending requests that the inbox shows.
 pub const INBOX_RUNS_MAX: usize = 500;
 
+/// The runs that one WebSocket follows at once. A further one is refused.
+pub const SOCKET_RUNS_MAX: usize = 32;
+
 /// The bytes of a request id that a client chooses.
 pub(crate) const REQUEST_ID_BYTES_MAX: usize = 64;
 

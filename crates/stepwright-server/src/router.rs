@@ -2,18 +2,19 @@
 
 use crate::auth::{Caller, Read};
 use crate::error::Problem;
+use crate::openapi;
 use crate::page;
 use crate::state::App;
-use crate::v1;
 use crate::wire::agentos;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, StatusCode, Uri, header};
 
 pub(crate) fn router(app: &App) -> Router {
-    let (v1, _) = v1::router().split_for_parts();
+    let (v1, _) = openapi::router().split_for_parts();
     Router::new()
         // Kubernetes, Prometheus and the like.
         .route("/ready", get(ready))
@@ -22,13 +23,24 @@ pub(crate) fn router(app: &App) -> Router {
         .route("/assets/{*path}", get(asset))
         .route("/app", get(asset))
         .route("/app/{*path}", get(asset))
-        // Our page and our programs.
+        // Our page, our programs, Prometheus, and clients of OpenAI.
         .merge(v1)
         // Agno's clients, and agent-ui.
         .merge(agentos::router())
+        .route_layer(from_fn(name_route))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .with_state(app.clone())
+}
+
+/// Adds the pattern of the route to the answer, for the metrics.
+async fn name_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut answer = next.run(request).await;
+    if let Some(route) = route {
+        answer.extensions_mut().insert(route);
+    }
+    answer
 }
 
 /// Answers if the server takes requests.

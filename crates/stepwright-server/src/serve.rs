@@ -77,8 +77,9 @@ async fn serve(
         // A connection beyond the limit is closed at once: it must not wait in silence.
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
         let (front, service) = (front.clone(), service.clone());
-        let streams = app.streams.clone();
+        let (counted, streams) = (app.clone(), app.streams.clone());
         connections.spawn(async move {
+            let _counted = counted.counters.connection();
             connection(stream, front, service, streams).await;
             drop(place);
         });
@@ -114,6 +115,7 @@ async fn connection(
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_TIMEOUT)
             .serve_connection(TokioIo::new(stream), answer)
+            .with_upgrades()
     );
     tokio::select! {
         _ = connection.as_mut() => return,

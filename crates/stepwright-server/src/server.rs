@@ -1,7 +1,7 @@
 //! The builder of a server.
 
 use crate::auth::Keys;
-use crate::state::{App, Origins, Served};
+use crate::state::{App, MemberOf, Origins, Served, ServedKind};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
@@ -62,14 +62,14 @@ impl Server {
         }
     }
 
-    /// Returns the `OpenAPI` document of the API at `/v1`.
+    /// Returns the `OpenAPI` document of everything at `/v1`.
     ///
     /// ```
     /// let document = stepwright_server::Server::openapi();
     /// assert_eq!(document["openapi"], "3.1.0");
     /// ```
     pub fn openapi() -> Value {
-        crate::v1::document()
+        crate::openapi::document()
     }
 }
 
@@ -95,21 +95,54 @@ impl ServerBuilder {
     pub fn workflow(mut self, workflow: &Workflow) -> Self {
         self.served.push(Served {
             workflow: workflow.clone(),
-            is_agent: false,
+            kind: ServedKind::Workflow,
             input_schema: None,
             metadata: Map::new(),
             model: None,
+            mode: None,
+            members: Vec::new(),
         });
         self
     }
 
-    /// Adds an agent: a workflow whose only step is the agent.
+    /// Adds an agent or a team: a workflow whose only step is the agent or the team.
     pub fn agent(self, agent: &Workflow) -> Self {
         let mut server = self.workflow(agent);
         if let Some(last) = server.served.last_mut() {
-            last.is_agent = true;
+            last.kind = ServedKind::alone(agent);
         }
         server
+    }
+
+    /// Sets the mode that clients see for the team that was added last, such as `coordinate`.
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_server::Server;
+    /// # async fn answer(text: String) -> String { text }
+    /// # let memory = Memory::default();
+    /// # let desk = Workflow::builder("desk").store(memory.clone()).step(answer).build()?;
+    /// // `desk` is a workflow whose only step is a team.
+    /// let server = Server::builder().store(memory).agent(&desk);
+    /// let server = server.mode("route").member("scout", Some("Finds sources.")).build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn mode(mut self, mode: impl Into<String>) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            last.mode = Some(mode.into());
+        }
+        self
+    }
+
+    /// Adds a member that clients see for the team that was added last. See
+    /// [`ServerBuilder::mode`] for an example.
+    pub fn member(mut self, name: impl Into<String>, description: Option<&str>) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            let description = description.map(str::to_owned);
+            last.members.push(MemberOf { name: name.into(), description });
+        }
+        self
     }
 
     /// Sets the JSON Schema of the input of the workflow that was added last. Clients make forms

@@ -3,10 +3,14 @@
 use crate::auth::Who;
 use crate::error::Problem;
 use crate::limits::STREAMS_MAX;
+use crate::metrics::Counters;
+use crate::row_columns::Known;
 use http::StatusCode;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::plan::NodeKind;
 use stepwright_core::store::RunRow;
 use stepwright_core::{Content, Error, RunId, Timestamp};
 use stepwright_engine::{Run, Runs, Workflow, real_world};
@@ -24,20 +28,41 @@ pub(crate) struct State {
     pub(crate) origins: Origins,
     pub(crate) keys: Option<crate::auth::Keys>,
     pub(crate) started: Timestamp,
+    pub(crate) counters: Counters,
+    pub(crate) columns: Known,
     /// Cancelled when streams must end.
     pub(crate) streams: CancellationToken,
     stopping: AtomicBool,
     slots: Arc<Semaphore>,
 }
 
-/// A workflow or an agent that is served.
+/// The kind of what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServedKind {
+    Workflow,
+    Agent,
+    Team,
+}
+
+/// A workflow, an agent or a team that is served.
 #[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) workflow: Workflow,
-    pub(crate) is_agent: bool,
+    pub(crate) kind: ServedKind,
     pub(crate) input_schema: Option<Value>,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) model: Option<String>,
+    /// The mode of a team.
+    pub(crate) mode: Option<String>,
+    /// The members of a team.
+    pub(crate) members: Vec<MemberOf>,
+}
+
+/// A member of a team.
+#[derive(Clone, Debug)]
+pub(crate) struct MemberOf {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
 }
 
 /// The pages of other servers that may send requests.
@@ -72,6 +97,8 @@ impl App {
             origins,
             keys,
             started: real_world().wall(),
+            counters: Counters::default(),
+            columns: Known::default(),
             streams: CancellationToken::new(),
             stopping: AtomicBool::new(false),
             slots: Arc::new(Semaphore::new(STREAMS_MAX)),
@@ -119,6 +146,25 @@ impl State {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl ServedKind {
+    /// Returns the word that clients read.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::Agent => "agent",
+            Self::Team => "team",
+        }
+    }
+
+    /// Returns the kind of a workflow whose only step is an agent or the leader of a team.
+    pub(crate) fn alone(workflow: &Workflow) -> Self {
+        let is_team = workflow.plan().body.iter().any(|node| {
+            matches!(node.kind, NodeKind::Step { executor_type: ExecutorType::Team, .. })
+        });
+        if is_team { Self::Team } else { Self::Agent }
     }
 }
 

@@ -94,6 +94,16 @@ pub(crate) fn damaged(
     }
 }
 
+/// The row of a memory is damaged.
+pub(crate) fn damaged_memory(user: &str, memory: &str, what: String) -> StoreError {
+    StoreError::Unavailable {
+        what: format!("memory `{memory}` of user `{user}` is damaged"),
+        source: Box::new(Said(what)),
+        hint: Some("restore the database from a backup, or remove the memory".to_owned()),
+        id: ErrorId::ROW_DAMAGED,
+    }
+}
+
 /// The row of a plan is damaged.
 pub(crate) fn damaged_plan(digest: &str, what: String) -> StoreError {
     StoreError::Unavailable {

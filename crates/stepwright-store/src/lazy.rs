@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
-    SlotClaim, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, SlotClaim, UserMemory, Verified, Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
@@ -150,6 +150,14 @@ impl SessionStore for LazyStore {
 
     fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool> {
         Box::pin(async move { self.store().await?.delete_session(session).await })
+    }
+
+    fn memories(&self, filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
+        Box::pin(async move { self.store().await?.memories(filter).await })
+    }
+
+    fn update_memories(&self, update: MemoryUpdate) -> Answer<'_, u64> {
+        Box::pin(async move { self.store().await?.update_memories(update).await })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
 use crate::operations::{
-    deleting, journal, opening, requests, runs, sessions, signals, slots, verify,
+    deleting, journal, memories, opening, requests, runs, sessions, signals, slots, verify,
 };
 use crate::rows::Effect;
 use crate::shared::Texts;
@@ -11,9 +11,9 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
-    SlotClaim, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, SlotClaim, UserMemory, Verified, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
@@ -190,6 +190,14 @@ impl<B: Backend> SessionStore for SqlStore<B> {
 
     fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool> {
         Box::pin(self.backend().write(Told::All, sessions::Delete(session.clone())))
+    }
+
+    fn memories(&self, filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
+        Box::pin(self.backend().read(memories::List(filter)))
+    }
+
+    fn update_memories(&self, update: MemoryUpdate) -> Answer<'_, u64> {
+        Box::pin(self.backend().write(Told::None, memories::Update(update)))
     }
 }
 

@@ -112,6 +112,18 @@ impl Sums {
             .end()
     }
 
+    /// The checksum of a memory of a user.
+    pub(crate) fn memory(self, memory: &MemoryValues<'_>) -> i64 {
+        self.begin("memories")
+            .text(memory.user_id)
+            .text(memory.memory_id)
+            .text(memory.body)
+            .maybe(memory.run_id)
+            .number(memory.created_at)
+            .number(memory.updated_at)
+            .end()
+    }
+
     /// The checksum of a plan.
     pub(crate) fn plan(self, digest: &str, plan: &str) -> i64 {
         self.begin("plans").text(digest).text(plan).end()
@@ -203,6 +215,16 @@ pub(crate) struct SessionValues<'s> {
     pub(crate) state: &'s str,
     pub(crate) version: i64,
     pub(crate) metrics: &'s str,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+}
+
+/// The values of a memory of a user, as its columns have them.
+pub(crate) struct MemoryValues<'m> {
+    pub(crate) user_id: &'m str,
+    pub(crate) memory_id: &'m str,
+    pub(crate) body: &'m str,
+    pub(crate) run_id: Option<&'m str>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }

@@ -170,6 +170,9 @@ pub fn line(event: &Event) -> Option<String> {
             short(&compressed.method),
         ),
         E::SessionSummaryCompleted { .. } => format!("summarised {path}: the session"),
+        E::MemoryUpdateCompleted { changes } => {
+            format!("remembered {path}: {} changes of memories", changes.len())
+        }
         E::RunCompleted { .. } => format!("agent {path}: completed"),
         E::RunError { error, .. } => format!("agent {path}: failed: {}", short(&error.message)),
         E::CustomEvent { name, data } => {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::time::Duration;
 use stepwright_agent::{FunctionTool, Toolkit};
 use stepwright_core::permission::{CommandLine, Effect};
+use stepwright_core::redact::Secrets;
 use stepwright_core::tool::{AnyTool, ToolError};
 use stepwright_core::{Error, StepContext};
 use stepwright_process::command::{Command, Done, Program, run};
@@ -119,6 +120,7 @@ impl Python {
             timeout: self.timeout,
             max_bytes: self.max_bytes,
             any_status: true,
+            secrets: Secrets::default(),
         };
         let Done { stdout, stderr, status } = run(command, cx).await.map_err(told)?;
         if status != 0 {

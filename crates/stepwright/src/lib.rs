@@ -5,9 +5,9 @@ pub mod prelude;
 #[doc(hidden)]
 pub use stepwright_agent::__private;
 pub use stepwright_agent::{
-    Agent, AgentBuilder, AgentTool, Compaction, ContextSource, FunctionTool, IntoModel, IntoTools,
-    Member, SessionSummary, Team, TeamBuilder, TeamMode, ToolFunction, ToolReply, Toolkit,
-    UnknownTeamMode, WorkflowAgent, WorkflowAgentBuilder, tool,
+    Agent, AgentBuilder, AgentMemory, AgentTool, Compaction, ContextSource, FunctionTool,
+    IntoModel, IntoTools, Member, SessionSummary, Team, TeamBuilder, TeamMode, ToolFunction,
+    ToolReply, Toolkit, UnknownTeamMode, WorkflowAgent, WorkflowAgentBuilder, tool,
 };
 pub use stepwright_core::{
     Answer, AnyExecutor, AnyStore, BoxError, BoxFuture, ContainerKind, Content, Decision, Error,
@@ -20,9 +20,9 @@ pub use stepwright_core::{
 pub use stepwright_engine::{
     AnyStep, Archived, BlockingEvents, BlockingFn, Concurrency, DeciderFn, Dedupe, Erase, Events,
     Export, FromStep, IntoDeadline, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput,
-    IntoPrompt, IntoRoute, IntoStep, LocalDispatcher, LoopView, OnBusy, Parts, Prune, Removed,
-    Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess, WhenFull,
-    Workflow, WorkflowBuilder, block_on, real_world,
+    IntoPrompt, IntoRoute, IntoStep, LocalDispatcher, LoopView, Memories, OnBusy, Parts, Prune,
+    Removed, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
+    WhenFull, Workflow, WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
@@ -77,7 +77,7 @@ pub mod harness {
 pub mod knowledge {
     pub use stepwright_knowledge::{
         Added, AnyEmbedder, Chunk, Document, DocumentKind, EmbedError, Embedder, HashEmbedder,
-        Knowledge, KnowledgeContext, KnowledgeTool, OpenAiEmbedder, Passage, SourceInfo,
+        Knowledge, KnowledgeContext, KnowledgeTool, OpenAiEmbedder, PASSAGES, Passage, SourceInfo,
         SqliteKnowledge, cut,
     };
 }
@@ -183,10 +183,11 @@ pub mod store {
     pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
         Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
-        Queued, RequestChanges, RequestClaim, RequestEntry, RequestLimits, RequestState,
-        RequestTurn, RequestsSent, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-        SharedRequests, Signal, SignalKind, SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store,
-        StoreError, Verified, Watched,
+        MemoryChange, MemoryFilter, MemoryUpdate, Queued, RequestChanges, RequestClaim,
+        RequestEntry, RequestLimits, RequestState, RequestTurn, RequestsSent, RunFilter, RunRow,
+        RunStore, SessionFilter, SessionStore, SharedRequests, Signal, SignalKind, SlotChanges,
+        SlotClaim, SlotEntry, SlotHolder, Store, StoreError, UserMemories, UserMemory, Verified,
+        Watched,
     };
 }
 
@@ -223,6 +224,8 @@ pub mod file {
         ReportStyle, Severity, Variables, effects, fix, json_schema, parse_duration,
         read_permissions, read_prices,
     };
+    #[cfg(feature = "knowledge")]
+    pub use stepwright_file::{KnowledgeBase, KnowledgeProgress, KnowledgeUpdated};
 }
 
 /// The examples of `docs/tools.md`.

@@ -3,7 +3,9 @@
 use super::AgentBuilder;
 use crate::compaction::Compaction;
 use crate::context::{AnyContext, ContextSource, MadeInstructions};
+use crate::memories::{self, AgentMemory, MemoryBy};
 use crate::summary::SessionSummary;
+use crate::toolkit::ToolSet;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,6 +85,19 @@ impl AgentBuilder {
         self
     }
 
+    /// Gives the agent memories of the user of its runs, over all sessions: see [`AgentMemory`].
+    #[doc(alias = "memory_manager")]
+    pub fn memory(mut self, memory: AgentMemory) -> Self {
+        if memory.by == MemoryBy::Tools {
+            let mut set = ToolSet::default();
+            set.tools = memories::tools();
+            set.instructions = Some(memory.tool_instructions());
+            self = self.tool_set(set);
+        }
+        self.upkeep.memory = Some(memory);
+        self
+    }
+
     /// Returns the mistakes of the context.
     pub(super) fn context_mistakes(&self) -> Vec<String> {
         let upkeep = &self.upkeep;
@@ -100,6 +115,7 @@ impl AgentBuilder {
         }
         mistakes.extend(upkeep.compaction.as_ref().and_then(Compaction::mistake));
         mistakes.extend(upkeep.summary.as_ref().and_then(SessionSummary::mistake));
+        mistakes.extend(upkeep.memory.as_ref().and_then(AgentMemory::mistake));
         mistakes
     }
 
@@ -114,6 +130,9 @@ impl AgentBuilder {
         }
         if let Some(summary) = &self.upkeep.summary {
             content = content.with("session_summary", summary.written());
+        }
+        if let Some(memory) = &self.upkeep.memory {
+            content = content.with("memory", memory.written());
         }
         for source in &self.upkeep.contexts {
             let own = source.0.fingerprint();

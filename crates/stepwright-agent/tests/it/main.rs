@@ -13,6 +13,7 @@ mod guardrails;
 mod handoff;
 mod host;
 mod limits;
+mod memories;
 mod options;
 mod output;
 mod team;

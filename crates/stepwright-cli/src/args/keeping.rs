@@ -37,9 +37,10 @@ Examples:
   stepwright import runs.jsonl --db other.db --dry-run";
 
 pub(super) const ERASE: &str = "\
-Erases journals with everything in them, inboxes, and sessions with their names and states. Then the
-database is compacted, so that nothing is left in its free space. Backups, logs and exports are not
-reached. If a run of it is under way, nothing is erased: cancel it first.
+Erases journals with everything in them, inboxes, sessions with their names and states, and with
+--user the memories of the user. Then the database is compacted, so that nothing is left in its free
+space. Backups, logs and exports are not reached. If a run of it is under way, nothing is erased:
+cancel it first.
 
 Examples:
   stepwright erase --user anna --db runs.db --dry-run
@@ -114,7 +115,7 @@ pub(crate) struct Erase {
     /// Erase this session with all of its runs
     #[arg(long, value_name = "ID", group = "subject")]
     pub(crate) session: Option<SessionId>,
-    /// Erase all sessions and runs of this user
+    /// Erase all sessions, runs and memories of this user
     #[arg(long, value_name = "ID", group = "subject")]
     pub(crate) user: Option<UserId>,
     /// Erase it; without this option, the command only shows what it would erase

@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod docs;
 mod keeping;
+#[cfg(feature = "knowledge")]
+mod knowledge;
+mod memories;
 mod runs;
 #[cfg(any(feature = "mcp", feature = "serve"))]
 mod serving;
@@ -15,6 +18,9 @@ pub(crate) use tools::{
 };
 
 pub(crate) use keeping::{Erase, Export, Import, Prune, Told, Vacuum};
+#[cfg(feature = "knowledge")]
+pub(crate) use knowledge::{BaseOf, Knowledge};
+pub(crate) use memories::{Memories, MemoriesOf};
 pub(crate) use runs::{
     Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs,
     SendToRun, Show, Upgrade, Verify,
@@ -59,6 +65,7 @@ Exit codes:
   5  the database cannot be opened or written or is damaged, or another process drives the run
   6  the run was stopped by SIGTERM: `stepwright resume` goes on with it
   7  the run is paused: it waits for a decision about a step whose outcome is unknown
+  8  the run was skipped: the limits of its workflow did not let it begin
 
 Of `chat`, the last answer counts.
 
@@ -200,6 +207,13 @@ pub(crate) enum Command {
     /// Manage sessions: list, show, rename and delete them, change their state
     #[command(subcommand, after_help = sessions::EXAMPLES)]
     Sessions(Sessions),
+    /// Manage memories of users: list, search, add, change and remove them
+    #[command(subcommand, after_help = memories::EXAMPLES)]
+    Memories(Memories),
+    /// Fill, list and search the knowledge bases of a workflow file
+    #[cfg(feature = "knowledge")]
+    #[command(subcommand, after_help = knowledge::EXAMPLES)]
+    Knowledge(Knowledge),
     /// Explain an error code such as `SW0701`, or a run: why it failed, and what to do next
     #[command(after_help = EXPLAIN)]
     Explain(Explain),

@@ -220,7 +220,15 @@ impl All {
 fn erased(removed: &All) -> String {
     let (runs, sessions) = (&removed.runs.runs, &removed.runs.sessions);
     let (runs, sessions) = (many(runs.len(), "run"), many(sessions.len(), "session"));
-    format!("{runs} and {sessions}, {}", content(removed))
+    let text = format!("{runs} and {sessions}, {}", content(removed));
+    match removed.runs.memories {
+        0 => text,
+        count => {
+            let memories =
+                if count == 1 { "1 memory".to_owned() } else { format!("{count} memories") };
+            format!("{text}; {memories}")
+        }
+    }
 }
 
 fn is_are(count: u64) -> &'static str {

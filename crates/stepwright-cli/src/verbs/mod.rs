@@ -15,11 +15,14 @@ pub(crate) mod fix;
 pub(crate) mod fork;
 pub(crate) mod init;
 pub(crate) mod keeping;
+#[cfg(feature = "knowledge")]
+pub(crate) mod knowledge;
 #[cfg(feature = "mcp")]
 pub(crate) mod login;
 pub(crate) mod man;
 #[cfg(feature = "mcp")]
 pub(crate) mod mcp;
+pub(crate) mod memories;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -76,6 +76,15 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
                 Some(_) => server.agent(&workflow),
                 None => server.workflow(&workflow),
             };
+            if let Some(model) = definition.model() {
+                server = server.model(model);
+            }
+            if let Some((mode, members)) = definition.team() {
+                server = server.mode(mode.to_string());
+                for (name, about) in members {
+                    server = server.member(name, about);
+                }
+            }
             if let Some(schema) = definition.input_schema() {
                 server = server.input_schema(schema.clone());
             }

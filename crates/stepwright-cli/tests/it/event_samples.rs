@@ -20,6 +20,7 @@ use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::sent::{SendMode, SentMessage};
+use stepwright_core::store::MemoryChange;
 use stepwright_core::trace::TraceContext;
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{Answer, OnTimeout, Requirement, RunStatus};
@@ -429,6 +430,13 @@ pub(crate) fn samples() -> Vec<Event> {
             }),
         },
         E::SessionSummaryCompleted { summary: "The user plans a journey.".into() },
+        E::MemoryUpdateCompleted {
+            changes: vec![MemoryChange::Add {
+                memory_id: "m-6f1a0c93d2b4".into(),
+                memory: "Travels by train.".into(),
+                topics: vec!["travel".into()],
+            }],
+        },
         E::RunCompleted { content: content(), usage: usage() },
         E::RunError { error: error(), usage: usage() },
         E::CustomEvent { name: "page".into(), data: json!({"number": 3}) },

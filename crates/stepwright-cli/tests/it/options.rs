@@ -167,7 +167,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 44] = [
+const COMMANDS: [&str; 54] = [
     "fix",
     "mcp",
     "schema",
@@ -207,6 +207,16 @@ const COMMANDS: [&str; 44] = [
     "keys create",
     "keys list",
     "keys revoke",
+    "knowledge update",
+    "knowledge add",
+    "knowledge remove",
+    "knowledge list",
+    "knowledge search",
+    "memories list",
+    "memories search",
+    "memories add",
+    "memories edit",
+    "memories remove",
     "sessions list",
     "sessions show",
     "sessions rename",
@@ -221,8 +231,9 @@ fn every_command_has_a_help_that_fits_and_shows_how() {
         let help = place.ran(command.split(' ').chain(["--help"])).ended(0).stdout;
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         let without = ["chat", "top", "config", "init", "man", "capabilities"];
-        let is_inner =
-            ["sessions ", "skill ", "keys "].iter().any(|outer| command.starts_with(outer));
+        let is_inner = ["sessions ", "skill ", "keys ", "knowledge ", "memories "]
+            .iter()
+            .any(|outer| command.starts_with(outer));
         if !without.contains(&command) && !is_inner {
             assert!(help.contains("Example") && help.contains("  stepwright "), "{help}");
         }

@@ -96,4 +96,11 @@ super::entry::catalogue! {
     /// This program was built without the support for PostgreSQL. Use a file, or build it with the
     /// feature `postgres`.
     STORE_LEFT_OUT = 823, "the program was built without that store";
+
+    /// The user has as many memories as a user may have. Remove some that are not needed any more.
+    ///
+    /// ```sh
+    /// stepwright memories list --user ada --db chat.db
+    /// ```
+    MEMORIES_FULL = 824, "the user has too many memories";
 }

@@ -125,6 +125,7 @@ impl EventKind {
             | Self::ContextAdded { .. }
             | Self::CompressionCompleted { .. }
             | Self::SessionSummaryCompleted { .. }
+            | Self::MemoryUpdateCompleted { .. }
             | Self::GuardrailJudged { .. } => C::Agent,
             Self::StepOutput { .. }
             | Self::StepProgress { .. }

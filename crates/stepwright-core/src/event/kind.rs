@@ -17,6 +17,7 @@ use crate::requirement::Requirement;
 use crate::sent::SentMessage;
 use crate::status::RunStatus;
 use crate::step::{ExecutorType, StepOutput};
+use crate::user_memory::MemoryChange;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -536,6 +537,12 @@ kinds! {
     SessionSummaryCompleted {
         /// The summary.
         summary: Arc<str>,
+    },
+    /// An agent changed the memories of the user of the run, after its answer. The store has the
+    /// changes.
+    MemoryUpdateCompleted {
+        /// The changes. Empty if there was nothing to remember.
+        changes: Vec<MemoryChange>,
     },
     /// A guardrail judged the input or the output of a step, or the messages, answers and tool
     /// calls of an agent. Recorded for the step.

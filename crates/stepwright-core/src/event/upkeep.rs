@@ -18,6 +18,8 @@ pub enum RequestPurpose {
     Compression,
     /// The summary of the session.
     SessionSummary,
+    /// The changes of the memories of the user.
+    UserMemories,
 }
 
 /// The part of a conversation that later requests of an agent leave out.

@@ -367,15 +367,20 @@ impl Effect {
         digest
     }
 
-    /// Returns the part after the name, for people.
-    pub fn detail(&self) -> String {
-        let mut text = match &self.subject {
+    /// Returns the whole part after the name, for people.
+    pub(crate) fn whole_detail(&self) -> String {
+        match &self.subject {
             _ if self.shown.is_some() => self.shown.as_deref().unwrap_or_default().to_owned(),
             Subject::Text(text) => text.clone(),
             Subject::Commands(line) => line.shown.clone(),
             Subject::Path(forms) => forms.shown.clone(),
             Subject::Address(address) => address.to_string(),
-        };
+        }
+    }
+
+    /// Returns the part after the name, for people. A long one is cut.
+    pub fn detail(&self) -> String {
+        let mut text = self.whole_detail();
         if text.len() > SHOWN_BYTES_MAX {
             let rest = text.split_off(text.floor_char_boundary(SHOWN_BYTES_MAX)).len();
             let _ = write!(text, "… ({rest} more bytes)");

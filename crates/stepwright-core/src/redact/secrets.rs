@@ -14,12 +14,16 @@ pub const SECRET_BYTES_MIN: usize = 4;
 /// The minimum length of a part of a secret, such as one of its lines, in bytes.
 const PART_BYTES_MIN: usize = 8;
 
+/// The minimum length of the beginning or the end of a secret that is left of it where a text was
+/// cut, in bytes.
+const CUT_BYTES_MIN: usize = 12;
+
 /// Known secrets, to be removed from texts, values and events. Cheap to clone. Its debug output
 /// shows none of them.
 ///
 /// A secret is recognised as it is, in JSON, in the encodings of an address and in base64, alone or
 /// in the middle of an encoded text. Each long line of a secret with several lines is recognised,
-/// too. A text that was made of a secret in another way is not.
+/// too, and so is a long part of a secret at the end or the beginning of a text that was cut. A text that was made of a secret in another way is not.
 ///
 /// ```
 /// use stepwright_core::redact::Secrets;
@@ -63,6 +67,31 @@ impl Secrets {
                 text = Cow::Owned(text.replace(form.as_str(), REDACTED));
             }
         }
+        self.without_cut(text)
+    }
+
+    /// Replaces a part of a secret at the beginning or the end of a text that was cut there.
+    fn without_cut<'t>(&self, mut text: Cow<'t, str>) -> Cow<'t, str> {
+        let long = || self.0.iter().filter(|form| form.len() > CUT_BYTES_MIN);
+        let cut = text.trim_end_matches('…');
+        let begun = long().find_map(|form| {
+            let lengths = (CUT_BYTES_MIN..form.len()).rev();
+            let mut left = lengths.filter(|len| cut.as_bytes().ends_with(&form.as_bytes()[..*len]));
+            Some(cut.len() - left.next()?)
+        });
+        if let Some(at) = begun {
+            let rest = &text[cut.len()..];
+            text = Cow::Owned(format!("{}{REDACTED}{rest}", &text[..at]));
+        }
+        let cut = text.trim_start_matches('…');
+        let ended = long().find_map(|form| {
+            let mut left = (1..=form.len() - CUT_BYTES_MIN).map(|from| &form.as_bytes()[from..]);
+            left.find(|part| cut.as_bytes().starts_with(part)).map(<[u8]>::len)
+        });
+        if let Some(len) = ended {
+            let before = text.len() - cut.len();
+            text = Cow::Owned(format!("{}{REDACTED}{}", &text[..before], &cut[len..]));
+        }
         text
     }
 
@@ -79,9 +108,16 @@ impl Secrets {
         self.redact_within(value, true)
     }
 
-    /// Returns `true` if a text has a secret in it.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
-        self.0.iter().any(|form| text.contains(form.as_str()))
+    /// Returns `true` if a text may have a secret in it, or a part of one that is left where a text
+    /// in it was cut.
+    pub(crate) fn may_be_in(&self, text: &str) -> bool {
+        self.0.iter().any(|form| {
+            let ends =
+                [form.get(..CUT_BYTES_MIN), form.get(form.len().saturating_sub(CUT_BYTES_MIN)..)];
+            text.contains(form.as_str())
+                || form.len() > CUT_BYTES_MIN
+                    && ends.into_iter().flatten().any(|end| text.contains(end))
+        })
     }
 
     /// Replaces the secrets in a value. A number that has one becomes a text, if it may.

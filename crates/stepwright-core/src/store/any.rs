@@ -7,9 +7,10 @@ use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, Queued,
-    RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter, SessionStore, Signal,
-    SlotClaim, Store, StoreError, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, Signal, SlotClaim, Store, StoreError, UserMemory, Verified,
+    Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -136,6 +137,14 @@ impl SessionStore for AnyStore {
 
     fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool> {
         self.0.delete_session(session)
+    }
+
+    fn memories(&self, filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
+        self.0.memories(filter)
+    }
+
+    fn update_memories(&self, update: MemoryUpdate) -> Answer<'_, u64> {
+        self.0.update_memories(update)
     }
 }
 

@@ -8,9 +8,9 @@ use crate::journal::Append;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Queued, RequestClaim,
-    RequestTurn, RunFilter, RunRow, SessionFilter, Signal, SlotClaim, StoreError, Verified,
-    Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, MemoryFilter,
+    MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SessionFilter, Signal,
+    SlotClaim, StoreError, UserMemory, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::sync::Arc;
@@ -171,7 +171,7 @@ fn unsupported<T: Send + 'static>(what: &str) -> Answer<'static, T> {
 /// The number of facts that are read at once to verify a journal.
 const VERIFY_PAGE: usize = 1_000;
 
-/// Sessions with their state and metrics.
+/// Sessions with their state and metrics, and the memories of users.
 ///
 /// A store does not check which user asks: the engine does, with [`Session::belongs_to`].
 ///
@@ -251,6 +251,22 @@ pub trait SessionStore: Send + Sync {
 
     /// Deletes a session with all of its runs. Returns `false` if there was none.
     fn delete_session<'a>(&'a self, session: &'a SessionId) -> Answer<'a, bool>;
+
+    /// Lists the memories of a user, the last changed first.
+    fn memories(&self, _filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Makes changes of the memories of a user together, and returns the number of memories that
+    /// they added, changed or removed. The memories of other users stay as they are, whatever ids
+    /// the changes name.
+    ///
+    /// # Errors
+    /// [`too_many_memories`](super::too_many_memories) if the user would have more than
+    /// [`MEMORIES_MAX`](super::MEMORIES_MAX); nothing is changed then.
+    fn update_memories(&self, _update: MemoryUpdate) -> Answer<'_, u64> {
+        unsupported("keep memories of users")
+    }
 }
 
 /// The inboxes of runs: answers and requests to cancel that wait for the driver of a run.

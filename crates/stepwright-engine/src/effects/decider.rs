@@ -13,7 +13,7 @@ use stepwright_core::gate::{Admission, Demand, Permit};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
 use stepwright_core::sent::SentMessage;
-use stepwright_core::store::SharedRequests;
+use stepwright_core::store::{SharedRequests, UserMemories};
 use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
@@ -144,6 +144,10 @@ impl StepHost for DeciderHost {
 
     fn shared_requests(&self) -> Option<SharedRequests> {
         StepHost::shared_requests(&*self.recorder)
+    }
+
+    fn memories(&self) -> Option<UserMemories> {
+        StepHost::memories(&*self.recorder)
     }
 
     fn receive<'a>(

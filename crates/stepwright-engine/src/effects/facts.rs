@@ -40,6 +40,8 @@ pub(crate) struct Done {
     /// The steps that undo it, and the flow with its output. `None` if its outcome is unknown, so
     /// that neither it nor a step before it can be undone.
     pub(crate) undo: Option<Box<(Node, Flow)>>,
+    /// `true` if the step has steps that undo it.
+    pub(crate) has_undo: bool,
 }
 
 impl<'w> Facts<'w> {

@@ -199,6 +199,10 @@ impl Ledger {
             }
             E::ModelRequestStarted { reserved, .. } => {
                 self.spent.entry(path.clone()).or_default().model_calls += 1;
+                // From here on its fact counts the call, and the reservation only its tokens.
+                if let Some(amount) = self.held_at(path, |amount| amount.model_calls > 0) {
+                    amount.model_calls -= 1;
+                }
                 if let Some([input, output]) = reserved {
                     self.requests.insert(path.clone(), Tokens(*input, *output));
                 }
@@ -241,6 +245,9 @@ impl Ledger {
             }
             E::ToolCallStarted { .. } => {
                 self.spent.entry(path.clone()).or_default().tool_calls += 1;
+                if let Some(amount) = self.held_at(path, |amount| amount.tool_calls > 0) {
+                    amount.tool_calls -= 1;
+                }
             }
             E::DeciderRecorded { fact: kind } => {
                 return self.apply(&EventRef { kind, ..*fact }, prices);
@@ -327,6 +334,12 @@ impl Ledger {
     /// Returns the limit that a request for more names.
     pub(crate) fn asked_about(&self, id: &str) -> Option<LimitKey> {
         self.questions.get(id).map(|question| question.key.clone())
+    }
+
+    /// Returns an amount that is reserved at a path.
+    fn held_at(&mut self, path: &StepPath, is: impl Fn(&Spent) -> bool) -> Option<&mut Spent> {
+        let held = self.held.values_mut().find(|held| held.path == *path && is(&held.amount));
+        held.map(|held| &mut held.amount)
     }
 
     fn spent_in(&self, scope: &Scope) -> Spent {

@@ -11,6 +11,7 @@ pub(crate) use ledger::{Exhausted, Ledger, LimitKey, Reserved};
 use std::sync::Arc;
 use stepwright_core::budget::Budget;
 use stepwright_core::cost::Prices;
+use stepwright_core::redact::Secrets;
 
 /// The settings of the gate that a definition has.
 #[derive(Clone, Default)]
@@ -22,4 +23,6 @@ pub(crate) struct GateSettings {
     pub(crate) prices: Option<Arc<Prices>>,
     /// The budget of the session.
     pub(crate) session: Option<Arc<Budget>>,
+    /// The secrets that are removed from what people give a run.
+    pub(crate) secrets: Secrets,
 }

@@ -156,10 +156,13 @@ async fn undo<E: Effects>(
     flow: &Flow,
 ) -> Result<Option<Arc<Failure>>, Stop> {
     let done = fx.facts().take_done();
-    for (nth, Done { step, undo, .. }) in done.iter().enumerate() {
+    for (nth, Done { step, undo, has_undo, .. }) in done.iter().enumerate() {
         let Some(undo) = undo else {
             let before = done[nth + 1..].iter().filter(|done| done.undo.is_some());
             let before: Vec<&StepPath> = before.map(|done| &done.step).collect();
+            if !has_undo && before.is_empty() {
+                continue;
+            }
             return refuse(fx, step, &before);
         };
         let (node, at) = &**undo;
@@ -219,5 +222,6 @@ pub(super) fn note<E: Effects>(
         (Err(Stop::Sibling), Some(_)) => None,
         _ => return,
     };
-    fx.facts().note_done(Done { step: path.clone(), ended_at, undo });
+    let has_undo = after(&node.after, After::Undo).is_some();
+    fx.facts().note_done(Done { step: path.clone(), ended_at, undo, has_undo });
 }

@@ -57,7 +57,8 @@ impl Recorder {
             }
             late.push(id.clone());
             if !known {
-                let refused = RefusedAnswer { reply: reply.clone(), due, came: signal.at };
+                let reply = self.settings.secrets.redacted(reply.clone());
+                let refused = RefusedAnswer { reply, due, came: signal.at };
                 self.time_passes();
                 self.record(&path, EventKind::AnswerRefused { refused: Box::new(refused) })?;
             }

@@ -19,7 +19,7 @@ use stepwright_core::gate::{Admission, Demand, Permit, Release};
 use stepwright_core::message::{ToolCall, Usage};
 use stepwright_core::permission::{Effect, Verdict};
 use stepwright_core::sent::SentMessage;
-use stepwright_core::store::SharedRequests;
+use stepwright_core::store::{SharedRequests, UserMemories};
 use stepwright_core::trace::Traced;
 use stepwright_core::{
     Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
@@ -262,6 +262,12 @@ impl StepHost for Recorder {
         let store = self.store().filter(|store| store.is_shared())?.clone();
         let driver = self.state().driver.clone()?;
         Some(SharedRequests::new(store, driver, LEASE, is_dead, self.world().clone()))
+    }
+
+    fn memories(&self) -> Option<UserMemories> {
+        let (store, user) = (self.store()?.clone(), self.run.user_id.clone()?);
+        let run = Some(self.run.run_id.clone());
+        Some(UserMemories::new(store, user, run, self.world().clone()))
     }
 
     fn receive<'a>(

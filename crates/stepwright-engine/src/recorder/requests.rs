@@ -78,6 +78,7 @@ impl Recorder {
 
     /// Records a reply, and passes it to the task that waits for it.
     pub(crate) fn answered(&self, requirement: &Requirement, reply: Reply) -> Result<(), Stop> {
+        let reply = self.settings.secrets.redacted(reply);
         let shown = Box::new(reply.clone());
         let kind = match requirement.kind {
             RequirementKind::ToolConfirmation { .. }

@@ -6,6 +6,7 @@ use super::{IntoInput, RunHandle};
 use crate::job::{Job, Left};
 use crate::local::{Local, LocalRuns, Place};
 use crate::outbox::Outbox;
+use crate::owned::is_below;
 use crate::recorder::Recording;
 use crate::runner::Runner;
 use crate::workflow::Workflow;
@@ -125,12 +126,6 @@ impl Options {
         }
         Ok(run)
     }
-}
-
-/// `true` if an id is the name of a user, a colon, and a rest without one. So no id is below the
-/// names of two users.
-pub(super) fn is_below(id: &str, user: &UserId) -> bool {
-    id.rsplit_once(':').is_some_and(|(name, rest)| name == user.as_str() && !rest.is_empty())
 }
 
 impl Run {
@@ -442,15 +437,12 @@ impl Setup {
             Some(store) => Box::pin(self.look_up(store)).await?,
             None => None,
         };
+        let definition = self.workflow.definition();
         if let Ok(input) = &mut self.options.input
-            && self.workflow.definition().compiled.input.is_some()
+            && definition.prepares_input()
         {
             // Boxed for the same reason.
-            let prepared =
-                Box::pin(self.workflow.definition().prepare_input(&input.content)).await?;
-            if let Some(prepared) = prepared {
-                input.content = prepared;
-            }
+            Box::pin(definition.prepare_input(input)).await?;
         }
         self.assemble(local, outbox, store, session, remembered)
     }

@@ -1,6 +1,7 @@
 //! The first fact of a retry and of a fork. After it, the run is resumed as any other.
 
-use super::builder::{find_session, is_below, no_session, session_used, taken};
+use super::builder::{find_session, no_session, session_used, taken};
+use crate::owned::is_below;
 use crate::runs::near;
 use crate::workflow::Workflow;
 use serde_json::{Map, Value};
@@ -116,9 +117,7 @@ impl Opener<'_> {
         let store = runs.store();
         let input = match options.input.transpose()? {
             Some(mut input) => {
-                if let Some(prepared) = definition.prepare_input(&input.content).await? {
-                    input.content = prepared;
-                }
+                definition.prepare_input(&mut input).await?;
                 Some(Arc::new(input))
             }
             None => None,

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use stepwright_core::event::WorkflowStarted;
 use stepwright_core::sent::SendMode;
 use stepwright_core::store::{FirstClaim, SlotHolder};
-use stepwright_core::{AnyStore, Error, ErrorId, ErrorKind, RunId, StepInput, Timestamp};
+use stepwright_core::{
+    AnyStore, Error, ErrorId, ErrorKind, RunId, StepInput, Timestamp, WorkflowId,
+};
 
 impl Runner {
     /// Returns the slot that a run needs.
@@ -42,7 +44,7 @@ impl Runner {
         let key = key_of("concurrency", key.as_ref(), &input, String::new).await?;
         let scope = format!("runs:{}:{key}", self.definition.id).into();
         let (max, then) = (*max, *then);
-        Ok(Some(Slot { scope, key, max, then, ..self.no_slot(store) }))
+        Ok(Some(Slot { scope, key, max, then, ..self.no_slot(store, started) }))
     }
 
     /// Returns the slot of `on_busy`, of which a session has one. Sessions may be used by several
@@ -51,7 +53,7 @@ impl Runner {
         let session = &started.session_id;
         let scope = format!("session:{session}").into();
         let key = format!("session {session}").into();
-        Slot { scope, key, max: 1, ..self.no_slot(store) }
+        Slot { scope, key, max: 1, ..self.no_slot(store, started) }
     }
 
     /// Checks that a run may begin: that no run of the same key has, and that it need not be
@@ -107,7 +109,7 @@ impl Runner {
             let input = input_of(started, world.now());
             let whole = || digest(&serde_json::to_string(&*started.input).unwrap_or_default());
             let key = key_of("dedupe", dedupe.key.as_ref(), &input, whole).await?;
-            let scope: Arc<str> = format!("once:{}:{key}", self.definition.id).into();
+            let scope: Arc<str> = once_scope(&self.definition.id, started, &key).into();
             let claim = FirstClaim {
                 scope: scope.clone(),
                 holder: run.as_str().into(),
@@ -129,12 +131,18 @@ impl Runner {
             if let Some(first) = &first {
                 store.leave(first, run.as_str()).await?;
             }
-            return Err(skipped_behind(&self.definition.name, slot, &before));
+            let mut known = Vec::new();
+            for other in before.iter().filter(|other| other.held) {
+                if slot.is_of_user(store, &RunId::new(&*other.holder)?).await? {
+                    known.push(other);
+                }
+            }
+            return Err(skipped_behind(&self.definition.name, slot, &known));
         }
         match (&mut slot, first) {
             (Some(slot), first) => slot.first = first,
             // It needs none, and is the first of its key.
-            (None, first @ Some(_)) => slot = Some(Slot { first, ..self.no_slot(store) }),
+            (None, first @ Some(_)) => slot = Some(Slot { first, ..self.no_slot(store, started) }),
             (None, None) => {}
         }
         if limits.on_busy.is_some() {
@@ -144,7 +152,7 @@ impl Runner {
         Ok(slot)
     }
 
-    fn no_slot(&self, store: &AnyStore) -> Slot {
+    fn no_slot(&self, store: &AnyStore, started: &WorkflowStarted) -> Slot {
         Slot {
             scope: "".into(),
             key: "".into(),
@@ -153,6 +161,7 @@ impl Runner {
             driver: self.driver_name().clone(),
             first: None,
             is_shared: store.is_shared(),
+            user: started.user_id.clone(),
             also: None,
         }
     }
@@ -181,16 +190,31 @@ fn digest(text: &str) -> String {
     })
 }
 
-fn skipped_behind(workflow: &str, slot: &Slot, before: &[SlotHolder]) -> Error {
-    let runs: Vec<String> =
-        before.iter().filter(|other| other.held).map(|o| format!("`{}`", o.holder)).collect();
+/// Returns the scope of the runs of which one may begin. Those of another user are not compared:
+/// the answer would tell that they exist.
+fn once_scope(workflow: &WorkflowId, started: &WorkflowStarted, key: &str) -> String {
+    match &started.user_id {
+        Some(user) => {
+            let user = user.as_str();
+            format!("once:{workflow}@{}:{user}:{key}", user.len())
+        }
+        None => format!("once:{workflow}:{key}"),
+    }
+}
+
+/// `known` are the runs under way that the user may know.
+fn skipped_behind(workflow: &str, slot: &Slot, known: &[&SlotHolder]) -> Error {
+    let runs: Vec<String> = known.iter().map(|other| format!("`{}`", other.holder)).collect();
     let of = if slot.key.is_empty() { String::new() } else { format!(" of key `{}`", slot.key) };
+    let under_way = match runs.as_slice() {
+        [] => "as many are".to_owned(),
+        [one] => format!("{one} is"),
+        _ => format!("{} are", runs.join(", ")),
+    };
     let what = format!(
-        "the run was skipped: workflow `{workflow}` lets {} runs{of} go on at once, and {} {} \
-         under way",
+        "the run was skipped: workflow `{workflow}` lets {} runs{of} go on at once, and \
+         {under_way} under way",
         slot.max,
-        runs.join(", "),
-        if runs.len() == 1 { "is" } else { "are" },
     );
     let what = what.replace("lets 1 runs", "lets 1 run");
     Error::new(ErrorKind::Skipped, what)

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use stepwright_core::store::{
-    Compacted, DeleteRun, DeletedRun, PAGE_MAX, RunFilter, RunRow, SessionFilter,
+    Compacted, DeleteRun, DeletedRun, MemoryChange, MemoryFilter, MemoryUpdate, PAGE_MAX,
+    RunFilter, RunRow, SessionFilter, UserMemory,
 };
 use stepwright_core::{
     Error, ErrorId, ErrorKind, RunId, RunStatus, SessionId, Timestamp, UserId, WorkflowId,
@@ -52,7 +53,7 @@ pub enum Erase {
     Run(RunId),
     /// A session, with all of its runs and its state.
     Session(SessionId),
-    /// All sessions and runs of a user.
+    /// All sessions, runs and memories of a user.
     User(UserId),
 }
 
@@ -79,6 +80,9 @@ pub struct Removed {
     pub runs: Vec<RunId>,
     /// The sessions, with their names, states and metrics.
     pub sessions: Vec<SessionId>,
+    /// The number of memories of the user.
+    #[serde(default)]
+    pub memories: u64,
     /// The content of the runs.
     #[serde(flatten)]
     pub content: DeletedRun,
@@ -139,7 +143,8 @@ impl Runs {
     }
 
     /// Erases a run, a session or all that is stored of a user: journals with everything in them,
-    /// inboxes, sessions with their names and states, and what the store remembers in memory. Then
+    /// inboxes, sessions with their names and states, memories of the user, and what the store
+    /// remembers in memory. Then
     /// the store is compacted, so that deleted data is not left in free space. The forks of an
     /// erased run are erased with it, because they share its facts.
     ///
@@ -169,10 +174,25 @@ impl Runs {
                 removed.sessions.push(session);
             }
         }
+        if let Erase::User(user) = what {
+            removed.memories = self.forget(user, dry_run).await?;
+        }
         if !dry_run {
             removed.compacted = Some(self.store.compact().await?);
         }
         Ok(removed)
+    }
+
+    /// Removes the memories of a user, and returns their number.
+    async fn forget(&self, user: &UserId, dry_run: bool) -> Result<u64, Error> {
+        let all = self.store.memories(MemoryFilter::of(user.clone())).await?;
+        if dry_run || all.is_empty() {
+            return Ok(all.len() as u64);
+        }
+        let remove = |memory: UserMemory| MemoryChange::Remove { memory_id: memory.memory_id };
+        let changes = all.into_iter().map(remove).collect();
+        let update = MemoryUpdate::new(user.clone(), changes, self.world.now());
+        Ok(self.store.update_memories(update).await?)
     }
 
     /// Gives the space of deleted data back to the system: see

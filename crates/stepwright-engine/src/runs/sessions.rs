@@ -1,8 +1,11 @@
 //! Sessions: find, list, rename, change and delete them.
 
 use super::{Runs, history, not_found};
+use crate::owned::is_below;
 use stepwright_core::store::SessionFilter;
-use stepwright_core::{Error, Exchange, Patch, Session, SessionId, Timestamp, UserId};
+use stepwright_core::{
+    Error, ErrorId, Exchange, Patch, Session, SessionId, Timestamp, UserId, WorkflowId,
+};
 
 /// The sessions in a store, of all users or of one user.
 ///
@@ -92,6 +95,57 @@ impl Sessions {
             filter.user_id.clone_from(&runs.user);
         }
         Ok(runs.store.sessions(filter).await?)
+    }
+
+    /// Opens a session without runs for a workflow, and returns it. Without an `id` it gets a new
+    /// one. `None` if there is a session with this id.
+    ///
+    /// ```
+    /// # use stepwright_engine::Workflow;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let memory = stepwright_core::Memory::default();
+    /// let workflow = Workflow::builder("Greeting").store(memory).step(greet).build()?;
+    /// let sessions = workflow.sessions();
+    /// let session = sessions.open(workflow.id(), Some("s-1"), Some("ada")).await?.unwrap();
+    /// assert_eq!(session.user_id.unwrap().as_str(), "ada");
+    /// assert!(sessions.open(workflow.id(), Some("s-1"), None).await?.is_none());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If an id is not valid. If the sessions are those of one user, and `id` is not below the name
+    /// of that user, or `user` is another one. If there is no store.
+    pub async fn open(
+        &self,
+        workflow: &WorkflowId,
+        id: Option<&str>,
+        user: Option<&str>,
+    ) -> Result<Option<Session>, Error> {
+        let Some(runs) = &self.runs else {
+            let error =
+                Error::usage("a workflow without a store opens a session with its first run");
+            return Err(error.with_hint("add a store with `.store(…)`"));
+        };
+        let user = user.map(UserId::new).transpose()?;
+        let id = id.map(SessionId::new).transpose()?;
+        if let Some(owner) = &runs.user {
+            let is_other = user.as_ref().is_some_and(|user| user != owner);
+            if is_other || id.as_ref().is_some_and(|id| !is_below(id.as_str(), owner)) {
+                let error = Error::usage(format!("user `{owner}` cannot open this session"));
+                let hint = format!("begin its id with `{owner}:`, or leave it out");
+                return Err(error.with_id(ErrorId::USER_REFUSED).with_hint(hint));
+            }
+        }
+        let user = user.or_else(|| runs.user.clone());
+        let id = id.unwrap_or_else(|| runs.world.session_id());
+        if runs.store.session(&id).await?.is_some() {
+            return Ok(None);
+        }
+        let session = Session::new(id, user, workflow.clone(), runs.world.now());
+        runs.store.open_session(session.clone()).await?;
+        Ok(Some(session))
     }
 
     /// Gives a session a name for people.

@@ -126,6 +126,40 @@ async fn a_new_run_cancels_the_oldest_of_its_key() {
 }
 
 #[tokio::test]
+async fn a_user_learns_nothing_of_the_runs_of_others_and_cancels_none() {
+    let (gate, store) = (Arc::new(Semaphore::new(0)), Memory::default());
+    let skips = held(&gate, &store).concurrency(by_customer(1, WhenFull::Skip)).build().unwrap();
+    let acme = |workflow: &Workflow, user: &str, run: &str| {
+        workflow.run(json!({"customer": "acme"})).user_id(user).run_id(run).stream_events(true)
+    };
+    let mut first = acme(&skips, "anna", "r-1").stream().in_task();
+    until(&mut first, "StepStarted").await;
+    let error = acme(&skips, "bob", "r-2").await.unwrap_err();
+    assert_eq!(error.id(), ErrorId::RUN_SKIPPED);
+    assert!(error.to_string().contains("and as many are under way"), "{error}");
+    assert!(!error.to_string().contains("r-1"), "{error}");
+    let error = acme(&skips, "anna", "r-3").await.unwrap_err();
+    assert!(error.to_string().contains("`r-1` is under way"), "{error}");
+
+    let cancels = held(&gate, &store).concurrency(by_customer(1, WhenFull::CancelRunning));
+    let cancels = cancels.build().unwrap();
+    let mut waits = acme(&cancels, "bob", "r-4").stream().in_task();
+    until(&mut waits, "WorkflowQueued").await;
+    gate.add_permits(2);
+    first.output().await.unwrap();
+    waits.output().await.unwrap();
+
+    let once = Dedupe::within(Duration::from_mins(1)).key(|_: &StepInput| "k");
+    let once = held(&gate, &store).dedupe(once).build().unwrap();
+    gate.add_permits(2);
+    for (user, run) in [("anna", "r-5"), ("bob", "r-6")] {
+        acme(&once, user, run).await.unwrap();
+        let again = acme(&once, user, "r-7").await.unwrap_err();
+        assert!(again.to_string().contains(&format!("run `{run}`")), "{again}");
+    }
+}
+
+#[tokio::test]
 async fn a_paused_run_keeps_its_slot() {
     let store = Memory::default();
     let asks = HumanReview::new().requires_confirmation("Really?");

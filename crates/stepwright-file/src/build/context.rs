@@ -2,14 +2,39 @@
 
 use super::Builder;
 use crate::builtins::at_recorded_time;
-use crate::format::{Agent as AgentOf, CompactBy, CompactWhen, ModelName, SummariseWhen, Text};
+use crate::format::{
+    Agent as AgentOf, CompactBy, CompactWhen, ModelName, RememberBy, Remembered, SummariseWhen,
+    Text,
+};
 use crate::reference::OwnedValues;
 use crate::work::evaluate;
-use stepwright_agent::{AgentBuilder, Compaction, SessionSummary};
+use stepwright_agent::{AgentBuilder, AgentMemory, Compaction, SessionSummary};
 use stepwright_core::model::AnyModel;
 use stepwright_core::{Error, StepContext, StepError, StepInput};
 
 impl Builder<'_> {
+    /// Adds the tools that search knowledge bases.
+    #[cfg_attr(
+        not(feature = "knowledge"),
+        allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "there are none")
+    )]
+    pub(super) fn searches(
+        &self,
+        agent: &AgentOf,
+        builder: AgentBuilder,
+    ) -> Result<AgentBuilder, Error> {
+        let searched = agent.tools.iter().filter_map(|chosen| chosen.tool.searched());
+        searched.fold(Ok(builder), |builder, searched| {
+            #[cfg(feature = "knowledge")]
+            if let Some(base) = self.file.base(&searched.base.text) {
+                let with = (self.options, &self.granted.named_secrets);
+                return base.give_to(builder?, searched, with);
+            }
+            let _ = searched;
+            builder
+        })
+    }
+
     /// Adds the context of an agent.
     pub(super) fn context(
         &self,
@@ -56,6 +81,22 @@ impl Builder<'_> {
                 summary = summary.instructions(text);
             }
             builder = builder.session_summary(summary);
+        }
+        if let Some(Remembered { by, known, model, instructions }) = &context.memory {
+            let mut memory = match by {
+                RememberBy::Tools => AgentMemory::by_tools(),
+                RememberBy::AfterRun => AgentMemory::after_run(),
+            };
+            if let Some(known) = known {
+                memory = memory.known(*known);
+            }
+            if let Some(model) = self.own_model(model.as_ref())? {
+                memory = memory.model(model);
+            }
+            if let Some(text) = instructions {
+                memory = memory.instructions(text);
+            }
+            builder = builder.memory(memory);
         }
         Ok(builder)
     }

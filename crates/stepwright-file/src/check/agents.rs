@@ -10,8 +10,11 @@ impl Checker<'_, '_> {
     pub(super) fn agents(&mut self) {
         self.teams();
         self.other_agents();
+        let embedders = self.file.knowledge.iter().filter_map(|base| base.embedder.as_ref());
+        self.secrets(embedders.filter_map(|model| model.place.as_ref()?.key.as_ref()));
         for agent in &self.file.agents {
             self.settings(agent);
+            self.searched(agent);
             if agent.model.is_none() && self.models.is_empty() {
                 let what = if agent.team.is_some() { "team" } else { "agent" };
                 let message = format!("the {what} `{}` has no model", agent.name.text);
@@ -19,6 +22,36 @@ impl Checker<'_, '_> {
                             `model: offline` needs no key";
                 let mistake = self.at(agent.name.span, message).coded(ErrorId::KEY_INVALID);
                 self.mistakes.push(mistake.help(help));
+            }
+        }
+    }
+
+    /// Checks that the knowledge bases of an agent exist, and that the secrets of all of them do.
+    fn searched(&mut self, agent: &Agent) {
+        for searched in agent.tools.iter().filter_map(|chosen| chosen.tool.searched()) {
+            let base = &searched.base;
+            if let Some(known) = self.file.base(&base.text) {
+                known.mark_used();
+                continue;
+            }
+            let known: Vec<&str> =
+                self.file.knowledge.iter().map(|base| base.name.text.as_str()).collect();
+            let message = format!("there is no knowledge base `{}`", base.text);
+            let help = did_you_mean(&base.text, &known, "this file has");
+            let help = help.unwrap_or_else(|| "declare it under `knowledge:` at the top".into());
+            self.mistakes.push(self.at(base.span, message).help(help));
+        }
+    }
+
+    /// Checks that the secrets of models are declared.
+    fn secrets<'w>(&mut self, secrets: impl Iterator<Item = &'w Word>) {
+        for secret in secrets {
+            let known = self.file.declared.secret_named();
+            if !known.contains(&secret.text.as_str()) {
+                let message = format!("there is no secret `{}`", secret.text);
+                let help = did_you_mean(&secret.text, &known, "this file declares");
+                let help = help.unwrap_or_else(|| "declare it under `secrets:` at the top".into());
+                self.mistakes.push(self.at(secret.span, message).help(help));
             }
         }
     }
@@ -51,15 +84,7 @@ impl Checker<'_, '_> {
         }
         let keys =
             agent.model.iter().flatten().filter_map(|model| model.place.as_ref()?.key.as_ref());
-        for secret in agent.tools.iter().filter_map(|chosen| chosen.tool.secret()).chain(keys) {
-            let known = self.file.declared.secret_named();
-            if !known.contains(&secret.text.as_str()) {
-                let message = format!("there is no secret `{}`", secret.text);
-                let help = did_you_mean(&secret.text, &known, "this file declares");
-                let help = help.unwrap_or_else(|| "declare it under `secrets:` at the top".into());
-                self.mistakes.push(self.at(secret.span, message).help(help));
-            }
-        }
+        self.secrets(agent.tools.iter().filter_map(|chosen| chosen.tool.secret()).chain(keys));
         let own = agent.model.iter().flatten().map(|model| model.text.as_str());
         let own: Vec<&str> = own.collect();
         let models = match self.forced {

@@ -72,6 +72,7 @@ fn check_within(file: &File, around: Around<'_>, content: Shape, mistakes: &mut 
     checker.after(&file.steps, &file.after, &end);
     checker.unused_agents();
     checker.unused_servers();
+    checker.unused_knowledge();
     checker.exposed_agents();
 }
 

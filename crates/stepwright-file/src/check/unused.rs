@@ -92,6 +92,15 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
+    pub(super) fn unused_knowledge(&mut self) {
+        for base in self.file.knowledge.iter().filter(|base| !base.is_used()) {
+            let name = &base.name;
+            let message = format!("no agent searches the knowledge base `{}`", name.text);
+            let help = format!("name it at an agent: `knowledge: [{}]`", name.text);
+            self.warn(name.span, message, &help);
+        }
+    }
+
     /// Warns about the steps behind one that ends the run.
     pub(super) fn unreachable_steps(&mut self, items: &[Item]) {
         // A step that a person rejects may be skipped.

@@ -38,8 +38,13 @@ fn collect_members(mapping: &Mapping, all: &mut Keys) {
 
 #[test]
 fn every_key_of_the_reader_is_described_and_no_other() {
-    if !cfg!(all(feature = "mcp", feature = "duckduckgo", feature = "sqlite", feature = "postgres"))
-    {
+    if !cfg!(all(
+        feature = "knowledge",
+        feature = "mcp",
+        feature = "duckduckgo",
+        feature = "sqlite",
+        feature = "postgres"
+    )) {
         // Their keys are mistakes.
         return;
     }

@@ -36,12 +36,13 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
 
 /// The keys of an agent that the agent adds to its fingerprint itself, and the one that it never
 /// sees.
-const OF_THE_AGENT: [&str; 36] = [
+const OF_THE_AGENT: [&str; 37] = [
     "description",
     "instructions",
     "examples",
     "compaction",
     "session_summary",
+    "memory",
     "model",
     "output",
     "requires_confirmation",

@@ -540,19 +540,25 @@ impl Guardrail for OfHook {
         Box::pin(async move {
             let value = self.hook.judged(checked.content.clone(), cx).await?;
             let verdict = match (value, self.then) {
-                (Value::Null | Value::Bool(true), _) => GuardVerdict::Allow,
+                (Value::Bool(true), _) => GuardVerdict::Allow,
                 (Value::Bool(false), OnFound::Rewrite) => {
                     GuardVerdict::refuse("the check gave false, and nothing to put in its place")
                 }
                 (value, OnFound::Rewrite) if value == checked.content.to_value() => {
                     GuardVerdict::Allow
                 }
-                (value, OnFound::Rewrite) => GuardVerdict::rewrite(value),
+                // A name that is missing somewhere is null.
+                (value, OnFound::Rewrite) if !value.is_null() => GuardVerdict::rewrite(value),
                 (Value::Bool(false), then) => given(then, "the check of the file".to_owned()),
                 (Value::String(reason), then) => given(then, reason),
-                (other, _) => {
-                    let message = format!("`check` gave {other}; it gives true, false or a reason");
-                    return Err(StepError::terminal(message));
+                (other, then) => {
+                    let may = match then {
+                        OnFound::Rewrite => "true, false or the new content",
+                        _ => "true, false or a reason",
+                    };
+                    return Err(StepError::terminal(format!(
+                        "`check` gave {other}; it gives {may}"
+                    )));
                 }
             };
             Ok(verdict.into())

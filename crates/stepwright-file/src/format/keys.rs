@@ -7,7 +7,7 @@ use super::form::{Form, Mapping, Member, STEPS, key, words};
 use super::guardrails::{AGENT_GUARDRAILS, STEP_GUARDRAILS};
 use super::kinds::{CODES, FACTOR_MAX, ON_ERROR, ON_INTERRUPTED};
 use super::model::{
-    CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, OUTPUT_TOKENS_MAX,
+    CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, MODEL_WITH_PLACE, OUTPUT_TOKENS_MAX,
     REASONING_TOKENS_MAX, RETENTIONS, STOPS_MAX, TEMPERATURE_MAX, TOOL_CALLS_MAX, TOOLS_MAX,
 };
 use super::moment::DEADLINE;
@@ -18,10 +18,11 @@ use super::run_limits::{ON_BUSY, THEN};
 use super::sandbox::SANDBOX;
 use super::team::OF_TEAM;
 use super::texts::TEXT_OR_FILE;
-use super::upkeep::{COMPACTION, EXAMPLES, SUMMARY};
+use super::upkeep::{COMPACTION, EXAMPLES, MEMORY, SUMMARY};
 use super::used::USE;
 use super::workspace::WORKSPACE;
 use crate::harness::HARNESS;
+use crate::knowledge::{BASES, SEARCHED};
 use crate::mcp::SERVERS;
 use serde_json::json;
 use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX};
@@ -37,9 +38,7 @@ const SMALL: Form = Form::Whole(1, u32::MAX as u64);
 const SCHEMA: Form = Form::Schema(|| json!({"type": "object"}));
 const INTERRUPTED: Form = Form::Words(|| words(&ON_INTERRUPTED));
 const POLICY: Form = Form::Words(|| words(&ON_ERROR));
-const MODEL: Form =
-    Form::Either(&[Form::Text, Form::Mapping(&MODEL_PLACE), Form::List(&ONE_MODEL, 1, MODELS_MAX)]);
-const ONE_MODEL: Form = Form::Either(&[Form::Text, Form::Mapping(&MODEL_PLACE)]);
+const MODEL: Form = Form::Either(&[MODEL_WITH_PLACE, Form::List(&MODEL_WITH_PLACE, 1, MODELS_MAX)]);
 const NAMES: Form = Form::List(&Form::Text, 0, usize::MAX);
 const BUDGETED: Form = Form::Mapping(&BUDGET);
 
@@ -156,6 +155,7 @@ pub(crate) static FILE: Mapping = Mapping {
             "What a run does while another one of its session is under way.",
         ),
         key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
+        key("knowledge", &BASES, "The knowledge bases that agents can search, by name."),
         key("sandbox", &SANDBOX, "The sandbox that the commands of steps and tools run in."),
         key("workspace", &WORKSPACE, "The folder that the steps of a run work in."),
         key("input", &SCHEMA, "The JSON Schema of the input."),
@@ -253,6 +253,11 @@ const OF_AGENT: &[Member] = &[
         &SUMMARY,
         "Whether the agent keeps a summary of its session, which its next runs read.",
     ),
+    key(
+        "memory",
+        &MEMORY,
+        "Whether the agent keeps memories of the user, which all sessions of the user share.",
+    ),
     key("model", &MODEL, "Its model as `provider:model`, or a list in order of preference."),
     key("temperature", &Form::Fraction(TEMPERATURE_MAX), "How freely the model chooses words."),
     key("top_p", &Form::Fraction(1.0), "The share of likely words that the model chooses from."),
@@ -275,6 +280,7 @@ const OF_AGENT: &[Member] = &[
         "Folders with skills: instructions in `SKILL.md` files, which the model loads when a \
             task needs them.",
     ),
+    key("knowledge", &SEARCHED, "The knowledge bases that it searches, by their names."),
     key("requires_confirmation", &NAMES, "The tools whose calls a person confirms."),
     key(
         "max_turns",
@@ -329,18 +335,6 @@ const OF_AGENT: &[Member] = &[
     key("budget", &BUDGETED, "What each execution may use."),
     AGENT_GUARDRAILS,
 ];
-
-static MODEL_PLACE: Mapping = Mapping {
-    name: "model_place",
-    what: "`model`",
-    required: &[&["name"]],
-    members: &[
-        key("name", &Form::Text, "The model as `provider:model`."),
-        key("base_url", &Form::Text, "The address of the server, such as `http://localhost/v1`."),
-        key("key", &Form::Text, "The name of the secret that is its key: see `secrets`."),
-        key("proxy", &Form::Text, "The address of the proxy for its requests."),
-    ],
-};
 
 const MODEL_RETRIES: Form = Form::Whole(0, MODEL_RETRIES_MAX);
 

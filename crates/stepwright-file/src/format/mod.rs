@@ -1,5 +1,6 @@
 //! The format: the content of a file after reading.
 
+mod bases;
 mod called;
 mod changed_prompt;
 mod content;
@@ -28,16 +29,18 @@ mod used;
 mod values;
 mod workspace;
 
+pub(crate) use bases::{Base, Searched};
 pub(crate) use called::{Called, OtherAgent};
 pub(crate) use guardrails::WrittenGuard;
 pub(crate) use kinds::ON_INTERRUPTED;
+pub(crate) use model::MODEL_WITH_PLACE;
 pub(crate) use moment::Moment;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};
 pub(crate) use sandbox::Apart;
 pub(crate) use servers::{Choice, Declaration, Login, LoginClient, Recipe};
-pub(crate) use upkeep::{CompactBy, CompactWhen, Context, SummariseWhen};
+pub(crate) use upkeep::{CompactBy, CompactWhen, Context, RememberBy, Remembered, SummariseWhen};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
 pub(crate) use workspace::{Place, Workplace};
 
@@ -150,6 +153,8 @@ pub(crate) struct File {
     pub(crate) on_busy: Option<WhenBusy>,
     /// The MCP servers that agents can use.
     pub(crate) mcp: Vec<Arc<Declaration>>,
+    /// The knowledge bases that agents can search.
+    pub(crate) knowledge: Vec<Arc<Base>>,
     /// The sandbox of the commands of all its steps.
     pub(crate) sandbox: Option<Apart>,
     /// The workspace of all its steps.
@@ -164,6 +169,11 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// Returns the knowledge base of this name.
+    pub(crate) fn base(&self, name: &str) -> Option<&Arc<Base>> {
+        self.knowledge.iter().find(|base| base.name.text == name)
+    }
+
     /// Returns `true` if a step of the file, or of a file within it, is an agent.
     pub(crate) fn has_agents(&self) -> bool {
         fn any(items: &[Item]) -> bool {
@@ -468,6 +478,11 @@ pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
 
     /// Returns the agent of the file that its calls ask, or that goes on in their place.
     fn other_agent(&self) -> Option<&OtherAgent> {
+        None
+    }
+
+    /// Returns the knowledge base that its calls search.
+    fn searched(&self) -> Option<&Searched> {
         None
     }
 

@@ -1,5 +1,6 @@
 //! The models of an agent, and their settings.
 
+use super::form::{Form, Mapping, key};
 use super::reader::{Fields, Reader};
 use super::{AgentLimits, ModelName, Settings, Word, WrittenPlace};
 use crate::source::Span;
@@ -52,6 +53,21 @@ pub(super) const FALLBACKS: [(&str, FallbackReason); 6] = [
 pub(super) const CHOICES: [(&str, ToolChoice); 3] =
     [("auto", ToolChoice::Auto), ("none", ToolChoice::None), ("required", ToolChoice::Required)];
 
+/// A model, or a model with its place.
+pub(crate) const MODEL_WITH_PLACE: Form = Form::Either(&[Form::Text, Form::Mapping(&MODEL_PLACE)]);
+
+static MODEL_PLACE: Mapping = Mapping {
+    name: "model_place",
+    what: "`model`",
+    required: &[&["name"]],
+    members: &[
+        key("name", &Form::Text, "The model as `provider:model`."),
+        key("base_url", &Form::Text, "The address of the server, such as `http://localhost/v1`."),
+        key("key", &Form::Text, "The name of the secret that is its key: see `secrets`."),
+        key("proxy", &Form::Text, "The address of the proxy for its requests."),
+    ],
+};
+
 impl Reader<'_> {
     /// Takes `model`: a model, or a list of models in order of preference. A model is a name, or a
     /// mapping with its name and its place.
@@ -87,7 +103,7 @@ impl Reader<'_> {
     }
 
     /// Reads one model.
-    pub(super) fn model(&mut self, node: &Node) -> Option<ModelName> {
+    pub(crate) fn model(&mut self, node: &Node) -> Option<ModelName> {
         if !matches!(node.value, Yaml::Map(_)) {
             let Word { text, span } = self.word(node, "model")?;
             return Some(ModelName { text, span, place: None });

@@ -1,7 +1,7 @@
 //! The permissions and budgets of a file.
 
 use super::reader::{Fields, Reader};
-use crate::effects::SCRIPT;
+use crate::effects::{KNOWLEDGE, SCRIPT};
 use crate::suggest::did_you_mean;
 use crate::tree::{Node, Yaml};
 use stepwright_core::ErrorId;
@@ -55,8 +55,8 @@ impl Reader<'_> {
         let kinds = self.state.kinds;
         let functions = kinds.builtins.iter().map(|kind| kind.effects);
         let all = functions.chain(kinds.tools.iter().map(|kind| kind.effects));
-        let mut names: Vec<&str> =
-            all.flatten().copied().chain(["model"]).chain(SCRIPT.iter().copied()).collect();
+        let others = ["model"].iter().chain(KNOWLEDGE).chain(SCRIPT).copied();
+        let mut names: Vec<&str> = all.flatten().copied().chain(others).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -268,6 +268,8 @@ impl Reader<'_> {
         }
         self.state.mcp = fields.take("mcp").map(|(_, node)| self.mcp(node)).unwrap_or_default();
         let mcp = self.state.mcp.clone();
+        let knowledge = fields.take("knowledge").map(|(_, node)| self.knowledge(node));
+        let knowledge = knowledge.unwrap_or_default();
         let sandbox = self.sandbox(&mut fields);
         let workspace = self.workspace(&mut fields);
         if let Some(Workplace { from, .. }) = &workspace
@@ -310,6 +312,7 @@ impl Reader<'_> {
             dedupe,
             on_busy,
             mcp,
+            knowledge,
             sandbox,
             workspace,
             agents,
@@ -423,6 +426,10 @@ impl Reader<'_> {
         let mut tools = fields.take("tools").map(|(_, node)| self.tools(node)).unwrap_or_default();
         if let Some((_, node)) = fields.take("skills") {
             self.skills(node, &mut tools);
+        }
+        self.memory_tools(&context, &name, &mut tools);
+        if let Some((_, node)) = fields.take("knowledge") {
+            self.searched(node, &mut tools);
         }
         let confirmed = fields.take("requires_confirmation");
         let members = team.iter().flat_map(|team| &team.members);

@@ -33,7 +33,7 @@ const OWN_SCRIPT: &str = "write the values to a file of data, and give its name 
 pub(crate) struct Reader<'a> {
     pub(crate) source: Arc<Source>,
     /// The folder of the file.
-    pub(super) home: Home,
+    pub(crate) home: Home,
     /// The path of the folder for messages.
     pub(crate) dir: PathBuf,
     pub(crate) options: &'a Options,

@@ -48,7 +48,7 @@ impl Reader<'_> {
     }
 
     /// Reports a tool that has a name for models which an earlier one has.
-    pub(super) fn told_apart(&mut self, earlier: &[Chosen], tool: Option<&Chosen>, word: &Word) {
+    pub(crate) fn told_apart(&mut self, earlier: &[Chosen], tool: Option<&Chosen>, word: &Word) {
         let Some(tool) = tool else { return };
         let both = |chosen: &Chosen| {
             let mut names = tool.tool.names().into_iter();

@@ -2,11 +2,13 @@
 
 use super::form::{Form, Mapping, key, words};
 use super::reader::{Fields, Reader};
-use super::{ModelName, Text};
+use super::{AgentTool, Chosen, ModelName, Text, Word};
+use crate::system::Granted;
 use crate::template::Flavour;
 use crate::tree::Node;
-use stepwright_agent::COMPACTION_KEEP_MAX;
+use stepwright_agent::{AgentBuilder, COMPACTION_KEEP_MAX, MEMORY_TOOLS};
 use stepwright_core::session::HISTORY_RUNS_MAX;
+use stepwright_core::store::MEMORIES_MAX;
 
 /// The maximum number of examples of an agent. Each request has all of them.
 pub(super) const EXAMPLES_MAX: usize = 100;
@@ -47,6 +49,45 @@ pub(crate) struct SummariseWhen {
     pub(crate) instructions: Option<String>,
 }
 
+/// The origin of memories.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RememberBy {
+    #[default]
+    Tools,
+    AfterRun,
+}
+
+const MAKERS: [(&str, RememberBy); 2] =
+    [("tools", RememberBy::Tools), ("after_run", RememberBy::AfterRun)];
+
+/// The settings for memories of the user.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remembered {
+    pub(crate) by: RememberBy,
+    pub(crate) known: Option<usize>,
+    pub(crate) model: Option<ModelName>,
+    pub(crate) instructions: Option<String>,
+}
+
+/// The tools with which a model keeps memories, which the setting `memory` gives an agent.
+#[derive(Debug)]
+struct MemoryTools;
+
+impl AgentTool for MemoryTools {
+    fn known_as(&self) -> &'static [&'static str] {
+        &MEMORY_TOOLS
+    }
+
+    fn only_reads(&self) -> bool {
+        false
+    }
+
+    // The setting does it.
+    fn give_to(&self, agent: AgentBuilder, _: &Granted) -> AgentBuilder {
+        agent
+    }
+}
+
 /// The context of an agent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Context {
@@ -54,6 +95,7 @@ pub(crate) struct Context {
     pub(crate) examples: Vec<(String, String)>,
     pub(crate) compaction: Option<CompactWhen>,
     pub(crate) summary: Option<SummariseWhen>,
+    pub(crate) memory: Option<Remembered>,
 }
 
 pub(super) const EXAMPLES: Form = Form::List(&Form::Mapping(&EXAMPLE), 0, EXAMPLES_MAX);
@@ -107,6 +149,29 @@ static SESSION_SUMMARY: Mapping = Mapping {
     ],
 };
 
+pub(super) const MEMORY: Form = Form::Either(&[Form::Bool, Form::Mapping(&USER_MEMORY)]);
+
+static USER_MEMORY: Mapping = Mapping {
+    name: "memory",
+    what: "`memory`",
+    required: &[],
+    members: &[
+        key(
+            "by",
+            &Form::Words(|| words(&MAKERS)),
+            "Whether the model keeps memories by tools, or a model is asked after each answer. \
+             Default: `tools`.",
+        ),
+        key(
+            "known",
+            &Form::Whole(1, MEMORIES_MAX as u64),
+            "The number of memories that the agent reads, the last changed first. Default: 50.",
+        ),
+        key("model", &Form::Text, "The model that is asked after an answer, as `provider:model`."),
+        key("instructions", &Form::Text, "What is remembered, in place of the built-in words."),
+    ],
+};
+
 impl Reader<'_> {
     /// Takes the context of an agent.
     pub(super) fn context(&mut self, fields: &mut Fields<'_>) -> Context {
@@ -114,7 +179,8 @@ impl Reader<'_> {
         let examples = fields.take("examples").map(|(_, node)| self.examples(node));
         let compaction = fields.take("compaction").and_then(|(_, node)| self.compaction(node));
         let summary = fields.take("session_summary").and_then(|(_, node)| self.summary(node));
-        Context { template, examples: examples.unwrap_or_default(), compaction, summary }
+        let memory = fields.take("memory").and_then(|(_, node)| self.memory(node));
+        Context { template, examples: examples.unwrap_or_default(), compaction, summary, memory }
     }
 
     fn examples(&mut self, node: &Node) -> Vec<(String, String)> {
@@ -165,6 +231,39 @@ impl Reader<'_> {
         }
         let keep = keep.and_then(|turns| usize::try_from(turns).ok());
         Some(CompactWhen { above: above?, by, keep, model, instructions })
+    }
+
+    /// Adds the tools of memories to those of an agent.
+    pub(super) fn memory_tools(
+        &mut self,
+        context: &Context,
+        place: &Word,
+        tools: &mut Vec<Chosen>,
+    ) {
+        let Some(Remembered { by: RememberBy::Tools, .. }) = &context.memory else { return };
+        let chosen = Chosen { word: "memory", tool: Box::new(MemoryTools), options: None };
+        let word = Word { text: "memory".to_owned(), span: place.span };
+        self.told_apart(tools, Some(&chosen), &word);
+        tools.push(chosen);
+    }
+
+    fn memory(&mut self, node: &Node) -> Option<Remembered> {
+        if let crate::tree::Yaml::Bool(wanted) = &node.value {
+            return wanted.then(Remembered::default);
+        }
+        let mut fields = Fields::of(self, node, "`memory`")?;
+        let by = fields.choice(self, "by", &MAKERS).unwrap_or_default();
+        let known = fields.number(self, "known", (1, MEMORIES_MAX as u64));
+        let place = fields.place("model");
+        let model = fields.take("model").and_then(|(_, node)| self.model(node));
+        let instructions = fields.word(self, "instructions").map(|word| word.text);
+        fields.finish(self);
+        if let Some(span) = place.filter(|_| by == RememberBy::Tools) {
+            let mistake = self.mistake(span, "only `by: after_run` asks a model");
+            self.push(mistake.help("leave it out, or write `by: after_run`"));
+        }
+        let known = known.and_then(|known| usize::try_from(known).ok());
+        Some(Remembered { by, known, model, instructions })
     }
 
     fn summary(&mut self, node: &Node) -> Option<SummariseWhen> {

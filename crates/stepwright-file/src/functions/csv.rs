@@ -2,6 +2,7 @@
 
 use super::{Given, text, what};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// The maximum number of columns. Each row names all of them.
 const COLUMNS_MAX: usize = 1000;
@@ -22,6 +23,10 @@ pub(super) fn from_csv(args: &[Value]) -> Given {
     let Some(names) = rows.next() else { return Ok(Value::Array(Vec::new())) };
     if names.len() > COLUMNS_MAX {
         return Err(format!("the table has more than {COLUMNS_MAX} columns"));
+    }
+    let mut known = HashSet::new();
+    if let Some(twice) = names.iter().find(|name| !known.insert(name.as_str())) {
+        return Err(format!("the first row has the name `{twice}` twice"));
     }
     let mut list = Vec::new();
     for (nth, row) in rows.enumerate() {
@@ -120,6 +125,7 @@ fn cell(value: &Value) -> String {
 }
 
 fn line(cells: impl Iterator<Item = String>, by: char, to: &mut String) {
+    let start = to.len();
     for (nth, cell) in cells.enumerate() {
         if nth > 0 {
             to.push(by);
@@ -131,6 +137,10 @@ fn line(cells: impl Iterator<Item = String>, by: char, to: &mut String) {
         } else {
             to.push_str(&cell);
         }
+    }
+    if to.len() == start {
+        // An empty line would be no row.
+        to.push_str("\"\"");
     }
     to.push('\n');
 }

@@ -32,12 +32,28 @@ fn texts_become_values_and_back() {
         ("sum", json!([[1, 2, 3]]), json!(6)),
         ("sum", json!([[1, 0.5]]), json!(1.5)),
         ("sum", json!([[]]), json!(0)),
+        ("sum", json!([[u64::MAX - 1, 1]]), json!(u64::MAX)),
+        ("to_csv", json!([[{"a": ""}, {"a": "x"}]]), json!("a\n\"\"\nx\n")),
+        ("from_csv", json!(["a\n\"\"\nx\n"]), json!([{"a": ""}, {"a": "x"}])),
     ] {
         assert_eq!(call(name, args.clone()), Ok(expected), "{name} {args}");
     }
     let yaml = call("to_yaml", json!([{"a": [1, "no"], "b": "x: y"}])).unwrap();
     let back = call("from_yaml", json!([yaml])).unwrap();
     assert_eq!(back, json!({"a": [1, "no"], "b": "x: y"}));
+}
+
+#[test]
+fn a_deep_text_is_refused_on_a_small_stack() {
+    let small = std::thread::Builder::new().stack_size(256 * 1024);
+    let read = small.spawn(|| {
+        let depths = [1000, 50_000];
+        depths.map(|depth| call("from_yaml", json!([format!("{}x", "- ".repeat(depth))])))
+    });
+    for refused in read.unwrap().join().unwrap() {
+        let refused = refused.unwrap_err();
+        assert!(refused.contains("nested deeper than 100"), "{refused}");
+    }
 }
 
 #[test]
@@ -91,7 +107,23 @@ fn moments_are_computed_in_time_zones() {
 fn what_goes_wrong_is_said() {
     for (name, args, expected) in [
         ("sum", json!([["a"]]), "`sum`: needs numbers, and the list has a text"),
-        ("sum", json!([[i64::MAX, 1]]), "`sum`: the sum does not fit into 64 bits"),
+        ("sum", json!([[u64::MAX, 1]]), "`sum`: the sum does not fit into 64 bits"),
+        (
+            "sum",
+            json!([[9_007_199_254_740_993_u64, 0.5]]),
+            "`sum`: the sum of 9007199254740993 and 0.5 would be rounded",
+        ),
+        (
+            "from_csv",
+            json!(["amount,name,amount\n100,ann,7"]),
+            "`from_csv`: the first row has the name `amount` twice",
+        ),
+        (
+            "from_json",
+            json!(["[{\"a\": 1, \"a\": 2}]"]),
+            "`from_json`: an object has `a` twice at line 1 column 13",
+        ),
+        ("from_yaml", json!(["- b:\n    a: 1\n    a: 2"]), "`from_yaml`: a mapping has `a` twice"),
         ("truncate", json!(["a"]), "`truncate` takes 2 to 3 values, and was given 1"),
         ("from_csv", json!(["a,b\n1"]), "`from_csv`: row 2 has 1 fields, and the first row has 2"),
         ("from_csv", json!(["\"a"]), "`from_csv`: a quote is not closed"),

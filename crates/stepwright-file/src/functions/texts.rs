@@ -3,14 +3,81 @@
 use super::{Given, RESULT_BYTES_MAX, text, what};
 use crate::expression::regular;
 use crate::source::Source;
+use crate::stack::with_stack;
 use crate::tree;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
-use std::fmt::Write as _;
+use std::collections::HashSet;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
-use stepwright_core::json;
+use stepwright_core::{json, number};
 
 pub(super) fn from_json(args: &[Value]) -> Given {
-    json::parse(text(&args[0])?).map_err(|error| format!("the text is not JSON: {error}"))
+    let text = text(&args[0])?;
+    let value = json::parse(text).map_err(|error| format!("the text is not JSON: {error}"))?;
+    // The parser keeps the last of two members with one name.
+    match serde_json::from_str::<Names>(text) {
+        Err(error) if error.is_data() => Err(error.to_string()),
+        _ => Ok(value),
+    }
+}
+
+/// A JSON value in which no object has a name twice.
+struct Names;
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Names {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if names.contains(&name) {
+                return Err(A::Error::custom(format!("an object has `{name}` twice")));
+            }
+            names.insert(name);
+            members.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "functions have one type")]
@@ -20,9 +87,14 @@ pub(super) fn to_json(args: &[Value]) -> Given {
 
 pub(super) fn from_yaml(args: &[Value]) -> Given {
     let source = Arc::new(Source::new("the text", text(&args[0])?));
-    let read = tree::read(&source);
-    read.map(|node| node.value.to_json())
-        .map_err(|error| format!("the text is not YAML: {}", error.message))
+    with_stack(|| {
+        let node = tree::read(&source)
+            .map_err(|error| format!("the text is not YAML: {}", error.message))?;
+        match node.name_twice() {
+            Some(name) => Err(format!("a mapping has `{name}` twice")),
+            None => Ok(node.value.to_json()),
+        }
+    })
 }
 
 pub(super) fn to_yaml(args: &[Value]) -> Given {
@@ -122,32 +194,25 @@ pub(super) fn regex_cost(pattern: &str) -> usize {
     regular::weight(pattern).saturating_mul(16).saturating_add(500)
 }
 
-/// Adds the numbers of a list. Whole numbers stay exact.
+/// Adds the numbers of a list. Whole parts stay exact.
 pub(super) fn sum(args: &[Value]) -> Given {
     let Value::Array(list) = &args[0] else {
         return Err(format!("needs a list, not {}", what(&args[0])));
     };
-    let mut whole: i64 = 0;
-    let mut fraction: Option<f64> = None;
+    let mut sum = Number::from(0);
     for one in list {
         let Value::Number(number) = one else {
             return Err(format!("needs numbers, and the list has {}", what(one)));
         };
-        match (number.as_i64(), fraction) {
-            (Some(number), None) => {
-                whole = whole.checked_add(number).ok_or("the sum does not fit into 64 bits")?;
-            }
-            (_, before) => {
-                #[expect(clippy::cast_precision_loss, reason = "a sum with a fraction is one")]
-                let before = before.unwrap_or(whole as f64);
-                fraction = Some(before + number.as_f64().unwrap_or(f64::NAN));
-            }
-        }
+        sum = number::sum(&sum, number).ok_or_else(|| inexact_sum(&sum, number))?;
     }
-    match fraction {
-        None => Ok(whole.into()),
-        Some(sum) => Number::from_f64(sum)
-            .map(Value::Number)
-            .ok_or_else(|| "the sum is not a finite number".to_owned()),
+    Ok(sum.into())
+}
+
+fn inexact_sum(sum: &Number, next: &Number) -> String {
+    if sum.is_f64() || next.is_f64() {
+        format!("the sum of {sum} and {next} would be rounded")
+    } else {
+        "the sum does not fit into 64 bits".to_owned()
     }
 }

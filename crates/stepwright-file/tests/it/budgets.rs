@@ -265,6 +265,17 @@ async fn calls_of_models_and_tools_are_counted_exactly() {
 }
 
 #[tokio::test]
+async fn as_many_requests_at_once_as_a_budget_allows_are_all_answered() {
+    let model = slow();
+    let step = branches(3, &agent(model.clone(), None));
+    let budget = Budget::default().model_calls(3);
+    let workflow = Workflow::builder("W").budget(budget).step(step).build().unwrap();
+    let output = workflow.run("hi").await.unwrap();
+    assert_eq!(model.requests().len(), 3);
+    assert_eq!(output.step_results[0].steps.len(), 3);
+}
+
+#[tokio::test]
 async fn a_person_gives_more_and_the_run_goes_on_also_in_another_process() {
     let (model, store) = (quick(), Memory::default());
     let build = || {

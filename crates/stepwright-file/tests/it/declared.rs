@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
 use stepwright_core::store::RunStore as _;
-use stepwright_core::{Error, Memory};
+use stepwright_core::{Answer, Error, Memory};
 use stepwright_file::{Definition, Diagnostics, Options, Variables};
 
 fn options(variables: &[(&str, &str)]) -> Options {
@@ -225,6 +225,53 @@ steps:
     let got = requests.recv().unwrap();
     assert_eq!(got.header("x-key"), Some(KEY));
     assert_eq!(serde_json::from_str::<Value>(&got.body).unwrap(), json!({"deep": [KEY]}));
+}
+
+#[tokio::test]
+async fn no_part_of_a_secret_is_left_where_a_message_is_cut() {
+    const KEY: &str = "secret-token-abcdefghijklmnopqrstuvwxyz0123456789";
+    for before in [1955, 1990, 1999] {
+        let text = format!(
+            "secrets: [KEY]
+steps:
+  - name: complains
+    shell:
+      command: 'printf %{before}s x >&2; echo \"$KEY\" >&2; exit 3'
+      env: {{KEY: '{{{{ secrets.KEY }}}}'}}
+    on_error: skip
+"
+        );
+        let traces = traces(&text, &options(&[("KEY", KEY)]), json!("go")).await;
+        assert!(traces.contains("the command failed"), "{traces}");
+        assert!(!traces.contains("secret-tok"), "{before}: {traces}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_a_person_answers_with_is_not_kept() {
+    const KEY: &str = "secret-token-abcdef";
+    let text = "secrets: [KEY]
+steps:
+  - name: f
+    human_review:
+      requires_user_input:
+        message: Which?
+        schema: {type: object, properties: {tone: {type: string}}}
+    template: '{{ user_input.tone }} {{ input }}'
+";
+    let store = Memory::default();
+    let builder = read(text, &options(&[("KEY", KEY)])).unwrap().builder().unwrap();
+    let workflow = builder.store(store.clone()).build().unwrap();
+    let more = json!({"k": KEY}).as_object().cloned().unwrap();
+    let paused = workflow.run("go").run_id("r-1").additional_data(more).await.unwrap();
+    let asked = paused.requirements[0].id.clone();
+    let value = json!({"tone": format!("my {KEY}")});
+    workflow.continue_run("r-1", [(&*asked, Answer::Submit { value })]).await.unwrap();
+    let facts = store.load(&"r-1".parse().unwrap(), 0, usize::MAX).await.unwrap();
+    let facts = serde_json::to_string(&facts).unwrap();
+    assert!(!facts.contains(KEY), "{facts}");
+    assert!(facts.contains(r#""tone":"my [redacted]""#), "{facts}");
+    assert!(facts.contains(r#""k":"[redacted]""#), "{facts}");
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ mod generated;
 mod guardrails;
 mod hostile;
 mod http;
+#[cfg(feature = "knowledge")]
+mod knowledge;
 mod limits;
 mod loops;
 mod mcp;

@@ -187,3 +187,19 @@ fn settings_of_tools_are_checked_at_their_places() {
         assert!(mistakes.contains(told), "{agent}: {mistakes}");
     }
 }
+
+#[test]
+fn the_tools_of_memories_are_named_as_others_are() {
+    let check = |agent: &str| {
+        let text = format!(
+            "format: 1\nname: M\nmodel: offline\nagents: {{a: {agent}}}\nsteps: [{{agent: a}}]\n"
+        );
+        let read = Definition::parse(&text, "m.yaml", &Options::default());
+        read.map(|definition| definition.build().unwrap()).map_err(|mistakes| mistakes.to_string())
+    };
+    check("{memory: true, requires_confirmation: [save_memory]}").unwrap();
+    let wrong = check("{memory: {by: after_run}, requires_confirmation: [save_memory]}");
+    assert!(wrong.unwrap_err().contains("this agent has no tool `save_memory`"));
+    let wrong = check("{memory: {model: offline}}").unwrap_err();
+    assert!(wrong.contains("only `by: after_run` asks a model"), "{wrong}");
+}

@@ -35,7 +35,14 @@ fn each_workflow_has_a_test() {
     names.retain(|path| path.is_file());
     names.sort();
     let mut names: Vec<_> = names.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-    let tested = ["blog.yaml", "code-review.yaml", "invoices.yaml", "nightly.yaml", "triage.yaml"];
+    let tested = [
+        "blog.yaml",
+        "code-review.yaml",
+        "desk.yaml",
+        "invoices.yaml",
+        "nightly.yaml",
+        "triage.yaml",
+    ];
     // They run commands and servers. Their tests are those of the command, and the recorded ones.
     let acting = ["patch.yaml", "question.yaml", "release.yaml", "research.yaml"];
     names.retain(|name| !acting.contains(name));
@@ -138,4 +145,25 @@ async fn a_diff_is_reviewed_file_by_file() {
     assert!(page.starts_with("# Review of 2 files"), "{page}");
     assert!(page.contains("## src/a.rs (+1)") && page.contains("## b.md (+1)"), "{page}");
     assert!(page.contains("- look at `+let x = y.unwrap();`"), "{page}");
+}
+
+#[cfg(feature = "knowledge")]
+#[tokio::test]
+async fn a_support_desk_answers_from_its_handbook_and_hands_complaints_to_a_person() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["handbook", "data"] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+    }
+    for name in ["desk.yaml", "handbook/returns.md", "handbook/parcels.md", "handbook/prices.csv"] {
+        std::fs::copy(Path::new(FOLDER).join(name), dir.path().join(name)).unwrap();
+    }
+    let definition = Definition::read(dir.path().join("desk.yaml"), &Options::default()).unwrap();
+    let handbook = definition.knowledge().next().unwrap();
+    assert_eq!(handbook.update(&|_| ()).await.unwrap().new.len(), 3);
+    let workflow = definition.build().unwrap();
+    let question = json!({"customer": "Ada", "question": "How long can goods be sent back?"});
+    let reply = gives(&workflow, question).await;
+    assert!(reply.starts_with("Dear Ada,") && reply.contains("30 days"), "{reply}");
+    let angry = gives(&workflow, json!({"question": "I am angry!"})).await;
+    assert!(angry.contains("A person will write to you today."), "{angry}");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
+use stepwright_core::redact::Secrets;
 use stepwright_core::{Error, ErrorId, StepContext, StepError};
 use stepwright_engine::{Step, Workflow};
 use stepwright_process::command::{Command, Program, run};
@@ -29,6 +30,7 @@ fn command(line: &str, dir: &Path) -> Command {
         timeout: Duration::from_mins(1),
         max_bytes: 10_000,
         any_status: false,
+        secrets: Secrets::default(),
     }
 }
 

@@ -99,8 +99,13 @@ impl ApiKeys {
     /// Makes a key. Returns it with its secret, which is stored nowhere.
     ///
     /// # Errors
-    /// If the file cannot be read or written, or another command changes it.
+    /// If the name is empty or has control characters, if the file cannot be read or written, or if
+    /// another command changes it.
     pub fn create(&self, new: NewKey) -> Result<(ApiKey, String), Error> {
+        if new.name.trim().is_empty() || new.name.contains(char::is_control) {
+            let what = format!("`{}` is no name of a key", new.name.escape_debug());
+            return Err(Error::usage(what).with_hint("use words, such as `ci`"));
+        }
         #[expect(clippy::disallowed_methods, reason = "a secret, which no replay repeats")]
         let random = || uuid::Uuid::new_v4().simple().to_string();
         let id = random()[..ID_DIGITS].to_owned();

@@ -40,6 +40,23 @@ impl Who {
         Self { role: Some(key.role), user, name: Some(key.name.as_str().into()), refused: "" }
     }
 
+    /// Returns the holder of a key.
+    pub(crate) fn of_token(keys: Option<&Keys>, token: &str) -> Self {
+        let Some(keys) = keys else { return Self::owner() };
+        let key = keys.find(token.trim());
+        key.map_or_else(|| Self::refused("Invalid authentication token"), |key| Self::of_key(&key))
+    }
+
+    /// Returns `true` if the caller has shown no valid key, and needs one.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.role.is_none()
+    }
+
+    /// Returns `true` if the caller may do `R`.
+    pub(crate) fn may<R: Right>(&self) -> bool {
+        self.role.is_some_and(R::of)
+    }
+
     /// Returns the only user whose runs and sessions the caller may see, or `None` if the caller
     /// may see those of all users.
     pub(crate) fn only(&self) -> Option<&str> {
@@ -84,6 +101,8 @@ pub(crate) fn who(keys: Option<&Keys>, headers: &HeaderMap) -> Who {
     };
     let given = given.to_str().ok().and_then(|given| given.split_once(' '));
     let key = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let key = key.and_then(|(_, token)| keys.find(token.trim()));
-    key.map_or_else(|| Who::refused("Invalid authentication token"), |key| Who::of_key(&key))
+    match key {
+        Some((_, token)) => Who::of_token(Some(keys), token),
+        None => Who::refused("Invalid authentication token"),
+    }
 }

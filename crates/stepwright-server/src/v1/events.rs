@@ -29,6 +29,7 @@ const COMMENT: &str = ": keep-alive\n\n";
 /// The place to begin.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     /// The sequence number of the last fact that the client has.
     after: Option<u64>,

@@ -4,47 +4,18 @@ mod definitions;
 mod drive;
 mod events;
 mod list;
+mod metrics;
 mod runs;
 mod sessions;
 mod views;
 
-use crate::error::ProblemView;
 use crate::state::App;
-use axum::Json;
-use serde_json::Value;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The document without its paths.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Stepwright", description = "Runs of workflows and agents."),
-    components(schemas(ProblemView)),
-    modifiers(&Keys),
-    security(("key" = [])),
-    tags(
-        (name = "workflows", description = "What can run."),
-        (name = "runs", description = "What runs, and what ran."),
-        (name = "sessions", description = "Threads of runs."),
-    )
-)]
-struct Document;
-
-/// Adds the way in which clients send their key.
-struct Keys;
-
-impl Modify for Keys {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document.components.get_or_insert_default().add_security_scheme("key", scheme);
-    }
-}
-
-/// Returns the routes, with the document that describes them.
+/// Returns the routes, with the part of the document that describes them.
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    OpenApiRouter::new()
         .routes(routes!(definitions::list_workflows))
         .routes(routes!(definitions::get_workflow))
         .routes(routes!(drive::start_run))
@@ -61,22 +32,5 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(runs::list_inbox))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
-        .routes(routes!(get_openapi))
-}
-
-/// Returns the document.
-pub(crate) fn document() -> Value {
-    let (_, document) = router().split_for_parts();
-    serde_json::to_value(document).unwrap_or_default()
-}
-
-/// Returns this document.
-///
-/// It is made from the code of the routes.
-#[utoipa::path(
-    get, path = "/v1/openapi.json", tag = "workflows", security(()),
-    responses((status = 200, description = "The document.", body = Object))
-)]
-async fn get_openapi() -> Json<Value> {
-    Json(document())
+        .routes(routes!(metrics::get_metrics))
 }

@@ -5,6 +5,7 @@ use super::views::{RequestView, RowView};
 use crate::auth::{Caller, Read};
 use crate::error::{Problem, ProblemView};
 use crate::limits::{INBOX_RUNS_MAX, LIST_PAGE_MAX, SEARCH_ROWS_MAX};
+use crate::row_columns::{self, Columns};
 use crate::state::App;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -13,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwright_core::store::{RunFilter, RunRow};
 use stepwright_core::{RunId, RunStatus, SessionId, UserId, WorkflowId};
+use stepwright_engine::Runs;
 use utoipa::{IntoParams, ToSchema};
 
 /// The filters of a list of runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RunsQuery {
     /// Only runs with this status.
     status: Option<String>,
@@ -94,7 +97,11 @@ pub(super) fn parsed<T>(
 
 /// Returns the query, or the problem with it.
 pub(super) fn queried<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|error| Problem::bad(error.body_text()))
+    query.map(|Query(query)| query).map_err(|error| {
+        let text = error.body_text();
+        let why = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, why)| why);
+        Problem::bad(format!("the query does not fit: {why}"))
+    })
 }
 
 /// Lists runs, the newest first.
@@ -152,7 +159,17 @@ pub(super) async fn list_runs(
     };
     let next = seen.filter(|_| !is_over);
     let next = next.map(|(time, id)| Cursor { offset: filter.offset, time, id }.text());
-    Ok(Json(Page { runs: found.into_iter().map(RowView::from).collect(), next }))
+    Ok(Json(Page { runs: rows(&app, &runs, found).await, next }))
+}
+
+/// Returns rows with their columns.
+pub(super) async fn rows(app: &App, runs: &Runs, rows: Vec<RunRow>) -> Vec<RowView> {
+    let mut all = Vec::new();
+    for row in rows {
+        let columns = row_columns::of(&app.columns, runs, &row).await;
+        all.push(RowView::of(row, columns));
+    }
+    all
 }
 
 fn fits(row: &RunRow, wanted: &str) -> bool {
@@ -183,8 +200,10 @@ pub(super) async fn get_run(
     let plan = runs.plan(&id).await?.and_then(|plan| serde_json::to_value(plan).ok());
     let row = snapshot.row().clone();
     let origin = row.origin.as_ref().and_then(|origin| serde_json::to_value(origin).ok());
-    let output = serde_json::to_value(snapshot.into_output()).unwrap_or_default();
-    Ok(Json(WholeRun { run: row.into(), output, requests, origin, plan }))
+    let output = snapshot.into_output();
+    let run = RowView::of(row, Some(Columns::of(&output)));
+    let output = serde_json::to_value(output).unwrap_or_default();
+    Ok(Json(WholeRun { run, output, requests, origin, plan }))
 }
 
 /// Lists the pending requests of all runs.
@@ -212,7 +231,8 @@ pub(super) async fn list_inbox(
             // A run may be deleted meanwhile.
             let Ok(snapshot) = runs.load(&row.run_id).await else { continue };
             for asked in snapshot.unanswered() {
-                let run = snapshot.row().clone().into();
+                let columns = Columns::of(&snapshot.output());
+                let run = RowView::of(snapshot.row().clone(), Some(columns));
                 requests.push(Asked { run, request: (&asked).into() });
             }
         }

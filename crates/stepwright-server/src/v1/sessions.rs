@@ -1,7 +1,7 @@
 //! Sessions.
 
 use super::list::{Behind, Cursor, page};
-use super::runs::{parsed, queried};
+use super::runs::{parsed, queried, rows as rows_of};
 use super::views::{RowView, SessionView};
 use crate::auth::{Caller, Read};
 use crate::error::{Problem, ProblemView};
@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 /// The filters of a list of sessions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SessionsQuery {
     /// Only sessions that this workflow opened.
     workflow: Option<String>,
@@ -120,6 +121,6 @@ pub(super) async fn get_session(
     let session = runs.sessions().get(&id).await?;
     let session_id = Some(session.session_id.clone());
     let rows = runs.list(RunFilter { session_id, limit: LIST_PAGE_MAX, ..<_>::default() }).await?;
-    let runs = rows.into_iter().map(RowView::from).collect();
+    let runs = rows_of(&app, &runs, rows).await;
     Ok(Json(WholeSession { session: session.into(), runs }))
 }

@@ -1,5 +1,6 @@
 //! The shapes of answers.
 
+use crate::row_columns::Columns;
 use crate::state::Served;
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub(crate) struct WorkflowView {
     /// The purpose.
     #[schema(required)]
     description: Option<String>,
-    /// `workflow` or `agent`.
+    /// `workflow`, `agent` or `team`.
     kind: &'static str,
     /// The digest of its plan and content.
     digest: String,
@@ -39,7 +40,7 @@ impl WorkflowView {
             id: workflow.id().to_string(),
             name: workflow.name().to_owned(),
             description: workflow.description().map(str::to_owned),
-            kind: if served.is_agent { "agent" } else { "workflow" },
+            kind: served.kind.as_str(),
             digest: workflow.digest().to_owned(),
             input_schema: served.input_schema.clone(),
             plan: with_plan.then(|| serde_json::to_value(workflow.plan()).unwrap_or_default()),
@@ -79,11 +80,25 @@ pub(crate) struct RowView {
     /// The run from which it was forked: `{run, until}`.
     #[schema(required, value_type = Option<Object>)]
     origin: Option<Value>,
+    /// The first 200 characters of the input; `null` if the facts of the run cannot be read.
+    #[schema(required)]
+    input: Option<String>,
+    /// The tokens of its models so far.
+    #[schema(required)]
+    tokens: Option<u64>,
+    /// The cost of its models so far, in US dollars; `null` if the price of a model is not known.
+    #[schema(required)]
+    cost: Option<f64>,
 }
 
-impl From<RunRow> for RowView {
-    fn from(row: RunRow) -> Self {
+impl RowView {
+    pub(super) fn of(row: RunRow, columns: Option<Columns>) -> Self {
+        let cost = columns.as_ref().and_then(|columns| columns.cost);
+        let (input, tokens) = columns.map(|columns| (columns.input, columns.tokens)).unzip();
         Self {
+            input,
+            tokens,
+            cost,
             run_id: row.run_id.to_string(),
             session_id: row.session_id.to_string(),
             user_id: row.user_id.map(|user| user.to_string()),

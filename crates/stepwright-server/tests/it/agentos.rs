@@ -148,3 +148,65 @@ async fn a_paused_run_is_continued_with_its_requirements() {
     );
     world.end().await;
 }
+
+#[tokio::test]
+async fn sessions_are_opened_changed_listed_and_deleted() {
+    let world = World::start();
+    let client = &world.client;
+    let new = json!({
+        "session_id": "s-1", "session_name": "First", "session_state": {"n": 1, "m": 2},
+        "user_id": "u-1", "workflow_id": "plain", "metadata": null,
+    });
+    let made = client.post("/sessions?type=workflow", new.clone()).await;
+    assert_eq!((made.status.as_u16(), &made.json()["session_name"]), (201, &json!("First")));
+    assert_eq!(client.post("/sessions?type=workflow", new).await.status, 409);
+    let none = client.post("/sessions?type=workflow", json!({})).await;
+    assert_eq!(none.json()["detail"][0]["loc"], json!(["body", "workflow_id"]), "there are three");
+    let unknown = json!({"agent_id": "plain"});
+    assert_eq!(client.post("/sessions", unknown).await.status, 404, "it is no agent");
+    let change = json!({"session_state": {"n": 5}}).to_string();
+    let json = client.with("content-type", "application/json");
+    let changed = json.send(Method::PATCH, "/sessions/s-1", change).await;
+    assert_eq!(changed.status(), 200);
+    let shown = client.get("/sessions/s-1").await.json();
+    assert_eq!(shown["session_state"], json!({"n": 5}), "`m` is gone");
+    assert_eq!(client.get("/sessions/s-1?user_id=u-2").await.status, 404);
+    run(&world, "plain", "message=x&stream=false&session_id=s-2").await;
+    let listed = client.get("/sessions?sort_by=created_at&sort_order=asc&limit=1&page=2").await;
+    assert_eq!(listed.json()["data"][0]["session_id"], "s-2", "{listed:?}");
+    assert_eq!(client.get("/sessions/s-2/runs?status=paused").await.json(), json!([]));
+    assert_eq!(client.get("/sessions/s-2/runs?status=done").await.status, 400);
+    let days = client.get("/metrics").await.json();
+    assert_eq!(days["metrics"][0]["workflow_sessions_count"], 2, "{days}");
+    assert_eq!(days["metrics"][0]["workflow_runs_count"], 1);
+    assert_eq!(client.get("/metrics?ending_date=2000-01-01").await.json()["metrics"], json!([]));
+    let both = json!({"session_ids": ["s-1", "s-2"], "session_types": ["workflow", "workflow"]});
+    let deleted = json.send(Method::DELETE, "/sessions", both.to_string()).await;
+    assert_eq!(deleted.status(), 204);
+    assert_eq!(client.get("/sessions").await.json()["meta"]["total_count"], 0);
+    let uneven = json!({"session_ids": ["s-1"], "session_types": []}).to_string();
+    assert_eq!(json.send(Method::DELETE, "/sessions", uneven).await.status(), 400);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_file_of_text_arrives_as_it_was_sent() {
+    let world = World::start();
+    let files = json!([
+        {"content": "abcd", "filename": "a.csv", "mime_type": "text/csv"},
+        {"content": "no base64!", "filename": "b"},
+        {"content": "AP8=", "filename": "c.bin", "mime_type": "application/octet-stream"},
+    ]);
+    let fields = [("message", "x".to_owned()), ("stream", "false".to_owned())];
+    let fields = fields.into_iter().chain([("input_files", files.to_string())]);
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let output = run(&world, "plain", &form).await;
+    assert_eq!(output["status"], "COMPLETED");
+    let path = format!("/v1/runs/{}/events?limit=1", output["run_id"].as_str().unwrap());
+    let begun = world.client.get(&path).await.json()["events"][0].clone();
+    let sent = begun["input"]["media"].as_array().unwrap().clone();
+    let bytes: Vec<&str> =
+        sent.iter().map(|media| media["source"]["bytes"].as_str().unwrap()).collect();
+    assert_eq!(bytes, ["YWJjZA==", "bm8gYmFzZTY0IQ==", "AP8="]);
+    world.end().await;
+}

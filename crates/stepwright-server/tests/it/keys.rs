@@ -2,7 +2,8 @@
 
 use crate::client::Client;
 use crate::world::World;
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 use stepwright_core::{Memory, Timestamp};
 use stepwright_server::{ApiKeys, NewKey, Role, Server};
 
@@ -24,13 +25,49 @@ const ACCESS: &[(&str, &[Role])] = &[
     ("get /v1/inbox", READ),
     ("get /v1/sessions", READ),
     ("get /v1/sessions/{id}", READ),
+    ("get /v1/metrics", READ),
+    ("get /v1/models", READ),
+    ("get /v1/models/{id}", READ),
+    ("post /v1/chat/completions", START),
 ];
+
+/// The operations of `AgentOS`, which has no document, with the roles besides `admin`. Those of
+/// agents and teams are the twins of those of workflows.
+const AGENTOS: &[(&str, &[Role])] = &[
+    ("get /config", READ),
+    ("get /workflows", READ),
+    ("get /workflows/{id}", READ),
+    ("get /workflows/{id}/runs", READ),
+    ("post /workflows/{id}/runs", START),
+    ("get /workflows/{id}/runs/{run}", READ),
+    ("post /workflows/{id}/runs/{run}/cancel", START),
+    ("post /workflows/{id}/runs/{run}/continue", &[Role::Approver]),
+    ("post /workflows/{id}/runs/{run}/resume", READ),
+    ("get /sessions", READ),
+    ("post /sessions", START),
+    ("delete /sessions", ADMIN),
+    ("get /sessions/{session}", READ),
+    ("patch /sessions/{session}", ADMIN),
+    ("delete /sessions/{session}", ADMIN),
+    ("post /sessions/{session}/rename", ADMIN),
+    ("get /sessions/{session}/runs", READ),
+    ("get /sessions/{session}/runs/{run}", READ),
+    ("get /sessions/{session}/run-previews", READ),
+    ("get /metrics", READ),
+    ("post /metrics/refresh", ADMIN),
+    ("get /metrics/refresh/status", READ),
+    ("post /databases/all/migrate", ADMIN),
+];
+
+/// The operations of `AgentOS` that need no key. A socket asks for one after it is open.
+const AGENTOS_PUBLIC: &[&str] = &["get /", "get /health", "get /info", "get /ready"];
 
 /// The operation that needs no key.
 const PUBLIC: &str = "get /v1/openapi.json";
 
 const READ: &[Role] = &[Role::Viewer, Role::Operator, Role::Approver];
 const START: &[Role] = &[Role::Operator];
+const ADMIN: &[Role] = &[];
 
 fn key(keys: &ApiKeys, role: Role, user: Option<&str>) -> String {
     let user = user.map(str::to_owned);
@@ -38,13 +75,33 @@ fn key(keys: &ApiKeys, role: Role, user: Option<&str>) -> String {
     keys.create(new).unwrap().1
 }
 
-async fn probe(client: &Client, operation: &str) -> u16 {
+/// Sends an operation with ids of nothing, or with these.
+async fn probe_at(client: &Client, operation: &str, ids: [&str; 3], body: &Value) -> u16 {
     let (method, path) = operation.split_once(' ').unwrap();
-    let path = path.replace("{id}", "nothing");
-    match method {
-        "get" => client.get(&path).await.status.as_u16(),
-        _ => client.post(&path, json!({})).await.status.as_u16(),
+    let [id, run, session] = ids;
+    let path = path.replace("{id}", id).replace("{run}", run).replace("{session}", session);
+    let method: Method = method.to_uppercase().parse().unwrap();
+    let client = client.with("content-type", "application/json");
+    let body = if method == Method::GET { String::new() } else { body.to_string() };
+    client.send(method, &path, body).await.status().as_u16()
+}
+
+async fn probe(client: &Client, operation: &str) -> u16 {
+    probe_at(client, operation, ["nothing"; 3], &json!({})).await
+}
+
+/// Returns every operation with its roles.
+fn every_operation() -> Vec<(String, &'static [Role])> {
+    let mut all: Vec<(String, &[Role])> = Vec::new();
+    for (operation, roles) in ACCESS.iter().chain(AGENTOS) {
+        all.push(((*operation).to_owned(), roles));
+        if operation.contains("/workflows") && !operation.contains("/v1/") {
+            let twin = |kind| operation.replace("/workflows", kind);
+            all.push((twin("/agents"), roles));
+            all.push((twin("/teams"), roles));
+        }
     }
+    all
 }
 
 #[tokio::test]
@@ -63,21 +120,23 @@ async fn every_operation_admits_exactly_its_roles() {
     listed.push(PUBLIC.to_owned());
     listed.sort();
     assert_eq!(known, listed);
-    for (operation, _) in ACCESS {
+    for (operation, _) in &every_operation() {
         assert_eq!(probe(&world.client, operation).await, 401, "{operation} without a key");
         let forged = world.client.with_key("sw_00000000_forged");
         assert_eq!(probe(&forged, operation).await, 401, "{operation} with a forged key");
     }
     for role in Role::ALL {
         let client = world.client.with_key(&key(&keys, role, None));
-        for (operation, roles) in ACCESS {
+        for (operation, roles) in &every_operation() {
             let may = role == Role::Admin || roles.contains(&role);
             let status = probe(&client, operation).await;
             assert_eq!(may, status != 403, "{operation} as {role}: {status}");
             assert_ne!(status, 401, "{operation} as {role}");
         }
     }
-    assert_eq!(probe(&world.client, PUBLIC).await, 200);
+    for public in AGENTOS_PUBLIC.iter().chain(&[PUBLIC]) {
+        assert_eq!(probe(&world.client, public).await, 200, "{public}");
+    }
     assert_eq!(probe(&world.client, "get /no/such/path").await, 401);
     world.end().await;
 }
@@ -114,6 +173,57 @@ async fn another_users_run_does_not_exist() {
     let into = json!({"input": "x", "session_id": "anna:s"});
     let into = ben.post("/v1/workflows/plain/runs", into).await;
     assert_eq!(into.status, 404, "{into:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn every_operation_on_a_run_or_a_session_of_another_user_finds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let keys = ApiKeys::in_file(&path);
+    let world = World::with(Memory::default(), |server| server.keys(&path));
+    let anna = world.client.with_key(&key(&keys, Role::Admin, Some("anna")));
+    let ben = world.client.with_key(&key(&keys, Role::Admin, Some("ben")));
+    let new = json!({"input": "x", "run_id": "anna:1", "session_id": "anna:s"});
+    assert_eq!(anna.post("/v1/workflows/asking/runs", new).await.status, 202);
+    anna.stream("/v1/runs/anna:1/events").await.until("WorkflowPaused").await;
+    // One body that is good for each of them.
+    let body = json!({"answers": {"x": {"decision": "approve"}}});
+    let bodies = [
+        ("/answers", body),
+        ("/rerun", json!({"from": "last"})),
+        ("/messages", json!({"text": "x"})),
+        ("/rename", json!({"session_name": "x"})),
+        ("/continue", json!({"step_requirements": "[]"})),
+    ];
+    for (operation, _) in &every_operation() {
+        let of_run = operation.contains("/runs/{");
+        if !(of_run || operation.contains("/sessions/{")) {
+            continue;
+        }
+        let body = bodies.iter().find(|(end, _)| operation.ends_with(end));
+        let body = body.map_or_else(|| json!({}), |(_, body)| body.clone());
+        let id = match operation.split_once(' ').unwrap().1 {
+            own if own.starts_with("/v1/runs") => "anna:1",
+            own if own.starts_with("/v1/sessions") => "anna:s",
+            _ => "asking",
+        };
+        let status = probe_at(&ben, operation, [id, "anna:1", "anna:s"], &body).await;
+        // AgentOS answers these for unknown ids, too.
+        let expected = match operation.rsplit('/').next() {
+            Some("cancel" | "resume") if operation.starts_with("post /workflows") => 200,
+            _ if operation.starts_with("delete ") => 204,
+            // It needs the session before it looks.
+            _ if operation.ends_with("/runs/{run}") && !operation.contains("sessions") => 422,
+            _ => 404,
+        };
+        assert_eq!(status, expected, "{operation}");
+    }
+    let run = anna.get("/v1/runs/anna:1").await.json();
+    assert_eq!(run["run"]["status"], "PAUSED", "nothing has touched it");
+    assert_eq!(anna.get("/sessions/anna:s").await.status, 200);
+    let session = "/workflows/asking/runs/anna:1?session_id=anna:s";
+    assert_eq!(ben.get(session).await.status, 404);
     world.end().await;
 }
 

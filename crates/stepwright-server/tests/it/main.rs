@@ -7,6 +7,7 @@ mod client;
 mod crash;
 mod keys;
 mod limits;
+mod openai;
 mod runs;
 mod streams;
 mod world;

@@ -91,7 +91,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     assert_eq!(
         told(&refusal(&path).await, directory.path()),
         "cannot use the database `a.db`\n\
-         its tables are of version 9, and this program knows 7\n\
+         its tables are of version 9, and this program knows 8\n\
          use the newer program that wrote it, or choose another path"
     );
 }

@@ -5,12 +5,24 @@
 
 use crate::support::{answer, completed, facts, id, start, steps};
 use stepwright_core::event::Reply;
-use stepwright_core::store::{RunFilter, SignalKind};
-use stepwright_core::{Answer, Event, EventKind, RunStatus, Store};
+use stepwright_core::store::{MemoryChange, MemoryFilter, MemoryUpdate, RunFilter, SignalKind};
+use stepwright_core::{Answer, Event, EventKind, RunStatus, Store, Timestamp, UserId};
 
 /// Without the first two, which have no chain hashes in PostgreSQL.
 #[cfg(all(unix, feature = "postgres"))]
 const CHAINED_FROM: u32 = 4;
+
+/// The first format with memories of users.
+const REMEMBERS_FROM: u32 = 8;
+
+fn remembered(user: UserId, id: &str, memory: &str) -> MemoryUpdate {
+    let add = MemoryChange::Add {
+        memory_id: id.into(),
+        memory: memory.into(),
+        topics: vec!["places".into()],
+    };
+    MemoryUpdate::new(user, vec![add], Timestamp(1_780_000_000_000))
+}
 
 /// The facts of the fixtures' first run.
 fn first_run() -> Vec<Event> {
@@ -22,7 +34,7 @@ fn first_run() -> Vec<Event> {
 }
 
 /// Checks what the program that wrote a fixture has written. `chained` if the facts are linked.
-async fn check(store: &dyn Store, chained: bool) {
+async fn check(store: &dyn Store, format: u32, chained: bool) {
     assert_eq!(store.load(&id("r"), 0, 99).await.unwrap(), first_run());
     assert_eq!(store.load(&id("r"), 3, 1).await.unwrap(), first_run()[3..4]);
     let runs = store.runs(RunFilter::default()).await.unwrap();
@@ -45,6 +57,13 @@ async fn check(store: &dyn Store, chained: bool) {
         assert_eq!(verified.head.is_some(), chained, "{run}");
     }
 
+    let ada: UserId = "ada".parse().unwrap();
+    let memories = store.memories(MemoryFilter::of(ada.clone())).await.unwrap();
+    let found: Vec<_> = memories.iter().map(|it| (&*it.memory_id, &*it.memory)).collect();
+    let wanted: &[_] = if format >= REMEMBERS_FROM { &[("m-1", "Likes bridges.")] } else { &[] };
+    assert_eq!(found, wanted, "{format}");
+    store.update_memories(remembered(ada, "m-2", "Likes boats.")).await.unwrap();
+
     // And it goes on: what is appended now is linked.
     store.append(facts("r3", 1, vec![steps(1), completed("done")])).await.unwrap();
     let verified = store.verify(&id("r3")).await.unwrap();
@@ -56,7 +75,7 @@ async fn check(store: &dyn Store, chained: bool) {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
-    for format in [2, 3, 4, 5, 6, 7] {
+    for format in [2, 3, 4, 5, 6, 7, 8] {
         let fixture = format!("{}/tests/fixtures/format-{format}.db", env!("CARGO_MANIFEST_DIR"));
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
@@ -67,9 +86,9 @@ async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
         };
         assert_eq!(version(&path), format, "the fixture is not of its format");
         let store = stepwright_store::Sqlite::open(&path).await.unwrap();
-        check(&store, true).await;
+        check(&store, format, true).await;
         drop(store);
-        assert_eq!(version(&path), 7);
+        assert_eq!(version(&path), 8);
     }
 }
 
@@ -77,7 +96,7 @@ async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
 #[tokio::test]
 async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
     let Some(server) = stepwright_testing::postgres::server() else { return };
-    for format in [2, 3, 4, 5, 6, 7] {
+    for format in [2, 3, 4, 5, 6, 7, 8] {
         let fixture = format!("{}/tests/fixtures/format-{format}.sql", env!("CARGO_MANIFEST_DIR"));
         let dump = std::fs::read_to_string(&fixture).unwrap();
         let statements: Vec<&str> =
@@ -88,8 +107,8 @@ async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
         let versions = "SELECT max(version) FROM stepwright.stepwright_migrations";
         assert_eq!(server.sql(database, versions), format!("{format}\n"));
         let store = stepwright_store::Postgres::connect(&address).await.unwrap();
-        check(&store, format >= CHAINED_FROM).await;
-        assert_eq!(server.sql(database, versions), "7\n");
+        check(&store, format, format >= CHAINED_FROM).await;
+        assert_eq!(server.sql(database, versions), "8\n");
     }
 }
 
@@ -99,8 +118,8 @@ async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
 #[tokio::test]
 #[ignore = "writes into the source tree"]
 async fn the_fixtures_of_this_format_are_written() {
+    use stepwright_core::Patch;
     use stepwright_core::journal::SessionClose;
-    use stepwright_core::{Patch, Timestamp};
 
     async fn write(store: &dyn Store) {
         let mut begin = facts("r", 0, vec![]);
@@ -124,10 +143,12 @@ async fn the_fixtures_of_this_format_are_written() {
         let (session, now) = ("s".parse().unwrap(), Timestamp(1_780_000_000_009));
         store.rename_session(&session, "Bridges", now).await.unwrap();
         store.remember_plan("d1", r#"{"steps": []}"#).await.unwrap();
+        let ada = "ada".parse().unwrap();
+        store.update_memories(remembered(ada, "m-1", "Likes bridges.")).await.unwrap();
         store.heartbeat("host:1", Timestamp(1_780_000_000_000)).await.unwrap();
     }
 
-    let fixture = format!("{}/tests/fixtures/format-7", env!("CARGO_MANIFEST_DIR"));
+    let fixture = format!("{}/tests/fixtures/format-8", env!("CARGO_MANIFEST_DIR"));
     let _ = std::fs::remove_file(format!("{fixture}.db"));
     write(&stepwright_store::Sqlite::open(format!("{fixture}.db")).await.unwrap()).await;
     let server = stepwright_testing::postgres::server().expect("a server");

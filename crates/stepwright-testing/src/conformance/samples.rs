@@ -17,6 +17,7 @@ use stepwright_core::model::StopReason;
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::{Answer, OnTimeout, Requirement, RequirementKind};
 use stepwright_core::sent::{SendMode, SentMessage};
+use stepwright_core::store::MemoryChange;
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{
     Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, RunStatus, StepOutput,
@@ -371,6 +372,18 @@ pub(super) fn middle() -> Vec<EventKind> {
             }),
         },
         E::SessionSummaryCompleted { summary: TEXT.into() },
+        E::MemoryUpdateCompleted {
+            changes: vec![
+                MemoryChange::Add {
+                    memory_id: "m-1".into(),
+                    memory: TEXT.into(),
+                    topics: vec![TEXT.into()],
+                },
+                MemoryChange::Edit { memory_id: "m-2".into(), memory: TEXT.into(), topics: None },
+                MemoryChange::Remove { memory_id: "m-3".into() },
+            ],
+        },
+        E::MemoryUpdateCompleted { changes: Vec::new() },
         E::RunError { error: error().into(), usage: usage() },
     ]
 }

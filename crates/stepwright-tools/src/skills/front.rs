@@ -2,7 +2,8 @@
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
-use serde_saphyr::Spanned;
+use serde_saphyr::{DuplicateKeyPolicy, Spanned};
+use std::collections::HashSet;
 use std::fmt;
 
 /// The longest name of a skill, in characters.
@@ -80,6 +81,8 @@ pub(super) fn parse(text: &str, folder: &str) -> Result<(Front, usize), Vec<Wron
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
         strict_booleans: true,
+        // Reported below, with the place.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
         with_snippet: false,
         emit_comments: false,
     };
@@ -89,7 +92,12 @@ pub(super) fn parse(text: &str, folder: &str) -> Result<(Front, usize), Vec<Wron
             start + offset(&text[start..end], location.line(), location.column())
         });
         let message = error.without_snippet().to_string();
-        let message = message.lines().next().unwrap_or_default().to_owned();
+        let message = match message.lines().next().unwrap_or_default() {
+            line if line.contains("budget breached") => {
+                format!("it is nested deeper than {DEPTH_MAX}, or too large")
+            }
+            line => line.to_owned(),
+        };
         let help = "the front matter is a YAML mapping: put a text that contains `: ` in quotes";
         vec![wrong((at, 0), format!("the front matter is not valid YAML: {message}"), help)]
     })?;
@@ -108,8 +116,14 @@ pub(super) fn parse(text: &str, folder: &str) -> Result<(Front, usize), Vec<Wron
             _ => (start + offset(&text[start..end], location.line(), location.column()), 0),
         }
     };
+    let mut known = HashSet::new();
     for (key, value) in &members.0 {
         let at = place(&value.referenced);
+        if !known.insert(key.value.as_str()) {
+            let message = format!("`{}` is there twice", key.value);
+            mistakes.push(wrong(place(&key.referenced), message, "keep one of them"));
+            continue;
+        }
         match key.value.as_str() {
             "metadata" => {
                 mistakes.extend(metadata(&value.value).map(|(what, help)| wrong(at, what, help)));

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stepwright_core::permission::{CommandLine, Effect, EffectWord};
+use stepwright_core::redact::Secrets;
 use stepwright_core::tool::ToolError;
 use stepwright_core::{ErrorId, StepContext, StepError};
 use stepwright_process::command::{Command, Program, run};
@@ -112,6 +113,7 @@ impl<'a> Call<'a> {
             timeout: NEVER,
             max_bytes: SCRIPT_OUTPUT_BYTES_MAX,
             any_status: true,
+            secrets: Secrets::default(),
         };
         let done = run(command, cx).await.map_err(told)?;
         drop(copy);

@@ -9,6 +9,8 @@ mod coding_agent;
 mod data_question;
 #[path = "../../../../examples/18_research.rs"]
 mod research;
+#[path = "../../../../examples/20_support_desk.rs"]
+mod support_desk;
 
 use std::path::{Path, PathBuf};
 use stepwright::mcp::McpServer;
@@ -89,4 +91,23 @@ async fn an_analyst_asks_a_database_and_a_chart_is_drawn() {
     }
     replay_workflow(cassette("19_data_question"), workflow());
     assert!(!drawing.exists(), "nothing is drawn in a replay");
+}
+
+#[tokio::test]
+async fn a_support_desk_answers_from_a_handbook() {
+    let store = Memory::default();
+    let handbook = support_desk::handbook().await.unwrap();
+    let built = support_desk::workflow(handbook.clone()).unwrap().store(store.clone());
+    let question = "How long can goods be sent back?";
+    let output = built.build().unwrap().run(question).run_id("desk").await.unwrap();
+    assert!(output.content.text().contains("30 days"), "{}", output.content);
+    if is_recorded_anew() {
+        let workflow = support_desk::workflow(handbook).unwrap();
+        recorded("20_support_desk", store, "desk", workflow).await;
+    }
+    // The handbook of a replay is empty, because nothing is looked up.
+    let empty = stepwright::knowledge::HashEmbedder::default();
+    let empty = stepwright::knowledge::SqliteKnowledge::in_memory(empty).await.unwrap();
+    let workflow = support_desk::workflow(empty).unwrap();
+    replay_workflow(cassette("20_support_desk"), workflow);
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Those whose output is compared. `14_complete` needs servers, and has a test of its own.
-const COURSE: [(&str, &str); 18] = [
+const COURSE: [(&str, &str); 19] = [
     ("01_basic", ""),
     ("02_print_response", ""),
     ("03_streaming", ""),
@@ -29,6 +29,7 @@ const COURSE: [(&str, &str); 18] = [
     ("17_coding_agent", ""),
     ("18_research", ""),
     ("19_data_question", ""),
+    ("20_support_desk", ""),
 ];
 
 /// The program of an example, which Cargo builds together with these tests.

@@ -21,15 +21,15 @@ const FLOORS: [(&str, u32); 24] = [
     ("stepwright-harness", 3),
     ("stepwright-mcp", 3),
     ("stepwright-tools", 3),
-    ("stepwright-file", 4),
     ("stepwright-knowledge", 4),
-    ("stepwright", 5),
-    ("stepwright-cassette", 5),
-    ("stepwright-host", 6),
-    ("stepwright-server", 6),
-    ("stepwright-testing", 6),
-    ("stepwright-cli", 7),
-    ("stepwright-python", 8),
+    ("stepwright-file", 5),
+    ("stepwright", 6),
+    ("stepwright-cassette", 6),
+    ("stepwright-host", 7),
+    ("stepwright-server", 7),
+    ("stepwright-testing", 7),
+    ("stepwright-cli", 8),
+    ("stepwright-python", 9),
 ];
 
 /// Crates that are large, slow to build or bound to a platform, each with the one crate of ours

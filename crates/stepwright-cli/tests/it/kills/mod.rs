@@ -4,6 +4,7 @@ mod acting;
 mod crashed;
 mod frozen;
 mod killed;
+mod memories;
 mod messages;
 mod pairs;
 pub(crate) mod provider;

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 ///
 /// An agent with tools is told to call one first; one that is told to `Use a, wait, b` calls these
 /// one after the other, and waits between them until it is let go. A third turn is `FINAL`. An
-/// agent that is told to `Wait` waits until it is let go, and an answer to `Stream` has no end. The
-/// provider is too busy for each `Plan` and each second turn at first, once in a run; that is no
-/// call.
+/// agent that is told to `Wait` waits until it is let go, and an answer to `Stream` has no end. It
+/// adds a memory where it is asked for the changes of memories. The provider is too busy for each
+/// `Plan` and each second turn at first, once in a run; that is no call.
 pub(crate) struct Provider {
     url: String,
     shared: Arc<Shared>,
@@ -197,6 +197,10 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
             "index": 0, "id": format!("key-{key}"), "type": "function",
             "function": {"name": "read_file", "arguments": "{\"path\": \"notes.txt\"}"},
         }]})]
+    } else if prompt.starts_with("Memories so far") {
+        let memory = format!("Asked about key-{key}.");
+        let changes = json!({"changes": [{"change": "add", "memory": memory}]});
+        vec![json!({"content": changes.to_string()})]
     } else {
         let end = if prompt.starts_with("Turn 3") { " FINAL" } else { "" };
         let begin = json!({"content": "I say "});

@@ -1,12 +1,12 @@
-//! Outputs of runs as `AgentOS` writes them.
+//! Values of `AgentOS`: contents, media, usage, tool calls and the results of steps.
 
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
-use stepwright_core::message::Usage;
-use stepwright_core::output::{ExecutorRun, Turn};
-use stepwright_core::plan::Plan;
+use stepwright_core::executor::ExecutorType;
+use stepwright_core::message::{Arguments, ToolCall, Usage};
 use stepwright_core::{
-    Content, Media, MediaKind, MediaSource, RunOutput, RunStatus, StepResult, StepStatus,
+    Content, Media, MediaKind, MediaSource, Requirement, RunOutput, RunStatus, StepPath,
+    StepResult, StepStatus,
 };
 
 /// Removes the members that are `null`.
@@ -27,12 +27,21 @@ pub(super) fn input(content: &Content) -> Value {
     }
 }
 
+/// Returns `true` for a file whose content Agno writes as it is, and not as base64.
+fn is_text(media: &Media) -> bool {
+    media.kind == MediaKind::File
+        && media.mime.as_deref().is_some_and(|mime| mime.starts_with("text/"))
+}
+
 /// Returns the media of a kind.
 pub(super) fn media(all: &[Media], kind: MediaKind) -> Value {
     let item = |media: &Media| {
         let source = match &media.source {
             MediaSource::Url(url) => json!({"url": url}),
             MediaSource::Path(path) => json!({"filepath": path}),
+            MediaSource::Bytes(bytes) if is_text(media) => {
+                json!({"content": String::from_utf8_lossy(bytes)})
+            }
             _ => {
                 // As base64, as the core writes bytes.
                 let written = serde_json::to_value(&media.source).unwrap_or_default();
@@ -162,9 +171,25 @@ pub(super) fn content(output: &RunOutput) -> Value {
     }
 }
 
-/// Returns the work of the agents of a run.
-pub(super) fn executor_runs(output: &RunOutput) -> Vec<Value> {
-    output.step_executor_runs.iter().map(|agent| agent_run(output, agent)).collect()
+/// Returns `true` if a run waits for a person. One that waits for a timer goes on by itself.
+pub(super) fn waits(output: &RunOutput) -> bool {
+    output.is_paused() && output.requirements.iter().any(Requirement::needs_person)
+}
+
+/// Returns the status of a run. `AgentOS` has no timers: a run that waits for one is running.
+pub(super) fn status(output: &RunOutput) -> RunStatus {
+    if output.is_paused() && !waits(output) { RunStatus::Running } else { output.status }
+}
+
+/// Returns `true` if the executor of a step is a team.
+pub(super) fn is_team(output: &RunOutput, path: &StepPath) -> bool {
+    let step = output.walk().find(|step| step.path == *path);
+    step.is_some_and(|step| step.executor_type == Some(ExecutorType::Team))
+}
+
+/// Returns the id of the run of an agent within a run.
+pub(super) fn executor_run_id(output: &RunOutput, path: &StepPath) -> String {
+    format!("{}:{path}", output.run_id)
 }
 
 /// Splits the name of a model into provider and model.
@@ -172,86 +197,21 @@ pub(super) fn model(name: &str) -> (&str, &str) {
     name.split_once(':').unwrap_or((name, name))
 }
 
-fn agent_run(output: &RunOutput, agent: &ExecutorRun) -> Value {
-    let (provider, model) = model(&agent.model);
-    let status = match (&agent.error, output.status) {
-        (Some(_), _) => "ERROR",
-        (None, RunStatus::Paused) if agent.content.is_empty() => "PAUSED",
-        (None, RunStatus::Cancelled) if agent.content.is_empty() => "CANCELLED",
-        _ => "COMPLETED",
-    };
-    let (messages, tools) = conversation(agent, output.created_at.seconds());
-    json!({
-        "run_id": format!("{}:{}", output.run_id, agent.path),
-        "agent_id": agent.agent,
-        "agent_name": agent.agent,
-        "session_id": output.session_id,
-        "parent_run_id": output.run_id,
-        "workflow_step_id": agent.path.step(),
-        "content": agent.content.to_value(),
-        "content_type": agent.content.type_name(),
-        "model": model,
-        "model_provider": provider,
-        "created_at": output.created_at.seconds(),
-        "status": status,
-        "metrics": usage(&agent.usage),
-        "messages": messages,
-        "tools": tools,
-        "input": {"input_content": input(&agent.message)},
-    })
-}
-
-/// Returns the messages of an agent, and its tool calls.
-fn conversation(agent: &ExecutorRun, at: u64) -> (Vec<Value>, Vec<Value>) {
-    let mut messages = vec![message("user", &agent.message.text(), 0, at)];
-    let (mut tools, mut calls) = (Vec::new(), Vec::new());
-    for turn in &agent.turns {
-        let nth = messages.len();
-        match turn {
-            Turn::Model(answer) => {
-                let mut said = message("assistant", &answer.text(), nth, at);
-                let asked: Vec<_> = answer.tool_calls().cloned().collect();
-                if !asked.is_empty() {
-                    said["tool_calls"] = asked
-                        .iter()
-                        .map(|call| {
-                            json!({"id": call.id, "type": "function", "function": {
-                                "name": call.name,
-                                "arguments": arguments(call).to_string(),
-                            }})
-                        })
-                        .collect();
-                }
-                calls.extend(asked);
-                messages.push(said);
-            }
-            Turn::Tool(outcome) => {
-                let mut said = message("tool", &outcome.text, nth, at);
-                said["tool_call_id"] = json!(outcome.call_id);
-                said["tool_name"] = json!(outcome.name);
-                said["tool_call_error"] = json!(outcome.is_error);
-                messages.push(said);
-                let call = calls.iter().find(|call| call.id == outcome.call_id);
-                let arguments = call.map_or(Value::Null, arguments);
-                let failed = outcome.is_error;
-                let (id, name) = (&outcome.call_id, &outcome.name);
-                tools.push(tool(id, name, &arguments, Some(&outcome.text), failed, at));
-            }
-            Turn::Message(sent) => messages.push(message("user", &sent.text, nth, at)),
-        }
+/// Returns the arguments of a call as the model wrote them.
+pub(super) fn written(call: &ToolCall) -> String {
+    match &call.arguments {
+        Arguments::Json(arguments) => arguments.to_string(),
+        Arguments::Invalid(text) => text.clone(),
     }
-    (messages, tools)
 }
 
-pub(super) fn arguments(call: &stepwright_core::message::ToolCall) -> Value {
-    serde_json::to_value(&call.arguments).unwrap_or_default()
-}
-
-fn message(role: &str, content: &str, nth: usize, at: u64) -> Value {
-    json!({
-        "id": nth.to_string(), "role": role, "content": content, "from_history": false,
-        "stop_after_tool_call": false, "created_at": at,
-    })
+/// Returns the arguments of a call, which are an object for Agno.
+pub(super) fn arguments(call: &ToolCall) -> Value {
+    match &call.arguments {
+        Arguments::Json(arguments) if arguments.is_object() => (**arguments).clone(),
+        Arguments::Json(arguments) => json!({"arguments": arguments}),
+        Arguments::Invalid(text) => json!({"arguments": text}),
+    }
 }
 
 /// Returns a tool call, with all keys that Agno has.
@@ -274,69 +234,8 @@ pub(super) fn tool(
     })
 }
 
-/// Returns a run of a workflow, as the immediate answer.
-pub(super) fn workflow_run(output: &RunOutput, plan: Option<&Plan>) -> Value {
-    let paused = super::requirements::of(output, plan);
-    let mut run = json!({
-        "input": input(&output.input),
-        "content": content(output),
-        "content_type": output.content_type(),
-        "workflow_id": output.workflow_id,
-        "workflow_name": output.workflow_name,
-        "run_id": output.run_id,
-        "session_id": output.session_id,
-        "user_id": output.user_id,
-        "created_at": output.created_at.seconds(),
-        "status": output.status.as_str(),
-    });
-    if output.status == RunStatus::Cancelled {
-        run["cancellation_stage"] =
-            json!(if output.step_results.is_empty() { "PENDING" } else { "EXECUTING" });
-    }
-    if let (true, Some(first)) = (output.is_paused(), paused.first()) {
-        run["paused_step_index"] = first["step_index"].clone();
-        run["paused_step_name"] = first["step_name"].clone();
-        run["pause_kind"] = json!("step");
-    }
-    run["metadata"] = json!(public_metadata(output));
-    if output.status == RunStatus::Completed {
-        run["images"] = media(&output.media, MediaKind::Image);
-        run["videos"] = media(&output.media, MediaKind::Video);
-        run["audio"] = media(&output.media, MediaKind::Audio);
-        run["files"] = media(&output.media, MediaKind::File);
-    }
-    run["step_results"] = steps(&output.step_results).into();
-    run["step_executor_runs"] = executor_runs(output).into();
-    run["metrics"] = metrics(output);
-    if output.is_paused() {
-        run["step_requirements"] = paused.into();
-    }
-    dropped(run)
-}
-
 /// Returns the metadata of a run without the place of its definition, which is the server's.
-fn public_metadata(output: &RunOutput) -> Map<String, Value> {
+pub(super) fn public_metadata(output: &RunOutput) -> Map<String, Value> {
     let members = output.metadata.iter().filter(|(name, _)| *name != "definition");
     members.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// Returns a run of an agent, as the immediate answer.
-pub(super) fn agent_output(output: &RunOutput) -> Value {
-    let of = output.step_executor_runs.first();
-    let mut run = of.map_or_else(|| json!({}), |agent| agent_run(output, agent));
-    run["run_id"] = json!(output.run_id);
-    run["agent_id"] = json!(output.workflow_id);
-    run["agent_name"] = json!(output.workflow_name);
-    run["user_id"] = json!(output.user_id);
-    run["content"] = content(output);
-    run["content_type"] = json!(output.content_type());
-    run["session_id"] = json!(output.session_id);
-    run["created_at"] = json!(output.created_at.seconds());
-    run["status"] = json!(output.status.as_str());
-    run["input"] = json!({"input_content": input(&output.input)});
-    if let Some(members) = run.as_object_mut() {
-        members.remove("parent_run_id");
-        members.remove("workflow_step_id");
-    }
-    dropped(run)
 }

@@ -1,10 +1,9 @@
-//! Descriptions of the server, its workflows and its agents.
+//! Descriptions of the server, its workflows, agents and teams.
 
 use super::convert;
 use super::fault::Fault;
-use super::runs::Kind;
-use crate::auth::{Caller, Read};
-use crate::state::{App, Served};
+use crate::auth::{Caller, Manage, Read};
+use crate::state::{App, MemberOf, Served, ServedKind};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
@@ -23,10 +22,11 @@ pub(super) async fn health(State(app): State<App>) -> Json<Value> {
 
 /// `GET /info`.
 pub(super) async fn info(State(app): State<App>) -> Json<Value> {
-    let agents = app.served.iter().filter(|served| served.is_agent).count();
+    let count = |kind: ServedKind| kind.all(&app).count();
     Json(json!({
         "os_id": app.name, "name": app.name, "os_version": "1.0.0", "agno_version": "3.1.10",
-        "agent_count": agents, "team_count": 0, "workflow_count": app.served.len() - agents,
+        "agent_count": count(ServedKind::Agent), "team_count": count(ServedKind::Team),
+        "workflow_count": count(ServedKind::Workflow),
         "mcp": {"enabled": false, "path": null, "oauth": null, "tool_run_endpoint": false},
         "auth_mode": if app.keys.is_some() { "security_key" } else { "none" },
         "user_isolation": app.keys.is_some(),
@@ -40,10 +40,7 @@ pub(super) async fn config(_: Caller<Read>, State(app): State<App>) -> Json<Valu
             "db_id": DB, "domain_config": {"display_name": DB}, "tables": tables,
         }]})
     };
-    let summaries = |is_agent: bool| -> Vec<Value> {
-        let of = app.served.iter().filter(|served| served.is_agent == is_agent);
-        of.map(summary).collect()
-    };
+    let summaries = |kind: ServedKind| -> Vec<Value> { kind.all(&app).map(summary).collect() };
     let mut models: Vec<Value> = Vec::new();
     for model in app.served.iter().filter_map(|served| served.model.as_deref()) {
         let (provider, id) = convert::model(model);
@@ -54,11 +51,12 @@ pub(super) async fn config(_: Caller<Read>, State(app): State<App>) -> Json<Valu
     }
     Json(json!({
         "os_id": app.name, "available_models": models, "os_database": DB, "databases": [DB],
-        "session": dbs(&[TABLE]), "metrics": {"dbs": []}, "memory": {"dbs": []},
+        "session": dbs(&[TABLE]), "metrics": dbs(&[TABLE]), "memory": {"dbs": []},
         "learning": {"dbs": []}, "evals": {"dbs": []}, "traces": {"dbs": []},
         "knowledge": {"dbs": [], "knowledge_instances": []}, "filesystem": {"namespaces": []},
         "queue": {"durable": false, "queue_per_session": false},
-        "agents": summaries(true), "teams": [], "workflows": summaries(false),
+        "agents": summaries(ServedKind::Agent), "teams": summaries(ServedKind::Team),
+        "workflows": summaries(ServedKind::Workflow),
         "interfaces": [], "company": null,
     }))
 }
@@ -69,29 +67,38 @@ fn summary(served: &Served) -> Value {
         "id": workflow.id(), "name": workflow.name(), "description": workflow.description(),
         "db_id": DB,
     });
-    if served.is_agent {
+    if served.kind == ServedKind::Workflow {
+        all["is_factory"] = json!(false);
+        all["is_component"] = json!(false);
+    } else {
+        all["mode"] = json!(mode(served));
         all["model"] = json!(served.model.as_deref().map(|model| {
             let (provider, id) = convert::model(model);
             json!({"id": id, "provider": provider})
         }));
-    } else {
-        all["is_factory"] = json!(false);
-        all["is_component"] = json!(false);
     }
     all["sandboxed"] = json!(false);
     convert::dropped(all)
 }
 
-/// `GET /workflows`.
-pub(super) async fn workflows(_: Caller<Read>, State(app): State<App>) -> Json<Vec<Value>> {
-    let all = app.served.iter().filter(|served| !served.is_agent);
-    Json(all.map(summary).collect())
+/// Returns the mode of a team, by Agno's name.
+fn mode(served: &Served) -> Option<&str> {
+    let mode = served.mode.as_deref();
+    if mode == Some("collaborate") { Some("broadcast") } else { mode }
 }
 
-/// `GET /agents`.
-pub(super) async fn agents(_: Caller<Read>, State(app): State<App>) -> Json<Vec<Value>> {
-    let all = app.served.iter().filter(|served| served.is_agent);
-    Json(all.map(whole_agent).collect())
+/// `GET /workflows`.
+pub(super) async fn workflows(_: Caller<Read>, State(app): State<App>) -> Json<Vec<Value>> {
+    Json(ServedKind::Workflow.all(&app).map(summary).collect())
+}
+
+/// `GET /agents` and `GET /teams`: the whole shape, also in the list.
+pub(super) async fn agents(
+    _: Caller<Read>,
+    kind: ServedKind,
+    State(app): State<App>,
+) -> Json<Vec<Value>> {
+    Json(kind.all(&app).map(|served| whole_agent(&app, served)).collect())
 }
 
 /// `GET /workflows/{id}`.
@@ -100,7 +107,7 @@ pub(super) async fn workflow(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Fault> {
-    let served = Kind::of(false).served(&app, &id)?;
+    let served = ServedKind::Workflow.find(&app, &id)?;
     let workflow = &served.workflow;
     Ok(Json(convert::dropped(json!({
         "id": workflow.id(), "name": workflow.name(), "db_id": DB,
@@ -110,27 +117,53 @@ pub(super) async fn workflow(
     }))))
 }
 
-/// `GET /agents/{id}`.
+/// `GET /agents/{id}` and `GET /teams/{id}`.
 pub(super) async fn agent(
     _: Caller<Read>,
+    kind: ServedKind,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Fault> {
-    Ok(Json(whole_agent(Kind::of(true).served(&app, &id)?)))
+    Ok(Json(whole_agent(&app, kind.find(&app, &id)?)))
 }
 
-fn whole_agent(served: &Served) -> Value {
+fn whole_agent(app: &App, served: &Served) -> Value {
     let workflow = &served.workflow;
     let model = served.model.as_deref().map(|model| {
         let (provider, id) = convert::model(model);
         json!({"name": id, "model": id, "provider": provider})
     });
-    convert::dropped(json!({
+    let mut all = json!({
         "id": workflow.id(), "name": workflow.name(), "db_id": DB,
-        "description": workflow.description(), "filesystem": false, "is_factory": false,
+        "description": workflow.description(), "is_factory": false,
         "model": model, "sessions": {"session_table": TABLE}, "is_component": false,
         "sandboxed": false,
-    }))
+    });
+    if served.kind == ServedKind::Team {
+        all["mode"] = json!(mode(served));
+        let member = |member: &MemberOf| {
+            let known = app.served.iter().find(|one| one.workflow.name() == member.name);
+            let id = known.map(|known| known.workflow.id());
+            convert::dropped(json!({
+                "id": id, "name": member.name, "description": member.description,
+            }))
+        };
+        all["members"] = served.members.iter().map(member).collect();
+    } else {
+        all["filesystem"] = json!(false);
+    }
+    convert::dropped(all)
+}
+
+/// `POST /databases/{db_id}/migrate`: a store is migrated when it is opened.
+pub(super) async fn migrate(
+    _: Caller<Manage>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Fault> {
+    if id != DB && id != "all" {
+        return Err(Fault::not_found(format!("No database found with id '{id}'")));
+    }
+    Ok(Json(json!({"message": "The database has the newest version"})))
 }
 
 /// Returns the steps of a plan.
@@ -154,6 +187,9 @@ fn step(node: &Node) -> Value {
         match executor_type {
             stepwright_core::executor::ExecutorType::Agent => {
                 all["agent"] = json!({"id": executor_name, "name": executor_name});
+            }
+            stepwright_core::executor::ExecutorType::Team => {
+                all["team"] = json!({"id": executor_name, "name": executor_name});
             }
             stepwright_core::executor::ExecutorType::Function => {
                 all["description"] = json!("User-defined callable step");

@@ -2,7 +2,9 @@
 
 use super::convert::{self, dropped, usage};
 use super::index::step_index;
-use super::requirements;
+use super::requirements::{self, Executor};
+use super::{outputs, tools};
+use crate::state::ServedKind;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,10 +34,37 @@ pub(super) struct Converter {
     row: RunRow,
     name: Arc<str>,
     plan: Option<Arc<Plan>>,
-    is_agent: bool,
+    kind: ServedKind,
     functions: HashMap<StepPath, (ExecutorType, Arc<str>)>,
     agents: HashMap<StepPath, (Arc<str>, Arc<str>)>,
     calls: HashMap<String, Value>,
+}
+
+/// The events of agents, and those of teams.
+const OF_AGENTS: &[(&str, &str)] = &[
+    ("RunStarted", "TeamRunStarted"),
+    ("RunContent", "TeamRunContent"),
+    ("RunContentCompleted", "TeamRunContentCompleted"),
+    ("RunCompleted", "TeamRunCompleted"),
+    ("RunError", "TeamRunError"),
+    ("RunCancelled", "TeamRunCancelled"),
+    ("RunPaused", "TeamRunPaused"),
+    ("RunContinued", "TeamRunContinued"),
+    ("ReasoningContentDelta", "TeamReasoningContentDelta"),
+    ("ModelRequestStarted", "TeamModelRequestStarted"),
+    ("ModelRequestCompleted", "TeamModelRequestCompleted"),
+    ("ToolCallStarted", "TeamToolCallStarted"),
+    ("ToolCallCompleted", "TeamToolCallCompleted"),
+];
+
+fn is_of_agent(name: &str) -> bool {
+    OF_AGENTS.iter().any(|(of_agent, _)| *of_agent == name)
+}
+
+/// Returns the name that an event of an agent has for a team.
+fn of_team(name: &'static str) -> &'static str {
+    let known = OF_AGENTS.iter().find(|(of_agent, _)| *of_agent == name);
+    known.map_or(name, |(_, of_team)| of_team)
 }
 
 /// Returns the index behind which a fact begins.
@@ -49,10 +78,10 @@ impl Converter {
         row: RunRow,
         name: Arc<str>,
         plan: Option<Arc<Plan>>,
-        is_agent: bool,
+        kind: ServedKind,
     ) -> Self {
         let (functions, agents, calls) = <_>::default();
-        Self { row, name, plan, is_agent, functions, agents, calls }
+        Self { row, name, plan, kind, functions, agents, calls }
     }
 
     pub(super) fn plan(&self) -> Option<&Plan> {
@@ -61,17 +90,72 @@ impl Converter {
 
     /// Returns the events for one of ours. `output` is that of the run, for events that have it.
     pub(super) fn convert(&mut self, event: &Event, output: Option<&RunOutput>) -> Vec<Shown> {
-        let found = if self.is_agent {
-            self.of_agent(event, output)
-        } else {
-            self.of_workflow(event, output)
+        let found = match self.kind {
+            ServedKind::Workflow => self.of_workflow(event, output),
+            ServedKind::Agent | ServedKind::Team => self.alone(event, output),
         };
         let numbered = (0..).zip(found).map(|(nth, (name, own))| {
-            let mut members = self.common(name, event);
+            let is_of_agent = is_of_agent(name);
+            let team = is_of_agent && self.is_of_team(event);
+            let name = if team { of_team(name) } else { name };
+            let mut members = if is_of_agent {
+                self.common_of_agent(name, event, team)
+            } else {
+                self.common(name, event)
+            };
             members.extend(own.into_iter().filter(|(_, value)| !value.is_null()));
             Shown { name, members, index: index(event.sequence, event.delta, nth) }
         });
         numbered.collect()
+    }
+
+    /// Returns `true` if the event is that of a team, and not of one of its members.
+    fn is_of_team(&self, event: &Event) -> bool {
+        let (actor, step) = (actor(event), event.path.step());
+        let kind = self.functions.get(&step).map(|(kind, _)| *kind);
+        let is_leader = event.path.is_root() || actor == step;
+        is_leader && (self.kind == ServedKind::Team || kind == Some(ExecutorType::Team))
+    }
+
+    /// Returns the id of the run of an agent. An agent alone has that of the whole run.
+    fn run_id(&self, actor: &StepPath) -> String {
+        let is_whole =
+            self.kind != ServedKind::Workflow && (actor.is_root() || *actor == actor.step());
+        if is_whole { self.row.run_id.to_string() } else { format!("{}:{actor}", self.row.run_id) }
+    }
+
+    /// Returns what all events of agents and teams have.
+    fn common_of_agent(&self, name: &str, event: &Event, is_team: bool) -> Map<String, Value> {
+        let (actor, step) = (actor(event), event.path.step());
+        let is_alone = self.kind != ServedKind::Workflow;
+        let (id, title) = if is_alone && (actor.is_root() || actor == step) {
+            (self.row.workflow_id.to_string(), self.name.to_string())
+        } else {
+            let known = self.agents.get(&actor);
+            let name = known.map_or_else(String::new, |(name, _)| name.to_string());
+            (name.clone(), name)
+        };
+        let keys = if is_team { ["team_id", "team_name"] } else { ["agent_id", "agent_name"] };
+        let mut all = Map::new();
+        let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
+        put("created_at", json!(event.time.seconds()));
+        put("event", json!(name));
+        put(keys[0], json!(id));
+        put(keys[1], json!(title));
+        put("run_id", json!(self.run_id(&actor)));
+        put("session_id", json!(self.row.session_id));
+        if let Some(caller) = actor.caller().filter(|_| actor != step) {
+            put("parent_run_id", json!(self.run_id(&caller)));
+        }
+        if !is_alone {
+            put("workflow_id", json!(self.row.workflow_id));
+            put("workflow_run_id", json!(self.row.run_id));
+            put("step_id", json!(step));
+            put("step_name", json!(step.name()));
+            put("step_index", step_index(self.plan(), &step));
+            put("nested_depth", json!(0));
+        }
+        all
     }
 
     fn common(&self, name: &str, event: &Event) -> Map<String, Value> {
@@ -79,43 +163,6 @@ impl Converter {
         let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
         put("created_at", json!(event.time.seconds()));
         put("event", json!(name));
-        let of_agent = matches!(
-            event.kind,
-            EventKind::RunStarted { .. }
-                | EventKind::RunContent { .. }
-                | EventKind::ReasoningContentDelta { .. }
-                | EventKind::ModelRequestStarted { .. }
-                | EventKind::ModelRequestCompleted { .. }
-                | EventKind::ToolCallStarted { .. }
-                | EventKind::ToolCallCompleted { .. }
-                | EventKind::ToolCallError { .. }
-                | EventKind::RunContentCompleted
-                | EventKind::RunCompleted { .. }
-                | EventKind::RunError { .. }
-        );
-        if self.is_agent {
-            put("agent_id", json!(self.row.workflow_id));
-            put("agent_name", json!(self.name));
-            put("run_id", json!(self.row.run_id));
-            put("session_id", json!(self.row.session_id));
-            return all;
-        }
-        let step = event.path.step();
-        if of_agent {
-            let agent =
-                self.agents.get(&step).map_or_else(String::new, |(name, _)| name.to_string());
-            put("agent_id", json!(agent));
-            put("agent_name", json!(agent));
-            put("run_id", json!(format!("{}:{step}", self.row.run_id)));
-            put("session_id", json!(self.row.session_id));
-            put("workflow_id", json!(self.row.workflow_id));
-            put("workflow_run_id", json!(self.row.run_id));
-            put("step_id", json!(step));
-            put("step_name", json!(step.name()));
-            put("step_index", step_index(self.plan(), &step));
-            put("nested_depth", json!(0));
-            return all;
-        }
         put("workflow_id", json!(self.row.workflow_id));
         put("workflow_name", json!(self.name));
         put("session_id", json!(self.row.session_id));
@@ -151,7 +198,7 @@ impl Converter {
                     "content_type": content.type_name(),
                     "metrics": output.map(convert::metrics),
                     "step_results": output.map(|output| convert::steps(&output.step_results)),
-                    "step_executor_runs": output.map(convert::executor_runs),
+                    "step_executor_runs": output.map(outputs::executor_runs),
                 }),
             ),
             EventKind::WorkflowError { error, .. } => {
@@ -165,16 +212,19 @@ impl Converter {
             EventKind::WorkflowPaused { .. } => {
                 let Some(output) = output else { return Vec::new() };
                 let asked = requirements::of(output, self.plan());
+                if asked.is_empty() {
+                    return Vec::new();
+                }
                 let first = asked.first().cloned().unwrap_or_default();
                 one(
                     "WorkflowPaused",
                     json!({
                         "status": "PAUSED",
-                        "paused_step_index": first["step_index"],
+                        "paused_step_index": outputs::paused_index(&first),
                         "paused_step_name": first["step_name"],
-                        "pause_kind": "step",
+                        "pause_kind": outputs::pause_kind(&first),
                         "step_results": convert::steps(&output.step_results),
-                        "step_executor_runs": convert::executor_runs(output),
+                        "step_executor_runs": outputs::executor_runs(output),
                         "step_requirements": asked,
                     }),
                 )
@@ -218,13 +268,15 @@ impl Converter {
                 all
             }
             EventKind::StepError { error, .. } => one("StepError", json!({"error": error.message})),
-            EventKind::StepPaused { requirement } => self.paused("StepPaused", requirement),
-            EventKind::RouterPaused { requirement } => self.paused("RouterPaused", requirement),
+            EventKind::StepPaused { requirement } => self.paused("StepPaused", event, requirement),
+            EventKind::RouterPaused { requirement } => {
+                self.paused("RouterPaused", event, requirement)
+            }
             EventKind::StepOutputReview { requirement } => {
-                self.paused("StepOutputReview", requirement)
+                self.paused("StepOutputReview", event, requirement)
             }
             EventKind::StepExecutorPaused { requirement } => {
-                self.paused("StepExecutorPaused", requirement)
+                self.paused("StepExecutorPaused", event, requirement)
             }
             EventKind::StepContinued { .. } => one("StepContinued", json!({})),
             EventKind::StepExecutorContinued { .. } => one("StepExecutorContinued", json!({})),
@@ -251,9 +303,21 @@ impl Converter {
     fn paused(
         &self,
         name: &'static str,
+        event: &Event,
         asked: &Requirement,
     ) -> Vec<(&'static str, Map<String, Value>)> {
-        let all = requirements::one(asked, self.plan());
+        // A timer is no question.
+        if !asked.needs_person() {
+            return Vec::new();
+        }
+        let known = self.agents.get(&asked.path);
+        let executor = known.map(|(name, _)| Executor {
+            name,
+            run_id: self.run_id(&asked.path),
+            is_team: self.is_of_team(event),
+            at: event.time.seconds(),
+        });
+        let all = requirements::one(asked, self.plan(), executor.as_ref());
         let wanted = [
             "requires_confirmation",
             "confirmation_message",
@@ -264,6 +328,11 @@ impl Converter {
             "allow_multiple_selections",
             "requires_output_review",
             "output_review_message",
+            "executor_id",
+            "executor_name",
+            "executor_run_id",
+            "executor_type",
+            "executor_requirements",
         ];
         let own: Map<String, Value> =
             wanted.iter().map(|&name| (name.to_owned(), all[name].clone())).collect();
@@ -272,15 +341,15 @@ impl Converter {
 
     /// The events of agents, inside a workflow and alone.
     fn of_model(&mut self, event: &Event) -> Vec<(&'static str, Map<String, Value>)> {
-        let step = event.path.step();
+        let actor = actor(event);
         let (at, model) =
-            (event.time.seconds(), self.agents.get(&step).map(|(_, model)| model.clone()));
+            (event.time.seconds(), self.agents.get(&actor).map(|(_, model)| model.clone()));
         let (provider, id) = model.as_deref().map(convert::model).unzip();
         match &event.kind {
             EventKind::RunStarted { agent, model, .. } => {
                 let (provider, id) = convert::model(model);
                 let own = json!({"model": id, "model_provider": provider});
-                self.agents.insert(step, (agent.clone(), model.clone()));
+                self.agents.insert(actor, (agent.clone(), model.clone()));
                 one("RunStarted", own)
             }
             EventKind::ModelRequestStarted { .. } => {
@@ -330,12 +399,14 @@ impl Converter {
         }
     }
 
-    /// The events of an agent that runs alone: its run is the whole one.
-    fn of_agent(
+    /// The events of an agent or a team that runs alone: its run is the whole one. Agents that it
+    /// calls as tools are shown if they are members of the team.
+    fn alone(
         &mut self,
         event: &Event,
         output: Option<&RunOutput>,
     ) -> Vec<(&'static str, Map<String, Value>)> {
+        let is_inner = actor(event) != event.path.step();
         match &event.kind {
             EventKind::WorkflowError { error, .. } => {
                 one("RunError", json!({"content": error.message, "error_type": error.code}))
@@ -344,14 +415,37 @@ impl Converter {
                 one("RunCancelled", json!({"reason": reason}))
             }
             EventKind::WorkflowPaused { .. } => {
-                let asked = output.map(|output| requirements::of(output, self.plan()));
-                one("RunPaused", json!({"requirements": asked}))
+                let Some(output) = output.filter(|output| convert::waits(output)) else {
+                    return Vec::new();
+                };
+                let at = event.time.seconds();
+                let calls = tools::waiting(output).map(|asked| tools::execution(asked, at));
+                let asked = tools::waiting(output).map(|asked| tools::requirement(asked, at));
+                let (calls, asked): (Vec<_>, Vec<_>) = (calls.collect(), asked.collect());
+                one("RunPaused", json!({"tools": calls, "requirements": asked}))
             }
+            EventKind::WorkflowContinued { .. } => one("RunContinued", json!({})),
             // Said once, by the end of the run.
-            EventKind::RunError { .. } => Vec::new(),
-            _ => self.of_model(event),
+            EventKind::RunError { .. } if !is_inner => Vec::new(),
+            _ => {
+                let found = self.of_model(event);
+                if is_inner && self.kind == ServedKind::Agent { Vec::new() } else { found }
+            }
         }
     }
+}
+
+/// Returns the path of the agent of an event: that of its step, or of the call that it answers.
+fn actor(event: &Event) -> StepPath {
+    let is_call = matches!(
+        event.kind,
+        EventKind::ToolCallStarted { .. }
+            | EventKind::ToolCallCompleted { .. }
+            | EventKind::ToolCallError { .. }
+    );
+    // In older journals a call has the path of its step.
+    let caller = event.path.caller().filter(|_| is_call && event.path != event.path.step());
+    caller.unwrap_or_else(|| event.path.clone())
 }
 
 fn one(name: &'static str, own: Value) -> Vec<(&'static str, Map<String, Value>)> {

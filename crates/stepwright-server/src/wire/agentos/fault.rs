@@ -27,6 +27,15 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// Returns the detail that clients read.
+    pub(super) fn detail(self) -> Value {
+        self.detail
+    }
+
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     /// The fault for a field that is needed.
     pub(super) fn missing(place: &str, field: &str) -> Self {
         let detail = json!([

@@ -16,6 +16,17 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// Takes the members of an object as fields.
+    pub(super) fn of_json(members: Map<String, Value>) -> Self {
+        let text = |value: Value| match value {
+            Value::String(text) => text,
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        let fields = members.into_iter().map(|(name, value)| (name, text(value)));
+        Self { fields: fields.collect(), files: Vec::new() }
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().rev().find(|(field, _)| field == name)?;
         Some(found.1.as_str()).filter(|value| !value.is_empty())
@@ -65,23 +76,45 @@ impl Form {
 /// Reads one media item of Agno.
 fn media(item: &Map<String, Value>, kind: MediaKind) -> Option<Media> {
     let text = |name: &str| item.get(name).and_then(Value::as_str);
+    let mime = text("mime_type").map(str::to_owned).or_else(|| {
+        // Sounds and images often say only `wav` or `png`.
+        let family = match kind {
+            MediaKind::Image => "image",
+            MediaKind::Audio => "audio",
+            MediaKind::Video => "video",
+            MediaKind::File => return None,
+        };
+        text("format").map(|format| format!("{family}/{format}"))
+    });
     let mut media = match (text("content"), text("url")) {
-        (Some(content), _) => {
-            // The core reads base64 as it writes it.
-            let source = serde_json::json!({"kind": kind, "source": {"bytes": content}});
-            serde_json::from_value(source).ok()?
-        }
+        (Some(content), _) => content_of(kind, content, mime.as_deref())?,
         (None, Some(url)) => Media::url(kind, url),
         // A path of the server would be readable by each client.
         (None, None) => return None,
     };
-    if let Some(mime) = text("mime_type") {
+    if let Some(mime) = mime {
         media = media.with_mime(mime);
     }
     if let Some(name) = text("filename").or_else(|| text("name")) {
         media = media.with_name(name);
     }
     Some(media)
+}
+
+/// Reads a content as Agno writes it: files of text as they are, all else as base64. A file that is
+/// not base64 is text, too.
+fn content_of(kind: MediaKind, content: &str, mime: Option<&str>) -> Option<Media> {
+    let is_file = kind == MediaKind::File;
+    let as_text = || Media::bytes(kind, content.as_bytes().to_vec());
+    if is_file && mime.is_some_and(|mime| mime.starts_with("text/")) {
+        return Some(as_text());
+    }
+    // The core reads base64 as it writes it.
+    let written = serde_json::json!({"kind": kind, "source": {"bytes": content}});
+    match serde_json::from_value(written) {
+        Ok(media) => Some(media),
+        Err(_) => is_file.then(as_text),
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {
@@ -98,13 +131,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
                 let Ok(Value::Object(members)) = serde_json::from_slice(&body) else {
                     return Ok(Self::default());
                 };
-                let text = |value: Value| match value {
-                    Value::String(text) => text,
-                    Value::Null => String::new(),
-                    other => other.to_string(),
-                };
-                let fields = members.into_iter().map(|(name, value)| (name, text(value)));
-                Ok(Self { fields: fields.collect(), files: Vec::new() })
+                Ok(Self::of_json(members))
             }
             _ => {
                 let body = body::read(request.into_body()).await?;

@@ -6,14 +6,22 @@ mod events;
 mod fault;
 mod form;
 mod index;
+mod kind;
+mod metrics;
+mod outputs;
+mod query;
 mod requirements;
 mod runs;
+mod session_runs;
 mod sessions;
+mod socket;
+mod stored;
+mod tools;
 
 use crate::error::Problem;
 use crate::state::{App, State as Shared};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
@@ -33,24 +41,33 @@ pub(crate) fn root(app: &Shared) -> Response {
     Json(body).into_response()
 }
 
-/// Returns the routes. Those of agents are the twins of those of workflows.
+/// Returns the routes. Those of agents and teams are the twins of those of workflows.
 pub(crate) fn router() -> Router<App> {
+    let sessions = get(sessions::list).post(sessions::create).delete(sessions::delete_all);
+    let session = get(sessions::get).patch(sessions::patch).delete(sessions::delete);
     let mut router = Router::new()
         .route("/health", get(discovery::health))
         .route("/info", get(discovery::info))
         .route("/config", get(discovery::config))
         .route("/workflows", get(discovery::workflows))
+        .route("/workflows/ws", any(socket::connect))
         .route("/workflows/{id}", get(discovery::workflow))
-        .route("/agents", get(discovery::agents))
-        .route("/agents/{id}", get(discovery::agent))
-        .route("/sessions", get(sessions::list))
+        .route("/databases/{db_id}/migrate", post(discovery::migrate))
+        .route("/metrics", get(metrics::list))
+        .route("/metrics/refresh", post(metrics::refresh))
+        .route("/metrics/refresh/status", get(metrics::status))
+        .route("/sessions", sessions)
+        .route("/sessions/{sid}", session)
         .route("/sessions/{sid}/rename", post(sessions::rename))
-        .route("/sessions/{sid}/runs", get(sessions::runs))
-        .route("/sessions/{sid}/runs/{run_id}", get(sessions::run))
-        .route("/sessions/{sid}/run-previews", get(sessions::previews));
-    let one = get(sessions::get).patch(sessions::patch).delete(sessions::delete);
-    router = router.route("/sessions/{sid}", one);
-    for kind in ["workflows", "agents"] {
+        .route("/sessions/{sid}/runs", get(session_runs::list))
+        .route("/sessions/{sid}/runs/{run_id}", get(session_runs::get))
+        .route("/sessions/{sid}/run-previews", get(session_runs::previews));
+    for kind in ["agents", "teams"] {
+        router = router
+            .route(&format!("/{kind}"), get(discovery::agents))
+            .route(&format!("/{kind}/{{id}}"), get(discovery::agent));
+    }
+    for kind in ["workflows", "agents", "teams"] {
         let run = format!("/{kind}/{{id}}/runs/{{run_id}}");
         router = router
             .route(&format!("/{kind}/{{id}}/runs"), get(runs::list).post(runs::start))

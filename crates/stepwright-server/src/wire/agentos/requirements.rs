@@ -1,24 +1,51 @@
 //! Pending requests as `AgentOS` writes them, and the answers in what clients send back.
 
+use super::convert;
 use super::fault::Fault;
 use super::index::step_index;
-use serde_json::{Map, Value, json};
+use super::tools;
+use serde_json::{Value, json};
 use stepwright_core::plan::Plan;
 use stepwright_core::requirement::RequirementKind as K;
 use stepwright_core::{Answer, Content, Requirement, RunOutput};
 
-/// Returns the pending requests of a run. The id of a request is its `step_id`.
-pub(super) fn of(output: &RunOutput, plan: Option<&Plan>) -> Vec<Value> {
-    let asked = output.requirements.iter().filter(|asked| asked.needs_person());
-    asked.map(|asked| one(asked, plan)).collect()
+/// An agent that waits for a person.
+pub(super) struct Executor<'a> {
+    pub(super) name: &'a str,
+    pub(super) run_id: String,
+    pub(super) is_team: bool,
+    /// The time of the request, in seconds since 1970.
+    pub(super) at: u64,
 }
 
-/// Returns a pending request.
-pub(super) fn one(asked: &Requirement, plan: Option<&Plan>) -> Value {
+/// Returns the pending requests of a run. The id of a request is its `step_id`.
+pub(super) fn of(output: &RunOutput, plan: Option<&Plan>) -> Vec<Value> {
+    let all = tools::waiting(output).map(|asked| {
+        let runs = output.step_executor_runs.iter();
+        let agent = runs.rev().find(|run| run.path == asked.path);
+        let executor = agent.map(|agent| Executor {
+            name: &agent.agent,
+            run_id: format!("{}:{}", output.run_id, agent.path),
+            is_team: convert::is_team(output, &agent.path),
+            at: output.created_at.seconds(),
+        });
+        one(asked, plan, executor.as_ref())
+    });
+    all.collect()
+}
+
+/// Returns a pending request. `executor` is the agent that asks, if it is one.
+pub(super) fn one(
+    asked: &Requirement,
+    plan: Option<&Plan>,
+    executor: Option<&Executor<'_>>,
+) -> Value {
+    let is_of_tool = matches!(asked.kind, K::ToolConfirmation { .. } | K::ExternalExecution { .. });
+    let executor = executor.filter(|_| is_of_tool);
     let is_form = matches!(asked.kind, K::UserInput { .. } | K::Wait { .. });
     let is_route = matches!(asked.kind, K::RouteSelection { .. });
     let is_review = matches!(asked.kind, K::OutputReview { .. } | K::IterationReview { .. });
-    let confirms = !is_form && !is_route && !is_review;
+    let confirms = !is_form && !is_route && !is_review && executor.is_none();
     let message = |is: bool| is.then(|| asked.message.clone());
     let (choices, multiple) = match &asked.kind {
         K::RouteSelection { choices, multiple } => (json!(choices), *multiple),
@@ -55,38 +82,20 @@ pub(super) fn one(asked: &Requirement, plan: Option<&Plan>) -> Value {
         "on_timeout": "cancel",
     });
     if let K::UserInput { schema } = &asked.kind {
-        all["user_input_schema"] = fields(schema);
+        all["user_input_schema"] = tools::fields(schema);
+    }
+    if let Some(executor) = executor {
+        all["requires_executor_input"] = json!(true);
+        all["executor_requirements"] = json!([tools::requirement(asked, executor.at)]);
+        all["executor_id"] = json!(executor.name);
+        all["executor_name"] = json!(executor.name);
+        all["executor_run_id"] = json!(executor.run_id);
+        all["executor_type"] = json!(if executor.is_team { "team" } else { "agent" });
     }
     if let Some(content) = output {
         all["step_output"] = json!({"content": content, "step_name": asked.path.name()});
     }
     all
-}
-
-/// Returns a JSON Schema of an object as the list of fields that Agno has.
-fn fields(schema: &Value) -> Value {
-    let required = schema["required"].as_array().cloned().unwrap_or_default();
-    let none = Map::new();
-    let properties = schema["properties"].as_object().unwrap_or(&none);
-    let field = |(name, about): (&String, &Value)| {
-        let kind = match about["type"].as_str() {
-            Some("integer") => "int",
-            Some("number") => "float",
-            Some("boolean") => "bool",
-            Some("array") => "list",
-            Some("object") => "dict",
-            _ => "str",
-        };
-        let mut field = json!({
-            "name": name, "field_type": kind, "description": about["description"],
-            "value": about["default"], "required": required.contains(&json!(name)),
-        });
-        if let Some(allowed) = about.get("enum") {
-            field["allowed_values"] = allowed.clone();
-        }
-        field
-    };
-    properties.iter().map(field).collect()
 }
 
 /// Reads the answers in the requests that a client sends back.
@@ -127,27 +136,16 @@ fn answer(asked: &Requirement, given: &Value) -> Option<Answer> {
             if let Some(value) = given.get("user_input").filter(|value| !value.is_null()) {
                 return Some(Answer::Submit { value: value.clone() });
             }
-            let fields = given["user_input_schema"].as_array()?;
-            let filled = fields.iter().filter(|field| !field["value"].is_null());
-            let values: Map<String, Value> = filled
-                .filter_map(|field| Some((field["name"].as_str()?.into(), field["value"].clone())))
-                .collect();
-            (!values.is_empty()).then(|| Answer::Submit { value: values.into() })
+            tools::filled(&given["user_input_schema"])
         }
         K::RouteSelection { .. } => {
             let chosen = given["selected_choices"].as_array()?;
             Some(Answer::select(chosen.iter().filter_map(Value::as_str)))
         }
-        _ if given["confirmed"] == json!(true) => {
-            let known = asked.answers();
-            Some(if known.contains(&"approve") {
-                Answer::Approve
-            } else if known.contains(&"retry") {
-                Answer::Retry
-            } else {
-                Answer::Skip
-            })
+        _ if given["confirmed"] == json!(true) => Some(tools::yes(asked)),
+        _ => {
+            let around = &given["executor_requirements"][0];
+            tools::answer(asked, &around["tool_execution"], around)
         }
-        _ => None,
     }
 }

@@ -1,22 +1,20 @@
 //! Runs of workflows and agents.
 
-use super::convert;
 use super::events::{Converter, frame};
 use super::fault::Fault;
 use super::form::Form;
-use super::requirements;
+use super::kind::shown;
+use super::query::Asked;
+use super::{convert, outputs, requirements, stored, tools};
 use crate::auth::{Caller, Read, Start, Who};
-use crate::state::{App, Served};
+use crate::state::{App, Served, ServedKind};
 use crate::stream;
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self as streams, Stream, StreamExt as _};
 use http::StatusCode;
-use http::request::Parts;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use stepwright_core::event::EventKind;
@@ -29,45 +27,15 @@ use stepwright_engine::{Run, Runs};
 /// The media type of `AgentOS`'s streams.
 const MEDIA_TYPE: &str = "text/event-stream; charset=utf-8";
 
-/// The kind of path: of agents, or of workflows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kind {
-    is_agent: bool,
-}
-
 type EventStream = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
 
-impl<S: Sync> FromRequestParts<S> for Kind {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self { is_agent: parts.uri.path().starts_with("/agents") })
-    }
-}
-
-impl Kind {
-    pub(super) fn of(is_agent: bool) -> Self {
-        Self { is_agent }
-    }
-
-    pub(super) fn served<'a>(self, app: &'a App, id: &str) -> Result<&'a Served, Fault> {
-        let served = app.of_id(id).filter(|served| served.is_agent == self.is_agent);
-        let what = if self.is_agent { "Agent not found" } else { "Workflow not found" };
-        served.ok_or_else(|| Fault::not_found(what))
-    }
-
-    /// Returns a run as its clients read it.
-    pub(super) fn shown(self, served: &Served, output: &RunOutput) -> Value {
-        if self.is_agent {
-            convert::agent_output(output)
-        } else {
-            convert::workflow_run(output, Some(served.workflow.plan()))
-        }
-    }
-}
-
 /// Finds a run of a workflow that the caller may see.
-async fn found(app: &App, who: &Who, served: &Served, run: &str) -> Result<RunOutput, Fault> {
+pub(super) async fn found(
+    app: &App,
+    who: &Who,
+    served: &Served,
+    run: &str,
+) -> Result<RunOutput, Fault> {
     let missing = || Fault::not_found("Run not found");
     let run = RunId::new(run).map_err(|_| missing())?;
     let output = match app.seen_by(who)?.get(&run).await {
@@ -82,7 +50,7 @@ async fn found(app: &App, who: &Who, served: &Served, run: &str) -> Result<RunOu
 /// `POST /workflows/{id}/runs` and its twin of agents.
 pub(super) async fn start(
     Caller(who, _): Caller<Start>,
-    kind: Kind,
+    kind: ServedKind,
     State(app): State<App>,
     Path(id): Path<String>,
     form: Result<Form, Fault>,
@@ -92,7 +60,7 @@ pub(super) async fn start(
     let (stream, background) = (form.flag("stream", true)?, form.flag("background", false)?);
     let all = form.flag("stream_events", true)?;
     form.number("version")?;
-    let served = kind.served(&app, &id)?;
+    let served = kind.find(&app, &id)?;
     check_session(&app, &who, &form).await?;
     let run = prepared(&who, served, &form, message)?;
     if background {
@@ -107,15 +75,14 @@ pub(super) async fn start(
         let events = served.workflow.events(&run, 0).await?;
         let runs = app.seen_by(&who)?;
         let frames =
-            frames(kind, served, runs, events.boxed(), Options { all, indexed: true, after: None });
+            frames(served, runs, events.boxed(), Options { all, indexed: true, after: None });
         return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
     }
     if stream {
         // The client that leaves drops the stream, which cancels the run, as in AgentOS.
         let events = run.stream_events(true).stream().map(Ok).boxed();
         let runs = app.seen_by(&who)?;
-        let frames =
-            frames(kind, served, runs, events, Options { all, indexed: false, after: None });
+        let frames = frames(served, runs, events, Options { all, indexed: false, after: None });
         return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
     }
     let output = match run.await {
@@ -125,11 +92,11 @@ pub(super) async fn start(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Json(kind.shown(served, &output)).into_response())
+    Ok(Json(shown(served, &output)).into_response())
 }
 
 /// A session of one user takes runs of that user only.
-async fn check_session(app: &App, who: &Who, form: &Form) -> Result<(), Fault> {
+pub(super) async fn check_session(app: &App, who: &Who, form: &Form) -> Result<(), Fault> {
     let Some(session) = form.get("session_id") else { return Ok(()) };
     let user = who.only().or_else(|| form.get("user_id"));
     match app.runs.sessions().get(session).await {
@@ -144,7 +111,12 @@ async fn check_session(app: &App, who: &Who, form: &Form) -> Result<(), Fault> {
     }
 }
 
-fn prepared(who: &Who, served: &Served, form: &Form, message: &str) -> Result<Run, Fault> {
+pub(super) fn prepared(
+    who: &Who,
+    served: &Served,
+    form: &Form,
+    message: &str,
+) -> Result<Run, Fault> {
     let wants_text = served.input_schema.as_ref().is_none_or(|schema| schema["type"] == "string");
     let input = match serde_json::from_str::<Value>(message) {
         Ok(value) if !wants_text => Content::from(value),
@@ -185,21 +157,20 @@ fn prepared(who: &Who, served: &Served, form: &Form, message: &str) -> Result<Ru
 
 /// The events that a stream shows, and their form.
 #[derive(Clone, Copy)]
-struct Options {
-    all: bool,
-    indexed: bool,
-    after: Option<u64>,
+pub(super) struct Options {
+    pub(super) all: bool,
+    pub(super) indexed: bool,
+    pub(super) after: Option<u64>,
 }
 
 /// Turns events into the frames of `AgentOS`. A paused run ends its stream.
-fn frames(
-    kind: Kind,
+pub(super) fn frames(
     served: &Served,
     runs: Runs,
     events: EventStream,
     options: Options,
 ) -> impl Stream<Item = String> + Send + use<> {
-    let name: Arc<str> = served.workflow.name().into();
+    let (kind, name): (_, Arc<str>) = (served.kind, served.workflow.name().into());
     let plan = Arc::new(served.workflow.plan().clone());
     let state = (events, None::<Converter>, false);
     let pieces = streams::unfold(state, move |(mut events, mut converter, over)| {
@@ -214,22 +185,16 @@ fn frames(
             };
             if converter.is_none() {
                 let row = runs.row(&event.run).await.ok()?;
-                converter = Some(Converter::new(row, name, Some(plan), kind.is_agent));
+                let known = Converter::new(row, name, Some(plan), kind);
+                converter = Some(informed(known, &runs, &event).await);
             }
             let wants_output = matches!(
                 event.kind,
                 EventKind::WorkflowCompleted { .. } | EventKind::WorkflowPaused { .. }
             );
             let output = if wants_output { runs.get(&event.run).await.ok() } else { None };
-            // A pause that a moment ends goes on by itself.
             let over = matches!(event.kind, EventKind::WorkflowPaused { .. })
-                && output.as_ref().is_some_and(|output| {
-                    output.is_paused()
-                        && output
-                            .requirements
-                            .iter()
-                            .any(stepwright_core::Requirement::needs_person)
-                });
+                && output.as_ref().is_some_and(convert::waits);
             let mut text = String::new();
             let known = converter.as_mut()?;
             for mut shown in known.convert(&event, output.as_ref()) {
@@ -243,8 +208,9 @@ fn frames(
                 }
                 text.push_str(&frame(shown.name, &shown.members));
             }
-            if let Some(output) = output.filter(|_| over && !options.indexed && !kind.is_agent)
-                && let Value::Object(run) = convert::workflow_run(&output, known.plan())
+            let is_workflow = kind == ServedKind::Workflow;
+            if let Some(output) = output.filter(|_| over && !options.indexed && is_workflow)
+                && let Value::Object(run) = outputs::workflow_run(&output, known.plan())
             {
                 text.push_str(&frame("WorkflowRunOutput", &run));
             }
@@ -252,6 +218,21 @@ fn frames(
         }
     });
     pieces.filter(|text| std::future::ready(!text.is_empty()))
+}
+
+/// Tells a converter what happened before an event, so that it knows agents that are at work.
+async fn informed(mut converter: Converter, runs: &Runs, event: &Event) -> Converter {
+    if event.sequence == 0 {
+        return converter;
+    }
+    let Ok(mut facts) = runs.recorded(&event.run, 0).await else { return converter };
+    while let Some(Ok(fact)) = facts.next().await {
+        if fact.sequence >= event.sequence {
+            break;
+        }
+        converter.convert(&fact, None);
+    }
+    converter
 }
 
 /// Returns `true` for the events that a client gets without `stream_events`.
@@ -267,6 +248,10 @@ fn is_basic(name: &str) -> bool {
             | "RunStarted"
             | "RunCompleted"
             | "RunError"
+            | "TeamRunContent"
+            | "TeamRunStarted"
+            | "TeamRunCompleted"
+            | "TeamRunError"
     )
 }
 
@@ -278,52 +263,32 @@ fn fault_frame(error: &Error) -> String {
 /// `GET /workflows/{id}/runs/{run_id}`.
 pub(super) async fn get(
     Caller(who, _): Caller<Read>,
-    kind: Kind,
+    kind: ServedKind,
     State(app): State<App>,
     Path((id, run)): Path<(String, String)>,
-    Query(query): Query<HashMap<String, String>>,
+    asked: Asked,
 ) -> Result<Response, Fault> {
-    let session = query.get("session_id").ok_or_else(|| Fault::missing("query", "session_id"))?;
-    let served = kind.served(&app, &id)?;
+    let session = asked.needed("session_id")?;
+    let served = kind.find(&app, &id)?;
     let output = found(&app, &who, served, &run).await?;
     if output.session_id.as_str() != session {
         return Err(Fault::not_found("Run not found"));
     }
-    let mut shown = kind.shown(served, &output);
-    shown["events"] = stored(kind, served, &app.seen_by(&who)?, &output).await?.into();
-    Ok(Json(shown).into_response())
-}
-
-/// Returns the recorded events of a run.
-pub(super) async fn stored(
-    kind: Kind,
-    served: &Served,
-    runs: &Runs,
-    output: &RunOutput,
-) -> Result<Vec<Value>, Fault> {
-    let row = runs.row(&output.run_id).await?;
-    let plan = Some(Arc::new(served.workflow.plan().clone()));
-    let mut converter = Converter::new(row, served.workflow.name().into(), plan, kind.is_agent);
-    let mut facts = runs.recorded(&output.run_id, 0).await?;
-    let mut all = Vec::new();
-    while let Some(fact) = facts.next().await {
-        let shown = converter.convert(&fact?, Some(output));
-        let kept = shown.into_iter().filter(|shown| shown.name != "StepOutput");
-        all.extend(kept.map(|shown| Value::Object(shown.members)));
-    }
-    Ok(all)
+    let mut run = shown(served, &output);
+    run["events"] = stored::events(served, &app.seen_by(&who)?, &output).await?.into();
+    Ok(Json(run).into_response())
 }
 
 /// `GET /workflows/{id}/runs`.
 pub(super) async fn list(
     Caller(who, _): Caller<Read>,
-    kind: Kind,
+    kind: ServedKind,
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(query): Query<HashMap<String, String>>,
+    asked: Asked,
 ) -> Result<Response, Fault> {
-    let session = query.get("session_id").ok_or_else(|| Fault::missing("query", "session_id"))?;
-    let served = kind.served(&app, &id)?;
+    let session = asked.needed("session_id")?;
+    let served = kind.find(&app, &id)?;
     let missing = || Fault::not_found("Session not found");
     let session = SessionId::new(session).map_err(|_| missing())?;
     let runs = app.seen_by(&who)?;
@@ -335,9 +300,10 @@ pub(super) async fn list(
     };
     let mut all = Vec::new();
     for row in runs.list(filter).await?.into_iter().rev() {
-        let wanted = query.get("status").is_none_or(|status| status == row.status.as_str());
+        let wanted = asked.get("status").is_none_or(|status| status == row.status.as_str());
         if wanted {
-            all.push(kind.shown(served, &runs.get(&row.run_id).await?));
+            let output = runs.get(&row.run_id).await?;
+            all.push(stored::schema(Some(served), &runs, &output).await?);
         }
     }
     Ok(Json(all).into_response())
@@ -346,11 +312,11 @@ pub(super) async fn list(
 /// `POST …/cancel`. `AgentOS` answers 200 for unknown runs too, and its clients rely on that.
 pub(super) async fn cancel(
     Caller(who, _): Caller<Start>,
-    kind: Kind,
+    kind: ServedKind,
     State(app): State<App>,
     Path((id, run)): Path<(String, String)>,
 ) -> Result<Json<Value>, Fault> {
-    let served = kind.served(&app, &id)?;
+    let served = kind.find(&app, &id)?;
     if let Ok(output) = found(&app, &who, served, &run).await {
         served.workflow.cancel_run(&output.run_id).await?;
     }
@@ -360,16 +326,20 @@ pub(super) async fn cancel(
 /// `POST …/continue`.
 pub(super) async fn go_on(
     Caller(who, _): Caller<crate::auth::Answer>,
-    kind: Kind,
+    kind: ServedKind,
     State(app): State<App>,
     Path((id, run)): Path<(String, String)>,
     form: Result<Form, Fault>,
 ) -> Result<Response, Fault> {
     let form = form?;
     let stream = form.flag("stream", true)?;
-    let served = kind.served(&app, &id)?;
+    if form.flag("background", false)? {
+        let what = "background=true continuation is only available with a durable queue";
+        return Err(Fault::new(StatusCode::CONFLICT, what));
+    }
+    let served = kind.find(&app, &id)?;
     let output = found(&app, &who, served, &run).await?;
-    let conflict = match output.status {
+    let conflict = match convert::status(&output) {
         RunStatus::Paused => None,
         RunStatus::Completed => Some("run is already completed"),
         RunStatus::Cancelled => Some("run is already cancelled"),
@@ -380,9 +350,12 @@ pub(super) async fn go_on(
     if let Some(why) = conflict {
         return Err(Fault::new(StatusCode::CONFLICT, why));
     }
-    let field = if kind.is_agent { "requirements" } else { "step_requirements" };
-    let given = form.get(field).or_else(|| form.get("step_requirements")).unwrap_or("[]");
-    let answers = requirements::answers(given, &output)?;
+    let answers = match kind {
+        ServedKind::Workflow => {
+            requirements::answers(form.get("step_requirements").unwrap_or("[]"), &output)?
+        }
+        _ => tools::answers(form.get("tools"), form.get("requirements"), &output)?,
+    };
     let mut resumed = served.workflow.continue_run(&output.run_id, answers);
     if let Some(name) = who.signs().or_else(|| form.get("user_id")) {
         resumed = resumed.answered_by(name);
@@ -390,7 +363,7 @@ pub(super) async fn go_on(
     if stream {
         let events = resumed.stream_events(true).stream().map(Ok).boxed();
         let options = Options { all: true, indexed: false, after: None };
-        let frames = frames(kind, served, app.seen_by(&who)?, events, options);
+        let frames = frames(served, app.seen_by(&who)?, events, options);
         return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
     }
     let output = match resumed.await {
@@ -400,20 +373,20 @@ pub(super) async fn go_on(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Json(kind.shown(served, &output)).into_response())
+    Ok(Json(shown(served, &output)).into_response())
 }
 
 /// `POST …/resume`.
 pub(super) async fn resume(
     Caller(who, _): Caller<Read>,
-    kind: Kind,
+    kind: ServedKind,
     State(app): State<App>,
     Path((id, run)): Path<(String, String)>,
     form: Result<Form, Fault>,
 ) -> Result<Response, Fault> {
     let form = form?;
     let after = form.number("last_event_index")?.and_then(|index| u64::try_from(index).ok());
-    let served = kind.served(&app, &id)?;
+    let served = kind.find(&app, &id)?;
     let Ok(output) = found(&app, &who, served, &run).await else {
         let what = format!("Run {run} not found in buffer or database");
         let text = meta("error", &json!({"event": "error", "error": what}));
@@ -422,7 +395,7 @@ pub(super) async fn resume(
     };
     let runs = app.seen_by(&who)?;
     let options = Options { all: true, indexed: true, after };
-    let is_over = output.is_terminal() || output.is_paused();
+    let is_over = output.is_terminal() || convert::waits(&output);
     let status = if is_over { output.status.as_str() } else { "running" };
     let run = &output.run_id;
     let (first, events): (_, EventStream) = if is_over {
@@ -439,7 +412,7 @@ pub(super) async fn resume(
             json!({"event": "subscribed", "run_id": run, "status": status, "message": message});
         (meta("subscribed", &head), served.workflow.events(run, 0).await?.boxed())
     };
-    let rest = frames(kind, served, runs, events, options);
+    let rest = frames(served, runs, events, options);
     let all = streams::once(async move { first }).chain(rest);
     Ok(stream::answer(&app, all, ": heartbeat\n\n", MEDIA_TYPE)?)
 }

@@ -1,0 +1,298 @@
+//! The WebSocket of `AgentOS`: runs that are started, continued and followed by one connection.
+
+use super::convert;
+use super::fault::Fault;
+use super::form::Form;
+use super::requirements;
+use super::runs::{self, Options};
+use crate::auth::{Answer, Read, Right, Start, Who};
+use crate::error::Problem;
+use crate::limits::{BODY_BYTES_MAX, SOCKET_RUNS_MAX};
+use crate::state::{App, Served, ServedKind};
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use futures_util::stream::{BoxStream, StreamExt as _};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use stepwright_core::{Error, Event, RunId};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// The frames that wait for a slow client. Runs do not wait for it: events come from the journal.
+const WAITING: usize = 64;
+
+type Command = Map<String, Value>;
+
+/// A connection.
+struct Session {
+    app: App,
+    who: Who,
+    frames: mpsc::Sender<String>,
+    /// The runs that are followed.
+    tails: HashMap<String, AbortHandle>,
+    tasks: JoinSet<()>,
+}
+
+/// The form of events: flat JSON, or the text of a server-sent event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Flat,
+    Sse,
+}
+
+/// The events of a run that a client gets.
+struct Tail {
+    /// The frame before them.
+    head: Option<String>,
+    /// The first fact.
+    from: u64,
+    /// The index of the last event that the client has.
+    after: Option<u64>,
+    framing: Framing,
+    /// `true` for a run that goes on.
+    is_live: bool,
+}
+
+impl Tail {
+    /// The events of a run that begins or goes on.
+    fn of_new_run(from: u64) -> Self {
+        Self { head: None, from, after: None, framing: Framing::Sse, is_live: true }
+    }
+}
+
+/// `GET /workflows/ws`.
+pub(super) async fn connect(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    let slot = app.stream_slot()?;
+    let upgrade = upgrade.max_message_size(BODY_BYTES_MAX).max_frame_size(BODY_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        serve(app, who, socket).await;
+        drop(slot);
+    }))
+}
+
+async fn serve(app: App, who: Who, mut socket: WebSocket) {
+    let stop = app.streams.clone();
+    let (frames, mut waiting) = mpsc::channel(WAITING);
+    let needs_auth = who.is_refused();
+    let mut message = "Connected to AgentOS.".to_owned();
+    if needs_auth {
+        message.push_str(" Please authenticate to continue.");
+    }
+    let hello = json!({"event": "connected", "message": message, "requires_auth": needs_auth});
+    if socket.send(text(&hello)).await.is_err() {
+        return;
+    }
+    let (tails, tasks) = <_>::default();
+    let mut session = Session { app, who, frames, tails, tasks };
+    loop {
+        let answer = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(frame) = waiting.recv() => Some(Message::Text(frame.into())),
+            received = socket.recv() => match received {
+                Some(Ok(Message::Text(command))) => {
+                    session.answer(&command).await.map(|answer| text(&answer))
+                }
+                Some(Ok(Message::Binary(_))) => Some(text(&error("Commands are JSON texts"))),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => break,
+            },
+        };
+        if let Some(answer) = answer
+            && socket.send(answer).await.is_err()
+        {
+            return;
+        }
+    }
+    // The runs go on: only their readers end.
+    session.tasks.abort_all();
+    let _ = socket.send(Message::Close(None)).await;
+}
+
+fn text(frame: &Value) -> Message {
+    Message::Text(frame.to_string().into())
+}
+
+fn error(what: impl Into<Value>) -> Value {
+    json!({"event": "error", "error": what.into()})
+}
+
+/// Returns a member that is a text and not empty.
+fn member<'c>(command: &'c Command, name: &str) -> Option<&'c str> {
+    command.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+impl Session {
+    /// Carries out a command. Returns the frame that answers it at once.
+    async fn answer(&mut self, command: &str) -> Option<Value> {
+        let Ok(Value::Object(command)) = serde_json::from_str(command) else {
+            return Some(error("Commands are JSON objects"));
+        };
+        let action = member(&command, "action").unwrap_or("None");
+        let done = match action {
+            "ping" => return Some(json!({"event": "pong"})),
+            "authenticate" => return Some(self.authenticate(&command)),
+            _ if self.who.is_refused() => {
+                let what = "Authentication required. Send authenticate action with valid bearer \
+                            token.";
+                return Some(json!({"event": "auth_required", "error": what}));
+            }
+            "start-workflow" => self.start(&command).await,
+            "continue-workflow" => self.go_on(&command).await,
+            "reconnect" => self.reconnect(&command).await,
+            other => return Some(error(format!("Unknown action: {other}"))),
+        };
+        done.err().map(|fault| error(fault.detail()))
+    }
+
+    fn authenticate(&mut self, command: &Command) -> Value {
+        let refused = |what: &str| json!({"event": "auth_error", "error": what});
+        let Some(token) = member(command, "token") else { return refused("Token is required") };
+        let who = Who::of_token(self.app.keys.as_ref(), token);
+        if who.is_refused() {
+            return refused("Invalid token");
+        }
+        self.who = who;
+        let message = "Authentication successful. You can now send commands.";
+        json!({"event": "authenticated", "message": message})
+    }
+
+    fn check<R: Right>(&self, what: &str) -> Result<(), Fault> {
+        if self.who.may::<R>() {
+            return Ok(());
+        }
+        Err(Fault::bad(format!("Insufficient permissions to {what} this workflow")))
+    }
+
+    fn workflow(&self, command: &Command) -> Result<Served, Fault> {
+        let id =
+            member(command, "workflow_id").ok_or_else(|| Fault::bad("workflow_id is required"))?;
+        let found = ServedKind::Workflow.find(&self.app, id);
+        found.cloned().map_err(|_| Fault::bad(format!("Workflow {id} not found")))
+    }
+
+    async fn start(&mut self, command: &Command) -> Result<(), Fault> {
+        self.check::<Start>("run")?;
+        let served = self.workflow(command)?;
+        let form = Form::of_json(command.clone());
+        runs::check_session(&self.app, &self.who, &form).await?;
+        let message = form.get("message").unwrap_or_default();
+        let run = runs::prepared(&self.who, &served, &form, message)?;
+        let handle = run.background().await?;
+        let tail = Tail::of_new_run(0);
+        self.follow(served, handle.run_id().clone(), tail).await
+    }
+
+    async fn go_on(&mut self, command: &Command) -> Result<(), Fault> {
+        self.check::<Answer>("continue")?;
+        let served = self.workflow(command)?;
+        let run = member(command, "run_id").ok_or_else(|| Fault::bad("run_id is required"))?;
+        let missing = |_| Fault::bad(format!("Run {run} not found"));
+        let output = runs::found(&self.app, &self.who, &served, run).await.map_err(missing)?;
+        if !convert::waits(&output) {
+            let status = convert::status(&output).as_str();
+            return Err(Fault::bad(format!("Run is not paused (status={status})")));
+        }
+        let given = command.get("step_requirements").cloned().unwrap_or_else(|| json!([]));
+        let answers = requirements::answers(&given.to_string(), &output)?;
+        let from = self.next_fact(&output.run_id).await?;
+        let mut resumed = served.workflow.continue_run(&output.run_id, answers);
+        if let Some(name) = self.who.signs().or_else(|| member(command, "user_id")) {
+            resumed = resumed.answered_by(name);
+        }
+        resumed.background().await?;
+        let tail = Tail::of_new_run(from);
+        self.follow(served, output.run_id, tail).await
+    }
+
+    /// Returns the sequence number of the next fact of a run.
+    async fn next_fact(&self, run: &RunId) -> Result<u64, Fault> {
+        let mut facts = self.app.seen_by(&self.who)?.recorded(run, 0).await?;
+        let mut next = 0;
+        while let Some(fact) = facts.next().await {
+            next = fact?.sequence + 1;
+        }
+        Ok(next)
+    }
+
+    async fn reconnect(&mut self, command: &Command) -> Result<(), Fault> {
+        self.check::<Read>("reconnect to")?;
+        let run = member(command, "run_id");
+        let run = run.ok_or_else(|| Fault::bad("run_id is required for subscription"))?;
+        let missing = || Fault::bad(format!("Run {run} not found in buffer or database"));
+        let found = self.app.find(&self.who, run).await.map_err(|_| missing())?;
+        let served = found.served.cloned().ok_or_else(missing)?;
+        let run = found.row.run_id;
+        let output = self.app.seen_by(&self.who)?.get(&run).await?;
+        let status = convert::status(&output);
+        let is_live = !output.is_terminal() && !convert::waits(&output);
+        let after = command.get("last_event_index").and_then(Value::as_u64);
+        let (event, status, message) = if is_live {
+            let message = "Subscribed to workflow run. You will receive new events as they occur.";
+            ("subscribed", "running", message.to_owned())
+        } else {
+            let message = format!("Run {}. Replaying all events.", status.as_str());
+            ("replay", status.as_str(), message)
+        };
+        let head = json!({"event": event, "run_id": run, "status": status, "message": message});
+        let head = Some(head.to_string());
+        // As in AgentOS, a run that has ended is shown from its beginning.
+        let after = after.filter(|_| is_live);
+        self.follow(served, run, Tail { head, from: 0, after, framing: Framing::Flat, is_live })
+            .await
+    }
+
+    /// Sends the events of a run, until it ends or waits for a person.
+    async fn follow(
+        &mut self,
+        served: Served,
+        run: RunId,
+        Tail { head, from, after, framing, is_live }: Tail,
+    ) -> Result<(), Fault> {
+        while self.tasks.try_join_next().is_some() {}
+        self.tails.retain(|_, tail| !tail.is_finished());
+        // Another reader of the same run takes the place of the first.
+        if let Some(earlier) = self.tails.remove(run.as_str()) {
+            earlier.abort();
+        }
+        if self.tails.len() >= SOCKET_RUNS_MAX {
+            let what = format!("{SOCKET_RUNS_MAX} runs are followed, and no more are possible");
+            return Err(Fault::bad(what));
+        }
+        let runs = self.app.seen_by(&self.who)?;
+        let events: BoxStream<'static, Result<Event, Error>> = if is_live {
+            served.workflow.events(&run, from).await?.boxed()
+        } else {
+            runs.recorded(&run, from).await?.boxed()
+        };
+        let options = Options { all: true, indexed: true, after };
+        let mut shown = runs::frames(&served, runs, events, options).boxed();
+        let frames = self.frames.clone();
+        let tail = self.tasks.spawn(async move {
+            if let Some(head) = head
+                && frames.send(head).await.is_err()
+            {
+                return;
+            }
+            while let Some(some) = shown.next().await {
+                for frame in some.split_inclusive("\n\n") {
+                    let frame = match framing {
+                        Framing::Sse => Some(frame),
+                        Framing::Flat => frame.lines().find_map(|line| line.strip_prefix("data: ")),
+                    };
+                    let Some(frame) = frame else { continue };
+                    if frames.send(frame.to_owned()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        self.tails.insert(run.to_string(), tail);
+        Ok(())
+    }
+}
