@@ -188,6 +188,17 @@ pub(crate) async fn ask(
                     hosted_tools: completion.hosted_tools.into_iter().map(Into::into).collect(),
                 });
             }
+            ModelEvent::Restarted(error) => {
+                said.clear();
+                called.clear();
+                let attempt = requests.fetch_add(1, Ordering::Relaxed);
+                let usage = *error.usage;
+                let error = model_failed(agent.model.id(), &error, 1, cx.attempt()).data;
+                let delay_ms = 0;
+                let fact =
+                    EventKind::ModelRequestRetrying { turn, attempt, error, delay_ms, usage };
+                cx.record(fact).await?;
+            }
             ModelEvent::ToolCallStart { index, name } => {
                 called.insert(index, name.into());
             }

@@ -11,11 +11,16 @@ use stepwright_core::{BoxFuture, StepContext, StepError, StepInput};
 /// The beginning of the names of tools that hand a conversation over.
 const PREFIX: &str = "transfer_to_";
 
+/// Returns the name of the tool that hands a conversation over to the agent of this name.
+pub fn handoff_tool_name(agent: &str) -> String {
+    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let name: String = agent.chars().map(word).collect();
+    format!("{PREFIX}{name}")
+}
+
 /// Returns the handoff to an agent.
 pub(crate) fn to(agent: &Arc<AgentDefinition>) -> Handoff {
-    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let name: String = agent.name.chars().map(word).collect();
-    Handoff { tool: format!("{PREFIX}{name}"), agent: agent.clone() }
+    Handoff { tool: handoff_tool_name(&agent.name), agent: agent.clone() }
 }
 
 /// Returns the tool that hands over.

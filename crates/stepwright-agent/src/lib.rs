@@ -95,6 +95,7 @@ pub use workflow_agent::{
 /// part of the public API.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::handoff::handoff_tool_name;
     pub use crate::shape::OutputSchema;
     pub use crate::{FunctionTool, ToolReply};
     pub use schemars;

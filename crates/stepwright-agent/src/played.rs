@@ -27,6 +27,8 @@ struct Turn {
     model: Option<String>,
     #[serde(default)]
     hosted_tools: Vec<String>,
+    /// The text until a message cut the answer off.
+    interrupted: Option<String>,
 }
 
 /// A recorded result of a tool.
@@ -55,6 +57,9 @@ pub(crate) async fn turn(
         if let Some(data) = told.error {
             *lost = told.usage;
             return Err(StepError { data });
+        }
+        if let Some(partial) = told.interrupted {
+            return Ok(EventKind::ModelRequestInterrupted { turn, partial: partial.into() });
         }
         let answer = told.answer.ok_or_else(|| unfit("it has no `answer` and no `error`"))?;
         let who = told.model.as_deref().unwrap_or(agent.model.id());

@@ -1,6 +1,6 @@
 //! Derives a recording from the journal of a run.
 
-use crate::format::{Entry, Recorded, Said, clean};
+use crate::format::{Entry, Heard, Recorded, Said, clean};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -40,6 +40,7 @@ pub(crate) struct Derived {
     pub(crate) effects: Vec<(Class, Entry)>,
     pub(crate) values: Vec<Recorded>,
     pub(crate) people: Vec<Said>,
+    pub(crate) messages: Vec<Heard>,
     pub(crate) cancelled_after_ms: Option<u64>,
 }
 
@@ -66,12 +67,12 @@ pub(crate) fn derive(facts: &[Event]) -> Option<Derived> {
     for event in &facts {
         deriving.fact(event);
     }
-    let Deriving { effects, values, people, cancelled_after_ms, .. } = deriving;
+    let Deriving { effects, values, people, messages, cancelled_after_ms, .. } = deriving;
     let cancelled_after_ms = cancelled_after_ms.filter(|_| is_cancelled);
     // In the order of the answers.
     let mut people: Vec<Said> = people.into_values().collect();
     people.sort_by_key(|said| said.after_ms);
-    Some(Derived { started, begun, facts, effects, values, people, cancelled_after_ms })
+    Some(Derived { started, begun, facts, effects, values, people, messages, cancelled_after_ms })
 }
 
 /// Removes secrets from a fact. One that cannot be read without them stays as it is: the engine's
@@ -87,6 +88,7 @@ struct Deriving {
     effects: Vec<(Class, Entry)>,
     values: Vec<Recorded>,
     people: BTreeMap<String, Said>,
+    messages: Vec<Heard>,
     cancelled_after_ms: Option<u64>,
     /// The requests to models without an answer, with their retries.
     asking: HashMap<StepPath, Vec<Value>>,
@@ -114,6 +116,16 @@ impl Deriving {
                     "model": model,
                 });
                 self.model(event, told);
+            }
+            E::ModelRequestInterrupted { partial, .. } => {
+                self.model(event, json!({"interrupted": partial}));
+            }
+            E::MessageReceived { message } => {
+                let is_model =
+                    |(class, entry): &&(Class, Entry)| *class == Class::Model && entry.at == *at;
+                let after = self.effects.iter().filter(is_model).count();
+                let (at, message) = (at.clone(), (**message).clone());
+                self.messages.push(Heard { at, after, message });
             }
             E::RunError { error, usage } if self.asking.contains_key(at) => {
                 self.model(event, json!({"error": error, "usage": usage}));

@@ -9,6 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use stepwright_core::executor::RunInput;
 use stepwright_core::redact::{REDACTED, redact};
+use stepwright_core::sent::SentMessage;
 use stepwright_core::{
     Answer, Error, ErrorData, ErrorId, Exchange, RunId, SessionId, StepPath, Timestamp, UserId,
 };
@@ -73,6 +74,9 @@ pub(crate) struct Cassette {
     /// The requests to people, in the order of their answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) people: Vec<Said>,
+    /// The messages that agents got while they worked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) messages: Vec<Heard>,
     /// The time after the beginning at which the run was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cancelled_after_ms: Option<u64>,
@@ -116,6 +120,16 @@ pub(crate) struct Said {
     /// The answer. `None` if the deadline passed, or the run ended before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<Answer>,
+}
+
+/// A message to an agent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Heard {
+    pub(crate) at: StepPath,
+    /// The number of requests to its model that the agent had made.
+    pub(crate) after: usize,
+    pub(crate) message: SentMessage,
 }
 
 impl Cassette {

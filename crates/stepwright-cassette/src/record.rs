@@ -107,20 +107,23 @@ pub fn record(journal: &Journal, source: Source<'_>, path: &Path) -> Result<Made
         Error::usage(format!("run `{run}` cannot become a test: {why}"))
             .with_id(ErrorId::CASSETTE_UNFIT)
     };
-    let is_message = |kind: &EventKind| matches!(kind, EventKind::MessageReceived { .. });
-    let got_one = facts.iter().any(|fact| match &fact.kind {
-        EventKind::DeciderRecorded { fact } => is_message(fact),
-        kind => is_message(kind),
-    });
-    if got_one {
-        let why = "an agent of it got a message while it worked, which a replay would not have";
+    let of_decider = |kind: &EventKind| match kind {
+        EventKind::DeciderRecorded { fact } => {
+            matches!(**fact, EventKind::MessageReceived { .. })
+        }
+        _ => false,
+    };
+    if facts.iter().any(|fact| of_decider(&fact.kind)) {
+        let why = "an agent that decides for a container got a message, which a replay would not \
+                   have";
         return Err(refused(why.to_owned())
             .with_hint("begin a run that has the text in its input, and make that one a test"));
     }
     let derived = derive(facts).ok_or_else(|| {
         refused("it has not ended".to_owned()).with_hint("wait for its end, or cancel it")
     })?;
-    let Derived { started, begun, facts, effects, values, people, cancelled_after_ms } = derived;
+    let Derived { started, begun, facts, effects, values, people, messages, cancelled_after_ms } =
+        derived;
     let (file, builder) = match source {
         Source::File(file, options) => {
             let file = FileSource::of(file, options, path)?;
@@ -151,11 +154,12 @@ pub fn record(journal: &Journal, source: Source<'_>, path: &Path) -> Result<Made
         effects: Vec::new(),
         values: Vec::new(),
         people,
+        messages,
         cancelled_after_ms,
     };
     let clock = PlaybackClock::new(begun);
-    let history = cassette.history.clone();
-    let tape = Tape::new(Mode::Capture, (clock.clone(), begun), effects, values, history);
+    let beside = (cassette.messages.clone(), cassette.history.clone());
+    let tape = Tape::new(Mode::Capture, (clock.clone(), begun), effects, values, beside);
     let driven = play(&cassette, builder, &tape, &clock)?;
     let Played { effects, values, history } = tape.played();
     (cassette.effects, cassette.values, cassette.history) = (effects, values, history);

@@ -123,8 +123,8 @@ fn is_changed(cassette: &Cassette, effects: &[format::Entry]) -> bool {
 pub(crate) fn tape_of(cassette: &Cassette, mode: Mode, clock: &PlaybackClock) -> Tape {
     let effects = cassette.effects.iter();
     let effects = effects.map(|entry| (Class::of(&entry.kind), entry.clone())).collect();
-    let (values, history) = (cassette.values.clone(), cassette.history.clone());
-    Tape::new(mode, (clock.clone(), cassette.begun_ms), effects, values, history)
+    let beside = (cassette.messages.clone(), cassette.history.clone());
+    Tape::new(mode, (clock.clone(), cassette.begun_ms), effects, cassette.values.clone(), beside)
 }
 
 /// Returns the executions that the cassette answers whole.

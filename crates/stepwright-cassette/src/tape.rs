@@ -3,13 +3,14 @@
 use crate::clock::PlaybackClock;
 use crate::derive::Class;
 use crate::difference::{Difference, likeness};
-use crate::format::{Entry, Recorded, bounded};
+use crate::format::{Entry, Heard, Recorded, bounded};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stepwright_core::path::CALLED_WORKFLOW;
 use stepwright_core::playback::{Answered, Asked, Playback};
+use stepwright_core::sent::SentMessage;
 use stepwright_core::{BoxFuture, Exchange, StepError, StepPath, Timestamp};
 use tokio::sync::Notify;
 
@@ -33,6 +34,7 @@ struct Shared {
     begun: Timestamp,
     mode: Mode,
     values: Vec<Recorded>,
+    messages: Vec<Heard>,
     history: Vec<Exchange>,
     state: Mutex<State>,
     changed: Notify,
@@ -47,6 +49,10 @@ struct State {
     /// The values that are kept while the recording is made.
     kept: Vec<Recorded>,
     history_used: bool,
+    /// The numbers of the requests to models at each path.
+    asked: HashMap<StepPath, usize>,
+    /// The messages that were given, by their places.
+    given: Vec<bool>,
     differences: Vec<Difference>,
 }
 
@@ -63,7 +69,7 @@ impl Tape {
         (clock, begun): (PlaybackClock, Timestamp),
         effects: Vec<(Class, Entry)>,
         values: Vec<Recorded>,
-        history: Vec<Exchange>,
+        (messages, history): (Vec<Heard>, Vec<Exchange>),
     ) -> Self {
         let mut queues: HashMap<_, VecDeque<usize>> = HashMap::new();
         for (nth, (class, entry)) in effects.iter().enumerate() {
@@ -78,11 +84,13 @@ impl Tape {
             values_used: Vec::new(),
             kept: Vec::new(),
             history_used: false,
+            asked: HashMap::new(),
+            given: vec![false; messages.len()],
             differences: Vec::new(),
         };
         let state = Mutex::new(state);
         let changed = Notify::new();
-        Self(Arc::new(Shared { clock, begun, mode, values, history, state, changed }))
+        Self(Arc::new(Shared { clock, begun, mode, values, messages, history, state, changed }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -165,6 +173,9 @@ impl Tape {
         }
         let (order, found) = (nth as u64, entry.clone());
         state.used[nth] = true;
+        if class == Class::Model {
+            *state.asked.entry(at.clone()).or_default() += 1;
+        }
         if let Some(queue) = state.queues.get_mut(&(at.clone(), class)) {
             queue.pop_front();
         }
@@ -250,6 +261,19 @@ impl Playback for Tape {
         let mut state = self.state();
         state.values_used.push((at.clone(), key.to_owned()));
         Some(found.value.clone())
+    }
+
+    fn messages(&self, at: &StepPath) -> Vec<SentMessage> {
+        let mut state = self.state();
+        let asked = state.asked.get(at).copied().unwrap_or_default();
+        let mut messages = Vec::new();
+        for (heard, given) in self.0.messages.iter().zip(&mut state.given) {
+            if !*given && heard.at == *at && heard.after <= asked {
+                *given = true;
+                messages.push(heard.message.clone());
+            }
+        }
+        messages
     }
 
     fn history(&self) -> Vec<Exchange> {

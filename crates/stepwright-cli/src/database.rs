@@ -185,19 +185,29 @@ impl Opened {
         }
     }
 
+    /// Returns the files that workspaces have kept beside a database in a file.
+    pub(crate) fn kept_files(&self) -> Option<KeptFiles> {
+        match self {
+            Self::File(store) => Some(kept_files(store)),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => None,
+        }
+    }
+
     /// Makes the workflow store its runs here.
     pub(crate) fn beneath(self, builder: WorkflowBuilder) -> WorkflowBuilder {
         match self {
-            Self::File(store) => {
-                // The files that workspaces keep stand beside the database.
-                let mut files = store.path().as_os_str().to_owned();
-                files.push(".files");
-                builder.state(KeptFiles::beneath(files)).store(store)
-            }
+            Self::File(store) => builder.state(kept_files(&store)).store(store),
             #[cfg(feature = "postgres")]
             Self::Server(store) => builder.store(store),
         }
     }
+}
+
+fn kept_files(store: &Sqlite) -> KeptFiles {
+    let mut files = store.path().as_os_str().to_owned();
+    files.push(".files");
+    KeptFiles::beneath(files)
 }
 
 #[cfg(feature = "postgres")]

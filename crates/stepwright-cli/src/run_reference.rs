@@ -43,7 +43,8 @@ impl RunReference {
     /// Finds the run.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is none. [`ErrorKind::Usage`] if there are several.
+    /// [`ErrorKind::NotFound`] if there is none. [`ErrorKind::Usage`] if there are several, or if
+    /// the part is too short.
     pub(crate) async fn find(&self, runs: &Runs) -> Result<RunId, Error> {
         let text = self.0.as_str();
         let missing = match runs.row(&self.0).await {
@@ -55,9 +56,6 @@ impl RunReference {
             let newest = runs.list(RunFilter { limit: 1, ..RunFilter::default() }).await?;
             return newest.into_iter().next().map(|row| row.run_id).ok_or_else(no_runs);
         }
-        if text.chars().count() < PART_CHARS_MIN {
-            return Err(missing);
-        }
         let mut found: Vec<RunRow> = Vec::new();
         for offset in (0..RUNS_SEARCHED_MAX).step_by(PAGE) {
             let filter = RunFilter { limit: PAGE, offset, ..RunFilter::default() };
@@ -68,10 +66,11 @@ impl RunReference {
                 break;
             }
         }
+        let is_short = text.chars().count() < PART_CHARS_MIN;
         match found.as_slice() {
             [] => Err(missing),
-            [one] => Ok(one.run_id.clone()),
-            several => Err(ambiguous(text, several)),
+            [one] if !is_short => Ok(one.run_id.clone()),
+            several => Err(ambiguous(text, several, is_short)),
         }
     }
 }
@@ -107,14 +106,24 @@ pub(crate) fn no_runs() -> Error {
         .with_hint("`stepwright run FILE` makes one; `--db DB` names another database")
 }
 
-fn ambiguous(part: &str, found: &[RunRow]) -> Error {
+/// Makes the error of a part of an id that fits several runs, or that is too short.
+fn ambiguous(part: &str, found: &[RunRow], is_short: bool) -> Error {
     let named: Vec<String> =
         found.iter().take(NAMED_MAX).map(|row| format!("`{}`", row.run_id)).collect();
     let more = match found.len().saturating_sub(NAMED_MAX) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let what = format!("`{part}` is part of the ids of {} runs", found.len());
+    let fits = match found.len() {
+        1 => "the id of 1 run".to_owned(),
+        count => format!("the ids of {count} runs"),
+    };
+    let what = match is_short {
+        true => format!(
+            "`{part}` is part of {fits}, and too short: write at least {PART_CHARS_MIN} characters"
+        ),
+        false => format!("`{part}` is part of {fits}"),
+    };
     let error = Error::usage(what).with_id(ErrorId::RUN_AMBIGUOUS);
     error.with_hint(format!("write more of the id: {}{more}", named.join(", ")))
 }

@@ -258,6 +258,9 @@ pub enum ModelEvent {
         /// The call.
         call: ToolCall,
     },
+    /// The answer begins again: another model of a chain gives it, because one has failed in the
+    /// middle. The events before this one no longer count.
+    Restarted(Box<ModelError>),
     /// A sign of life without content, so that long reasoning does not hit the idle timeout.
     Heartbeat,
     /// The complete answer. The last event.

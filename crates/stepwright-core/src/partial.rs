@@ -189,7 +189,9 @@ impl PartialOutputs {
                 Some(value)
             }
             // Each answer begins anew: an answer that did not match is written again.
-            EventKind::ModelRequestStarted { .. } | EventKind::RunCompleted { .. } => {
+            EventKind::ModelRequestStarted { .. }
+            | EventKind::ModelRequestRetrying { .. }
+            | EventKind::RunCompleted { .. } => {
                 self.0.remove(&event.path);
                 None
             }

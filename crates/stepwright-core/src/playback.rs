@@ -8,6 +8,7 @@ use crate::BoxFuture;
 use crate::context::StepContext;
 use crate::failure::StepError;
 use crate::path::StepPath;
+use crate::sent::SentMessage;
 use crate::session::{Exchange, HISTORY_RUNS_MAX};
 use crate::status::RunStatus;
 use serde_json::Value;
@@ -55,6 +56,12 @@ pub trait Playback: Send + Sync + 'static {
     /// Returns the recorded result of the `once` with this key.
     fn recorded(&self, _at: &StepPath, _key: &str) -> Option<Value> {
         None
+    }
+
+    /// Returns the messages that the agent at `at` got after as many requests to its model as it
+    /// has made until now, and that it was not given yet.
+    fn messages(&self, _at: &StepPath) -> Vec<SentMessage> {
+        Vec::new()
     }
 
     /// Returns the earlier runs of the session, the oldest first.
@@ -134,6 +141,12 @@ impl StepContext {
         all.retain(|run| !completed_only || run.status == RunStatus::Completed);
         let runs = runs.min(HISTORY_RUNS_MAX) as usize;
         Some(all.split_off(all.len().saturating_sub(runs)).into())
+    }
+
+    /// Returns the messages that an agent of a run that is played back gets now. `None` in every
+    /// other run.
+    pub(crate) fn played_messages(&self) -> Option<Vec<SentMessage>> {
+        Some(self.state::<Player>()?.recording().messages(self.path()))
     }
 
     /// Returns the recorded result of a `once` of a run that is played back, if there is one.

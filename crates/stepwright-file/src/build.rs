@@ -1,6 +1,7 @@
 //! Builds a workflow of the engine from a file.
 
 mod context;
+mod other_agents;
 mod teams;
 
 use crate::builtins::BuiltinStep;
@@ -483,6 +484,10 @@ impl<'a> Builder<'a> {
             Some(reasons) => content.with("fallback_on", format!("{reasons:?}")),
             None => content,
         };
+        let content = match agent.limits.fallback_restarts {
+            true => content.with("fallback_restarts", "true"),
+            false => content,
+        };
         let mut builder = Agent::builder(name)
             .fingerprint(content)
             .options(agent.settings.options.clone())
@@ -503,6 +508,7 @@ impl<'a> Builder<'a> {
                     Some(first) if models.len() == 0 => builder.model(first)?,
                     Some(first) => {
                         let mut chain = Fallback::new(first, models);
+                        chain = chain.restarts(agent.limits.fallback_restarts);
                         if let Some(reasons) = &agent.limits.fallback_on {
                             chain = chain.on(reasons.iter().copied());
                         }
@@ -562,6 +568,7 @@ impl<'a> Builder<'a> {
                 None => tool,
             });
         }
+        let builder = self.other_agents(agent, builder)?;
         let builder = self.searches(agent, builder)?;
         let builder = agent.tools.iter().fold(builder, with);
         let builder = match &agent.team {

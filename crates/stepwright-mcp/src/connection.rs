@@ -7,6 +7,7 @@ use crate::patient::Patient;
 use crate::recipe::Recipe;
 use crate::stdio::{self, Process};
 use crate::unusable::Unusable;
+use crate::watch::Watched;
 use crate::web::Endpoint;
 use rmcp::model::{PaginatedRequestParams, ProtocolVersion, Tool};
 use rmcp::service::{
@@ -35,6 +36,7 @@ pub(crate) struct Running {
     service: RunningService<RoleClient, Handler>,
     pub(crate) calls: Arc<CallsUnderWay>,
     changes: Arc<Changes>,
+    pub(crate) watched: Arc<Watched>,
     tools: Mutex<Option<Arc<[Tool]>>>,
     /// The process of a server that is a command.
     process: Option<Process>,
@@ -52,8 +54,14 @@ impl Running {
     ) -> Result<Self, Unusable> {
         let calls = Arc::<CallsUnderWay>::default();
         let changes = Arc::<Changes>::default();
-        let handler =
-            Handler { server: name.clone(), calls: calls.clone(), changes: changes.clone(), asks };
+        let watched = Arc::<Watched>::default();
+        let handler = Handler {
+            server: name.clone(),
+            calls: calls.clone(),
+            changes: changes.clone(),
+            watched: watched.clone(),
+            asks,
+        };
         // Servers of the newest protocol keep no session. Others answer that they do not know the
         // request, and get a handshake.
         let lifecycle = ClientLifecycleMode::Auto {
@@ -95,7 +103,7 @@ impl Running {
         };
         let since = Instant::now();
         let (tools, is_lost) = (Mutex::default(), AtomicBool::new(false));
-        Ok(Self { service, calls, changes, tools, process, since, is_lost })
+        Ok(Self { service, calls, changes, watched, tools, process, since, is_lost })
     }
 
     pub(crate) fn peer(&self) -> &Peer<RoleClient> {
@@ -166,8 +174,14 @@ impl Running {
         if declares != Some(true) {
             return false;
         }
-        let is_modern = info.protocol_version.as_str() >= ProtocolVersion::V_2026_07_28.as_str();
-        !is_modern || self.changes.are_told(self.peer())
+        !self.is_modern() || self.changes.are_told(self.peer())
+    }
+
+    /// Returns `true` for a server of the newest protocol.
+    pub(crate) fn is_modern(&self) -> bool {
+        let newest = ProtocolVersion::V_2026_07_28;
+        let info = self.peer().peer_info();
+        info.is_some_and(|info| info.protocol_version.as_str() >= newest.as_str())
     }
 }
 

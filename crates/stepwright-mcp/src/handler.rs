@@ -3,10 +3,12 @@
 use crate::changes::Changes;
 use crate::elicit::Question;
 use crate::events::{CallEvent, Progress};
+use crate::watch::Watched;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
     ElicitationCapability, ErrorData, FormElicitationCapability, Implementation,
-    ProgressNotificationParam, ProgressToken, RequestId, UrlElicitationCapability,
+    ProgressNotificationParam, ProgressToken, RequestId, ResourceUpdatedNotificationParam,
+    UrlElicitationCapability,
 };
 use rmcp::service::{InboundStreamOrigin, NotificationContext, RequestContext, RoleClient};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,6 +89,7 @@ pub(crate) struct Handler {
     pub(crate) server: Arc<str>,
     pub(crate) calls: Arc<CallsUnderWay>,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) watched: Arc<Watched>,
     /// `true` if people answer questions of the server.
     pub(crate) asks: bool,
 }
@@ -165,6 +168,14 @@ impl rmcp::ClientHandler for Handler {
             target: "stepwright", server = &*self.server, level = ?params.level,
             "{}", stepwright_core::redact::redact(&params.data.to_string())
         );
+    }
+
+    async fn on_resource_updated(
+        &self,
+        params: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.watched.note(&params.uri);
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {

@@ -34,6 +34,7 @@ mod stdio;
 mod tool;
 mod trace;
 mod unusable;
+mod watch;
 mod web;
 
 pub use connection::{START_TIMEOUT, TOOLS_MAX};
@@ -42,3 +43,4 @@ pub use oauth::{LOGIN_TIMEOUT, OAuth};
 pub use serve::{HttpOptions, McpService, REQUEST_BYTES_MAX};
 pub use server::{McpServer, SERVER_NAME_BYTES_MAX};
 pub use settings::CALL_TIMEOUT;
+pub use watch::ResourceWatch;

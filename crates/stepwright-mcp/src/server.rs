@@ -9,6 +9,7 @@ use crate::recipe::Recipe;
 use crate::settings::Settings;
 use crate::stdio::{Command, Variable};
 use crate::tool::McpTool;
+use crate::watch::{self, ResourceWatch};
 use crate::web::Endpoint;
 use rmcp::model::{Tool as RawTool, ToolAnnotations};
 use serde_json::{Map, Value, json};
@@ -284,6 +285,14 @@ impl McpServer {
     /// Fails if the server cannot be used, or has no such resource.
     pub async fn read_resource(&self, uri: &str) -> Result<ToolAnswer, ToolError> {
         read::read(&self.link, Reading::ReadResource, json!({ "uri": uri }), None).await
+    }
+
+    /// Watches a resource: the server tells when it changes, if it can.
+    ///
+    /// # Errors
+    /// Fails if the server cannot be used, or tells no changes of this resource.
+    pub async fn watch_resource(&self, uri: &str) -> Result<ResourceWatch, ToolError> {
+        watch::watch(&self.link, uri).await
     }
 
     /// Returns a prompt, filled with arguments.

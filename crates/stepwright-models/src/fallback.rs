@@ -87,7 +87,8 @@ impl FallbackReason {
 /// Models in order of preference. A request goes to the first one; if that is overloaded, out of
 /// quota or cannot be reached, and has not said anything yet, it goes to the next. An answer names
 /// the model that gave it. Other failures, such as a request that is invalid, are final.
-/// [`Fallback::on`] chooses the failures.
+/// [`Fallback::on`] chooses the failures, and [`Fallback::restarts`] replaces also a model that
+/// fails in the middle of its answer.
 ///
 /// ```
 /// use stepwright_core::model::{AnyModel, Model as _, ModelError, ModelErrorKind, ModelRequest};
@@ -110,6 +111,7 @@ pub struct Fallback {
     models: Arc<[AnyModel]>,
     notice: Option<Arc<str>>,
     reasons: Arc<[FallbackReason]>,
+    restarts: bool,
 }
 
 impl Fallback {
@@ -122,7 +124,7 @@ impl Fallback {
         // A stand-in may answer, even if it is not the first choice.
         let notice = models.iter().find_map(|model| model.notice()).map(Into::into);
         let reasons = Arc::new(FallbackReason::USUAL);
-        Self { id, models: models.into(), notice, reasons }
+        Self { id, models: models.into(), notice, reasons, restarts: false }
     }
 
     /// Sets the failures after which the next model is asked, instead of
@@ -148,6 +150,28 @@ impl Fallback {
         self
     }
 
+    /// Sets whether the next model is asked also if one fails in the middle of its answer. Then the
+    /// answer begins again, with [`ModelEvent::Restarted`], and readers drop the text that they
+    /// have seen of it. An answer that ends too early counts as [`FallbackReason::Transport`].
+    ///
+    /// ```
+    /// use stepwright_core::model::{AnyModel, Model as _, ModelRequest};
+    /// use stepwright_models::{Fallback, guarded};
+    /// use stepwright_testing::model::{Reply, ScriptedModel};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let breaks = ScriptedModel::new([Reply::text("half an ans").and_cut()]).named("first");
+    /// let other = AnyModel::new(ScriptedModel::new(["a whole answer"]).named("other"));
+    /// let model = Fallback::new(AnyModel::new(guarded(breaks)), [other]).restarts(true);
+    /// let answer = AnyModel::new(model).complete(ModelRequest::default()).await.unwrap();
+    /// assert_eq!(answer.turn.text(), "a whole answer");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn restarts(mut self, restarts: bool) -> Self {
+        self.restarts = restarts;
+        self
+    }
+
     fn chain(&self, request: ModelRequest, gate: Option<Arc<dyn RequestGate>>) -> ModelStream {
         Chain {
             models: self.models.clone(),
@@ -157,6 +181,8 @@ impl Fallback {
             stream: stream::empty().boxed(),
             failures: Vec::new(),
             reasons: self.reasons.clone(),
+            restarts: self.restarts,
+            has_spoken: false,
         }
         .boxed()
     }
@@ -205,6 +231,10 @@ struct Chain {
     failures: Vec<String>,
     /// The failures after which the next model is asked.
     reasons: Arc<[FallbackReason]>,
+    /// `true` if the next model is asked also in the middle of an answer.
+    restarts: bool,
+    /// `true` if the model that is asked has said something.
+    has_spoken: bool,
 }
 
 impl Stream for Chain {
@@ -241,8 +271,13 @@ impl Stream for Chain {
             match item {
                 Some(Err(error)) if !this.request_is_spent() && this.is_passed_on(&error) => {
                     let id = this.models[this.next - 1].id();
-                    this.failures.push(format!("`{id}` did not answer: {error}"));
+                    let has_spoken = std::mem::take(&mut this.has_spoken);
+                    let what = if has_spoken { "broke off" } else { "did not answer" };
+                    this.failures.push(format!("`{id}` {what}: {error}"));
                     this.ask();
+                    if has_spoken {
+                        return Poll::Ready(Some(Ok(ModelEvent::Restarted(Box::new(error)))));
+                    }
                 }
                 Some(Ok(ModelEvent::Done(mut completion))) => {
                     let id = this.models[this.next - 1].id();
@@ -254,8 +289,11 @@ impl Stream for Chain {
                 }
                 Some(Ok(event)) => {
                     if !matches!(event, ModelEvent::Heartbeat) && !this.request_is_spent() {
-                        // It has spoken: what it said cannot be taken back.
-                        this.models = this.models[..this.next].into();
+                        this.has_spoken = true;
+                        if !this.restarts {
+                            // What it said cannot be taken back.
+                            this.models = this.models[..this.next].into();
+                        }
                     }
                     return Poll::Ready(Some(Ok(event)));
                 }
@@ -292,7 +330,10 @@ impl Chain {
 
     /// Returns `true` for a failure after which the next model is asked.
     fn is_passed_on(&self, error: &ModelError) -> bool {
-        FallbackReason::of(error).is_some_and(|reason| self.reasons.contains(&reason))
+        let is_cut = self.restarts && error.kind == ModelErrorKind::Truncated;
+        let reason =
+            if is_cut { Some(FallbackReason::Transport) } else { FallbackReason::of(error) };
+        reason.is_some_and(|reason| self.reasons.contains(&reason))
     }
 
     /// Returns `true` if there is no model left to ask.

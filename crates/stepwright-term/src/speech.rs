@@ -58,7 +58,9 @@ impl Speech {
                 self.speakers.say(&event.path, SpeechPiece::Text(content.to_string()), &mut heard);
             }
             // The next text is another answer: after a tool result or a failure.
-            EventKind::ModelRequestStarted { .. } | EventKind::StepRetrying { .. }
+            EventKind::ModelRequestStarted { .. }
+            | EventKind::ModelRequestRetrying { .. }
+            | EventKind::StepRetrying { .. }
                 if self.speakers.contains(&event.path) =>
             {
                 self.speakers.say(&event.path, SpeechPiece::Break, &mut heard);

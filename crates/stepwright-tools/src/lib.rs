@@ -66,7 +66,9 @@ pub use skills::{
 pub use sql::{CELL_CHARS_MAX, ROWS, ROWS_BYTES_MAX, ROWS_MAX, SQL_BYTES_MAX, SQL_TIMEOUT, Sql};
 pub use web::{ANSWER_BYTES_MAX, FETCHED_BYTES_MAX, HTTP_TIMEOUT, Http, WebPage};
 pub use wikipedia::{ARTICLES_MAX, Wikipedia};
-pub use workspace::{InWorkspace, KeptFiles, WORKSPACE_BYTES_MAX, WORKSPACE_FILES_MAX, Workspace};
+pub use workspace::{
+    InWorkspace, KeptFiles, SweptFiles, WORKSPACE_BYTES_MAX, WORKSPACE_FILES_MAX, Workspace,
+};
 
 /// Parts that workflow files share with the toolkits. Not part of the public API.
 #[doc(hidden)]

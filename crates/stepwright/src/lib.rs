@@ -97,7 +97,7 @@ pub mod tools {
     pub use stepwright_tools::Sql;
     pub use stepwright_tools::{
         AskUser, Calculator, Clock, Files, Http, InWorkspace, KeptFiles, Python, Scratchpad,
-        Skills, WebPage, Wikipedia, Workspace,
+        Skills, SweptFiles, WebPage, Wikipedia, Workspace,
     };
     #[cfg(feature = "duckduckgo")]
     pub use stepwright_tools::{DuckDuckGo, SafeSearch, TimeLimit};

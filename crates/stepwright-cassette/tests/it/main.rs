@@ -7,5 +7,6 @@ mod examples;
 mod files;
 mod fixture;
 mod kinds;
+mod messages;
 mod support;
 mod taken;

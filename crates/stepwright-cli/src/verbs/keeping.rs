@@ -1,20 +1,23 @@
 //! `stepwright prune`, `vacuum`, `export`, `import` and `erase`.
 
 use crate::args::{Erase, Export, Import, Prune, Told, Vacuum};
-use crate::database::{run_error, session_error};
+use crate::database::{Opened, run_error, session_error};
 use crate::exit::Exit;
 use crate::open;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
+use stepwright::tools::SweptFiles;
 use stepwright::{Error, ErrorId, Timestamp, real_world};
 use stepwright_engine::{Archived, IMPORT_LINE_BYTES_MAX, Removed, Runs};
 
 /// Deletes old runs.
 pub(crate) async fn prune(arguments: &Prune, stderr: Stderr) -> Result<Exit, Error> {
-    let runs = open::runs(&arguments.kept, None).await?;
+    let opened = arguments.kept.database()?.open_to_read().await?;
+    let runs = opened.runs(None)?;
     let age = u64::try_from(arguments.older_than.as_millis()).unwrap_or(u64::MAX);
     let prune = stepwright_engine::Prune {
         ended_before: Timestamp(real_world().wall().0.saturating_sub(age)),
@@ -22,9 +25,10 @@ pub(crate) async fn prune(arguments: &Prune, stderr: Stderr) -> Result<Exit, Err
         workflow: arguments.workflow.clone(),
         dry_run: arguments.told.dry_run,
     };
-    let removed = runs.prune(&prune).await?;
-    let told = if removed.dry_run { "would be deleted" } else { "deleted" };
-    let text = format!("{} {told}, {}\n", many(removed.runs.len(), "run"), content(&removed));
+    let removed = All::of(&opened, runs.prune(&prune).await?, stderr).await?;
+    let told = if removed.runs.dry_run { "would be deleted" } else { "deleted" };
+    let count = many(removed.runs.runs.len(), "run");
+    let text = format!("{count} {told}, {}\n", content(&removed));
     Ok(tell(&removed, &text, arguments.told.json, stderr))
 }
 
@@ -172,25 +176,52 @@ pub(crate) async fn erase(arguments: &Erase, stderr: Stderr) -> Result<Exit, Err
         Subject::Run(_) => run_error(error),
         _ => session_error(error),
     };
-    let runs = open::runs(&arguments.kept, None).await?;
+    let opened = arguments.kept.database()?.open_to_read().await?;
+    let runs = opened.runs(None)?;
     let Told { dry_run, json } = arguments.told;
     if !dry_run && !arguments.yes {
         let removed = runs.erase(&what, true).await.map_err(not_found)?;
+        let removed = All::of(&opened, removed, stderr).await?;
         return Err(Error::usage(format!("{what} is not erased without `--yes`"))
             .with_id(ErrorId::DELETE_UNCONFIRMED)
             .with_hint(format!("it has {}", erased(&removed))));
     }
     let removed = runs.erase(&what, dry_run).await.map_err(not_found)?;
+    let removed = All::of(&opened, removed, stderr).await?;
     let told = if dry_run { "would be erased" } else { "erased" };
     let text = format!("{what} {told}: {}\n", erased(&removed));
     Ok(tell(&removed, &text, json, stderr))
 }
 
-fn erased(removed: &Removed) -> String {
-    let (runs, sessions) =
-        (many(removed.runs.len(), "run"), many(removed.sessions.len(), "session"));
+/// Everything that a command has removed.
+#[derive(Serialize)]
+struct All {
+    #[serde(flatten)]
+    runs: Removed,
+    kept_files: SweptFiles,
+}
+
+impl All {
+    /// Removes the kept files that only these runs had.
+    async fn of(opened: &Opened, runs: Removed, stderr: Stderr) -> Result<Self, Error> {
+        let Some(kept) = opened.kept_files().filter(|_| !runs.runs.is_empty()) else {
+            return Ok(Self { runs, kept_files: SweptFiles::default() });
+        };
+        let swept = kept.sweep(&opened.runs(None)?, &runs.runs, runs.dry_run).await;
+        // The runs are gone, so that this is not a failure of the whole.
+        let kept_files = swept.unwrap_or_else(|error| {
+            stderr.note(&format!("the kept files of workspaces stay: {}", error.report()));
+            SweptFiles::default()
+        });
+        Ok(Self { runs, kept_files })
+    }
+}
+
+fn erased(removed: &All) -> String {
+    let (runs, sessions) = (&removed.runs.runs, &removed.runs.sessions);
+    let (runs, sessions) = (many(runs.len(), "run"), many(sessions.len(), "session"));
     let text = format!("{runs} and {sessions}, {}", content(removed));
-    match removed.memories {
+    match removed.runs.memories {
         0 => text,
         count => {
             let memories =
@@ -204,14 +235,20 @@ fn is_are(count: u64) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-fn content(removed: &Removed) -> String {
-    let content = &removed.content;
+fn content(removed: &All) -> String {
+    let content = &removed.runs.content;
     let (facts, signals) = (many(content.facts, "fact"), many(content.signals, "signal"));
     let shared = match content.shared {
         0 => String::new(),
         shared => format!("; {} that forks share {} kept", many(shared, "fact"), is_are(shared)),
     };
-    format!("with {facts} ({}) and {signals}{shared}", size(content.bytes))
+    let files = match removed.kept_files {
+        SweptFiles { files: 0, .. } => String::new(),
+        SweptFiles { files, bytes } => {
+            format!(", and {} of workspaces ({})", many(files, "kept file"), size(bytes))
+        }
+    };
+    format!("with {facts} ({}) and {signals}{files}{shared}", size(content.bytes))
 }
 
 fn archive(archived: &Archived) -> String {

@@ -37,6 +37,32 @@ fn old_runs_are_pruned() {
     place.on_db(&["prune"]).ended(2);
 }
 
+const DRAWS: &str = "format: 1
+name: Draws
+steps:
+  - name: draw
+    write_file: {path: out.txt, text: 'of {{ input }}'}
+    workspace: {temp: true, keep: true}
+";
+
+#[test]
+fn kept_files_are_removed_with_the_runs_that_have_them() {
+    let place = Place::with(DRAWS);
+    for (run, input) in [("r-1", "ada"), ("r-2", "ben"), ("r-3", "ben")] {
+        place.on_db(&["run", "flow.yaml", input, "--run-id", run]).ended(0);
+    }
+    let would = json_of(&place, &["erase", "--run", "r-1", "--dry-run"]);
+    assert_eq!(would["kept_files"], serde_json::json!({"files": 1, "bytes": 6}), "{would}");
+    let asks = place.on_db(&["erase", "--run", "r-1"]).ended(2);
+    assert!(asks.stderr.contains("1 kept file of workspaces (6 bytes)"), "{asks:#?}");
+    let told = place.on_db(&["erase", "--run", "r-1", "--yes"]).ended(0).stdout;
+    assert!(told.contains("and 1 kept file of workspaces (6 bytes)"), "{told}");
+    let none = json_of(&place, &["erase", "--run", "r-2", "--yes"]);
+    assert_eq!(none["kept_files"]["files"], 0, "another run has the same file: {none}");
+    let last = json_of(&place, &["prune", "--older-than", "0s"]);
+    assert_eq!((&last["runs"][0], &last["kept_files"]["files"]), (&"r-3".into(), &1.into()));
+}
+
 #[test]
 fn a_user_is_erased_to_the_last_byte() {
     let place = place();

@@ -402,7 +402,8 @@ kinds! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         purpose: Option<RequestPurpose>,
     },
-    /// A request to a model failed before any output, and is sent again.
+    /// A request to a model failed, and is sent again. If its answer had begun, the text since the
+    /// last `ModelRequestStarted` no longer counts.
     ModelRequestRetrying {
         /// The turn of the conversation, from 1.
         turn: u32,

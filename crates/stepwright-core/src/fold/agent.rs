@@ -26,7 +26,18 @@ impl Fold {
                 };
                 self.slot(event)?.more().runs.push(run);
             }
-            E::ModelRequestRetrying { usage, .. } => self.consumed(event, *usage)?,
+            E::ModelRequestStarted { .. } => {
+                if let Some(more) = &mut self.slot(event)?.more {
+                    more.asked_at = more.partial.len();
+                }
+            }
+            E::ModelRequestRetrying { usage, .. } => {
+                if let Some(more) = &mut self.slot(event)?.more {
+                    // The text of an answer that begins again no longer counts.
+                    more.partial.truncate(more.asked_at);
+                }
+                self.consumed(event, *usage)?;
+            }
             E::ModelRequestCompleted { answer, usage, cost, purpose, .. } => {
                 let more = self.slot(event)?.more();
                 more.usage += *usage;

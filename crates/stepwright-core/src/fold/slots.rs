@@ -51,6 +51,8 @@ pub(super) struct More {
     pub(super) inside: Usage,
     /// The partial text of the step.
     pub(super) partial: String,
+    /// The length of the partial text when its agent asked its model last.
+    pub(super) asked_at: usize,
     /// `true` if this is a loop that made all its turns and its condition was not met.
     pub(super) exhausted: bool,
 }

@@ -9,6 +9,7 @@ use stepwright_core::model::{Model as _, ToolChoice};
 impl Checker<'_, '_> {
     pub(super) fn agents(&mut self) {
         self.teams();
+        self.other_agents();
         let embedders = self.file.knowledge.iter().filter_map(|base| base.embedder.as_ref());
         self.secrets(embedders.filter_map(|model| model.place.as_ref()?.key.as_ref()));
         for agent in &self.file.agents {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod given;
+mod other_agents;
 mod references;
 mod run_limits;
 mod teams;

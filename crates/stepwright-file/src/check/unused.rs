@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::diagnostic::Diagnostic;
-use crate::format::{File, Item, Kind};
+use crate::format::{Agent, File, Item, Kind};
 use crate::source::Span;
 use std::collections::HashSet;
 use stepwright_core::ErrorId;
@@ -62,9 +62,11 @@ impl<'a> Checker<'a, '_> {
         if !all_of(self.file).all(|items| collect_agents(items, &mut used)) {
             return;
         }
-        // A member is used by its team, whether the team is used or not.
+        // A member is used by its team, and a tool by its agent, whether these are used or not.
         let teams = self.file.agents.iter().filter_map(|agent| agent.team.as_ref());
         used.extend(teams.flat_map(|team| &team.members).map(|member| member.text.as_str()));
+        let others = self.file.agents.iter().flat_map(Agent::other_agents);
+        used.extend(others.map(|other| other.agent.text.as_str()));
         for agent in &self.file.agents {
             let (name, key) = (&agent.name, if agent.team.is_some() { "team" } else { "agent" });
             if !used.contains(name.text.as_str()) {

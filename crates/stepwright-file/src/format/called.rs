@@ -1,6 +1,6 @@
-//! Workflow files whose runs are calls of tools.
+//! Workflow files whose runs are calls of tools, and agents that other agents have as tools.
 
-use super::{File, Word};
+use super::{Agent, File, Word};
 use serde_json::Value;
 use std::fmt;
 
@@ -42,5 +42,24 @@ impl File {
     pub(crate) fn called(&self) -> impl Iterator<Item = &Called> {
         let chosen = self.agents.iter().flat_map(|agent| &agent.tools);
         chosen.filter_map(|chosen| chosen.tool.called())
+    }
+}
+
+/// An agent of the file that another one has as a tool.
+#[derive(Debug)]
+pub(crate) struct OtherAgent {
+    pub(crate) agent: Word,
+    /// Its description for the model, if the tool gives one.
+    pub(crate) description: Option<String>,
+    /// The name that models see.
+    pub(crate) known_as: String,
+    /// `true` if it goes on with the conversation, `false` if it answers.
+    pub(crate) takes_over: bool,
+}
+
+impl Agent {
+    /// Returns the agents that this one has as tools.
+    pub(crate) fn other_agents(&self) -> impl Iterator<Item = &OtherAgent> {
+        self.tools.iter().filter_map(|chosen| chosen.tool.other_agent())
     }
 }

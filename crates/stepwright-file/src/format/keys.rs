@@ -325,6 +325,11 @@ const OF_AGENT: &[Member] = &[
         "The failures after which the next model of the list is asked.",
     ),
     key(
+        "fallback_restarts",
+        &Form::Bool,
+        "Whether the next model is asked also in the middle of an answer, which begins again.",
+    ),
+    key(
         "model_retry",
         &Form::Either(&[MODEL_RETRIES, Form::Mapping(&MODEL_RETRY)]),
         "How often a request that failed before the model said anything is sent again.",

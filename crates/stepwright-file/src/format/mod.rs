@@ -31,7 +31,7 @@ mod values;
 mod workspace;
 
 pub(crate) use bases::{Base, Searched};
-pub(crate) use called::Called;
+pub(crate) use called::{Called, OtherAgent};
 pub(crate) use guardrails::WrittenGuard;
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use model::MODEL_WITH_PLACE;
@@ -266,6 +266,8 @@ pub(crate) struct AgentLimits {
     pub(crate) model_retry: Option<RetryPolicy>,
     /// The failures after which the next model of a list is asked.
     pub(crate) fallback_on: Option<Vec<FallbackReason>>,
+    /// `true` if the next model is asked also in the middle of an answer.
+    pub(crate) fallback_restarts: bool,
 }
 
 /// The settings of an agent's model.
@@ -475,6 +477,11 @@ pub(crate) trait AgentTool: fmt::Debug + Send + Sync {
 
     /// Returns the workflow file that its calls run.
     fn called(&self) -> Option<&Called> {
+        None
+    }
+
+    /// Returns the agent of the file that its calls ask, or that goes on in their place.
+    fn other_agent(&self) -> Option<&OtherAgent> {
         None
     }
 

@@ -209,6 +209,7 @@ impl Reader<'_> {
             fallback_on: fields
                 .take("fallback_on")
                 .map(|(_, node)| self.several_of(node, "fallback_on", &FALLBACKS)),
+            fallback_restarts: fields.bool(self, "fallback_restarts") == Some(true),
         }
     }
 

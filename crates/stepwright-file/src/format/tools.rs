@@ -7,7 +7,7 @@ use crate::tree::{Node, Yaml};
 use stepwright_agent::{TOOL_RETRIES_MAX, TOOL_TEXT_BYTES_MAX, ToolOptions};
 
 /// The kinds of tools of which an agent may have several, each with a name of its own.
-const SEVERAL: [&str; 3] = ["external", "function", "workflow"];
+const SEVERAL: [&str; 5] = ["agent", "external", "function", "handoff", "workflow"];
 
 impl Reader<'_> {
     /// Parses a list of tools such as `read_file`, or `duckduckgo: {region: us-en}` with settings.

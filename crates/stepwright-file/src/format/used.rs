@@ -267,12 +267,40 @@ impl Splicer<'_> {
         if let Some((_, text)) = members.iter_mut().find(|(key, _)| key.name == "instructions") {
             self.text(text, of);
         }
+        if let Some((_, tools)) =
+            members.iter_mut().find(|(key, _)| key.name == "tools" && !of.is_empty())
+        {
+            self.tools(tools, of);
+        }
+        let Yaml::Map(members) = &mut node.value else { return };
         let skills = members.iter_mut().filter(|(key, _)| key.name == "skills" && !of.is_empty());
         for (_, node) in skills {
             let Yaml::List(folders) = &mut node.value else { continue };
             for folder in folders {
                 if let Yaml::Text(path) = &mut folder.value {
                     *path = joined(of, path);
+                }
+            }
+        }
+    }
+
+    /// Brings the agents that are tools of an agent of another file, and moves the paths of its
+    /// workflows.
+    fn tools(&mut self, node: &mut Node, of: &str) {
+        let Yaml::List(tools) = &mut node.value else { return };
+        for tool in tools {
+            let Yaml::Map(tool) = &mut tool.value else { continue };
+            for (key, settings) in tool {
+                let Yaml::Map(settings) = &mut settings.value else { continue };
+                for (setting, node) in settings {
+                    match (&*key.name, &*setting.name, &mut node.value) {
+                        ("workflow", "file", Yaml::Text(path)) => *path = joined(of, path),
+                        ("agent" | "handoff", "agent", Yaml::Text(agent)) => {
+                            let agent = agent.clone();
+                            self.bring(&agent, setting.span, of);
+                        }
+                        _ => {}
+                    }
                 }
             }
         }

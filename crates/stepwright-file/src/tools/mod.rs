@@ -1,6 +1,7 @@
 //! The tools of agents in files. A kind is a file, with its reading and its call, and a line in
 //! [`TOOLS`].
 
+mod agents;
 mod duckduckgo;
 mod files;
 mod kits;
@@ -18,6 +19,7 @@ use stepwright_core::tool::ToolError;
 
 /// The kinds of tools.
 pub(crate) const TOOLS: &[ToolKind] = &[
+    agents::AGENT,
     kits::ASK_USER,
     kits::CALCULATOR,
     kits::CLOCK,
@@ -25,6 +27,7 @@ pub(crate) const TOOLS: &[ToolKind] = &[
     named::EXTERNAL,
     files::KIND,
     named::FUNCTION,
+    agents::HANDOFF,
     web::HTTP,
     web::GET,
     python::KIND,

@@ -3,7 +3,7 @@
 use crate::effects;
 use crate::format::form::{Form, Member, key};
 use crate::format::reader::{Fields, Reader, ToolKind};
-use crate::format::{AgentTool, Called, File, Word};
+use crate::format::{AgentTool, Called, Word};
 use crate::system::Granted;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Reader<'_> {
     }
 
     /// Checks the name of a tool, which every provider must accept.
-    fn tool_name(&mut self, name: Word) -> Option<String> {
+    pub(super) fn tool_name(&mut self, name: Word) -> Option<String> {
         let letters = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let most = stepwright_agent::TOOL_NAME_BYTES_MAX;
         if (1..=most).contains(&name.text.len()) && name.text.chars().all(letters) {
@@ -172,16 +172,16 @@ fn workflow(reader: &mut Reader<'_>, word: &Word, fields: Option<&mut Fields<'_>
         Some(name) => Some(reader.tool_name(name)?),
         None => None,
     };
-    let known_as = name.unwrap_or_else(|| called_like(&file));
+    let known_as = name.unwrap_or_else(|| tool_name_of(&file.name.text));
     let description = description.map(|description| description.text);
     let called = Called { path, file, description, known_as };
     Some(Box::new(called))
 }
 
-/// Makes the name of a tool from that of a workflow.
-fn called_like(file: &File) -> String {
+/// Makes the name of a tool from that of a workflow or an agent.
+pub(super) fn tool_name_of(name: &str) -> String {
     let letters = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let name: String = file.name.text.trim().chars().map(letters).collect();
+    let name: String = name.trim().chars().map(letters).collect();
     let most = stepwright_agent::TOOL_NAME_BYTES_MAX;
     name.chars().take(most).collect()
 }

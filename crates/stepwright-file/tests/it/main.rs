@@ -28,6 +28,7 @@ mod mcp;
 mod mistakes;
 mod models;
 mod mutations;
+mod other_agents;
 mod outline;
 mod parts;
 mod people;

@@ -276,3 +276,34 @@ async fn the_next_model_of_a_list_answers_and_stands_in_the_events() {
     assert_eq!(answered, [("scripted:up".to_owned(), warning)]);
     assert_eq!(run.output().await.unwrap().content.text(), "here");
 }
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_begins_again_where_the_file_says_so() {
+    let broken = ModelError::new(ModelErrorKind::Transport, "the line is dead");
+    stepwright_models::register("breaks", move |_| {
+        let reply = Reply::text("half an ans").and_error(broken.clone());
+        Ok(ScriptedModel::new([reply]).named("breaks"))
+    });
+    stepwright_models::register("whole", |_| Ok(ScriptedModel::new(["all of it"]).named("whole")));
+    let models = "model: ['breaks:m', 'whole:m'], model_retry: 0";
+    let workflow = read(&format!("{{{models}, fallback_restarts: true}}")).unwrap();
+    let workflow = workflow.build().unwrap();
+    let mut run = workflow.run("hi").stream_events(true).stream();
+    let (mut said, mut speech) = (String::new(), Vec::new());
+    while let Some(event) = run.next().await {
+        match &event.kind {
+            EventKind::RunContent { content } => said.push_str(content),
+            EventKind::ModelRequestRetrying { attempt: 1, error, delay_ms: 0, .. } => {
+                assert!(error.message.contains("the line is dead"), "{}", error.message);
+                speech.push(std::mem::take(&mut said));
+            }
+            _ => {}
+        }
+    }
+    speech.push(said);
+    assert_eq!(speech, ["half an ans", "all of it"]);
+    assert_eq!(run.output().await.unwrap().content.text(), "all of it");
+    let workflow = read(&format!("{{{models}}}")).unwrap().build().unwrap();
+    let failed = workflow.run("hi").await.unwrap_err();
+    assert!(failed.to_string().contains("the line is dead"), "{failed}");
+}

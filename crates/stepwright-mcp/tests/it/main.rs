@@ -14,3 +14,4 @@ mod places;
 mod questions;
 mod serving;
 mod support;
+mod watching;

@@ -74,7 +74,7 @@ fn tools(mode: &str, has_grown: bool) -> Value {
             .into();
     all.push(tool("put", json!({"idempotentHint": true, "destructiveHint": false})));
     all.extend(["write", "die", "hang", "ask", "wrong"].map(|name| tool(name, json!({}))));
-    all.extend(["meta", "grow"].map(|name| tool(name, safe.clone())));
+    all.extend(["meta", "grow", "touch"].map(|name| tool(name, safe.clone())));
     if has_grown {
         all.push(tool("grown", safe));
     }
@@ -209,6 +209,7 @@ fn main() {
     log("started");
     let mut asked = Vec::new();
     let (mut has_grown, mut listener) = (false, Value::Null);
+    let mut watcher = Value::Null;
     for line in std::io::stdin().lock().lines() {
         let Ok(message) = serde_json::from_str::<Value>(&line.unwrap()) else { continue };
         let (id, params) = (&message["id"], &message["params"]);
@@ -217,7 +218,9 @@ fn main() {
                 id,
                 json!({
                     "resultType": "complete", "supportedVersions": ["2026-07-28"],
-                    "capabilities": {"tools": {"listChanged": true}},
+                    "capabilities": {
+                        "tools": {"listChanged": true}, "resources": {"subscribe": true},
+                    },
                     "ttlMs": 0, "cacheScope": "private",
                     "_meta": {
                         "io.modelcontextprotocol/serverInfo": {"name": "faulty", "version": "1"},
@@ -231,10 +234,30 @@ fn main() {
                 id,
                 json!({
                     "protocolVersion": "2025-11-25",
-                    "capabilities": {"tools": {"listChanged": true}},
+                    "capabilities": {
+                        "tools": {"listChanged": true}, "resources": {"subscribe": mode != "deaf"},
+                    },
                     "serverInfo": {"name": "faulty", "version": "1"},
                 }),
             ),
+            Some("subscriptions/listen")
+                if params["notifications"]["resourceSubscriptions"].is_array() =>
+            {
+                let uris = &params["notifications"]["resourceSubscriptions"];
+                log(&format!("listens {uris}"));
+                watcher = id.clone();
+                let accepted = json!({"notifications": {"resourceSubscriptions": uris}});
+                send(&notification("subscriptions/acknowledged", &watcher, &accepted));
+            }
+            Some(method @ ("resources/subscribe" | "resources/unsubscribe")) => {
+                log(&format!("{method} {}", params["uri"]));
+                answer(id, json!({}));
+            }
+            Some("tools/call") if params["name"] == "touch" => {
+                let uri = &params["arguments"]["text"];
+                send(&notification("resources/updated", &watcher, &json!({ "uri": uri })));
+                answer(id, text("touched"));
+            }
             Some("subscriptions/listen") => {
                 log_list("listen");
                 listener = id.clone();

@@ -5,8 +5,8 @@ use stepwright_core::model::{
     AnyModel, Completion, Model as _, ModelError, ModelErrorKind, ModelEvent, ModelRequest,
     StopReason,
 };
-use stepwright_models::{Fallback, FallbackReason};
-use stepwright_testing::model::{Reply, ScriptedModel};
+use stepwright_models::{Fallback, FallbackReason, guarded};
+use stepwright_testing::model::{Reply, ScriptedModel, check_stream_contract};
 
 fn fails(kind: ModelErrorKind) -> Reply {
     Reply::from(ModelError::new(kind, "no"))
@@ -50,6 +50,33 @@ async fn another_failure_is_final() {
     let answer = answer.unwrap();
     assert_eq!((&*answer.turn.text(), asked, answer.warning), ("first", 0, None));
     assert_eq!(answer.model.as_deref(), Some("scripted:a"));
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_begins_again_with_the_next_model() {
+    for restarts in [false, true] {
+        let second = named("b", Reply::text("second"));
+        let first = AnyModel::new(guarded(named("a", Reply::text("half an ans").and_cut())));
+        let chain = Fallback::new(first, [AnyModel::new(second.clone())]).restarts(restarts);
+        // The deltas since the restart must add up to the answer.
+        let answer = check_stream_contract(&chain, ModelRequest::default()).await;
+        assert_eq!(second.requests().len(), usize::from(restarts));
+        if !restarts {
+            assert_eq!(answer.unwrap_err().kind, ModelErrorKind::Truncated);
+            continue;
+        }
+        let answer = answer.unwrap();
+        assert_eq!(answer.turn.text(), "second");
+        let warning = answer.warning.unwrap();
+        assert!(warning.starts_with("`scripted:a` broke off: "), "{warning}");
+        let first = AnyModel::new(guarded(named("a", Reply::text("half an ans").and_cut())));
+        let last = AnyModel::new(guarded(named("b", Reply::text("as bro").and_cut())));
+        let chain = Fallback::new(first, [last]).restarts(true);
+        let events: Vec<_> = chain.stream(ModelRequest::default()).collect().await;
+        let restarts = |it: &&Result<ModelEvent, _>| matches!(it, Ok(ModelEvent::Restarted(_)));
+        assert_eq!(events.iter().filter(restarts).count(), 1);
+        assert!(events.last().unwrap().is_err(), "there is no third model");
+    }
 }
 
 #[tokio::test]

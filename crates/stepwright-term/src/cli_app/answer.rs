@@ -118,7 +118,8 @@ impl Outgoing {
 
 /// Runs the workflow and shows its events, and continues it as long as its pending requests are
 /// answered. The first Ctrl-C or Esc cancels the run and keeps what was said so far; the second
-/// stops waiting for that. Notices about models go to the error output.
+/// stops waiting for that, and lines that no agent has got are at the prompt again. Notices about
+/// models go to the error output.
 pub(super) async fn answer(
     start: Start,
     mut continuation: Continuation<'_>,
@@ -185,6 +186,17 @@ pub(super) async fn answer(
                     let (answer, quits) = (Err(error), locked().quits);
                     display.types(None);
                     display.clear();
+                    // A store that does not answer is not waited for, either.
+                    let lines = tokio::select! {
+                        lines = outgoing.take_back(&workflow) => lines,
+                        () = notify.notified() => String::new(),
+                    };
+                    let rest = match signals.take() {
+                        Some((_, Some(keys))) => keys.end(),
+                        _ => String::new(),
+                    };
+                    // To edit: nothing begins by itself after this.
+                    typed.push_str(&(lines + &rest).trim_end().replace('\n', " "));
                     return FinishedAnswer { answer, quits, typed, sends };
                 }
                 display.note("stopping; press Ctrl-C or Esc again to stop waiting");

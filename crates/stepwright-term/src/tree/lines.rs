@@ -7,6 +7,7 @@ use crate::styled::{DIM, Line, StyledSpan, width_of_line, wrap};
 use crate::text::{beginning, end, harmless_lines, width_of};
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
+use stepwright_core::cost::Cost;
 use stepwright_core::{StepPath, StepStatus};
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -265,6 +266,9 @@ impl Row<'_> {
         if tokens > 0 {
             known.push(counted(tokens, width));
         }
+        if node.cost.nano_usd() > 0 {
+            known.push(cost(node.cost));
+        }
         let known = known.join("  ");
         let mut line = filled(line, names);
         let used = width_of_line(&line) + 2;
@@ -312,6 +316,12 @@ impl Node {
             None => self.note.clone(),
         }
     }
+}
+
+/// Formats a cost. One with requests of unknown price is a least amount.
+fn cost(cost: Cost) -> String {
+    let known = Cost::of_nano_usd(cost.nano_usd());
+    if cost.unpriced_requests() > 0 { format!("over {known}") } else { known.to_string() }
 }
 
 /// Formats a number of tokens.

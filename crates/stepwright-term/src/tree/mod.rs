@@ -6,6 +6,7 @@ mod lines;
 use crate::excerpt::{call, short};
 use crate::text::{harmless, percent};
 use std::time::Duration;
+use stepwright_core::cost::Cost;
 use stepwright_core::message::Usage;
 use stepwright_core::{Event, EventKind, StepPath, StepStatus, Timestamp};
 use tokio::time::Instant;
@@ -36,6 +37,7 @@ struct Node {
     /// The number of the current attempt.
     attempt: u32,
     usage: Usage,
+    cost: Cost,
     /// The end of the text that it has written.
     tail: String,
     /// The tool calls in flight.
@@ -122,7 +124,7 @@ impl LiveTree {
             Some(node) => {
                 let before = Node::new(path.clone(), at, is_container);
                 let was = std::mem::replace(node, before);
-                node.usage = was.usage;
+                (node.usage, node.cost) = (was.usage, was.cost);
             }
             None => self.nodes.push(Node::new(path.clone(), at, is_container)),
         }
@@ -139,6 +141,7 @@ impl Node {
             took: None,
             attempt: 1,
             usage: Usage::default(),
+            cost: Cost::default(),
             tail: String::new(),
             calls: Vec::new(),
             note: String::new(),
@@ -168,9 +171,15 @@ impl Node {
             E::ModelRequestStarted { .. } => self.hear("\n"),
             E::ModelRequestRetrying { attempt, error, usage, .. } => {
                 self.usage += *usage;
+                if !usage.is_empty() {
+                    self.cost += Cost::UNPRICED;
+                }
                 self.hear(&format!("\nrequest {attempt} failed: {}", short(&error.message)));
             }
-            E::ModelRequestCompleted { usage, .. } => self.usage += *usage,
+            E::ModelRequestCompleted { usage, cost, .. } => {
+                self.usage += *usage;
+                self.cost += cost.unwrap_or(Cost::UNPRICED);
+            }
             E::ToolCallStarted { tool } => {
                 self.calls.retain(|(path, _)| path != call_path);
                 self.calls.push((call_path.clone(), call(tool)));

@@ -226,6 +226,11 @@ impl View {
                 }
             }
             E::ModelRequestRetrying { attempt, error, delay_ms, .. } => {
+                if let Some(step) = self.step(path)
+                    && !nested
+                {
+                    step.said.clear();
+                }
                 self.asked_again(path, *attempt, error, *delay_ms, screen);
             }
             E::ModelRequestCompleted { usage, purpose, .. } if nested || purpose.is_some() => {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{ErrorCode, ErrorId, StepError};
 
+use super::swept::locked;
 use crate::beneath::{Beneath, EntryKind};
 
 /// The largest number of files in a workspace. All of them are looked at after each step.
@@ -181,6 +182,13 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn new(dir: PathBuf) -> Self {
         Self { dir }
+    }
+
+    /// Keeps others from removing files until the returned file is dropped.
+    pub(super) fn hold(&self) -> Result<File, StepError> {
+        let failed = |error: io::Error| failed(".", "kept", &error);
+        fs::create_dir_all(&self.dir).map_err(failed)?;
+        locked(&self.dir, File::lock_shared).map_err(failed)
     }
 
     /// Returns the place of a content.

@@ -2,16 +2,19 @@
 
 mod files;
 mod opened;
+mod swept;
 
 pub use files::{WORKSPACE_BYTES_MAX, WORKSPACE_FILES_MAX};
+pub use swept::SweptFiles;
 
 use crate::kit::mistake;
 use files::Kept;
 use glob::Pattern;
 use opened::{Opened, gone, open};
 use serde_json::json;
+use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{
     AnyExecutor, Error, ErrorCode, ErrorId, Executor, Fingerprint, StepContext, StepError,
@@ -322,13 +325,16 @@ impl Executor for InWorkspace {
             Some(_) => self.workspace.kept(&cx)?,
             None => None,
         };
-        let listing = list(&self.workspace, opened, kept);
+        // Kept files are not removed before the fact with them is recorded.
+        let held = Arc::default();
+        let listing = list(&self.workspace, opened, kept, &held);
         // An output that is made again has a list of its own.
         let key = match cx.attempt() {
             1 => LISTED.to_owned(),
             attempt => format!("{LISTED}@{attempt}"),
         };
         let files: Vec<WorkspaceFile> = cx.once(&key, listing).await?;
+        drop(held);
         Ok(StepOutput { files, ..output })
     }
 }
@@ -338,8 +344,10 @@ async fn list(
     workspace: &Workspace,
     opened: Option<Opened>,
     kept: Option<Kept>,
+    held: &Arc<OnceLock<File>>,
 ) -> Result<Vec<WorkspaceFile>, StepError> {
     let Some(opened) = opened else { return Ok(Vec::new()) };
+    let held = held.clone();
     let only = workspace.keep.as_ref().map(|keep| keep.only.clone()).unwrap_or_default();
     blocking(move || {
         if !opened.dir.is_dir() {
@@ -347,6 +355,7 @@ async fn list(
         }
         let files = opened.files()?;
         if let Some(kept) = kept {
+            let _ = held.set(kept.hold()?);
             for file in files.iter().filter(|file| is_one(&file.path, &only)) {
                 kept.keep(&opened.dir, file)?;
             }

@@ -9,15 +9,16 @@ use stepwright_agent::Agent;
 use stepwright_core::journal::Append;
 use stepwright_core::store::RunStore as _;
 use stepwright_core::{
-    Answer, Error, ErrorId, Event, EventKind, HumanReview, Memory, RunId, RunOutput, RunStatus,
-    StepContext, StepError, StepInput, StepPath,
+    Answer, AnyStore, Error, ErrorId, Event, EventKind, HumanReview, Memory, RunId, RunOutput,
+    RunStatus, StepContext, StepError, StepInput, StepPath,
 };
 use stepwright_engine::{
-    AnyStep, Condition, IntoStep as _, Loop, Map, Parallel, Router, Step, Steps, Workflow,
+    AnyStep, Condition, Erase, IntoStep as _, Loop, Map, Parallel, Router, Runs, Step, Steps,
+    Workflow,
 };
 use stepwright_testing::grammar;
 use stepwright_testing::model::{Reply, ScriptedModel};
-use stepwright_tools::{Files, KeptFiles, Workspace};
+use stepwright_tools::{Files, KeptFiles, SweptFiles, Workspace};
 
 /// The folders that steps have worked in, in order.
 type Seen = Arc<Mutex<Vec<PathBuf>>>;
@@ -315,6 +316,58 @@ async fn files_are_kept_by_their_hash_and_given_to_a_later_step() {
     assert!(error.hint().unwrap().contains("--db"), "{error:?}");
     assert!(Workspace::temp().files_of("a").check().is_err());
     assert!(Workspace::temp().keep("x").keep_only(["[a"]).check().is_err());
+}
+
+#[tokio::test]
+async fn kept_files_go_with_the_last_run_that_has_them() {
+    let store = Memory::default();
+    let place = tempfile::tempdir().unwrap();
+    let kept = place.path().join("kept");
+    let write = |input: StepInput, cx: StepContext| async move {
+        let dir = cx.workspace().unwrap();
+        fs::write(dir.join("same.txt"), "in both").unwrap();
+        fs::write(dir.join("own.txt"), input.text()).unwrap();
+        Ok::<_, StepError>("done")
+    };
+    let step = Step::new("write", Workspace::temp().keep_with_run().around(write));
+    let files = KeptFiles::beneath(&kept);
+    let builder = Workflow::builder("test").store(store.clone()).state(files.clone());
+    let workflow = builder.step(step).build().unwrap();
+    for run in ["r-1", "r-2"] {
+        workflow.run(run).run_id(run).await.unwrap();
+    }
+    let contents = || {
+        let parts = fs::read_dir(&kept).unwrap().flatten();
+        let parts = parts.filter(|part| part.path().is_dir());
+        parts.map(|part| fs::read_dir(part.path()).unwrap().count()).sum::<usize>()
+    };
+    assert_eq!(contents(), 3, "the same content is there once");
+    // What a process that died has left half-written.
+    let part = fs::read_dir(&kept).unwrap().flatten().find(|part| part.path().is_dir()).unwrap();
+    fs::write(part.path().join(".7-abc.tmp"), "half").unwrap();
+
+    let runs = Runs::of(AnyStore::new(store));
+    let swept = |gone: Vec<RunId>, dry_run| {
+        let (files, runs) = (files.clone(), runs.clone());
+        async move { files.sweep(&runs, &gone, dry_run).await.unwrap() }
+    };
+    let first: RunId = "r-1".parse().unwrap();
+    let one = SweptFiles { files: 1, bytes: 3 };
+    assert_eq!(swept(vec![], false).await, SweptFiles::default(), "all of them are referred to");
+    assert_eq!((swept(vec![first.clone()], true).await, contents()), (one, 3));
+    runs.erase(&Erase::Run(first), false).await.unwrap();
+    assert_eq!((swept(vec![], false).await, contents()), (one, 2));
+    runs.erase(&Erase::Run("r-2".parse().unwrap()), false).await.unwrap();
+    assert_eq!((swept(vec![], false).await.files, contents()), (2, 0));
+
+    // While a step keeps files, none is removed.
+    let lock = fs::OpenOptions::new().write(true).open(kept.join(".lock")).unwrap();
+    lock.lock_shared().unwrap();
+    let mut waits = std::pin::pin!(swept(vec![], false));
+    let waiting = futures_util::FutureExt::now_or_never(waits.as_mut());
+    assert!(waiting.is_none());
+    drop(lock);
+    assert_eq!(waits.await, SweptFiles::default());
 }
 
 #[tokio::test]
