@@ -9,6 +9,7 @@ mod completion;
 mod config;
 mod database;
 mod definition_source;
+mod dispatcher;
 mod duration;
 mod env_file;
 mod exit;
@@ -34,7 +35,7 @@ use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
     attach, cancel, capabilities, chat, check, compare, docs, events, explain, fix, fork, init,
-    keeping, man, resume, run, runs, schema, send, sessions, show, test, top, verify,
+    keeping, man, resume, run, runs, schema, send, sessions, show, test, top, verify, worker,
 };
 
 /// Carries out a command line, which begins with the name of the program. Returns the exit code.
@@ -81,6 +82,7 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Serve(wanted) => verbs::serve::serve(wanted, stderr),
         #[cfg(feature = "serve")]
         Command::Keys(wanted) => verbs::serve::keys(wanted, stderr),
+        Command::Worker(wanted) => worker::worker(wanted, stderr),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),

@@ -34,6 +34,7 @@ pub struct Server {
     pub(crate) app: App,
     pub(crate) hosts: Vec<String>,
     pub(crate) is_open_elsewhere: bool,
+    pub(crate) drives: bool,
 }
 
 /// The settings of a [`Server`].
@@ -46,6 +47,7 @@ pub struct ServerBuilder {
     origins: Vec<String>,
     keys: Option<PathBuf>,
     insecure: bool,
+    drives: bool,
 }
 
 impl Server {
@@ -59,6 +61,7 @@ impl Server {
             origins: Vec::new(),
             keys: None,
             insecure: false,
+            drives: true,
         }
     }
 
@@ -163,6 +166,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets whether this process drives the background runs that the dispatchers of the workflows
+    /// hand to it. The default is `true`. With `false` it only submits runs, and other processes
+    /// drive them: see [`Worker`](stepwright_engine::Worker).
+    pub fn drives(mut self, drives: bool) -> Self {
+        self.drives = drives;
+        self
+    }
+
     /// Builds the server.
     ///
     /// # Errors
@@ -200,7 +211,7 @@ impl ServerBuilder {
         let is_open_elsewhere = self.insecure || self.keys.is_some();
         let keys = self.keys.map(Keys::in_file);
         let app = App::new(self.name, runs, self.served, Origins(self.origins), keys);
-        Ok(Server { app, hosts: self.hosts, is_open_elsewhere })
+        Ok(Server { app, hosts: self.hosts, is_open_elsewhere, drives: self.drives })
     }
 }
 

@@ -32,3 +32,4 @@ pub(crate) mod show;
 pub(crate) mod test;
 pub(crate) mod top;
 pub(crate) mod verify;
+pub(crate) mod worker;
