@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(super) const WORKER: &str = "\
-Any number of workers on any number of machines share the runs of one database. Those who submit
-runs pass the same --dispatcher. A worker that dies or is cut off loses its runs to others within
-seconds; Ctrl-C and SIGTERM leave them at once.
+Any number of workers on any number of machines share the runs of one database. `run` and `serve`
+submit them, with the same --dispatcher URL. A worker that dies or is cut off loses its runs to
+others within seconds. On Ctrl-C and SIGTERM it leaves those that do not end within five seconds.
 
 Examples:
   stepwright worker digest.yaml review.yaml --dispatcher postgres://anna@db.example/agents
