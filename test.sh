@@ -4,16 +4,17 @@
 #
 #   ./test.sh        form, lints, documentation, all tests: what the build server runs
 #   ./test.sh all    the same, then the longer tests: each feature of every crate, installing without
-#                    Rust, a receiver of traces, the page in a browser, the Python package, teams
-#                    beside Agno's, clients of Agno and OpenAI, requests made of the OpenAPI document,
-#                    embeddings of a real model, three times on one busy core, fuzzing, mutants
+#                    Rust, a receiver of traces, workers that are killed for minutes, the page in a
+#                    browser, the Python package, teams beside Agno's, clients of Agno and OpenAI,
+#                    requests made of the OpenAPI document, embeddings of a real model, three times on
+#                    one busy core, fuzzing, mutants
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 case "${1:-}" in
 "" | all) ;;
 -h | --help)
-    sed -n '2,9p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+    sed -n '2,10p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
     exit 0
     ;;
 *)
@@ -187,6 +188,10 @@ if [ "${1:-}" = all ]; then
     stage "a receiver of traces that is not ours"
     STEPWRIGHT_TEST_PHOENIX="$(scripts/test-phoenix.sh)" \
         cargo test --workspace --all-features --test it -- a_receiver_of_traces_that_is_not_ours
+
+    stage "five hundred runs on workers that are killed and frozen"
+    STEPWRIGHT_TEST_WORKERS=500 cargo test -p stepwright-cli --all-features --test it -- \
+        --nocapture a_long_time_of_workers
 
     stage "the page in a browser"
     scripts/test-viewer.sh

@@ -9,6 +9,7 @@ mod completion;
 mod config;
 mod database;
 mod definition_source;
+mod dispatcher;
 mod duration;
 mod env_file;
 mod exit;
@@ -35,6 +36,7 @@ use ui::usage;
 use verbs::{
     attach, cancel, capabilities, chat, check, compare, docs, events, explain, fix, fork, init,
     keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top, verify,
+    worker,
 };
 
 /// Carries out a command line, which begins with the name of the program. Returns the exit code.
@@ -85,6 +87,7 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Schedules(wanted) => finish(stderr, verbs::schedules::schedules(wanted, stderr)),
         #[cfg(feature = "serve")]
         Command::Webhooks(wanted) => finish(stderr, verbs::webhooks::webhooks(wanted, stderr)),
+        Command::Worker(wanted) => worker::worker(wanted, stderr),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),

@@ -42,6 +42,28 @@ pub(crate) fn definition(
     })
 }
 
+/// Reads files, each followed by its agents.
+pub(crate) fn definitions(
+    sources: impl IntoIterator<Item = args::Definition>,
+    stderr: Stderr,
+) -> Result<Vec<(args::Definition, Definition)>, Exit> {
+    let mut all = Vec::new();
+    for source in sources {
+        let definition = definition(&source, stderr, false)?;
+        all.push((source, definition));
+    }
+    let mut agents = Vec::new();
+    for (source, definition) in &all {
+        for name in definition.agents() {
+            let Some(agent) = definition.agent(name) else { continue };
+            let source = args::Definition { agent: Some(name.to_owned()), ..source.clone() };
+            agents.push((source, agent));
+        }
+    }
+    all.extend(agents);
+    Ok(all)
+}
+
 /// Checks that a model exists. `option` is where the user wrote it.
 pub(crate) fn check_model(model: Option<&str>, option: &str) -> Result<(), Error> {
     let Some(Err(unknown)) = model.map(stepwright::models::model) else { return Ok(()) };

@@ -196,6 +196,12 @@ pub trait Drive: Send + Sync {
     /// worker: a run of any other is [`Driven::NotMine`].
     fn serves(&self) -> Vec<Served>;
 
+    /// Returns the names under which this worker claims runs in their store. A dispatcher that
+    /// looks into the store tells by them which runs this worker has left. The default is none.
+    fn drivers(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
     /// Drives the run of `wake` until it ends, waits, or is lost to another process.
     fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven>;
 }

@@ -49,13 +49,13 @@ async fn serve(
     }
     listener.set_nonblocking(true).map_err(failed)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-    let Server { app, hosts, .. } = server;
+    let Server { app, hosts, drives, .. } = server;
     let front = Arc::new(Front::new(app.clone(), &hosts, address));
     let service = TowerToHyperService::new(router::router(&app));
 
     let driving = CancellationToken::new();
     let mut drivers = JoinSet::new();
-    for served in &app.served {
+    for served in app.served.iter().filter(|_| drives) {
         let (workflow, driving) = (served.workflow.clone(), driving.clone());
         drivers.spawn(async move { workflow.serve(driving).await });
     }
@@ -96,11 +96,14 @@ async fn serve(
     app.streams.cancel();
     connections.close();
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;
+    // First, so that a dispatcher hands over no more runs.
+    driving.cancel();
     for served in &app.served {
         let shut = served.workflow.shutdown(GRACE).await;
         ended = ended.and(shut);
     }
-    driving.cancel();
+    let _ =
+        tokio::time::timeout(GRACE, async { while drivers.join_next().await.is_some() {} }).await;
     drivers.shutdown().await;
     ended
 }

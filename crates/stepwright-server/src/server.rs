@@ -35,6 +35,7 @@ pub struct Server {
     pub(crate) app: App,
     pub(crate) hosts: Vec<String>,
     pub(crate) is_open_elsewhere: bool,
+    pub(crate) drives: bool,
 }
 
 /// The settings of a [`Server`].
@@ -47,6 +48,7 @@ pub struct ServerBuilder {
     origins: Vec<String>,
     keys: Option<PathBuf>,
     insecure: bool,
+    drives: bool,
 }
 
 impl Server {
@@ -60,6 +62,7 @@ impl Server {
             origins: Vec::new(),
             keys: None,
             insecure: false,
+            drives: true,
         }
     }
 
@@ -240,6 +243,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets whether this process drives the background runs that the dispatchers of the workflows
+    /// hand to it. The default is `true`. With `false` it only submits runs, and other processes
+    /// drive them: see [`Worker`](stepwright_engine::Worker).
+    pub fn drives(mut self, drives: bool) -> Self {
+        self.drives = drives;
+        self
+    }
+
     /// Builds the server.
     ///
     /// # Errors
@@ -278,7 +289,7 @@ impl ServerBuilder {
         let keys = self.keys.map(Keys::in_file);
         let triggers = triggers(&runs, &self.served)?;
         let app = App::new(self.name, runs, self.served, Origins(self.origins), keys, triggers);
-        Ok(Server { app, hosts: self.hosts, is_open_elsewhere })
+        Ok(Server { app, hosts: self.hosts, is_open_elsewhere, drives: self.drives })
     }
 }
 

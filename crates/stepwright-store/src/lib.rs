@@ -1,7 +1,8 @@
 //! Stores that outlive the process: runs, journals and sessions in SQLite or PostgreSQL.
 //!
 //! Feature `sqlite`, which is on by default, has [`Sqlite`], a store in a file of one machine;
-//! feature `postgres` has `Postgres`, a store in a server for any number of machines.
+//! feature `postgres` has `Postgres`, a store in a server for any number of machines, and
+//! `PostgresDispatcher`, by which workers on several machines share its runs.
 //!
 #![cfg_attr(
     feature = "sqlite",
@@ -47,7 +48,7 @@ pub use decoding::decode_row;
 pub use durability::Durability;
 pub use lazy::LazyStore;
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresBackend, PostgresOptions};
+pub use postgres::{Postgres, PostgresBackend, PostgresDispatcher, PostgresOptions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBackend, SqliteOptions};
 pub use store::SqlStore;

@@ -214,6 +214,8 @@ pub mod dispatch {
         Cause, DispatchError, Dispatcher, Drive, Driven, Limits, Served, Wake,
     };
     pub use stepwright_engine::{LocalDispatcher, Worker};
+    #[cfg(feature = "postgres")]
+    pub use stepwright_store::PostgresDispatcher;
 }
 
 /// Workflows written as YAML or JSON files.

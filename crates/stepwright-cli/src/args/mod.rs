@@ -7,7 +7,6 @@ mod keeping;
 mod knowledge;
 mod memories;
 mod runs;
-#[cfg(any(feature = "mcp", feature = "serve"))]
 mod serving;
 mod sessions;
 mod testing;
@@ -27,6 +26,7 @@ pub(crate) use runs::{
     Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs,
     SendToRun, Show, Upgrade, Verify,
 };
+pub(crate) use serving::Worker;
 #[cfg(feature = "mcp")]
 pub(crate) use serving::{ALL as ALL_AGENTS, Login, Mcp};
 #[cfg(feature = "serve")]
@@ -152,6 +152,9 @@ pub(crate) enum Command {
     #[cfg(feature = "serve")]
     #[command(subcommand, after_help = triggers::WEBHOOKS)]
     Webhooks(Webhooks),
+    /// Drive the background runs of workflow files that other processes submit
+    #[command(after_help = serving::WORKER)]
+    Worker(Box<Worker>),
     /// Log in at an MCP server of a workflow file
     #[cfg(feature = "mcp")]
     #[command(after_help = serving::LOGIN)]
@@ -416,6 +419,11 @@ impl Kept {
         Ok(Some(storage))
     }
 
+    /// Returns the database from the command line, ignoring the environment.
+    pub(crate) fn said(&self) -> Option<&Database> {
+        self.db.as_ref()
+    }
+
     fn named(&self, file: &Path) -> Option<Storage> {
         if self.no_db {
             return None;
@@ -481,6 +489,24 @@ pub(crate) struct Run {
     /// Fail if the run takes longer: `30s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
+    /// Queue the run in the PostgreSQL database at this URL, where it is stored: a `stepwright
+    /// worker` drives it, and this command shows it
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = Database::of_dispatcher,
+        conflicts_with = "no_db"
+    )]
+    pub(crate) dispatcher: Option<Database>,
+    /// Drive the run before those of a lower priority; by default 0
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        requires = "dispatcher"
+    )]
+    pub(crate) priority: i16,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }

@@ -1,10 +1,69 @@
 //! The arguments of commands that serve workflows.
 
-use super::{Definition, Doors, Kept};
+#[cfg(any(feature = "mcp", feature = "serve"))]
+use super::Kept;
+use super::{Definition, Doors};
+use crate::database::Database;
 use clap::Args;
 #[cfg(feature = "mcp")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub(super) const WORKER: &str = "\
+Any number of workers on any number of machines share the runs of one database. `run` and `serve`
+submit them, with the same --dispatcher URL. A worker that dies or is cut off loses its runs to
+others within seconds. On Ctrl-C and SIGTERM it leaves those that do not end within five seconds.
+
+Examples:
+  stepwright worker digest.yaml review.yaml --dispatcher postgres://anna@db.example/agents
+  stepwright run digest.yaml docs --dispatcher postgres://anna@db.example/agents
+  stepwright serve digest.yaml --dispatcher postgres://anna@db.example/agents";
+
+/// The arguments of `worker`.
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// The workflow files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The PostgreSQL database with the runs: `postgres://user:password@host/database`
+    #[arg(long, value_name = "URL", value_parser = Database::of_dispatcher)]
+    pub(crate) dispatcher: Database,
+    /// Drive at most so many runs at once
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub(crate) concurrency: u16,
+    /// The model of all agents as `provider:model`; overrides the files
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Allow steps that run commands; without it, a file with such steps is refused
+    #[arg(long)]
+    pub(crate) allow_shell: bool,
+    #[command(flatten)]
+    pub(crate) doors: Doors,
+    /// The directory that steps and tools read and write, and cannot leave; by default the current
+    /// directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_dir: Option<PathBuf>,
+}
+
+impl Worker {
+    /// Returns the arguments of one of the files.
+    pub(crate) fn definition(&self, file: &std::path::Path) -> Definition {
+        Definition {
+            file: file.to_owned(),
+            model: self.model.clone(),
+            allow_shell: self.allow_shell,
+            doors: self.doors.clone(),
+            base_dir: self.base_dir.clone(),
+            prompt: None,
+            agent: None,
+        }
+    }
+}
 
 #[cfg(feature = "mcp")]
 /// The value of `--agents` without names, which stands for all agents.
@@ -181,13 +240,22 @@ pub(crate) struct Serve {
     /// Store runs and sessions in this SQLite file, which is created if it does not exist, or in
     /// the PostgreSQL database at this URL. The default is that of `run`
     #[arg(long, value_name = "DB", value_parser = super::database())]
-    db: Option<crate::database::Database>,
+    db: Option<Database>,
     /// Wait so long while another process writes to the SQLite file; the default is `5s`
     #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse)]
     lock_wait: Option<std::time::Duration>,
     /// Store nothing: runs end with this command
     #[arg(long, conflicts_with_all = ["db", "lock_wait"])]
     no_db: bool,
+    /// Queue runs in the PostgreSQL database at this URL, where they are stored: this command only
+    /// submits them, and each `stepwright worker` of the same URL drives some
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = Database::of_dispatcher,
+        conflicts_with = "no_db"
+    )]
+    pub(crate) dispatcher: Option<Database>,
 }
 
 #[cfg(feature = "serve")]

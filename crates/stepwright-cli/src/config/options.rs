@@ -187,7 +187,8 @@ fn widens(setting: &Setting) -> bool {
             path.is_absolute() || path.components().any(|part| part == Component::ParentDir)
         }
     };
-    is_permission(&setting.key) || (setting.key == "db" && values.iter().any(is_elsewhere))
+    let names_one = matches!(setting.key.as_str(), "db" | "dispatcher");
+    is_permission(&setting.key) || (names_one && values.iter().any(is_elsewhere))
 }
 
 fn is_permission(key: &str) -> bool {

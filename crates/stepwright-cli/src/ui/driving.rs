@@ -5,6 +5,7 @@ use crate::args::{Shown, Storage};
 use crate::database::Database;
 use crate::exit::Exit;
 use crate::ui::cancel::{Cancel, Requested};
+use crate::ui::followed::Followed;
 use crate::ui::print::{Form, Printer, Stdout};
 use crate::ui::progress::{Progress, has_panels};
 use crate::ui::resume_command::{FORGOTTEN, ResumeCommand};
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 use stepwright::term::Speech;
-use stepwright::{Error, ErrorKind, Event, EventKind, RunOutput, RunStatus, RunStream, StepPath};
+use stepwright::{Error, ErrorKind, Event, EventKind, RunOutput, RunStatus, StepPath};
 use stepwright::{RunId, Workflow};
 use stepwright_engine::Runs;
 use stepwright_term::{Asker, waiting};
@@ -91,8 +92,9 @@ impl<'a> Driving<'a> {
     pub(crate) async fn drive(
         &mut self,
         workflow: &Workflow,
-        mut events: RunStream,
+        events: impl Into<Followed>,
     ) -> Result<RunOutput, Error> {
+        let mut events = events.into();
         loop {
             let mut answer = self.follow(workflow, events).await;
             let answers = loop {
@@ -121,7 +123,7 @@ impl<'a> Driving<'a> {
             };
             let Ok(output) = answer else { return answer };
             let resumed = workflow.continue_run(&output.run_id, answers);
-            events = resumed.stream_events(true).stream().in_task();
+            events = resumed.stream_events(true).stream().in_task().into();
         }
     }
 
@@ -138,7 +140,7 @@ impl<'a> Driving<'a> {
     async fn follow(
         &mut self,
         workflow: &Workflow,
-        mut events: RunStream,
+        mut events: Followed,
     ) -> Result<RunOutput, Error> {
         let mut begun = false;
         let mut ticks = self.progress.ticks();
@@ -170,6 +172,7 @@ impl<'a> Driving<'a> {
                         Requested::Cancel => {
                             let what = cancelling(&self.open);
                             self.progress.note(&what);
+                            events.cancel().await?;
                         }
                         Requested::Stop => self.progress.note(STOPPING),
                         Requested::Leave => {

@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 pub(crate) mod debug;
 pub(crate) mod driving;
+pub(crate) mod followed;
 pub(crate) mod print;
 pub(crate) mod progress;
 pub(crate) mod resume_command;

@@ -39,3 +39,4 @@ pub(crate) mod top;
 pub(crate) mod verify;
 #[cfg(feature = "serve")]
 pub(crate) mod webhooks;
+pub(crate) mod worker;

@@ -6,9 +6,10 @@ use crate::exit::Exit;
 use crate::ui::cancel::Cancel;
 use crate::ui::debug;
 use crate::ui::driving::Driving;
+use crate::ui::followed::Followed;
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
-use crate::{input, input_pairs, open, traces};
+use crate::{dispatcher, input, input_pairs, open, traces};
 use std::io::IsTerminal as _;
 use stepwright::file::Definition;
 use stepwright::{Answer, Content, Error, ErrorId, ErrorKind, Report, RunOutput};
@@ -24,7 +25,8 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     if arguments.shown.debug {
         debug::show(stderr.terminal);
     }
-    let storage = arguments.kept.storage(&arguments.definition.file).map_err(|error| {
+    let (queue, file) = (arguments.dispatcher.as_ref(), &arguments.definition.file);
+    let storage = dispatcher::storage(queue, &arguments.kept, file).map_err(|error| {
         stderr.error(&error);
         Exit::of(&error)
     })?;
@@ -94,7 +96,14 @@ async fn drive(
     content: Content,
     driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
-    let workflow = open::workflow(definition, driving.db()).await?;
+    let workflow = match (driving.db(), &arguments.dispatcher) {
+        (Some(db), Some(_)) => {
+            let opened = db.open().await?;
+            let queue = dispatcher::open(&opened, arguments.priority).await?;
+            dispatcher::beneath(&opened, Some(&queue), open::builder(definition)?).build()?
+        }
+        (db, _) => open::workflow(definition, db).await?,
+    };
     // Request all events, because the progress display needs them even if stdout does not.
     let run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
     let mut run = traces::continued(run);
@@ -113,7 +122,11 @@ async fn drive(
     if driving.db().is_some() {
         run = run.metadata(DefinitionSource::metadata(&arguments.definition));
     }
-    driving.drive(&workflow, run.stream().in_task()).await
+    let events = match arguments.dispatcher {
+        Some(_) => Followed::handed(run.background().await?).await?,
+        None => run.stream().in_task().into(),
+    };
+    driving.drive(&workflow, events).await
 }
 
 /// Reports an error and the next step.

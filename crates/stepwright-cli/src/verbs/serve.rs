@@ -4,11 +4,11 @@ use crate::args::{self, KeyList, KeyMade, KeyRevoked, Keys, Serve};
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::folders;
-use crate::open;
 use crate::ui::cancel::Cancel;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
 use crate::verbs::{schedules, webhooks};
+use crate::{dispatcher, open};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use stepwright::file::{Definition, Options};
@@ -40,7 +40,8 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
     let definitions = definitions(arguments, stderr)?;
     let kept = arguments.kept();
     let first = arguments.files.first().map_or(Path::new("-"), PathBuf::as_path);
-    let storage = kept.storage(first).map_err(reported)?;
+    let queue = arguments.dispatcher.as_ref();
+    let storage = dispatcher::storage(queue, &kept, first).map_err(reported)?;
     let runtime = open::runtime(stderr)?;
     let storage = open::storage(storage, stderr);
     let (cancel, _signals) = Cancel::on_signals(stderr);
@@ -54,12 +55,17 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
             Some(opened) => opened.runs(None)?,
             None => Runs::of(AnyStore::new(memory.clone())),
         };
+        let queue = match (&opened, queue) {
+            (Some(opened), Some(_)) => Some(dispatcher::open(opened, 0).await?),
+            _ => None,
+        };
         let mut server = Server::builder().runs(runs).insecure(arguments.insecure);
+        server = server.drives(queue.is_none());
         let mut taken: Vec<String> = Vec::new();
         for (source, definition) in &definitions {
             let builder = open::builder(definition)?;
             let workflow: Workflow = match &opened {
-                Some(opened) => opened.clone().beneath(builder).build()?,
+                Some(opened) => dispatcher::beneath(opened, queue.as_ref(), builder).build()?,
                 None => builder.store(memory.clone()).build()?,
             };
             let agent = source.as_ref().and_then(|source| source.agent.as_deref());
@@ -116,6 +122,9 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         // Programs wait for this line, and read the port in it.
         stderr.note(&format!("Listening at http://{bound}"));
         show_triggers(&server, bound, stderr).await?;
+        if let Some(db) = &arguments.dispatcher {
+            stderr.note(&format!("runs wait in {db} for workers: `stepwright worker FILE…`"));
+        }
         let stop = CancellationToken::new();
         let serving = server.serve(listener, stop.clone());
         tokio::pin!(serving);
@@ -142,37 +151,29 @@ async fn show_triggers(server: &Server, bound: SocketAddr, stderr: Stderr) -> Re
     Ok(())
 }
 
-/// Reads the files, each followed by its agents.
+/// Reads the files and the samples, followed by the agents of the files.
 fn definitions(
     arguments: &Serve,
     stderr: Stderr,
 ) -> Result<Vec<(Option<args::Definition>, Definition)>, Exit> {
-    let mut all = Vec::new();
-    for file in &arguments.files {
-        let source = arguments.definition(file);
-        let definition = open::definition(&source, stderr, false)?;
-        all.push((Some(source), definition));
-    }
+    let sources = arguments.files.iter().map(|file| arguments.definition(file));
+    let mut all: Vec<_> = open::definitions(sources, stderr)?
+        .into_iter()
+        .map(|(source, definition)| (Some(source), definition))
+        .collect();
     if arguments.demo {
+        let mut samples = Vec::new();
         for (name, text) in DEMO {
             let demo = Definition::parse(text, name, &Options::default());
             let demo = demo.map_err(|mistakes| {
                 stderr.mistakes(&mistakes);
                 Exit::Usage
             })?;
-            all.push((None, demo));
+            samples.push((None, demo));
         }
+        // A workflow comes before an agent of its name.
+        all.splice(arguments.files.len()..arguments.files.len(), samples);
     }
-    let mut agents = Vec::new();
-    for (source, definition) in &all {
-        let Some(source) = source else { continue };
-        for name in definition.agents() {
-            let Some(agent) = definition.agent(name) else { continue };
-            let source = args::Definition { agent: Some(name.to_owned()), ..source.clone() };
-            agents.push((Some(source), agent));
-        }
-    }
-    all.extend(agents);
     Ok(all)
 }
 

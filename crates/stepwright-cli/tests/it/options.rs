@@ -167,7 +167,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 60] = [
+const COMMANDS: [&str; 61] = [
     "fix",
     "mcp",
     "schema",
@@ -204,6 +204,7 @@ const COMMANDS: [&str; 60] = [
     "skill install",
     "completions",
     "serve",
+    "worker",
     "keys create",
     "keys list",
     "keys revoke",

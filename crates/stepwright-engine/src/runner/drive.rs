@@ -151,7 +151,7 @@ impl Runner {
         let store = self.store_for(true).ok_or_else(unknown)?;
         // This process owns a run that it has just begun.
         let fresh = hold.is_fresh();
-        let mine = fresh || self.claim(&store, run).await?;
+        let mine = fresh || self.claim(&store, run, leaves).await?;
         let answer = async {
             past.extend(load_after(&store, run, past.len() as u64).await?);
             let started = rewind::started(&past).ok_or_else(unknown)?;
@@ -242,8 +242,9 @@ impl Runner {
         answer
     }
 
-    /// Claims a run for this driver. Returns `false` if the run has ended.
-    async fn claim(&self, store: &AnyStore, run: &RunId) -> Result<bool, Error> {
+    /// Claims a run for this driver. Returns `false` if the run has ended. With `handed`, the
+    /// dispatcher has handed it to this driver just now.
+    async fn claim(&self, store: &AnyStore, run: &RunId, handed: bool) -> Result<bool, Error> {
         // Drivers write their heartbeats with the wall clocks of their machines.
         let now = self.world.wall();
         let lease = LEASE.as_millis();
@@ -262,7 +263,8 @@ impl Runner {
                 }
                 // The dispatcher says that no other driver is at work.
                 Claimed::By { driver, .. }
-                    if claim.dead.as_ref() != Some(&driver)
+                    if handed
+                        && claim.dead.as_ref() != Some(&driver)
                         && self.is_driven_one_at_a_time()
                         && self.is_handed(store, run).await? =>
                 {

@@ -101,6 +101,10 @@ impl Drive for Registry {
         self.0.iter().map(served).collect()
     }
 
+    fn drivers(&self) -> Vec<Arc<str>> {
+        self.0.iter().map(|runner| runner.driver_name().clone()).collect()
+    }
+
     fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven> {
         Box::pin(async move {
             match self.of_wake(wake) {
@@ -130,6 +134,7 @@ impl Runner {
         };
         match error.kind() {
             _ if error.id() == ErrorId::RUN_DRIVEN_HERE => Driven::UnderWay,
+            ErrorKind::Released => Driven::NotMine { why: "it was released".to_owned() },
             ErrorKind::Store => {
                 let later = HEARTBEAT + Duration::from_millis(1);
                 Driven::Retry { after: Held::retry_after(&error).unwrap_or(later) }

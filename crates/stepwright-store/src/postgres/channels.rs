@@ -12,6 +12,8 @@ pub(super) struct Channels {
     pub(super) signals: Arc<str>,
     /// Facts were appended to the run in the payload.
     pub(super) facts: Arc<str>,
+    /// A run was queued for workers.
+    pub(super) queue: Arc<str>,
     /// Nothing: the listener notifies itself, to see whether notifications arrive.
     pub(super) echo: Arc<str>,
 }
@@ -22,6 +24,7 @@ impl Channels {
         Self {
             signals: format!("stepwright_signals_{mark}").into(),
             facts: format!("stepwright_facts_{mark}").into(),
+            queue: format!("stepwright_queue_{mark}").into(),
             echo: format!("stepwright_echo_{mark}").into(),
         }
     }

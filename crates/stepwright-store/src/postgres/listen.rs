@@ -82,7 +82,9 @@ impl Drop for Ear {
 impl Ear {
     /// Listens until the connection is lost, or until there are no watchers.
     async fn listen(&mut self, target: &Target) -> Result<(), SqlError> {
-        let mut listener = self.meanwhile(connect(target, &self.channels)).await?;
+        let Channels { signals, facts, echo, .. } = self.channels.clone();
+        let channels = [&*signals, &*facts, &*echo];
+        let mut listener = self.meanwhile(connect(target, &channels)).await?;
         let (mut heard, began) = (false, Instant::now());
         let mut marked = HashSet::<RunId>::new();
         let mut renewed: Option<Instant> = None;
@@ -176,7 +178,8 @@ impl Ear {
     }
 }
 
-async fn connect(target: &Target, channels: &Channels) -> Result<PgListener, SqlError> {
+/// Listens to these channels, on a connection of its own.
+pub(super) async fn connect(target: &Target, channels: &[&str]) -> Result<PgListener, SqlError> {
     let greeting = format!("{}; SET synchronous_commit TO off", target.greeting);
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -193,8 +196,7 @@ async fn connect(target: &Target, channels: &Channels) -> Result<PgListener, Sql
         .connect_lazy_with(target.address.connect.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
-    let Channels { signals, facts, echo } = channels;
-    listener.listen_all([&**signals, &**facts, &**echo]).await?;
+    listener.listen_all(channels.iter().copied()).await?;
     Ok(listener)
 }
 

@@ -4,6 +4,7 @@ mod address;
 mod append;
 mod channels;
 mod connections;
+mod dispatcher;
 mod errors;
 mod heads;
 mod link;
@@ -14,5 +15,6 @@ mod statements;
 mod store;
 mod target;
 
+pub use dispatcher::PostgresDispatcher;
 pub use open::PostgresOptions;
 pub use store::{Postgres, PostgresBackend};

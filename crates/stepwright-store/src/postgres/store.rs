@@ -47,7 +47,7 @@ pub type Postgres = SqlStore<PostgresBackend>;
 /// The server behind a [`Postgres`].
 #[doc(hidden)]
 pub struct PostgresBackend {
-    connections: Arc<Connections>,
+    pub(super) connections: Arc<Connections>,
     watchers: Arc<Watchers>,
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod provider;
 mod shared_limits;
 mod survivor;
 mod takeups;
+mod workers;
 
 use crate::support::{PATIENCE, Place, Ran};
 use provider::Provider;
@@ -85,6 +86,11 @@ impl Process {
     fn start(command: &mut Command, provider: &Provider, by: &str) -> Self {
         provider.serve(command, by);
         Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    /// Starts it, without a provider.
+    fn spawn(command: &mut Command) -> Self {
+        Self(Some(command.spawn().unwrap()))
     }
 
     fn child(&mut self) -> &mut Child {

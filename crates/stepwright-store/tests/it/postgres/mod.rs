@@ -1,6 +1,7 @@
 //! Tests of the store in PostgreSQL, on a real server.
 
 mod conformance;
+mod dispatching;
 mod dropping;
 mod encrypted;
 mod faults;

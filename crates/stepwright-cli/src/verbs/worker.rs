@@ -1,0 +1,68 @@
+//! `stepwright worker`.
+
+use crate::args::Worker;
+use crate::exit::Exit;
+use crate::ui::cancel::Cancel;
+use crate::ui::terminal::Stderr;
+use crate::{dispatcher, open};
+use std::time::Duration;
+use stepwright::{Error, Workflow, dispatch};
+use tokio_util::sync::CancellationToken;
+
+/// The time that runs have to end when this command ends. After that, other workers go on with
+/// them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Drives the background runs of workflow files that other processes submit.
+pub(crate) fn worker(arguments: &Worker, stderr: Stderr) -> Exit {
+    started(arguments, stderr).unwrap_or_else(|exit| exit)
+}
+
+fn started(arguments: &Worker, stderr: Stderr) -> Result<Exit, Exit> {
+    let reported = |error: Error| {
+        stderr.error(&error);
+        Exit::of(&error)
+    };
+    let sources = arguments.files.iter().map(|file| arguments.definition(file));
+    let definitions = open::definitions(sources, stderr)?;
+    let runtime = open::runtime(stderr)?;
+    let (cancel, _signals) = Cancel::on_signals(stderr);
+    let served = runtime.block_on(async {
+        let opened = arguments.dispatcher.open().await?;
+        let queue = dispatcher::open(&opened, 0).await?;
+        let mut workflows: Vec<Workflow> = Vec::new();
+        for (source, definition) in &definitions {
+            let builder = open::builder(definition)?.concurrent_runs(arguments.concurrency.into());
+            let workflow = dispatcher::beneath(&opened, Some(&queue), builder).build()?;
+            match &source.agent {
+                Some(agent) if workflows.iter().any(|other| other.id() == workflow.id()) => {
+                    let id = workflow.id();
+                    stderr.note(&format!("agent `{agent}` is left out: `{id}` is taken"));
+                }
+                _ => workflows.push(workflow),
+            }
+        }
+        let add = |worker: dispatch::Worker, workflow| worker.workflow(workflow);
+        let worker = workflows.iter().fold(dispatch::Worker::new(), add);
+        let stop = CancellationToken::new();
+        let mut serving = Box::pin(worker.serve(stop.clone()));
+        // Programs wait for this line.
+        let names: Vec<String> = workflows.iter().map(|it| format!("`{}`", it.id())).collect();
+        let db = &arguments.dispatcher;
+        stderr.note(&format!("driving runs of {} from {db}", names.join(", ")));
+        tokio::select! {
+            ended = &mut serving => return ended,
+            _ = cancel.requested() => stop.cancel(),
+        }
+        stderr.note("stopping: runs under way are left to other workers");
+        let leaving = async {
+            let left = workflows.iter().map(|workflow| workflow.shutdown(PATIENCE));
+            futures_util::future::try_join_all(left).await
+        };
+        let (served, left) = tokio::join!(serving, leaving);
+        served.and(left.map(drop))
+    });
+    open::end(runtime, stderr);
+    served.map_err(reported)?;
+    Ok(Exit::Completed)
+}
