@@ -46,7 +46,7 @@ pub struct Mounted {
 impl Server {
     /// Returns the server for another one, which listens at `address`.
     pub fn mounted(self, address: SocketAddr) -> Mounted {
-        let Self { app, hosts, is_open_elsewhere } = self;
+        let Self { app, hosts, is_open_elsewhere, .. } = self;
         let front = Arc::new(Front::new(app.clone(), &hosts, address));
         let service = TowerToHyperService::new(router::router(&app));
         Mounted { app, front, service, is_open_elsewhere }
