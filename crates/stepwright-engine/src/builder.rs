@@ -1,7 +1,7 @@
 //! Builds workflows.
 
 use crate::compile::{Settings, compile};
-use crate::define::{AfterSteps, AnyStep, History, IntoStep, RunLimits, add_after};
+use crate::define::{AfterSteps, AnyStep, History, IntoStep, MediaInput, RunLimits, add_after};
 use crate::definition::Definition;
 use crate::gate::{GateSettings, Guard};
 use crate::process::PerProcess;
@@ -71,6 +71,7 @@ pub struct WorkflowBuilder {
     session_budget: Option<Budget>,
     prices: Option<Prices>,
     run_limits: RunLimits,
+    pub(crate) media: Vec<MediaInput>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -105,6 +106,7 @@ impl Workflow {
             session_budget: None,
             prices: None,
             run_limits: RunLimits::default(),
+            media: Vec::new(),
             observer: None,
         }
     }
@@ -664,6 +666,7 @@ impl WorkflowBuilder {
                 session: self.session_budget.map(Arc::new),
             },
             limits: self.run_limits,
+            media: self.media,
         };
         let world = self.world.unwrap_or_else(real_world);
         let dispatching = match self.dispatcher {

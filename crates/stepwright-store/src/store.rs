@@ -3,7 +3,7 @@
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
 use crate::operations::{
-    deleting, journal, opening, requests, runs, sessions, signals, slots, verify,
+    deleting, journal, media, opening, requests, runs, sessions, signals, slots, verify,
 };
 use crate::rows::Effect;
 use crate::shared::Texts;
@@ -16,7 +16,8 @@ use stepwright_core::store::{
     SlotClaim, Verified, Watched,
 };
 use stepwright_core::{
-    BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
+    BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, StoredMedia, Timestamp,
+    WorkflowId,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -75,6 +76,7 @@ impl<B: Backend> RunStore for SqlStore<B> {
             let Append { run, facts, close, driver } = append;
             let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
             let void = opening::void_signals(&facts);
+            let media = media::of(&facts)?;
             let mut facts = FactRow::all(&facts, backend.sums())?;
             if void.is_some() {
                 // Texts of another run of that name, or of a journal that another process went on
@@ -85,7 +87,7 @@ impl<B: Backend> RunStore for SqlStore<B> {
             let (facts, blobs) = bodies::apart(facts).await?;
             let (name, rests) = (run.clone(), effect.rests());
             let told = Told::Those(Watched::Facts(run.clone()));
-            let prepared = Prepared { run, facts, effect, close, blobs };
+            let prepared = Prepared { run, facts, effect, close, blobs, media };
             if let Some(void) = void {
                 return backend.write(told, opening::Opening { prepared, void }).await;
             }
@@ -127,6 +129,14 @@ impl<B: Backend> RunStore for SqlStore<B> {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn keeps_media(&self) -> bool {
+        true
+    }
+
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> Answer<'a, Option<Arc<[u8]>>> {
+        Box::pin(self.backend().read(media::Load(stored.clone())))
     }
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {

@@ -30,6 +30,7 @@ mod limits;
 mod logins;
 mod looking;
 mod mcp;
+mod media;
 mod options;
 mod output;
 mod ownership;

@@ -1,6 +1,7 @@
 //! The first fact of a retry and of a fork. After it, the run is resumed as any other.
 
 use super::builder::{find_session, is_below, no_session, session_used, taken};
+use super::input::keep_media;
 use crate::runs::near;
 use crate::workflow::Workflow;
 use serde_json::{Map, Value};
@@ -119,6 +120,8 @@ impl Opener<'_> {
                 if let Some(prepared) = definition.prepare_input(&input.content).await? {
                     input.content = prepared;
                 }
+                keep_media(&mut input, Some(store))?;
+                definition.check_media(&input)?;
                 Some(Arc::new(input))
             }
             None => None,

@@ -65,6 +65,7 @@ impl<'a> Checker<'a, '_> {
         // A member is used by its team, whether the team is used or not.
         let teams = self.file.agents.iter().filter_map(|agent| agent.team.as_ref());
         used.extend(teams.flat_map(|team| &team.members).map(|member| member.text.as_str()));
+        used.extend(self.file.workflow_agent.iter().map(|front| front.agent.text.as_str()));
         for agent in &self.file.agents {
             let (name, key) = (&agent.name, if agent.team.is_some() { "team" } else { "agent" });
             if !used.contains(name.text.as_str()) {

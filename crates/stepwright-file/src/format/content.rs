@@ -36,7 +36,7 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
 
 /// The keys of an agent that the agent adds to its fingerprint itself, and the one that it never
 /// sees.
-const OF_THE_AGENT: [&str; 36] = [
+const OF_THE_AGENT: [&str; 37] = [
     "description",
     "instructions",
     "examples",
@@ -53,6 +53,7 @@ const OF_THE_AGENT: [&str; 36] = [
     "reasoning_effort",
     "reasoning_budget",
     "hosted_tools",
+    "output_mode",
     "stop",
     "tool_choice",
     "extra",

@@ -23,6 +23,7 @@ mod http;
 mod limits;
 mod loops;
 mod mcp;
+mod media;
 mod mistakes;
 mod models;
 mod mutations;

@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
     include_str!("schema_7.sql"),
+    include_str!("schema_8.sql"),
 ];
 
 /// The time that a migration waits for a lock: later statements wait behind it.
@@ -53,7 +54,8 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
     coalesce(bool_or(relname <> 'stepwright_migrations'), false)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
-        'blobs', 'inbox', 'drivers', 'plans', 'kept', 'slots', 'requests')";
+        'blobs', 'inbox', 'drivers', 'plans', 'kept', 'slots', 'requests', 'media',
+        'media_parts', 'media_uses')";
 
 /// Asks for privileges that even reading takes. `USAGE` on a schema first: without it, its tables
 /// are as if they were not there.

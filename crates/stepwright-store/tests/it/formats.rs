@@ -56,7 +56,7 @@ async fn check(store: &dyn Store, chained: bool) {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
-    for format in [2, 3, 4, 5, 6, 7] {
+    for format in [2, 3, 4, 5, 6, 7, 8] {
         let fixture = format!("{}/tests/fixtures/format-{format}.db", env!("CARGO_MANIFEST_DIR"));
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
@@ -69,7 +69,7 @@ async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
         let store = stepwright_store::Sqlite::open(&path).await.unwrap();
         check(&store, true).await;
         drop(store);
-        assert_eq!(version(&path), 7);
+        assert_eq!(version(&path), 8);
     }
 }
 
@@ -77,7 +77,7 @@ async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
 #[tokio::test]
 async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
     let Some(server) = stepwright_testing::postgres::server() else { return };
-    for format in [2, 3, 4, 5, 6, 7] {
+    for format in [2, 3, 4, 5, 6, 7, 8] {
         let fixture = format!("{}/tests/fixtures/format-{format}.sql", env!("CARGO_MANIFEST_DIR"));
         let dump = std::fs::read_to_string(&fixture).unwrap();
         let statements: Vec<&str> =
@@ -89,7 +89,7 @@ async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
         assert_eq!(server.sql(database, versions), format!("{format}\n"));
         let store = stepwright_store::Postgres::connect(&address).await.unwrap();
         check(&store, format >= CHAINED_FROM).await;
-        assert_eq!(server.sql(database, versions), "7\n");
+        assert_eq!(server.sql(database, versions), "8\n");
     }
 }
 
@@ -127,7 +127,7 @@ async fn the_fixtures_of_this_format_are_written() {
         store.heartbeat("host:1", Timestamp(1_780_000_000_000)).await.unwrap();
     }
 
-    let fixture = format!("{}/tests/fixtures/format-7", env!("CARGO_MANIFEST_DIR"));
+    let fixture = format!("{}/tests/fixtures/format-8", env!("CARGO_MANIFEST_DIR"));
     let _ = std::fs::remove_file(format!("{fixture}.db"));
     write(&stepwright_store::Sqlite::open(format!("{fixture}.db")).await.unwrap()).await;
     let server = stepwright_testing::postgres::server().expect("a server");

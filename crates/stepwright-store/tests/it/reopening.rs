@@ -67,7 +67,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 7);
+    assert_eq!(version, 8);
 }
 
 #[tokio::test]
@@ -298,7 +298,8 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
     old.execute_batch(
         "DROP INDEX runs_origin; ALTER TABLE runs DROP COLUMN origin; ALTER TABLE runs DROP COLUMN \
          origin_run; ALTER TABLE runs DROP COLUMN origin_until; DROP TABLE kept; \
-         DROP TABLE identity; DROP TABLE slots; DROP TABLE requests; PRAGMA user_version = 2",
+         DROP TABLE identity; DROP TABLE slots; DROP TABLE requests; DROP TABLE media;
+         DROP TABLE media_parts; DROP TABLE media_uses; PRAGMA user_version = 2",
     )
     .unwrap();
     drop(old);
