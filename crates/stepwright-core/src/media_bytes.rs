@@ -7,7 +7,7 @@ use crate::media::{Media, MediaSource};
 use std::sync::Arc;
 
 impl StepContext {
-    /// Returns the bytes of a media item: those in memory, or those that the store of the run keeps.
+    /// Returns the bytes of a media item: those in memory, or those that the store of the run has.
     ///
     /// ```
     /// # use futures_util::FutureExt as _;
@@ -29,8 +29,8 @@ impl StepContext {
     /// ```
     ///
     /// # Errors
-    /// Fails for an address and a path, which are for the reader to fetch, and if the store does not
-    /// have the bytes.
+    /// Fails for an address and a path, which are for the reader to fetch, and if the store does
+    /// not have the bytes.
     pub async fn media_bytes(&self, media: &Media) -> Result<Arc<[u8]>, StepError> {
         if let Some(bytes) = media.live() {
             return Ok(bytes);

@@ -14,8 +14,8 @@ pub(crate) const ANSWER_TOOL: &str = "final_answer";
 const DESCRIPTION: &str = "Gives your last answer. Call it once, when you have all that the answer \
      needs, and write nothing beside the call.";
 
-/// Replaces the schema of a request by the tool. `forced` says that the provider can be made to call
-/// a tool.
+/// Replaces the schema of a request by the tool. `forced` says that the provider can be made to
+/// call a tool.
 pub(crate) fn add(request: &mut ModelRequest, forced: bool) {
     let Some(parameters) = request.output_schema.take() else { return };
     request.tool_choice = match std::mem::take(&mut request.tool_choice) {

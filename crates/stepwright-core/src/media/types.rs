@@ -102,7 +102,8 @@ pub fn mime_of_name(name: &str) -> Option<String> {
 /// Returns the media type of these bytes, by how they begin.
 ///
 /// ```
-/// assert_eq!(stepwright_core::media::mime_of_bytes(b"%PDF-1.7").as_deref(), Some("application/pdf"));
+/// use stepwright_core::media::mime_of_bytes;
+/// assert_eq!(mime_of_bytes(b"%PDF-1.7").as_deref(), Some("application/pdf"));
 /// ```
 pub fn mime_of_bytes(bytes: &[u8]) -> Option<String> {
     if bytes.starts_with(b"RIFF") {

@@ -31,8 +31,8 @@ static ITEM: Mapping = Mapping {
 };
 
 impl Reader<'_> {
-    /// Parses `media: {photo: image, notes: {type: file, optional: true}}`. `input` is the schema of
-    /// the input, whose members have other names.
+    /// Parses `media: {photo: image, notes: {type: file, optional: true}}`. `input` is the schema
+    /// of the input, whose members have other names.
     pub(super) fn media(
         &mut self,
         fields: &mut Fields<'_>,

@@ -326,7 +326,8 @@ async fn record(connection: &mut Link, append: &Append<'_>) -> Result<(), Failur
     }
 }
 
-/// Large bodies and media take a transaction. They come after the row of the run, as when they are deleted.
+/// Large bodies and media take a transaction. They come after the row of the run, as when they are
+/// deleted.
 async fn record_with(link: &mut Link, append: &Append<'_>, blobs: &[Blob]) -> Result<(), Failure> {
     link.begin().await?;
     let recorded = record_both(link, append, blobs).await;
