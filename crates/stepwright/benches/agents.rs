@@ -21,8 +21,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use stepwright::Team;
 use stepwright::models::{
-    Arguments, AssistantTurn, Completion, Message, Model, ModelEvent, ModelRequest, ModelStream,
-    Part, Provider, StopReason, ToolCall,
+    AnyModel, Arguments, AssistantTurn, Completion, Message, Model, ModelEvent, ModelRequest,
+    ModelStream, Part, Provider, StopReason, ToolCall,
 };
 use stepwright::prelude::*;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
@@ -235,9 +235,8 @@ async fn turn() {
 /// Compares delegations of a team with the requests to its models by themselves: one of the leader
 /// and one of the member for each.
 async fn delegation() {
-    let any = stepwright::models::AnyModel::new;
-    let scout = Agent::builder("scout").model(any(Member)).expect("a model").build();
-    let team = Team::builder("desk").model(any(Leader)).expect("a model").max_rounds(20);
+    let scout = Agent::builder("scout").model(AnyModel::new(Member)).expect("a model").build();
+    let team = Team::builder("desk").model(AnyModel::new(Leader)).expect("a model").max_rounds(20);
     let team = team.member(scout.expect("an agent"), "Finds.").build().expect("a team");
     let workflow = Workflow::builder("w").step(team).build().expect("no mistakes");
     let request = |messages| ModelRequest { messages, ..ModelRequest::default() };
@@ -256,8 +255,7 @@ async fn delegation() {
         through.push(
             worked(async {
                 for _ in 0..runs {
-                    let output = workflow.run("Report.").await.expect("it completes");
-                    assert_eq!(output.step_executor_runs.len(), DELEGATIONS + 1);
+                    black_box(workflow.run("Report.").await.expect("it completes"));
                 }
             })
             .await,
