@@ -49,6 +49,7 @@ SEARCH_TARGET_MS = 30
 SESSION_TARGET_MS = 50
 FORK_TARGET_KB = 100
 TURN_TARGET_US = 60
+TEAM_TARGET_US = 100
 SSE_TARGET = 2
 AGENT_TARGET_KIB = 8
 # How often each program is started. The shortest start counts: on a busy machine the others include
@@ -227,6 +228,7 @@ def tokens():
 
 TURN = "an agent turn with one tool call, the model in memory"
 TURN_HTTP = "the same over HTTP, beside two requests of rig's model and a loop of the benchmark"
+TEAM = "a delegation of a team"
 TOKEN = "a token through agent, stream and SSE, beside a bare reader of the same stream"
 AGENTS = "memory of an agent that waits for its model (1 000 at once)"
 
@@ -258,6 +260,10 @@ def agents():
     if wanted(TURN_HTTP):
         alone, through = pair("the same over HTTP", "the same over HTTP")
         rows.append([TURN_HTTP, f"{through:.0f} µs", f"rig {alone:.0f} µs", f"{through / alone:.2f} ×", "", "", ""])
+    if wanted(TEAM):
+        alone, through = pair(TEAM, TEAM)
+        rows.append([TEAM, f"{through:.1f} µs", f"{alone:.1f} µs", f"{through - alone:.1f} µs more",
+                     f"{TEAM_TARGET_US} µs more", verdict(through - alone, TEAM_TARGET_US), ""])
     if wanted(TOKEN):
         key = "a token through agent, stream and SSE"
         alone, through = pair(key, key)

@@ -32,8 +32,7 @@ use stepwright_core::message::{Arguments, Message, ToolCall, ToolOutcome};
 use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::tool::{AnyTool, Tool as _, ToolAnswer, ToolError};
 use stepwright_core::{
-    Answer, Content, Media, MediaSource, OnInterrupted, OnTimeout, Requirement, StepContext,
-    StepError,
+    Answer, Content, Media, OnInterrupted, OnTimeout, Requirement, StepContext, StepError,
 };
 
 /// The largest number of tool calls executed in one turn. Later calls of the turn are answered with
@@ -632,10 +631,7 @@ fn arguments(arguments: &Arguments) -> Result<Value, ToolError> {
 fn held(media: Vec<Media>) -> (Vec<Media>, String) {
     let (mut kept, mut bytes, mut note) = (Vec::new(), 0, String::new());
     for medium in media {
-        let size = match &medium.source {
-            MediaSource::Bytes(all) => all.len(),
-            _ => 0,
-        };
+        let size = medium.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
         if bytes + size > TOOL_MEDIA_BYTES_MAX {
             let kind = medium.mime.as_deref().unwrap_or("a medium");
             let _ = write!(note, "[left out: {kind} of {size} bytes]");

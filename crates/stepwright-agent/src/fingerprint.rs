@@ -114,6 +114,7 @@ impl AgentParts<'_> {
             reasoning_budget,
             cache,
             hosted_tools,
+            output_mode,
             timeout,
             idle_timeout,
             extra,
@@ -131,6 +132,7 @@ impl AgentParts<'_> {
         let all = set(all, "cache", cache.map(|cache| cache.as_str().to_owned()));
         let hosted: Vec<&str> = hosted_tools.iter().map(|tool| tool.as_str()).collect();
         let all = set(all, "hosted_tools", (!hosted.is_empty()).then(|| hosted.join(", ")));
+        let all = set(all, "output_mode", output_mode.map(|mode| mode.as_str().to_owned()));
         let all = set(all, "timeout", timeout.map(|limit| format!("{limit:?}")));
         let all = set(all, "idle_timeout of the model", idle_timeout.map(|t| format!("{t:?}")));
         let all = set(all, "top_p", top_p.map(|value| value.to_string()));

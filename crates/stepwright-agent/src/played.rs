@@ -167,6 +167,7 @@ fn options(request: &ModelRequest) -> Value {
         ("reasoning_budget", of.reasoning_budget.map(Value::from)),
         ("cache", of.cache.map(|cache| cache.as_str().into())),
         ("hosted_tools", list(of.hosted_tools.iter().map(|tool| tool.as_str().into()).collect())),
+        ("output_mode", of.output_mode.map(|mode| mode.as_str().into())),
         ("extra", (!of.extra.is_empty()).then(|| of.extra.clone().into())),
         ("headers", list(of.headers.keys().map(|name| name.as_str().into()).collect())),
     ];

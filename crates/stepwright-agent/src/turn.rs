@@ -110,6 +110,9 @@ async fn converse(
             // On the heap, as all that few agents need: each agent at work holds this future.
             Box::pin(compact(agent, of, &messages, &mut view, request, kept, cx)).await?;
         }
+        if log.is_over() {
+            fill_media(&mut messages, cx).await?;
+        }
         let mut request = request(agent, &messages, since, &view);
         let asked_for = agent.upkeep.compaction.is_some().then(|| request.clone());
         // A run that goes on from its journal reserves only what is still to be asked.
@@ -338,6 +341,23 @@ async fn received(
     }
     messages.extend(given.iter().map(|message| Message::user(&*message.text)));
     Ok(!given.is_empty())
+}
+
+/// Reads the bytes of media that only the store has, for the request to the model.
+async fn fill_media(messages: &mut [Message], cx: &StepContext) -> Result<(), StepError> {
+    for message in messages {
+        let parts = match message {
+            Message::User { parts } => parts,
+            Message::Assistant(turn) => &mut turn.parts,
+            Message::Tool { .. } => continue,
+        };
+        for part in parts {
+            if let Part::Media { media } = part {
+                cx.fill_media(media).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns what the model had said when its answer was cut off. Providers refuse empty messages.

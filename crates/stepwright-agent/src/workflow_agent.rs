@@ -4,6 +4,7 @@
 use crate::builder::{Agent, AgentBuilder};
 use crate::into_model::IntoModel;
 use crate::team::mode::{TEAM_ROUNDS, TeamMode, TeamRules};
+use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
@@ -23,7 +24,7 @@ pub const RUN_WORKFLOW: &str = "run_workflow";
 pub const WORKFLOW_HISTORY_RUNS: u32 = 5;
 
 /// The default timeout of the workflow of a [`WorkflowAgent`].
-const WORKFLOW_TIMEOUT: Duration = Duration::from_hours(24);
+pub const WORKFLOW_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// The name of the step in which the agent works.
 const STEP: &str = "agent";
@@ -85,6 +86,7 @@ impl WorkflowAgent {
             agent,
             workflow: workflow.clone(),
             instructions: None,
+            parameters: None,
             runs: WORKFLOW_HISTORY_RUNS,
         }
     }
@@ -97,10 +99,24 @@ impl WorkflowAgent {
     /// Returns the builder of the workflow whose only step is this agent, with the history of the
     /// session. Give it the store and what else its runs need.
     pub fn workflow(&self) -> WorkflowBuilder {
-        let step = Step::new(STEP, self.clone());
-        let step = step.add_workflow_history(self.runs > 0);
-        let step = if self.runs > 0 { step.num_history_runs(self.runs) } else { step };
-        Workflow::builder(self.agent.name()).step(step)
+        Workflow::builder(self.agent.name()).step(self.step())
+    }
+
+    /// Returns the step of the agent, with the history of the session, for a workflow of your own.
+    ///
+    /// ```
+    /// use stepwright_agent::WorkflowAgent;
+    /// use stepwright_engine::Workflow;
+    /// # async fn outline(topic: String) -> String { topic }
+    /// let plan = Workflow::builder("Plan").step(outline).build()?;
+    /// let assistant = WorkflowAgent::builder(&plan).model("offline")?.build()?;
+    /// let talk = Workflow::builder("Talk").step(assistant.step()).build()?;
+    /// assert_eq!(talk.name(), "Talk");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn step(&self) -> Step {
+        let step = Step::new(STEP, self.clone()).add_workflow_history(self.runs > 0);
+        if self.runs > 0 { step.num_history_runs(self.runs) } else { step }
     }
 }
 
@@ -157,6 +173,7 @@ pub struct WorkflowAgentBuilder {
     agent: AgentBuilder,
     workflow: Workflow,
     instructions: Option<String>,
+    parameters: Option<Value>,
     runs: u32,
 }
 
@@ -183,6 +200,13 @@ impl WorkflowAgentBuilder {
         self
     }
 
+    /// Sets the JSON Schema of the workflow's input, which must be an object: the agent gives its
+    /// members. By default it gives a text.
+    pub fn parameters(mut self, schema: Value) -> Self {
+        self.parameters = Some(schema);
+        self
+    }
+
     /// Changes any other setting of the agent.
     pub fn agent(mut self, change: impl FnOnce(AgentBuilder) -> AgentBuilder) -> Self {
         self.agent = change(self.agent);
@@ -199,10 +223,14 @@ impl WorkflowAgentBuilder {
         let about = self.workflow.description().map(|text| format!(": {text}"));
         let about = about.unwrap_or_default();
         let tool =
-            self.workflow.as_tool(RUN_WORKFLOW, format!("Runs the workflow `{name}`{about}"));
+            self.workflow.as_tool(RUN_WORKFLOW, format!("Runs the workflow `{name}`{about}"))?;
+        let tool = match self.parameters {
+            Some(schema) => tool.parameters(schema),
+            None => tool,
+        };
         let own = self.instructions.map(|text| text + "\n\n").unwrap_or_default();
         let instructions = format!("{own}{INSTRUCTIONS}\n\nThe workflow is `{name}`{about}");
-        let agent = self.agent.instructions(instructions).tool(tool?).build()?;
+        let agent = self.agent.instructions(instructions).tool(tool).build()?;
         let rules = TeamRules {
             mode: TeamMode::Route,
             members: Vec::new(),

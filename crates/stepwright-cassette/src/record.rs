@@ -67,9 +67,21 @@ impl Journal {
     pub async fn of(runs: &Runs, run: &RunId) -> Result<Self, Error> {
         let row = runs.row(run).await?;
         let mut events = runs.recorded(run, 0).await?;
-        let mut facts = Vec::new();
+        let mut facts: Vec<Event> = Vec::new();
         while let Some(event) = events.next().await {
             facts.push(event?);
+        }
+        if facts.iter().any(|fact| !fact.kind.stored_media().is_empty()) {
+            // A cassette has its media itself: a replay has no store.
+            let mut live = Vec::new();
+            for media in runs.media(run).await? {
+                if let Some(stored) = media.stored() {
+                    let mut stored = stored.clone();
+                    stored.fill(runs.media_bytes(run, &media).await?);
+                    live.push(stored);
+                }
+            }
+            facts.iter_mut().for_each(|fact| fact.kind.inline_media(&live));
         }
         let began = facts.first().map(|fact: &Event| fact.time).unwrap_or_default();
         let filter = RunFilter {

@@ -1,10 +1,11 @@
 //! The input of the run.
 
 use crate::args::Run;
+use crate::input_media;
 use crate::input_pairs;
 use crate::input_text::{read_file, without_line_break};
 use serde_json::Value;
-use stepwright::{Content, Error, ErrorId};
+use stepwright::{Content, Error, ErrorId, Media, MediaInput};
 use stepwright_core::json::{self, JsonError};
 
 /// Parses typed input as the schema demands.
@@ -22,9 +23,26 @@ enum Form {
 }
 
 /// Reads the input of the run as the schema demands.
-pub(crate) fn read(arguments: &Run, schema: Option<&Value>) -> Result<Content, Error> {
-    if !arguments.pairs.is_empty() {
-        return input_pairs::of_pairs(&arguments.pairs, schema);
+pub(crate) fn read(
+    arguments: &Run,
+    schema: Option<&Value>,
+    taken: &[MediaInput],
+) -> Result<(Content, Vec<Media>), Error> {
+    let (media, pairs) = input_media::split(&arguments.pairs, taken)?;
+    content(arguments, &pairs, schema).map(|content| (content, media))
+}
+
+fn content(arguments: &Run, pairs: &[String], schema: Option<&Value>) -> Result<Content, Error> {
+    if let Some(pair) = pairs.first() {
+        if arguments.input.is_some() || arguments.input_file.is_some() {
+            let other = if arguments.input.is_some() { "INPUT" } else { "--input-file" };
+            let error = Error::usage(format!("`-i {pair}` cannot be used with `{other}`"));
+            return Err(error.with_id(ErrorId::VALUE_INVALID).with_hint(
+                "give the whole input at once, or all of its members with `-i`; beside an input, \
+                 `-i` names media that the workflow declares under `media`",
+            ));
+        }
+        return input_pairs::of_pairs(pairs, schema);
     }
     match (&arguments.input, &arguments.input_file) {
         (Some(text), _) => parse(text, "INPUT", Form::of(schema)),

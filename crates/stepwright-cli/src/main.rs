@@ -15,6 +15,7 @@ mod env_file;
 mod exit;
 mod folders;
 mod input;
+mod input_media;
 mod input_pairs;
 mod input_text;
 mod open;

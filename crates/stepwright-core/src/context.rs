@@ -3,6 +3,7 @@
 use crate::BoxFuture;
 use crate::budget::Budget;
 use crate::calls::CallPast;
+use crate::codes::ErrorId;
 use crate::content::Content;
 use crate::cost::Cost;
 use crate::event::{Event, EventKind};
@@ -10,6 +11,7 @@ use crate::failure::{ErrorCode, StepError};
 use crate::gate::{Admission, Demand, Permit};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
+use crate::media::StoredMedia;
 use crate::message::{ToolCall, Usage};
 use crate::path::{StepPath, is_call};
 use crate::permission::{Effect, Verdict};
@@ -98,6 +100,16 @@ pub trait StepHost: Send + Sync {
         step: &'a StepPath,
         requirement: Requirement,
     ) -> BoxFuture<'a, Result<Answer, StepError>>;
+
+    /// Returns the bytes of a media item that the store of the run keeps. A host that forwards to
+    /// another one forwards this too.
+    ///
+    /// # Errors
+    /// Fails if they are not there.
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> BoxFuture<'a, Result<Arc<[u8]>, StepError>> {
+        let error = StepError::terminal(format!("no store keeps media `{}`", stored.sha256));
+        Box::pin(std::future::ready(Err(error.with_id(ErrorId::MEDIA_MISSING))))
+    }
 
     /// Returns the recorded result of the effect `key` of this step, from any attempt.
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value>;

@@ -27,6 +27,7 @@ pub mod interrupted;
 pub mod journal;
 pub mod json;
 pub mod media;
+mod media_bytes;
 pub mod memory;
 pub mod message;
 pub mod model;
@@ -73,7 +74,7 @@ pub use executor::{AnyExecutor, Executor, FailureInfo, Feedback, StepInput, Step
 pub use fingerprint::Fingerprint;
 pub use id::{IdError, RunId, SessionId, UserId, WorkflowId};
 pub use interrupted::OnInterrupted;
-pub use media::{Media, MediaKind, MediaSource};
+pub use media::{Media, MediaKind, MediaSource, StoredMedia};
 pub use memory::Memory;
 pub use once::Once;
 pub use output::{Metrics, RunOutput, RunStatus, StepResult, StepStatus};

@@ -1,5 +1,6 @@
 //! A store in the memory of this process: for tests, and for runs that end with the process.
 
+mod media;
 mod memories;
 mod messages;
 mod requests;
@@ -10,6 +11,7 @@ use crate::BoxFuture;
 use crate::event::{Event, EventKind, Origin};
 use crate::id::{RunId, SessionId, WorkflowId};
 use crate::journal::Append;
+use crate::media::StoredMedia;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
@@ -20,6 +22,7 @@ use crate::store::{
     page,
 };
 use crate::world::Timestamp;
+use media::MediaIndex;
 use memories::Memories;
 use requests::Requests;
 use slots::Slots;
@@ -61,6 +64,7 @@ struct Tables {
     slots: Slots,
     requests: Requests,
     values: Values,
+    media: MediaIndex,
     /// Is cancelled at the next signal; the watchers wait for that.
     signalled: Option<CancellationToken>,
     /// Is cancelled at the next facts of a run; the watchers wait for that.
@@ -111,7 +115,8 @@ impl Memory {
 impl Tables {
     // Checks everything before it changes anything, so that a refused append leaves no trace.
     fn append(&mut self, append: Append, keep: usize) -> Result<(), StoreError> {
-        let Append { run, facts, close, driver } = append;
+        let Append { run, mut facts, close, driver } = append;
+        self.media.share(&mut facts)?;
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else { return Ok(()) };
         let begun = RunRow::begun_by(first).filter(|_| !self.runs.contains_key(&run));
         let origin = begun.as_ref().and_then(|row| row.origin.as_ref());
@@ -410,6 +415,17 @@ impl RunStore for Memory {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn keeps_media(&self) -> bool {
+        true
+    }
+
+    fn media<'a>(
+        &'a self,
+        stored: &'a StoredMedia,
+    ) -> BoxFuture<'a, Result<Option<Arc<[u8]>>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().media.get(&stored.sha256))))
     }
 
     fn delete_run(

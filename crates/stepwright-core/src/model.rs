@@ -108,6 +108,9 @@ pub struct ModelOptions {
     pub cache: Option<CacheRetention>,
     /// The tools that the provider itself runs while it answers.
     pub hosted_tools: Vec<HostedTool>,
+    /// The way in which the model gets the schema of the answer. `None` for the best way that the
+    /// provider has for this model and these tools.
+    pub output_mode: Option<OutputMode>,
     /// The timeout of a whole answer, from the request to its end.
     pub timeout: Option<Duration>,
     /// The maximum time without an event from the model. Overrides the default of the guard.
@@ -156,6 +159,37 @@ impl ReasoningEffort {
             Self::Medium => "medium",
             Self::High => "high",
             Self::Max => "max",
+        }
+    }
+}
+
+/// The way in which a model gets the schema of its answer.
+///
+/// ```
+/// use stepwright_core::model::OutputMode;
+/// let mode: OutputMode = serde_json::from_str(r#""tool""#)?;
+/// assert_eq!((mode, mode.as_str()), (OutputMode::Tool, "tool"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OutputMode {
+    /// As a parameter of the request. The provider holds the model to it.
+    Native,
+    /// As the parameters of a tool, whose call is the answer.
+    Tool,
+    /// Within the instructions.
+    Prompt,
+}
+
+impl OutputMode {
+    /// Returns the name as in files, such as `native` or `tool`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Tool => "tool",
+            Self::Prompt => "prompt",
         }
     }
 }

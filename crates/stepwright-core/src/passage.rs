@@ -55,7 +55,9 @@ fn weight(message: &Message) -> u64 {
             Arguments::Invalid(raw) => bytes(raw.len()) + TOKENS_OF_MESSAGE,
         },
         Part::Media { media } => match &media.source {
-            MediaSource::Bytes(all) if media.kind == MediaKind::File => bytes(all.len()),
+            MediaSource::Bytes(_) | MediaSource::Stored(_) if media.kind == MediaKind::File => {
+                media.size().unwrap_or(u64::MAX)
+            }
             _ => TOKENS_OF_MEDIA,
         },
     };

@@ -8,6 +8,7 @@ use crate::cost::Cost;
 use crate::event::{Event, EventKind};
 use crate::failure::StepError;
 use crate::gate::{Admission, Demand, Permit};
+use crate::media::{Media, StoredMedia};
 use crate::message::{ToolCall, Usage};
 use crate::path::StepPath;
 use crate::permission::{Effect, Verdict};
@@ -31,7 +32,10 @@ impl Secrets {
     /// Replaces the secrets in the output of a step.
     #[must_use]
     pub fn redact_output(&self, output: StepOutput) -> StepOutput {
-        self.redacted(output)
+        let live: Vec<_> = output.media.iter().filter_map(Media::stored).cloned().collect();
+        let mut output = self.redacted(output);
+        output.media.iter_mut().for_each(|media| media.refill(&live));
+        output
     }
 
     /// Replaces the secrets in an error of a step.
@@ -98,7 +102,10 @@ impl StepHost for Redacting {
         step: &'a StepPath,
         fact: EventKind,
     ) -> BoxFuture<'a, Result<(), StepError>> {
-        self.host.record(step, self.secrets.redacted(fact))
+        let live: Vec<_> = fact.stored_media().into_iter().cloned().collect();
+        let mut fact = self.secrets.redacted(fact);
+        fact.fill_media(&live);
+        self.host.record(step, fact)
     }
 
     fn keep_alive(&self, step: &StepPath) {
@@ -127,6 +134,10 @@ impl StepHost for Redacting {
         requirement: Requirement,
     ) -> BoxFuture<'a, Result<Answer, StepError>> {
         self.host.ask(step, self.secrets.redacted(requirement))
+    }
+
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> BoxFuture<'a, Result<Arc<[u8]>, StepError>> {
+        self.host.media(stored)
     }
 
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value> {

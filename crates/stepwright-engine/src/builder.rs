@@ -3,7 +3,7 @@
 mod secrets;
 
 use crate::compile::{Settings, compile};
-use crate::define::{AfterSteps, AnyStep, History, IntoStep, RunLimits, add_after};
+use crate::define::{AfterSteps, AnyStep, History, IntoStep, MediaInput, RunLimits, add_after};
 use crate::definition::Definition;
 use crate::gate::{GateSettings, Guard};
 use crate::process::PerProcess;
@@ -74,6 +74,7 @@ pub struct WorkflowBuilder {
     session_budget: Option<Budget>,
     prices: Option<Prices>,
     run_limits: RunLimits,
+    pub(crate) media: Vec<MediaInput>,
     observer: Option<Arc<dyn Observer>>,
     secrets: Secrets,
 }
@@ -109,6 +110,7 @@ impl Workflow {
             session_budget: None,
             prices: None,
             run_limits: RunLimits::default(),
+            media: Vec::new(),
             observer: None,
             secrets: Secrets::default(),
         }
@@ -670,6 +672,7 @@ impl WorkflowBuilder {
                 secrets: self.secrets,
             },
             limits: self.run_limits,
+            media: self.media,
         };
         let world = self.world.unwrap_or_else(real_world);
         let dispatching = match self.dispatcher {

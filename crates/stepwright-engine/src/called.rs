@@ -186,7 +186,8 @@ async fn walk(
     };
     let mut values = cx.values().clone();
     values.add_missing(&compiled.values);
-    let run = RunInput { content, media: Vec::new(), additional_data: recorder.additional_data() };
+    let (media, additional_data) = recorder.given();
+    let run = RunInput { content, media, additional_data };
     let state = cx.session_state().cloned().unwrap_or_default();
     let mut flow = Flow { run: Arc::new(run), state, ..Flow::default() };
     let walked = {

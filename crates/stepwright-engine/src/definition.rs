@@ -1,6 +1,6 @@
 //! A checked definition: plan, table, names and digest. It has no store and no runtime.
 
-use crate::define::RunLimits;
+use crate::define::{MediaInput, RunLimits, check_media};
 use crate::gate::GateSettings;
 use crate::table::Compiled;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(crate) struct Definition {
     pub(crate) gate: GateSettings,
     /// The limits of its runs.
     pub(crate) limits: RunLimits,
+    /// The media that each run takes. Empty if it takes any.
+    pub(crate) media: Vec<MediaInput>,
 }
 
 impl Definition {
@@ -51,6 +53,22 @@ impl Definition {
     /// Returns `false` if an input is taken as it is.
     pub(crate) fn prepares_input(&self) -> bool {
         self.compiled.input.is_some() || !self.gate.secrets.is_empty()
+    }
+
+    /// Checks the media of an input.
+    pub(crate) fn check_media(&self, input: &RunInput) -> Result<(), Error> {
+        check_media(&self.media, &input.media).map_err(|why| {
+            let names: Vec<String> = self
+                .media
+                .iter()
+                .map(|taken| format!("`{}` ({})", taken.name, taken.kind.as_str()))
+                .collect();
+            Error::usage(why).with_id(ErrorId::INPUT_MISMATCH).with_hint(format!(
+                "workflow `{}` takes {}",
+                self.name,
+                names.join(", ")
+            ))
+        })
     }
 
     /// Returns `true` if outputs have the events of their runs.

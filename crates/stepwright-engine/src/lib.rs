@@ -65,8 +65,8 @@ pub use define::containers;
 pub use define::containers::*;
 pub use define::{
     AnyStep, BlockingFn, Concurrency, DeciderFn, Dedupe, FromStep, IntoDeadline, IntoExecutor,
-    IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, OnBusy,
-    Step, WhenFull,
+    IntoHolds, IntoItems, IntoOutput, IntoPrompt, IntoRoute, IntoStep, Json, LoopView, MediaInput,
+    OnBusy, Step, WhenFull,
 };
 pub use real::real_world;
 pub use run::{

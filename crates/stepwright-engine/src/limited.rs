@@ -1,12 +1,19 @@
-//! The methods of the builder that limit the runs of a workflow.
+//! The methods of the builder that limit the runs of a workflow, and the media that they take.
 
 use crate::builder::WorkflowBuilder;
-use crate::define::{Concurrency, Dedupe, OnBusy};
+use crate::define::{Concurrency, Dedupe, MediaInput, OnBusy};
 
 impl WorkflowBuilder {
     /// Limits how many runs go on at once, by a key of their input. [`Concurrency`] has an example.
     pub fn concurrency(mut self, limit: Concurrency) -> Self {
         self.run_limits().concurrency = Some(limit);
+        self
+    }
+
+    /// Adds a media item that each run takes. A run without it, or with others, is refused. Without
+    /// any, a run may have all media. [`MediaInput`] has an example.
+    pub fn media(mut self, input: MediaInput) -> Self {
+        self.media.push(input);
         self
     }
 

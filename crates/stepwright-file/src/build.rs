@@ -3,6 +3,7 @@
 mod context;
 mod other_agents;
 mod teams;
+mod workflow_agent;
 
 use crate::builtins::BuiltinStep;
 use crate::checked::{checked, fits};
@@ -62,7 +63,7 @@ impl Definition {
         let all = Builder::of(&self.file, granted, forced, &self.options)?;
         let mut builder = match &self.only {
             Some(agent) => all.agent_alone(agent)?,
-            None => all.workflow()?,
+            None => all.whole()?,
         };
         let project = self.options.project_permissions.clone();
         // Where the caller says nothing, the caller is asked: a project allows nothing by itself.
@@ -235,6 +236,13 @@ impl<'a> Builder<'a> {
     }
 
     fn workflow(&self) -> Result<WorkflowBuilder, Error> {
+        let builder = self.checked(self.named())?;
+        let builder = self.of_runs(self.of_steps(builder));
+        self.steps(builder)
+    }
+
+    /// Makes a builder with the name, the state and the time of the file.
+    fn named(&self) -> WorkflowBuilder {
         let mut builder = Workflow::builder(&self.file.name.text);
         if let Some(id) = &self.file.id {
             builder = builder.id(&id.text);
@@ -252,13 +260,20 @@ impl<'a> Builder<'a> {
         if let Some(timeout) = self.file.timeout {
             builder = builder.timeout(timeout);
         }
-        if let Some(input) = &self.file.input {
-            builder = builder.source("input", input.to_string());
-            let schema = Arc::new((input.clone(), compiled(input)?));
-            builder = builder
-                .prepare_input_async(move |content: Content| prepare(content, schema.clone()));
-        }
-        builder = self.common(builder);
+        builder
+    }
+
+    /// Adds the check of the input.
+    fn checked(&self, builder: WorkflowBuilder) -> Result<WorkflowBuilder, Error> {
+        let Some(input) = &self.file.input else { return Ok(builder) };
+        let schema = Arc::new((input.clone(), compiled(input)?));
+        let builder = builder.source("input", input.to_string());
+        Ok(builder.prepare_input_async(move |content: Content| prepare(content, schema.clone())))
+    }
+
+    /// Adds the limits of runs, and the media that they take.
+    fn of_runs(&self, builder: WorkflowBuilder) -> WorkflowBuilder {
+        let mut builder = self.limited(builder);
         if let Some(RunsAtOnce { key, max, then, .. }) = self.file.concurrency.clone() {
             let limit = Concurrency::at_most(max).then(then);
             builder = builder.concurrency(match key {
@@ -276,6 +291,11 @@ impl<'a> Builder<'a> {
         if let Some(WhenBusy { then, .. }) = self.file.on_busy {
             builder = builder.on_busy(then);
         }
+        self.file.media.iter().fold(builder, |builder, media| builder.media(media.clone()))
+    }
+
+    /// Adds the steps, and those that run when they have ended.
+    fn steps(&self, mut builder: WorkflowBuilder) -> Result<WorkflowBuilder, Error> {
         for step in self.items(&self.file.steps)? {
             builder = builder.step(step);
         }
@@ -309,8 +329,8 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Adds what holds for all steps of the file.
-    fn common(&self, mut builder: WorkflowBuilder) -> WorkflowBuilder {
+    /// Adds what the steps of the file share.
+    fn of_steps(&self, mut builder: WorkflowBuilder) -> WorkflowBuilder {
         builder = builder.secrets(self.granted.secrets.clone());
         if !self.file.declared.vars.is_empty() {
             let vars = Value::Object(self.file.declared.vars.clone());
@@ -325,6 +345,11 @@ impl<'a> Builder<'a> {
         if let Some(policy) = self.file.on_interrupted {
             builder = builder.on_interrupted(policy);
         }
+        builder
+    }
+
+    /// Adds the permissions and budgets of the file.
+    fn limited(&self, mut builder: WorkflowBuilder) -> WorkflowBuilder {
         if let Some(permissions) = &self.file.permissions {
             let by = format!("the file `{}`", self.file.source.name);
             builder = builder
@@ -353,7 +378,8 @@ impl<'a> Builder<'a> {
         if let Some(timeout) = self.file.timeout {
             builder = builder.timeout(timeout);
         }
-        Ok(self.common(builder).step(self.discreet(name, step)))
+        let builder = self.limited(self.of_steps(builder));
+        Ok(builder.step(self.discreet(name, step)))
     }
 
     /// Makes a step that says no secret.
@@ -472,6 +498,26 @@ impl<'a> Builder<'a> {
     }
 
     fn agent(&self, name: &str) -> Result<Agent, Error> {
+        let (agent, builder) = self.settings(name)?;
+        let agent = match &agent.team {
+            Some(team) => self.team(agent, team, builder)?,
+            None => builder.build()?,
+        };
+        self.limit_models(&agent);
+        Ok(agent)
+    }
+
+    /// Holds the models of an agent to the limits of the file.
+    fn limit_models(&self, agent: &Agent) {
+        if let Some(limits) = self.file.limits {
+            for model in agent.model().ids() {
+                limit(model, limits);
+            }
+        }
+    }
+
+    /// Returns an agent as it is written, and its builder without the members of a team.
+    fn settings(&self, name: &str) -> Result<(&'a AgentOf, AgentBuilder), Error> {
         let missing = || Error::new(ErrorKind::Definition, format!("there is no agent `{name}`"));
         let agent = self.file.agents.iter().find(|agent| agent.name.text == name);
         let agent: &'a AgentOf = agent.ok_or_else(missing)?;
@@ -576,16 +622,7 @@ impl<'a> Builder<'a> {
             Some(_) => builder,
             None => agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation),
         };
-        let agent = match &agent.team {
-            Some(team) => self.team(agent, team, builder)?,
-            None => builder.build()?,
-        };
-        if let Some(limits) = self.file.limits {
-            for model in agent.model().ids() {
-                limit(model, limits);
-            }
-        }
-        Ok(agent)
+        Ok((agent, builder))
     }
 }
 

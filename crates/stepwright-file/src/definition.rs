@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stepwright_agent::TeamMode;
 use stepwright_core::ErrorId;
+use stepwright_engine::MediaInput;
 
 /// Returns the built-in functions and tools of files, each with the names of its effects. Rules of
 /// permissions use these names. Functions without effects have none.
@@ -159,7 +160,29 @@ impl Definition {
 
     /// Returns the JSON Schema of the input, if the file declares one.
     pub fn input_schema(&self) -> Option<&serde_json::Value> {
-        if self.only.is_some() { None } else { self.file.input.as_ref() }
+        match (&self.only, &self.file.workflow_agent) {
+            (None, None) => self.file.input.as_ref(),
+            // An agent gets a message.
+            _ => None,
+        }
+    }
+
+    /// Returns the media that each run takes, if the file declares them.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Describe
+    /// media: {photo: image}
+    /// steps: [{name: say, template: A photo.}]
+    /// ";
+    /// let definition = Definition::parse(text, "describe.yaml", &Options::default())?;
+    /// assert_eq!(definition.media()[0].name, "photo");
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    pub fn media(&self) -> &[MediaInput] {
+        if self.only.is_some() { &[] } else { &self.file.media }
     }
 
     /// Returns the names of the agents in the file.

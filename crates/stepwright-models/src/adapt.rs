@@ -1,9 +1,10 @@
 //! A request, changed where a provider has its own way.
 
-use crate::catalogue::{Schema, Spec, Wire};
+use crate::answer_tool::{self, ANSWER_TOOL};
+use crate::catalogue::{Gateway, Schema, Spec, Wire};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use stepwright_core::model::{HostedTool, ModelOptions, ModelRequest, ToolChoice};
+use stepwright_core::model::{HostedTool, ModelOptions, ModelRequest, OutputMode, ToolChoice};
 
 /// The name of Anthropic's execution of code among its features that a header asks for.
 const CODE_EXECUTION: &str = "code-execution-2025-08-25";
@@ -48,18 +49,76 @@ pub(crate) fn hosted(wire: Wire, tool: HostedTool) -> Option<(&'static str, Valu
     }
 }
 
+/// Returns the way in which the model gets the schema of the answer. `calls_tools` says that the
+/// model can call tools.
+pub(crate) fn mode(request: &ModelRequest, spec: &Spec, calls_tools: bool) -> OutputMode {
+    if let Some(mode) = request.options.output_mode {
+        return mode;
+    }
+    match spec.schema {
+        Schema::Always => OutputMode::Native,
+        Schema::WithoutTools if request.tools.is_empty() => OutputMode::Native,
+        // Providers refuse tools of a caller beside those that they run themselves.
+        _ if calls_tools
+            && can_be_forced(request, spec)
+            && request.options.hosted_tools.is_empty()
+            && request.tools.iter().all(|tool| tool.name != ANSWER_TOOL) =>
+        {
+            OutputMode::Tool
+        }
+        _ => OutputMode::Prompt,
+    }
+}
+
+/// Returns the reason that a provider cannot get a schema in the way that the caller chose.
+pub(crate) fn refused_mode(
+    request: &ModelRequest,
+    spec: &Spec,
+    calls_tools: bool,
+) -> Option<&'static str> {
+    request.output_schema.as_ref()?;
+    match request.options.output_mode? {
+        OutputMode::Native if matches!(spec.schema, Schema::Told | Schema::OnlyTold) => {
+            Some("takes no schema as a parameter")
+        }
+        OutputMode::Tool if !calls_tools => Some("calls no tools"),
+        OutputMode::Tool if request.tools.iter().any(|tool| tool.name == ANSWER_TOOL) => {
+            Some("has a tool of the name `final_answer` already")
+        }
+        _ => None,
+    }
+}
+
+/// Returns `true` if the provider can make its model call a tool.
+fn can_be_forced(request: &ModelRequest, spec: &Spec) -> bool {
+    let options = &request.options;
+    let reasons = options.reasoning_effort.is_some() || options.reasoning_budget.is_some();
+    match spec.wire {
+        Wire::Ollama | Wire::Gateway(Gateway::Moonshot) => false,
+        // Its server knows no tool that must be called by name.
+        Wire::Gateway(Gateway::LlamaCpp) => {
+            request.tool_choice == ToolChoice::Auto && !request.tools.is_empty()
+        }
+        // It refuses that beside extended thinking.
+        Wire::Anthropic => !reasons,
+        _ => true,
+    }
+}
+
 /// `request` as the provider is to be asked.
-pub(crate) fn adapted(mut request: ModelRequest, spec: &Spec) -> ModelRequest {
+pub(crate) fn adapted(mut request: ModelRequest, spec: &Spec, calls_tools: bool) -> ModelRequest {
     if spec.wire == Wire::Ollama && request.tool_choice == ToolChoice::None {
         // It has no way to be told; what it does not know it does not call.
         request.tools.clear();
     }
-    let is_told = match spec.schema {
-        Schema::Always => false,
-        Schema::WithoutTools => !request.tools.is_empty(),
-        Schema::Told | Schema::OnlyTold => true,
-    };
-    if is_told && let Some(schema) = request.output_schema.take() {
+    let mode = mode(&request, spec, calls_tools);
+    if mode == OutputMode::Tool {
+        let forced = can_be_forced(&request, spec);
+        answer_tool::add(&mut request, forced);
+    }
+    if mode == OutputMode::Prompt
+        && let Some(schema) = request.output_schema.take()
+    {
         let told = format!(
             "The last answer must be one JSON value that follows this JSON Schema, and nothing \
              else:\n{schema}"
@@ -93,7 +152,7 @@ mod tests {
     use super::*;
     use stepwright_core::tool::ToolSpec;
 
-    fn asked(provider: &str, with_tool: bool) -> ModelRequest {
+    fn asked(provider: &str, with_tool: bool, mode: Option<OutputMode>) -> ModelRequest {
         let tool = ToolSpec { name: "t".into(), description: String::new(), parameters: json!({}) };
         let request = ModelRequest {
             instructions: Some("Be short.".into()),
@@ -101,37 +160,58 @@ mod tests {
             tools: if with_tool { vec![tool] } else { Vec::new() },
             ..ModelRequest::default()
         };
-        adapted(request, Spec::named(provider).unwrap())
+        let request = ModelRequest {
+            options: ModelOptions { output_mode: mode, ..ModelOptions::default() },
+            ..request
+        };
+        adapted(request, Spec::named(provider).unwrap(), true)
     }
 
     #[test]
-    fn a_schema_is_told_where_it_cannot_be_a_parameter() {
-        for (provider, with_tool, is_parameter) in [
-            ("openai", true, true),
-            ("openai-chat", true, true),
-            ("google", false, true),
-            ("google", true, false),
-            ("ollama", true, false),
-            ("deepseek", false, false),
+    fn a_schema_goes_the_best_way_that_the_wire_has() {
+        use OutputMode::{Native, Prompt, Tool};
+        for (provider, with_tool, mode, expected) in [
+            ("openai", true, None, Native),
+            ("openai-chat", true, None, Native),
+            ("google", false, None, Native),
+            ("google", true, None, Tool),
+            ("ollama", true, None, Prompt),
+            ("deepseek", false, None, Tool),
+            ("deepseek", true, None, Tool),
+            ("moonshot", false, None, Prompt),
+            // As the caller says.
+            ("openai", false, Some(Tool), Tool),
+            ("google", true, Some(Native), Native),
+            ("deepseek", false, Some(Prompt), Prompt),
+            ("ollama", false, Some(Tool), Tool),
         ] {
-            let asked = asked(provider, with_tool);
-            assert_eq!(asked.output_schema.is_some(), is_parameter, "{provider}");
+            let asked = asked(provider, with_tool, mode);
+            let case = format!("{provider}, {with_tool}, {mode:?}: {asked:?}");
+            assert_eq!(asked.output_schema.is_some(), expected == Native, "{case}");
             let instructions = asked.instructions.unwrap();
-            assert!(instructions.starts_with("Be short."));
-            assert_eq!(instructions.ends_with(r#"{"type":"object"}"#), !is_parameter, "{provider}");
+            assert!(instructions.starts_with("Be short."), "{case}");
+            let is_told = instructions.ends_with(r#"{"type":"object"}"#);
+            assert_eq!(is_told, expected == Prompt, "{case}");
+            let answer = asked.tools.iter().find(|tool| tool.name == ANSWER_TOOL);
+            assert_eq!(answer.is_some(), expected == Tool, "{case}");
+            if provider == "ollama" {
+                assert_eq!(asked.tool_choice, ToolChoice::Auto, "{case}");
+            } else if expected == Tool && with_tool {
+                assert_eq!(asked.tool_choice, ToolChoice::Required, "{case}");
+            } else if expected == Tool {
+                assert_eq!(asked.tool_choice, ToolChoice::One(ANSWER_TOOL.into()), "{case}");
+            }
         }
-        assert_eq!(
-            asked("deepseek", false).options.extra["response_format"]["type"],
-            "json_object"
-        );
+        let told = asked("deepseek", false, Some(Prompt));
+        assert_eq!(told.options.extra["response_format"]["type"], "json_object");
     }
 
     #[test]
     fn what_the_caller_says_comes_first() {
-        assert_eq!(asked("openai", false).options.extra["store"], json!(false));
+        assert_eq!(asked("openai", false, None).options.extra["store"], json!(false));
         let mut request = ModelRequest::default();
         request.options.extra.insert("store".into(), json!(true));
-        let request = adapted(request, Spec::named("openai").unwrap());
+        let request = adapted(request, Spec::named("openai").unwrap(), true);
         assert_eq!(request.options.extra["store"], json!(true));
     }
 }

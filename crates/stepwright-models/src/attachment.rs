@@ -4,55 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::io::Read as _;
 use std::sync::Arc;
-use stepwright_core::media::{Media, MediaKind, MediaSource};
+use stepwright_core::media::{
+    Media, MediaKind, MediaSource, canonical_mime, mime_of_bytes, mime_of_name,
+};
 use stepwright_core::model::{ModelError, ModelErrorKind};
 
 /// The largest file that is sent to a model, in bytes. Providers accept less.
 const ATTACHMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// The first bytes of files of these types.
-const MAGIC: [(&[u8], &str); 9] = [
-    (b"\x89PNG", "image/png"),
-    (b"\xFF\xD8\xFF", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"%PDF", "application/pdf"),
-    (b"ID3", "audio/mp3"),
-    (b"\xFF\xFB", "audio/mp3"),
-    (b"fLaC", "audio/flac"),
-    (b"OggS", "audio/ogg"),
-    (b"\x1A\x45\xDF\xA3", "video/webm"),
-];
-
-/// The extensions of files of these types.
-const ENDINGS: [(&str, &str); 27] = [
-    ("png", "image/png"),
-    ("jpg", "image/jpeg"),
-    ("jpeg", "image/jpeg"),
-    ("gif", "image/gif"),
-    ("webp", "image/webp"),
-    ("heic", "image/heic"),
-    ("pdf", "application/pdf"),
-    ("txt", "text/plain"),
-    ("log", "text/plain"),
-    ("md", "text/markdown"),
-    ("csv", "text/csv"),
-    ("html", "text/html"),
-    ("xml", "text/xml"),
-    ("json", "application/json"),
-    ("yaml", "application/yaml"),
-    ("yml", "application/yaml"),
-    ("wav", "audio/wav"),
-    ("mp3", "audio/mp3"),
-    ("flac", "audio/flac"),
-    ("ogg", "audio/ogg"),
-    ("m4a", "audio/m4a"),
-    ("aac", "audio/aac"),
-    ("mp4", "video/mp4"),
-    ("mov", "video/mov"),
-    ("webm", "video/webm"),
-    ("mpeg", "video/mpeg"),
-    ("avi", "video/avi"),
-];
 
 /// A medium that can be written into a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,11 +32,11 @@ pub(crate) enum AttachmentSource {
 impl Attachment {
     /// Reads a medium. A file is read beside the runtime.
     pub(crate) async fn of(media: &Media) -> Result<Self, ModelError> {
-        let mut mime = media.mime.as_deref().map(canonical);
+        let mut mime = media.mime.as_deref().map(canonical_mime);
         let (label, bytes): (String, Arc<[u8]>) = match &media.source {
             MediaSource::Url(url) => {
                 let path = url.split(['?', '#']).next().unwrap_or_default();
-                let mime = mime.or_else(|| by_ending(path));
+                let mime = mime.or_else(|| mime_of_name(path));
                 if url.starts_with("data:") {
                     return Err(refusal("an address that is itself the data")
                         .with_hint("give the bytes with `Media::bytes`"));
@@ -88,18 +46,25 @@ impl Attachment {
                 return Ok(Self { kind: media.kind, mime, source, label });
             }
             MediaSource::Path(path) => {
-                mime = mime.or_else(|| by_ending(path));
+                mime = mime.or_else(|| mime_of_name(path));
                 (format!("`{path}`"), read(path.clone()).await?.into())
             }
             MediaSource::Bytes(bytes) => {
                 let name = media.name.as_deref();
-                mime = mime.or_else(|| by_ending(name?));
+                mime = mime.or_else(|| mime_of_name(name?));
                 let label = name.map_or_else(|| kind_name(media.kind).into(), |n| format!("`{n}`"));
                 (label, bytes.clone())
             }
+            MediaSource::Stored(stored) => {
+                let name = media.name.as_deref();
+                mime = mime.or_else(|| mime_of_name(name?));
+                let label = name.map_or_else(|| kind_name(media.kind).into(), |n| format!("`{n}`"));
+                let unread = || refusal("a medium whose bytes were not read from their store");
+                (label, stored.live().ok_or_else(unread)?.clone())
+            }
             _ => return Err(refusal("a medium of this source")),
         };
-        let mime = mime.or_else(|| by_magic(&bytes));
+        let mime = mime.or_else(|| mime_of_bytes(&bytes));
         if media.kind == MediaKind::File && mime.as_deref().is_none_or(is_text) {
             // A type that is not known may still be text: the bytes tell.
             return match std::str::from_utf8(&bytes) {
@@ -162,42 +127,6 @@ async fn read(path: String) -> Result<Vec<u8>, ModelError> {
         }
         Ok(bytes) => Ok(bytes),
         Err(error) => Err(refusal(&format!("`{path}`: {error}"))),
-    }
-}
-
-fn by_ending(name: &str) -> Option<String> {
-    let (_, ending) = name.rsplit_once('.')?;
-    let known = ENDINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending))?;
-    Some(known.1.to_owned())
-}
-
-fn by_magic(bytes: &[u8]) -> Option<String> {
-    if bytes.starts_with(b"RIFF") {
-        let form = bytes.get(8..12)?;
-        return match form {
-            b"WAVE" => Some("audio/wav".to_owned()),
-            b"WEBP" => Some("image/webp".to_owned()),
-            _ => None,
-        };
-    }
-    if bytes.get(4..8) == Some(b"ftyp") {
-        return Some("video/mp4".to_owned());
-    }
-    let known = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic))?;
-    Some(known.1.to_owned())
-}
-
-/// The one name of a type that has several.
-fn canonical(mime: &str) -> String {
-    let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match mime.as_str() {
-        "image/jpg" => "image/jpeg".to_owned(),
-        "audio/mpeg" => "audio/mp3".to_owned(),
-        "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "audio/wav".to_owned(),
-        "audio/mp4" | "audio/x-m4a" => "audio/m4a".to_owned(),
-        "video/quicktime" => "video/mov".to_owned(),
-        "application/x-pdf" => "application/pdf".to_owned(),
-        _ => mime,
     }
 }
 

@@ -17,6 +17,7 @@
 
 #[cfg(feature = "providers")]
 mod adapt;
+mod answer_tool;
 #[cfg(feature = "providers")]
 mod attachment;
 mod auto;

@@ -8,6 +8,7 @@ use self::answer::Answer;
 pub(crate) use self::line::Recorded;
 use self::line::{Line, headers};
 use crate::adapt::{self, adapted, hosted};
+use crate::answer_tool;
 use crate::attachment::{Attachment, AttachmentSource};
 use crate::catalogue::{Gateway, Schema, Spec, Wire};
 use crate::connection::Connection;
@@ -42,7 +43,7 @@ use stepwright_core::media::{Media, MediaKind};
 use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolOutcome};
 use stepwright_core::model::{
     CacheRetention as Retention, HostedTool, Model, ModelError, ModelErrorKind, ModelRequest,
-    ModelStream, ReasoningEffort, ToolChoice,
+    ModelStream, OutputMode, ReasoningEffort, ToolChoice,
 };
 
 /// Names the form in which turns are kept for replay.
@@ -255,19 +256,27 @@ impl RigModel {
     /// Asks for an answer; of what was recorded, if there is something, or else of the provider.
     pub(crate) fn ask(&self, request: ModelRequest, recorded: Option<Recorded>) -> ModelStream {
         let model = self.0.clone();
+        let by_tool = request.output_schema.is_some()
+            && adapt::mode(&request, model.spec, model.calls_tools()) == OutputMode::Tool;
         // Inside the stream: nothing happens until it is polled.
-        stream::once(async move {
+        let answer = stream::once(async move {
             match model.open(request, recorded).await {
                 Ok(answer) => answer.boxed(),
                 Err(error) => stream::iter([Err(error)]).boxed(),
             }
         })
         .flatten()
-        .boxed()
+        .boxed();
+        if by_tool { answer_tool::told(answer) } else { answer }
     }
 }
 
 impl Inner {
+    /// Returns `true` if the model can call tools.
+    fn calls_tools(&self) -> bool {
+        self.target.accepts(&self.speaker.model).tools
+    }
+
     async fn open(
         &self,
         request: ModelRequest,
@@ -295,7 +304,11 @@ impl Inner {
             return Err(bad(format!("`{name}` has no tool `{}` of its own", tool.as_str()))
                 .with_hint("leave it out of `hosted_tools`, or give the agent a tool"));
         }
-        let request = adapted(request, self.spec);
+        if let Some(why) = adapt::refused_mode(&request, self.spec, self.calls_tools()) {
+            return Err(bad(format!("`{}` {why}", self.id))
+                .with_hint("choose another `output_mode`, or leave it out"));
+        }
+        let request = adapted(request, self.spec, self.calls_tools());
         let mut ids = HashMap::new();
         let mut messages = Vec::with_capacity(request.messages.len());
         for message in &request.messages {
@@ -322,7 +335,7 @@ impl Inner {
             tools.push(ToolDefinition::new(name, tool.description, tool.parameters));
         }
         if !tools.is_empty() {
-            if !self.target.accepts(&self.speaker.model).tools {
+            if !self.calls_tools() {
                 return Err(bad(format!("`{}` calls no tools", self.id)));
             }
             asked = asked.tools(tools).tool_choice(match request.tool_choice {

@@ -7,7 +7,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
-use stepwright::Content;
+use stepwright::{Content, Media, MediaSource};
 
 /// The deepest nesting of a value that Python passes. A list that contains itself would not end.
 const DEPTH_MAX: usize = 128;
@@ -148,5 +148,14 @@ pub(crate) fn content_from_python(value: &Bound<'_, PyAny>) -> PyResult<Content>
     match value.cast_exact::<PyString>() {
         Ok(text) => Ok(Content::from(text.to_cow()?)),
         Err(_) => Ok(Content::from(from_python(value)?)),
+    }
+}
+
+/// Gives media their bytes in place of a hash, as far as this process has them: Python reads bytes.
+pub(crate) fn with_bytes(media: &mut [Media]) {
+    for item in media {
+        if let Some(bytes) = item.live() {
+            item.source = MediaSource::Bytes(bytes);
+        }
     }
 }

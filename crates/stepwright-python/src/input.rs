@@ -2,7 +2,7 @@
 
 use crate::convert::{
     bridge, content_from_python, content_to_python, data_from_python, data_to_python, from_python,
-    members_to_python, to_python,
+    members_to_python, to_python, with_bytes,
 };
 use crate::waits::{Answers, key};
 use pyo3::prelude::*;
@@ -122,7 +122,9 @@ impl Input {
     /// Images, videos, audio and files.
     #[getter]
     fn media<'p>(&self, py: Python<'p>) -> PyResult<Bound<'p, PyAny>> {
-        data_to_python(py, &self.input.media())
+        let mut media = self.input.media();
+        with_bytes(&mut media);
+        data_to_python(py, &media)
     }
 
     /// The path of the step, such as `Facts/web`.

@@ -1,7 +1,7 @@
 //! The native part of `Workflow`.
 
 use crate::caller::{Caller, Manner};
-use crate::convert::{data_from_python, data_to_python};
+use crate::convert::{data_from_python, data_to_python, with_bytes};
 use crate::driving::{Driving, Made};
 use crate::enter::block;
 use crate::errors::raise;
@@ -57,6 +57,14 @@ impl Workflow {
         run_id: String,
         begin: impl FnOnce(&Caller) -> PyResult<Asked>,
     ) -> PyResult<Py<PyAny>> {
+        let begin = |caller: &Caller| -> PyResult<Asked<RunOutput>> {
+            let running = begin(caller)?;
+            Ok(Box::pin(async move {
+                let mut output = running.await?;
+                with_bytes(&mut output.media);
+                Ok(output)
+            }))
+        };
         let workflow = self.workflow.clone();
         let cancel = move || {
             workflow.cancel_now(&run_id);

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::{Compacted, Watched};
-use stepwright_core::{BoxFuture, RunId, StoreError};
+use stepwright_core::{BoxFuture, RunId, StoreError, StoredMedia};
 
 /// A way to reach one database: connections, transactions, threads, retries and notifications.
 pub(crate) trait Backend: Debug + Send + Sync + 'static {
@@ -151,6 +151,8 @@ pub(crate) struct Prepared {
     pub(crate) effect: Effect,
     pub(crate) close: Option<SessionClose>,
     pub(crate) blobs: Vec<Blob>,
+    /// The media that the facts refer to, in the order of their hashes.
+    pub(crate) media: Vec<StoredMedia>,
 }
 
 /// The SQL that differs from database to database.

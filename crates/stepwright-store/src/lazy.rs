@@ -10,8 +10,8 @@ use stepwright_core::store::{
     Watched,
 };
 use stepwright_core::{
-    AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, Timestamp,
-    WorkflowId,
+    AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, StoredMedia,
+    Timestamp, WorkflowId,
 };
 use tokio::sync::{Notify, OnceCell};
 
@@ -103,6 +103,15 @@ impl RunStore for LazyStore {
     /// `true`, because it is not known before the store is opened.
     fn is_shared(&self) -> bool {
         self.0.store.get().is_none_or(RunStore::is_shared)
+    }
+
+    /// As [`LazyStore::is_shared`]: every store that is opened late keeps media.
+    fn keeps_media(&self) -> bool {
+        self.0.store.get().is_none_or(RunStore::keeps_media)
+    }
+
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> Answer<'a, Option<Arc<[u8]>>> {
+        Box::pin(async move { self.store().await?.media(stored).await })
     }
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {

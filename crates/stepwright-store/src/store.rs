@@ -3,7 +3,8 @@
 use crate::backend::{Backend, Prepared, Told};
 use crate::bodies::{self, FactRow};
 use crate::operations::{
-    deleting, journal, memories, opening, requests, runs, sessions, signals, slots, values, verify,
+    deleting, journal, media, memories, opening, requests, runs, sessions, signals, slots, values,
+    verify,
 };
 use crate::rows::Effect;
 use crate::shared::Texts;
@@ -17,7 +18,8 @@ use stepwright_core::store::{
     Watched,
 };
 use stepwright_core::{
-    BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, Timestamp, WorkflowId,
+    BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, StoredMedia, Timestamp,
+    WorkflowId,
 };
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -76,6 +78,7 @@ impl<B: Backend> RunStore for SqlStore<B> {
             let Append { run, facts, close, driver } = append;
             let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
             let void = opening::void_signals(&facts);
+            let media = media::of(&facts)?;
             let mut facts = FactRow::all(&facts, backend.sums())?;
             if void.is_some() {
                 // Texts of another run of that name, or of a journal that another process went on
@@ -86,7 +89,7 @@ impl<B: Backend> RunStore for SqlStore<B> {
             let (facts, blobs) = bodies::apart(facts).await?;
             let (name, rests) = (run.clone(), effect.rests());
             let told = Told::Those(Watched::Facts(run.clone()));
-            let prepared = Prepared { run, facts, effect, close, blobs };
+            let prepared = Prepared { run, facts, effect, close, blobs, media };
             if let Some(void) = void {
                 return backend.write(told, opening::Opening { prepared, void }).await;
             }
@@ -128,6 +131,14 @@ impl<B: Backend> RunStore for SqlStore<B> {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn keeps_media(&self) -> bool {
+        true
+    }
+
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> Answer<'a, Option<Arc<[u8]>>> {
+        Box::pin(self.backend().read(media::Load(stored.clone())))
     }
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {

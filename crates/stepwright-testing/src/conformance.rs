@@ -15,6 +15,7 @@
 mod appends;
 mod deleting;
 mod forks;
+mod media;
 mod memories;
 mod messages;
 mod requests;
@@ -46,7 +47,7 @@ const START: u64 = 1_780_000_000_000;
 pub async fn store<S: Store, F: Future<Output = S>>(open: impl Fn() -> F) {
     let cases = appends::CASES.iter().chain(runs::CASES).chain(sessions::CASES);
     let cases = cases.chain(waiting::CASES).chain(forks::CASES).chain(deleting::CASES);
-    let cases = cases.chain(memories::CASES).chain(values::CASES);
+    let cases = cases.chain(memories::CASES).chain(values::CASES).chain(media::CASES);
     for (name, case) in cases.chain(slots::CASES).chain(messages::CASES).chain(requests::CASES) {
         let store = open().await;
         if let Err(wrong) = case(&store).await {

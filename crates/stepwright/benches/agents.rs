@@ -19,9 +19,10 @@ use std::hint::black_box;
 use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
+use stepwright::Team;
 use stepwright::models::{
-    Arguments, AssistantTurn, Completion, Message, Model, ModelEvent, ModelRequest, ModelStream,
-    Part, Provider, StopReason, ToolCall,
+    AnyModel, Arguments, AssistantTurn, Completion, Message, Model, ModelEvent, ModelRequest,
+    ModelStream, Part, Provider, StopReason, ToolCall,
 };
 use stepwright::prelude::*;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
@@ -30,9 +31,12 @@ use work::{asked, drained, parks, unparks, worked};
 const TURN: &str = "a turn with one tool call";
 const TURN_HTTP: &str = "the same over HTTP";
 const TOKEN: &str = "a token through agent, stream and SSE";
+const TEAM: &str = "a delegation of a team";
 const WAITING: &str = "agents that wait";
 
 const TURNS: usize = 200;
+/// The delegations of one run of the team, each in a round of its own.
+const DELEGATIONS: usize = 10;
 const TOKENS: usize = 20_000;
 const PACKET: usize = 40;
 const AGENTS: usize = 1_000;
@@ -76,6 +80,51 @@ impl Model for Caller {
                 ModelEvent::Done(Completion { turn, stop, ..Completion::default() }),
             ]
         };
+        stream::iter(events.into_iter().map(Ok)).boxed()
+    }
+}
+
+/// The model of a leader, which gives one task in each round and then answers.
+#[derive(Clone, Copy)]
+struct Leader;
+
+impl Model for Leader {
+    fn id(&self) -> &'static str {
+        "bench:leader"
+    }
+
+    fn stream(&self, request: ModelRequest) -> ModelStream {
+        let is_result = |message: &&Message| matches!(message, Message::Tool { .. });
+        let done = request.messages.iter().filter(is_result).count();
+        if done >= DELEGATIONS {
+            return Member.stream(request);
+        }
+        let arguments = Arguments::json(json!({"task": "Find one."}));
+        let call = ToolCall { id: format!("c{done}"), name: "scout".into(), arguments };
+        let turn = AssistantTurn { parts: vec![Part::ToolCall(call.clone())], native: None };
+        let stop = StopReason::ToolCalls;
+        let events = vec![
+            ModelEvent::ToolCallStart { index: 0, name: "scout".into() },
+            ModelEvent::ToolCallReady { index: 0, call },
+            ModelEvent::Done(Completion { turn, stop, ..Completion::default() }),
+        ];
+        stream::iter(events.into_iter().map(Ok)).boxed()
+    }
+}
+
+/// The model of a member, which answers at once.
+#[derive(Clone, Copy)]
+struct Member;
+
+impl Model for Member {
+    fn id(&self) -> &'static str {
+        "bench:member"
+    }
+
+    fn stream(&self, _: ModelRequest) -> ModelStream {
+        let turn = AssistantTurn::text_only("There is one.");
+        let done = Completion { turn, ..Completion::default() };
+        let events = [ModelEvent::TextDelta("There is one.".into()), ModelEvent::Done(done)];
         stream::iter(events.into_iter().map(Ok)).boxed()
     }
 }
@@ -130,6 +179,9 @@ fn main() {
         if is_asked_for(TURN_HTTP) {
             turn_over_http().await;
         }
+        if is_asked_for(TEAM) {
+            delegation().await;
+        }
         if is_asked_for(TOKEN) {
             token().await;
         }
@@ -178,6 +230,38 @@ async fn turn() {
         );
     }
     report(TURN, TURNS, &alone, &through);
+}
+
+/// Compares delegations of a team with the requests to its models by themselves: one of the leader
+/// and one of the member for each.
+async fn delegation() {
+    let scout = Agent::builder("scout").model(AnyModel::new(Member)).expect("a model").build();
+    let team = Team::builder("desk").model(AnyModel::new(Leader)).expect("a model").max_rounds(20);
+    let team = team.member(scout.expect("an agent"), "Finds.").build().expect("a team");
+    let workflow = Workflow::builder("w").step(team).build().expect("no mistakes");
+    let request = |messages| ModelRequest { messages, ..ModelRequest::default() };
+    let runs = TURNS / DELEGATIONS;
+    let (mut alone, mut through) = (Vec::new(), Vec::new());
+    for _ in 0..rounds(51) {
+        alone.push(
+            worked(async {
+                for _ in 0..runs * DELEGATIONS {
+                    drained(Leader.stream(request(vec![Message::user("Report.")]))).await;
+                    drained(Member.stream(request(vec![Message::user("Find one.")]))).await;
+                }
+            })
+            .await,
+        );
+        through.push(
+            worked(async {
+                for _ in 0..runs {
+                    black_box(workflow.run("Report.").await.expect("it completes"));
+                }
+            })
+            .await,
+        );
+    }
+    report(TEAM, runs * DELEGATIONS, &alone, &through);
 }
 
 /// Compares the same turn over HTTP with rig's model alone, which a loop of two requests asks.

@@ -20,9 +20,9 @@ pub use stepwright_core::{
 pub use stepwright_engine::{
     AnyStep, Archived, BlockingEvents, BlockingFn, Concurrency, DeciderFn, Dedupe, Erase, Events,
     Export, FromStep, IntoDeadline, IntoExecutor, IntoHolds, IntoInput, IntoItems, IntoOutput,
-    IntoPrompt, IntoRoute, IntoStep, LocalDispatcher, LoopView, Memories, OnBusy, Parts, Prune,
-    Removed, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step, UserAccess,
-    WhenFull, Workflow, WorkflowBuilder, block_on, real_world,
+    IntoPrompt, IntoRoute, IntoStep, LocalDispatcher, LoopView, MediaInput, Memories, OnBusy,
+    Parts, Prune, Removed, Resume, Run, RunHandle, RunStream, Runs, Sessions, Snapshot, Step,
+    UserAccess, WhenFull, Workflow, WorkflowBuilder, block_on, real_world,
 };
 /// The catalogue of errors: an id and a page for each kind. See `docs/errors.md`.
 pub mod codes {
@@ -239,6 +239,11 @@ struct Tools;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guardrails.md")]
 struct GuardrailsPage;
+
+/// The examples of `docs/media.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/media.md")]
+struct MediaPage;
 
 /// The examples of `docs/structured.md`.
 #[cfg(doctest)]

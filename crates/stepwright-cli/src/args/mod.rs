@@ -474,12 +474,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", conflicts_with = "input")]
     pub(crate) input_file: Option<PathBuf>,
     /// A member of the input: a text or JSON, as the file declares it. `@FILE` reads the value from
-    /// a file, `@-` from stdin; `@@` stands for an `@`. Can be given several times
-    #[arg(
-        short = 'i',
-        value_name = "NAME=VALUE",
-        conflicts_with_all = ["input", "input_file"]
-    )]
+    /// a file, `@-` from stdin; `@@` stands for an `@`. Also an image, a video, audio or a file
+    /// that the workflow takes: `photo=@photo.png`. Can be given several times
+    #[arg(short = 'i', value_name = "NAME=VALUE")]
     pub(crate) pairs: Vec<String>,
     #[command(flatten)]
     pub(crate) kept: Kept,

@@ -158,6 +158,10 @@ pub(crate) struct Show {
     /// Write the whole run as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the images, videos, audio and files of the run into this directory, which is created
+    /// if it does not exist
+    #[arg(long, value_name = "DIR", conflicts_with = "json")]
+    pub(crate) save_media: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::ui::terminal::Stderr;
 use crate::{dispatcher, input, input_pairs, open, traces};
 use std::io::IsTerminal as _;
 use stepwright::file::Definition;
-use stepwright::{Answer, Content, Error, ErrorId, ErrorKind, Report, RunOutput};
+use stepwright::{Answer, Content, Error, ErrorId, ErrorKind, Media, Report, RunOutput};
 use stepwright_term::Asker;
 use tokio::runtime::Runtime;
 
@@ -35,7 +35,8 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     let is_watched = !arguments.shown.json && std::io::stdin().is_terminal();
     let unattended = !is_watched && storage.is_none();
     let definition = open::definition(&arguments.definition, stderr, unattended)?;
-    let content = input::read(arguments, definition.input_schema()).map_err(|error| {
+    let given = input::read(arguments, definition.input_schema(), definition.media());
+    let (content, media) = given.map_err(|error| {
         stderr.error(&error);
         Exit::of(&error)
     })?;
@@ -54,7 +55,7 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     };
     let mut driving = Driving::new(&arguments.shown, stderr, &cancel, storage, words);
     driving.is_new = true;
-    let answer = runtime.block_on(drive(arguments, &definition, content, &mut driving));
+    let answer = runtime.block_on(drive(arguments, &definition, (content, media), &mut driving));
     let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
     open::end(runtime, stderr);
     Ok(exit)
@@ -93,7 +94,7 @@ fn check_session(arguments: &Run, is_stored: bool, stderr: Stderr) -> Result<(),
 async fn drive(
     arguments: &Run,
     definition: &Definition,
-    content: Content,
+    (content, media): (Content, Vec<Media>),
     driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
     let workflow = match (driving.db(), &arguments.dispatcher) {
@@ -105,7 +106,8 @@ async fn drive(
         (db, _) => open::workflow(definition, db).await?,
     };
     // Request all events, because the progress display needs them even if stdout does not.
-    let run = workflow.run(content).debug_mode(arguments.shown.debug).stream_events(true);
+    let run = workflow.run(content).media(media);
+    let run = run.debug_mode(arguments.shown.debug).stream_events(true);
     let mut run = traces::continued(run);
     if let Some(session) = &arguments.kept.session_id {
         run = run.session_id(session);

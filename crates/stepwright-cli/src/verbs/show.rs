@@ -4,16 +4,18 @@ use crate::args::Show;
 use crate::database::run_error;
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
+use crate::input_media;
 use crate::open::runs_with;
 use crate::ui::print::{Stdout, ended};
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
 use std::fmt::Write as _;
+use std::path::Path;
 use stepwright::store::{RunRow, SignalKind};
-use stepwright::term::{Terminal, about, harmless, status_word};
-use stepwright::{Error, RunOutput, RunStatus, StepResult, StepStatus};
+use stepwright::term::{Terminal, about, harmless, harmless_lines, status_word};
+use stepwright::{Error, Media, RunId, RunOutput, RunStatus, Runs, StepResult, StepStatus};
 use stepwright_core::workspace::WorkspaceFile;
-use stepwright_core::{Requirement, StepPath};
+use stepwright_core::{MediaSource, Requirement, StepPath};
 use stepwright_engine::{Snapshot, drivers};
 use stepwright_term::{utc, waiting};
 
@@ -24,11 +26,15 @@ const GAVE_CHARS_MAX: usize = 60;
 pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error> {
     let (runs, run) = runs_with(&arguments.run).await?;
     let snapshot = runs.load(&run).await.map_err(run_error)?;
+    let media = runs.media(&run).await?;
+    if let Some(dir) = &arguments.save_media {
+        return save(&runs, &run, &media, (dir, stderr)).await;
+    }
     let mut stdout = Stdout::new();
     if arguments.json {
         stdout.write_json_pretty(&snapshot.output());
     } else {
-        let text = shown(&snapshot, arguments, stdout.terminal());
+        let text = shown(&snapshot, &media, arguments, stdout.terminal());
         stdout.write_wrapped(&stdout.readable(text));
     }
     Ok(stdout.end(stderr, Exit::Completed))
@@ -60,7 +66,31 @@ pub(crate) fn took(row: &RunRow) -> String {
     }
 }
 
-fn shown(snapshot: &Snapshot, arguments: &Show, terminal: Terminal) -> String {
+/// Writes the media of a run into a folder, and names the files.
+async fn save(
+    runs: &Runs,
+    run: &RunId,
+    media: &[Media],
+    (dir, stderr): (&Path, Stderr),
+) -> Result<Exit, Error> {
+    let mut stdout = Stdout::new();
+    for (nth, medium) in (1..).zip(media) {
+        let line = match medium.source {
+            MediaSource::Url(_) | MediaSource::Path(_) => {
+                format!("not in the run: {}", input_media::told(medium))
+            }
+            _ => {
+                let bytes = runs.media_bytes(run, medium).await?;
+                input_media::save(dir, nth, medium, &bytes)?.display().to_string()
+            }
+        };
+        let line = stdout.readable(line);
+        stdout.write_wrapped(&format!("{line}\n"));
+    }
+    Ok(stdout.end(stderr, Exit::Completed))
+}
+
+fn shown(snapshot: &Snapshot, media: &[Media], arguments: &Show, terminal: Terminal) -> String {
     let (row, output) = (snapshot.row(), &snapshot.output());
     let origin = DefinitionSource::of(&output.metadata);
     let mut text = String::new();
@@ -126,6 +156,10 @@ fn shown(snapshot: &Snapshot, arguments: &Show, terminal: Terminal) -> String {
     }
     if !output.content.is_empty() {
         block(&mut text, "output", &output.content.pretty());
+    }
+    if !media.is_empty() {
+        let lines: Vec<String> = media.iter().map(input_media::told).collect();
+        block(&mut text, "media", &harmless_lines(&lines.join("\n")));
     }
     let files = output.workspace_files();
     if !files.is_empty() {

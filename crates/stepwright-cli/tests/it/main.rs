@@ -32,6 +32,7 @@ mod limits;
 mod logins;
 mod looking;
 mod mcp;
+mod media;
 mod memories;
 mod options;
 mod output;

@@ -103,4 +103,15 @@ super::entry::catalogue! {
     /// stepwright memories list --user ada --db chat.db
     /// ```
     MEMORIES_FULL = 824, "the user has too many memories";
+
+    /// A fact refers to the bytes of an image, a video, audio or a file by their hash, and they are
+    /// not in the store: the run has none, the input names media of another store, or the table of
+    /// media is damaged. Media that are a path or an address have no bytes in the run at all.
+    ///
+    /// Begin the run again with the bytes, or with the path of the file.
+    MEDIA_MISSING = 830, "the bytes of media are missing";
+
+    /// A store keeps an image, a video, audio or a file of up to 512 MiB. Keep a larger one
+    /// elsewhere, and give the run its path or its address.
+    MEDIA_TOO_LARGE = 831, "media are too large for the store";
 }

@@ -4,6 +4,7 @@ mod class;
 mod end;
 mod fork;
 mod kind;
+mod media;
 mod process;
 mod upkeep;
 mod wire;

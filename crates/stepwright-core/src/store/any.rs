@@ -4,6 +4,7 @@ use crate::BoxFuture;
 use crate::event::Event;
 use crate::id::{RunId, SessionId, WorkflowId};
 use crate::journal::Append;
+use crate::media::StoredMedia;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
@@ -89,6 +90,14 @@ impl RunStore for AnyStore {
 
     fn is_shared(&self) -> bool {
         self.0.is_shared()
+    }
+
+    fn keeps_media(&self) -> bool {
+        self.0.keeps_media()
+    }
+
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> Answer<'a, Option<Arc<[u8]>>> {
+        self.0.media(stored)
     }
 
     fn verify<'a>(&'a self, run: &'a RunId) -> Answer<'a, Verified> {

@@ -5,6 +5,7 @@ use crate::codes::ErrorId;
 use crate::event::Event;
 use crate::id::{RunId, SessionId, WorkflowId};
 use crate::journal::Append;
+use crate::media::StoredMedia;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
@@ -108,6 +109,22 @@ pub trait RunStore: Send + Sync {
 
     /// Returns `true` if other processes may use the data of this store.
     fn is_shared(&self) -> bool;
+
+    /// Returns `true` if the store keeps the bytes of media by their hashes: an append stores the
+    /// bytes of [`Media`](crate::Media) that its facts refer to, once for each hash, and they stay
+    /// as long as a fact refers to them. The media of runs in another store stay in their facts.
+    fn keeps_media(&self) -> bool {
+        false
+    }
+
+    /// Returns the bytes of a media item that facts refer to. `None` if the store does not have
+    /// them.
+    ///
+    /// # Errors
+    /// [`StoreError::Row`] if they do not have their hash.
+    fn media<'a>(&'a self, _stored: &'a StoredMedia) -> Answer<'a, Option<Arc<[u8]>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Verifies all that is stored of a run. A store with checksums compares them; without them it
     /// is verified that the journal can be read and has no gap.

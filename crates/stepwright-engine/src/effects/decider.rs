@@ -16,7 +16,8 @@ use stepwright_core::sent::SentMessage;
 use stepwright_core::store::{SharedRequests, UserMemories};
 use stepwright_core::trace::Traced;
 use stepwright_core::{
-    Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
+    Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath,
+    StoredMedia, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +89,10 @@ impl StepHost for DeciderHost {
         _: Requirement,
     ) -> BoxFuture<'a, Result<Answer, StepError>> {
         Box::pin(ready(refused("wait")))
+    }
+
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> BoxFuture<'a, Result<Arc<[u8]>, StepError>> {
+        StepHost::media(&*self.recorder, stored)
     }
 
     fn recorded(&self, _: &StepPath, _: &str) -> Option<Value> {

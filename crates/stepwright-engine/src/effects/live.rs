@@ -38,6 +38,12 @@ impl Live<'_> {
         matches!(self.entry(node), Entry::Executor(executor) if executor.asks_player())
     }
 
+    /// Returns an output as its fact has it.
+    fn kept(&self, mut output: StepOutput) -> Result<Arc<StepOutput>, StepError> {
+        self.facts.recorder.keep_output(&mut output)?;
+        Ok(Arc::new(output))
+    }
+
     fn decider_context(&self, at: &StepPath) -> StepContext {
         let host = DeciderHost::new(self.facts.recorder.clone(), at);
         StepContext::new(at.clone(), 1, Arc::new(host)).with_state(self.values.clone())
@@ -87,7 +93,9 @@ impl Effects for Live<'_> {
         let input = StepInput { history, now, ..input() };
         if cx.is_played() && !self.asks_player(node) {
             let played = Box::pin(played(&input, &cx)).await;
-            return played.map(Arc::new).map_err(|error| Stop::failed(step, error, number));
+            return played
+                .and_then(|output| self.kept(output))
+                .map_err(|error| Stop::failed(step, error, number));
         }
         let answer = match self.entry(node) {
             // The call itself can panic before it returns a future.
@@ -117,7 +125,7 @@ impl Effects for Live<'_> {
             }
         };
         match answer {
-            Ok(Ok(output)) => Ok(Arc::new(output)),
+            Ok(Ok(output)) => self.kept(output).map_err(|error| Stop::failed(step, error, number)),
             Ok(Err(error)) => Err(Stop::failed(step, error, number)),
             Err(panic) => Err(Stop::failed(step, panicked(&*panic), number)),
         }

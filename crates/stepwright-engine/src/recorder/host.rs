@@ -6,7 +6,7 @@ use crate::runner::{LEASE, is_dead};
 use crate::runs::history;
 use crate::stop::Stop;
 use futures_util::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,8 @@ use stepwright_core::sent::SentMessage;
 use stepwright_core::store::{SharedRequests, UserMemories};
 use stepwright_core::trace::Traced;
 use stepwright_core::{
-    Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Requirement, StepError, StepPath, World,
+    Answer, ErrorCode, ErrorId, Event, EventKind, Exchange, Media, Requirement, StepError,
+    StepPath, StoredMedia, World,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,14 +36,11 @@ impl Release for Recorder {
 }
 
 impl Recorder {
-    /// Returns the additional data of the run, which its workflows see.
-    pub(crate) fn additional_data(&self) -> serde_json::Map<String, Value> {
+    /// Returns the media and the additional data of the run's input, which its workflows see.
+    pub(crate) fn given(&self) -> (Vec<Media>, Map<String, Value>) {
         let state = self.state();
-        state
-            .fold
-            .started()
-            .map(|started| started.input.additional_data.clone())
-            .unwrap_or_default()
+        let given = state.fold.started().map(|started| &started.input);
+        given.map(|input| (input.media.clone(), input.additional_data.clone())).unwrap_or_default()
     }
 
     /// Records the work of an agent in a decider.
@@ -191,6 +189,10 @@ impl StepHost for Recorder {
             }
             Ok(reply.answer.clone())
         })
+    }
+
+    fn media<'a>(&'a self, stored: &'a StoredMedia) -> BoxFuture<'a, Result<Arc<[u8]>, StepError>> {
+        Box::pin(self.bytes_of(stored))
     }
 
     fn recorded(&self, step: &StepPath, key: &str) -> Option<Value> {

@@ -7,7 +7,9 @@ mod clock;
 mod closing;
 mod done;
 mod host;
+mod leaving;
 mod mail;
+mod media;
 mod permits;
 mod readers;
 mod requests;
@@ -29,6 +31,7 @@ use clock::FactClock;
 use closing::{closes, is_after, stopped};
 use done::{Once, is_of_call, note_effect};
 use mail::Mail;
+use media::LiveMedia;
 use readers::{Observed, Readers};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -70,6 +73,7 @@ pub(crate) struct Recorder {
     journal: Option<Box<Journal>>,
     pending: PendingRequests,
     mail: Mail,
+    media: LiveMedia,
     activity: Activity,
     /// `true` if the run has had a reader from its beginning.
     is_read: bool,
@@ -241,6 +245,7 @@ impl Recorder {
             workflow_name: started.workflow_name.clone(),
             debug,
         };
+        let media = LiveMedia::of(store.as_ref());
         let journal = store.map(|store| Box::new(Journal::of(store)));
         let (pending, mail) = (PendingRequests::of(&counts), Mail::of(&counts));
         let state = Mutex::new(state);
@@ -257,6 +262,7 @@ impl Recorder {
             journal,
             pending,
             mail,
+            media,
             activity,
             is_read,
             was_lost,
@@ -282,7 +288,8 @@ impl Recorder {
     }
 
     /// Records a fact.
-    pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
+    pub(crate) fn record(&self, at: &StepPath, mut kind: EventKind) -> Result<(), Stop> {
+        self.media.keep(&mut kind);
         // A workflow that a tool call runs ends with its call, and the call with its attempt.
         if self.calls_workflows.load(Ordering::Acquire) && ends_calls(&kind) {
             self.stop_within(at)?;
@@ -545,37 +552,6 @@ impl Recorder {
             let _ = self.settle().await;
         }
         self.close_readers();
-    }
-
-    /// Asks the driver to leave the run, so that another one can resume it.
-    pub(crate) fn release(&self) {
-        self.state().released = true;
-        // The token wakes the driver, and stops what the steps have started.
-        self.cancelled.cancel();
-        self.leaving_token().cancel();
-    }
-
-    /// Returns `true` if the driver was asked to leave the run.
-    pub(crate) fn is_released(&self) -> bool {
-        self.state().released
-    }
-
-    /// Appends what is recorded so far, and gives the run up in the store. Steps under way stay
-    /// open in the journal, as after a crash: whether they were done is not known.
-    pub(crate) async fn leave(&self) -> Result<(), Stop> {
-        self.settle().await?;
-        let driver = {
-            let mut state = self.state();
-            // Tasks of steps that still run must record nothing beside the next driver.
-            let (run, sequence) = (self.run.run_id.clone(), state.durable);
-            state.lost = Some(Arc::new(StoreError::Taken { run, sequence }));
-            state.driver.clone()
-        };
-        if let (Some(store), Some(driver)) = (self.store(), driver) {
-            let released = store.release(self.run_id(), &driver).await;
-            released.map_err(|error| Stop::Lost(Arc::new(error)))?;
-        }
-        Ok(())
     }
 
     /// Tells readers that no more events will come.

@@ -1,6 +1,7 @@
 //! Runs before they begin: a builder that is a future.
 
 use super::driven::Driven;
+use super::input::keep_media;
 use super::runtime::{block_on_given, runtime};
 use super::{IntoInput, RunHandle};
 use crate::job::{Job, Left};
@@ -268,7 +269,8 @@ impl Run {
         self.media(files)
     }
 
-    fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
+    /// Adds media of any kind to the input.
+    pub fn media(mut self, media: impl IntoIterator<Item = Media>) -> Self {
         if let Ok(input) = &mut self.options().input {
             input.media.extend(media);
         }
@@ -490,7 +492,9 @@ impl Setup {
     ) -> Result<Prepared, Error> {
         let Self { workflow, options, cancel } = self;
         let (user_id, chosen) = (options.user()?, options.run()?);
-        let input = options.input?;
+        let mut input = options.input?;
+        keep_media(&mut input, store.as_ref())?;
+        workflow.definition().check_media(&input)?;
         let (runner, definition) = (workflow.runner(), workflow.definition());
         let world = &runner.world;
         let (process, now) = (local.process(world), world.now());

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use stepwright_core::executor::RunInput;
-use stepwright_core::{Content, Error, Media};
+use stepwright_core::media::MEDIA_BYTES_MAX;
+use stepwright_core::{AnyStore, Content, Error, ErrorId, Media, StoredMedia};
 
 /// An input of a run: a text, any value that can be written as JSON, or [`Parts`].
 ///
@@ -83,4 +84,34 @@ impl IntoInput for Parts {
         };
         Ok(RunInput { content, media: self.media, ..RunInput::default() })
     }
+}
+
+/// Replaces the larger bytes of an input by their hashes, if the store keeps media.
+///
+/// # Errors
+/// Refuses media that are only a hash: it may be that of another user's bytes.
+pub(super) fn keep_media(input: &mut RunInput, store: Option<&AnyStore>) -> Result<(), Error> {
+    for media in &mut input.media {
+        let name = media.name.as_deref().unwrap_or(media.kind.as_str());
+        if let Some(StoredMedia { sha256, .. }) = media.stored()
+            && media.live().is_none()
+        {
+            let what = format!("`{name}` of the input is only the hash `{sha256}`");
+            return Err(Error::usage(what)
+                .with_id(ErrorId::MEDIA_MISSING)
+                .with_hint("pass the bytes; `Runs::media_bytes` returns those of another run"));
+        }
+        if let Some(size) = media.size()
+            && size > MEDIA_BYTES_MAX
+        {
+            let what = format!("`{name}` has {size} bytes; the limit is {MEDIA_BYTES_MAX}");
+            return Err(Error::usage(what)
+                .with_id(ErrorId::MEDIA_TOO_LARGE)
+                .with_hint("keep the file elsewhere, and pass its path or address"));
+        }
+        if store.is_none_or(|store| store.keeps_media()) {
+            media.keep();
+        }
+    }
+    Ok(())
 }

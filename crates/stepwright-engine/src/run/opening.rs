@@ -1,6 +1,7 @@
 //! The first fact of a retry and of a fork. After it, the run is resumed as any other.
 
 use super::builder::{find_session, no_session, session_used, taken};
+use super::input::keep_media;
 use crate::owned::is_below;
 use crate::runs::near;
 use crate::workflow::Workflow;
@@ -118,6 +119,8 @@ impl Opener<'_> {
         let input = match options.input.transpose()? {
             Some(mut input) => {
                 definition.prepare_input(&mut input).await?;
+                keep_media(&mut input, Some(store))?;
+                definition.check_media(&input)?;
                 Some(Arc::new(input))
             }
             None => None,

@@ -5,19 +5,29 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::Append;
+use stepwright_core::media::{MEDIA_BYTES_MAX, MediaSource, StoredMedia};
 use stepwright_core::store::{RunFilter, Signal};
-use stepwright_core::{Error, ErrorId, Event, EventKind, RunId, Session, SessionId, UserId, json};
+use stepwright_core::{
+    Error, ErrorId, ErrorKind, Event, EventKind, RunId, Session, SessionId, UserId, json,
+};
 
 /// The name of the format, in its first line.
 const FORMAT: &str = "stepwright-runs";
 
 /// The version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The version before, which has no media.
+const VERSION_BEFORE: u32 = 1;
 
 /// The number of facts that are read and appended at a time.
 const PAGE: usize = 200;
+
+/// The size of the parts that media are written in, in bytes.
+const PART_BYTES: usize = 1024 * 1024;
 
 /// The longest line that is imported, in bytes.
 pub const IMPORT_LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -78,6 +88,11 @@ enum Line {
     },
     Fact {
         fact: Box<Event>,
+    },
+    /// A part of the bytes of media, ahead of the first fact of the run that refers to them.
+    Media {
+        media: StoredMedia,
+        part: MediaSource,
     },
     Signal {
         signal: Box<Signal>,
@@ -212,12 +227,17 @@ impl Runs {
     ) -> Result<u64, Error> {
         out.run = Sum::default();
         out.line(&Line::Run { run_id: run.clone(), session_id })?;
-        let mut facts = 0;
+        let (mut facts, mut written) = (0, HashSet::new());
         loop {
             let page = self.store.load(run, facts, PAGE).await?;
             let is_last = page.len() < PAGE;
             facts += page.len() as u64;
             for fact in page {
+                for stored in fact.kind.stored_media() {
+                    if written.insert(stored.sha256.clone()) {
+                        self.export_media(run, stored, out).await?;
+                    }
+                }
                 out.line(&Line::Fact { fact: Box::new(fact) })?;
             }
             if is_last {
@@ -230,6 +250,23 @@ impl Runs {
         let sum = out.run.text();
         out.line(&Line::RunEnd { run_id: run.clone(), facts, sum })?;
         Ok(facts)
+    }
+
+    async fn export_media<W: FnMut(&str) -> std::io::Result<()>>(
+        &self,
+        run: &RunId,
+        stored: &StoredMedia,
+        out: &mut Out<W>,
+    ) -> Result<(), Error> {
+        let bytes = self.store.media(stored).await?.ok_or_else(|| {
+            let what = format!("media `{}` of run `{run}` are not in the store", stored.sha256);
+            Error::new(ErrorKind::Store, what).with_id(ErrorId::MEDIA_MISSING)
+        })?;
+        for part in bytes.chunks(PART_BYTES) {
+            let part = MediaSource::Bytes(part.into());
+            out.line(&Line::Media { media: stored.clone(), part })?;
+        }
+        Ok(())
     }
 
     /// Reads runs that [`Runs::export`] has written into this store. Everything is checked: the
@@ -274,6 +311,10 @@ struct Part {
     fold: Fold,
     facts: Vec<Event>,
     signals: Vec<Signal>,
+    /// The media that are read, with their bytes.
+    media: Vec<StoredMedia>,
+    /// The media whose parts are being read, and their bytes so far.
+    open: Option<(StoredMedia, Arc<[u8]>, usize)>,
 }
 
 impl Import {
@@ -297,7 +338,8 @@ impl Import {
             return Err(self.wrong("it comes after the end of the export"));
         }
         match (&line, self.number) {
-            (Line::Begin { format, version }, 1) if format == FORMAT && *version == VERSION => {}
+            (Line::Begin { format, version }, 1)
+                if format == FORMAT && (VERSION_BEFORE..=VERSION).contains(version) => {}
             (Line::Begin { format, version }, 1) => {
                 let what = format!(
                     "its format is `{format}` {version}, and this program reads `{FORMAT}` \
@@ -351,13 +393,20 @@ impl Import {
                 let mut sum = Sum::default();
                 sum.add(text);
                 let (fold, facts, signals) = (Fold::default(), Vec::new(), Vec::new());
-                self.run =
-                    Some(Part { run: run_id, session: session_id, sum, fold, facts, signals });
+                let (run, session, media, open) = (run_id, session_id, Vec::new(), None);
+                self.run = Some(Part { run, session, sum, fold, facts, signals, media, open });
             }
             Line::Fact { fact } => {
                 let checked = match &mut self.run {
                     None => Err("it is a fact of no run".to_owned()),
                     Some(part) => part.fact(*fact, text),
+                };
+                checked.map_err(|what| self.wrong(&what))?;
+            }
+            Line::Media { media, part } => {
+                let checked = match &mut self.run {
+                    None => Err("it is a part of media of no run".to_owned()),
+                    Some(run) => run.part(media, &part, text),
                 };
                 checked.map_err(|what| self.wrong(&what))?;
             }
@@ -449,7 +498,43 @@ fn taken(run: &RunId) -> Error {
 }
 
 impl Part {
-    fn fact(&mut self, fact: Event, text: &str) -> Result<(), String> {
+    /// Takes a part of the bytes of media.
+    fn part(&mut self, media: StoredMedia, part: &MediaSource, text: &str) -> Result<(), String> {
+        let MediaSource::Bytes(part) = part else {
+            return Err("a part of media has no bytes".to_owned());
+        };
+        if media.bytes > MEDIA_BYTES_MAX {
+            let hash = &media.sha256;
+            return Err(format!(
+                "media `{hash}` have {} bytes; the limit is {MEDIA_BYTES_MAX}",
+                media.bytes
+            ));
+        }
+        let (of, mut bytes, at) = match self.open.take() {
+            Some(open) => open,
+            None => (media.clone(), media.space(), 0),
+        };
+        let end = at + part.len();
+        let space = Arc::get_mut(&mut bytes).and_then(|bytes| bytes.get_mut(at..end));
+        let Some(space) = space.filter(|_| of == media) else {
+            return Err(format!("it is no part of media `{}`", of.sha256));
+        };
+        space.copy_from_slice(part);
+        self.sum.add(text);
+        if end < bytes.len() {
+            self.open = Some((of, bytes, end));
+            return Ok(());
+        }
+        if !of.fits(&bytes) {
+            return Err(format!("media `{}` have another hash", of.sha256));
+        }
+        let mut of = of;
+        of.fill(bytes);
+        self.media.push(of);
+        Ok(())
+    }
+
+    fn fact(&mut self, mut fact: Event, text: &str) -> Result<(), String> {
         let next = self.facts.len() as u64;
         if fact.run != self.run || fact.sequence != next || !fact.is_fact() {
             return Err(format!("it is not fact {next} of run `{}`", self.run));
@@ -458,6 +543,11 @@ impl Part {
             && started.session_id != self.session
         {
             return Err(format!("run `{}` did not begin in session `{}`", self.run, self.session));
+        }
+        fact.kind.fill_media(&self.media);
+        if let Some(missing) = fact.kind.stored_media().iter().find(|media| media.live().is_none())
+        {
+            return Err(format!("media `{}` are missing before it", missing.sha256));
         }
         self.fold.apply(&fact).map_err(|illegal| illegal.to_string())?;
         self.sum.add(text);

@@ -8,6 +8,7 @@ mod compare;
 mod follow;
 pub(crate) mod history;
 mod keeping;
+mod media;
 mod memories;
 pub(crate) mod near;
 mod send;

@@ -24,6 +24,7 @@ mod interrupted;
 mod keeping;
 mod loops;
 mod matrix;
+mod media;
 mod messages;
 mod ownership;
 mod people;

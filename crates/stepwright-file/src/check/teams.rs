@@ -11,6 +11,7 @@ impl<'a> Checker<'a, '_> {
         let file = self.file;
         let names: Vec<&str> = file.agents.iter().map(|agent| agent.name.text.as_str()).collect();
         let mut is_whole = true;
+        self.front_agent(&names);
         for (agent, team) in file.agents.iter().filter_map(|it| Some((it, it.team.as_ref()?))) {
             self.settings_of_team(agent, team);
             for member in &team.members {
@@ -33,6 +34,30 @@ impl<'a> Checker<'a, '_> {
                 }
             }
         }
+    }
+
+    /// Checks the agent in front of the workflow.
+    fn front_agent(&mut self, names: &[&str]) {
+        let Some(front) = &self.file.workflow_agent else { return };
+        let word = &front.agent;
+        let known = self.file.agents.iter().find(|agent| agent.name.text == word.text);
+        let (message, help) = match known {
+            Some(agent) if agent.team.is_some() => {
+                let message = format!("`{}` is a team", word.text);
+                (message, "name an agent; the steps can use the team".to_owned())
+            }
+            Some(agent) if agent.output.is_some() => (
+                format!("`{}` has an `output`, and what it says is for people", word.text),
+                "name an agent without `output`".to_owned(),
+            ),
+            Some(_) => return,
+            None => {
+                let help = did_you_mean(&word.text, names, "this file has");
+                let help = help.unwrap_or_else(|| "declare it under `agents:` at the top".into());
+                (format!("there is no agent `{}`", word.text), help)
+            }
+        };
+        self.mistakes.push(self.at(word.span, message).help(help));
     }
 
     /// Checks the levels beneath a team. Returns `true` if there is a mistake.

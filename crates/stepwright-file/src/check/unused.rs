@@ -67,6 +67,7 @@ impl<'a> Checker<'a, '_> {
         used.extend(teams.flat_map(|team| &team.members).map(|member| member.text.as_str()));
         let others = self.file.agents.iter().flat_map(Agent::other_agents);
         used.extend(others.map(|other| other.agent.text.as_str()));
+        used.extend(self.file.workflow_agent.iter().map(|front| front.agent.text.as_str()));
         for agent in &self.file.agents {
             let (name, key) = (&agent.name, if agent.team.is_some() { "team" } else { "agent" });
             if !used.contains(name.text.as_str()) {

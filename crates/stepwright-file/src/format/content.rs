@@ -54,6 +54,7 @@ const OF_THE_AGENT: [&str; 37] = [
     "reasoning_effort",
     "reasoning_budget",
     "hosted_tools",
+    "output_mode",
     "stop",
     "tool_choice",
     "extra",

@@ -6,9 +6,11 @@ use super::declare::REDUCERS;
 use super::form::{Form, Mapping, Member, STEPS, key, words};
 use super::guardrails::{AGENT_GUARDRAILS, STEP_GUARDRAILS};
 use super::kinds::{CODES, FACTOR_MAX, ON_ERROR, ON_INTERRUPTED};
+use super::media::MEDIA;
 use super::model::{
-    CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, MODEL_WITH_PLACE, OUTPUT_TOKENS_MAX,
-    REASONING_TOKENS_MAX, RETENTIONS, STOPS_MAX, TEMPERATURE_MAX, TOOL_CALLS_MAX, TOOLS_MAX,
+    CHOICES, EFFORTS, FALLBACKS, HOSTED, MODEL_RETRIES_MAX, MODEL_WITH_PLACE, OUTPUT_MODES,
+    OUTPUT_TOKENS_MAX, REASONING_TOKENS_MAX, RETENTIONS, STOPS_MAX, TEMPERATURE_MAX,
+    TOOL_CALLS_MAX, TOOLS_MAX,
 };
 use super::moment::DEADLINE;
 use super::permissions::{AMOUNT_MAX, AT_LIMIT, LIMIT_SCOPES};
@@ -21,6 +23,7 @@ use super::texts::TEXT_OR_FILE;
 use super::triggers::ON;
 use super::upkeep::{COMPACTION, EXAMPLES, MEMORY, SUMMARY};
 use super::used::USE;
+use super::workflow_agent::WORKFLOW_AGENT;
 use super::workspace::WORKSPACE;
 use crate::harness::HARNESS;
 use crate::knowledge::{BASES, SEARCHED};
@@ -161,6 +164,12 @@ pub(crate) static FILE: Mapping = Mapping {
         key("sandbox", &SANDBOX, "The sandbox that the commands of steps and tools run in."),
         key("workspace", &WORKSPACE, "The folder that the steps of a run work in."),
         key("input", &SCHEMA, "The JSON Schema of the input."),
+        key("media", &MEDIA, "The images, videos, audio and files that a run takes, by name."),
+        key(
+            "workflow_agent",
+            &WORKFLOW_AGENT,
+            "The agent in front of the workflow: it answers from the session, or runs the steps.",
+        ),
         key(
             "permissions",
             &Form::Mapping(&PERMISSIONS),
@@ -318,6 +327,11 @@ const OF_AGENT: &[Member] = &[
         "hosted_tools",
         &Form::List(&Form::Words(|| words(&HOSTED)), 0, HOSTED.len()),
         "Tools that the provider itself runs.",
+    ),
+    key(
+        "output_mode",
+        &Form::Words(|| words(&OUTPUT_MODES)),
+        "How the model gets the schema of its `output`. By default the best way it has.",
     ),
     key(
         "fallback_on",

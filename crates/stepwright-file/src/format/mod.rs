@@ -11,6 +11,7 @@ mod hooks;
 pub(crate) mod keys;
 mod kinds;
 mod literals;
+mod media;
 mod model;
 mod moment;
 mod permissions;
@@ -28,6 +29,7 @@ mod triggers;
 mod upkeep;
 mod used;
 mod values;
+mod workflow_agent;
 mod workspace;
 
 pub(crate) use bases::{Base, Searched};
@@ -44,6 +46,7 @@ pub(crate) use servers::{Choice, Declaration, Login, LoginClient, Recipe};
 pub(crate) use triggers::Triggers;
 pub(crate) use upkeep::{CompactBy, CompactWhen, Context, RememberBy, Remembered, SummariseWhen};
 pub(crate) use values::{Computed, Expr, Referring, Text, Written};
+pub(crate) use workflow_agent::FrontAgent;
 pub(crate) use workspace::{Place, Workplace};
 
 use crate::declared::Declared;
@@ -70,7 +73,7 @@ use stepwright_core::{
     BoxFuture, Fingerprint, HumanReview, OnInterrupted, StepContext, StepError, StepInput,
     StepOutput,
 };
-use stepwright_engine::AnyStep;
+use stepwright_engine::{AnyStep, MediaInput};
 use stepwright_models::{FallbackReason, ModelLimits, RetryPolicy};
 
 /// The supported version of the format.
@@ -135,6 +138,10 @@ pub(crate) struct File {
     /// The policy of its steps for interrupted attempts.
     pub(crate) on_interrupted: Option<OnInterrupted>,
     pub(crate) input: Option<Value>,
+    /// The media that each run takes.
+    pub(crate) media: Vec<MediaInput>,
+    /// The agent in front of the steps.
+    pub(crate) workflow_agent: Option<FrontAgent>,
     /// The state that a session begins with, and the place of its key.
     pub(crate) session_state: Option<(State, Span)>,
     pub(crate) reducers: Vec<(String, Reducer)>,
@@ -297,6 +304,10 @@ impl Settings {
             "reasoning_budget" => options.reasoning_budget = all.reasoning_budget,
             "cache" => options.cache = all.cache,
             "hosted_tools" => options.hosted_tools.clone_from(&all.hosted_tools),
+            "output_mode" => {
+                options.output_mode = all.output_mode;
+                request.output_schema = Some(serde_json::json!({"type": "object"}));
+            }
             "stop" => options.stop.clone_from(&all.stop),
             "extra" => options.extra.clone_from(&all.extra),
             "headers" => options.headers.clone_from(&all.headers),

@@ -7,7 +7,7 @@ use crate::source::Span;
 use crate::suggest::listed;
 use crate::tree::{Node, Yaml};
 use stepwright_core::ErrorId;
-use stepwright_core::model::{CacheRetention, HostedTool, ReasoningEffort, ToolChoice};
+use stepwright_core::model::{CacheRetention, HostedTool, OutputMode, ReasoningEffort, ToolChoice};
 use stepwright_models::{FallbackReason, MODELS_MAX, RetryPolicy};
 
 /// The maximum number of tokens of an answer that a file may ask for. No model writes as many.
@@ -37,6 +37,9 @@ pub(super) const REASONING_TOKENS_MAX: u64 = 1_000_000;
 
 pub(super) const RETENTIONS: [(&str, CacheRetention); 2] =
     [("short", CacheRetention::Short), ("long", CacheRetention::Long)];
+
+pub(super) const OUTPUT_MODES: [(&str, OutputMode); 3] =
+    [("native", OutputMode::Native), ("tool", OutputMode::Tool), ("prompt", OutputMode::Prompt)];
 
 pub(super) const HOSTED: [(&str, HostedTool); 2] =
     [("web_search", HostedTool::WebSearch), ("code_execution", HostedTool::CodeExecution)];
@@ -167,6 +170,8 @@ impl Reader<'_> {
             options.hosted_tools = self.several_of(node, "hosted_tools", &HOSTED);
             places.push(("hosted_tools", key.span));
         }
+        places.extend(span(fields, "output_mode"));
+        options.output_mode = fields.choice(self, "output_mode", &OUTPUT_MODES);
         if let Some((key, node)) = fields.take("extra") {
             if let Yaml::Map(_) = &node.value
                 && let serde_json::Value::Object(extra) = node.value.to_json()

@@ -251,6 +251,8 @@ impl Reader<'_> {
         let session_state = self.session_state(&mut fields);
         let reducers = self.reducers(&mut fields);
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
+        let media = self.media(&mut fields, input.as_ref());
+        let workflow_agent = self.workflow_agent(&mut fields);
         let names = self.effects();
         let permissions = fields.take("permissions");
         let permissions = permissions.and_then(|(_, node)| self.permissions(node, Some(&names)));
@@ -302,6 +304,8 @@ impl Reader<'_> {
             history,
             on_interrupted,
             input,
+            media,
+            workflow_agent,
             session_state,
             reducers,
             declared: self.declared.clone(),

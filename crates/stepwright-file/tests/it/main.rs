@@ -25,6 +25,7 @@ mod knowledge;
 mod limits;
 mod loops;
 mod mcp;
+mod media;
 mod mistakes;
 mod models;
 mod mutations;

@@ -221,3 +221,50 @@ teams:
   house: {members: [desk]}
 steps: [{team: house}]
 ";
+
+#[tokio::test]
+async fn an_agent_of_a_file_speaks_for_its_steps() {
+    let speaker = ScriptedModel::new([
+        Reply::call("run_workflow", json!({"topic": "bridges", "words": 300})),
+        Reply::text("It has 300 words."),
+    ]);
+    register("front-speaker", &speaker);
+    let text = "
+input:
+  type: object
+  properties: {topic: {type: string}, words: {type: integer}}
+  required: [topic]
+session_state: {visits: 0}
+agents: {host: {model: 'front-speaker:m', instructions: Be polite.}}
+workflow_agent: host
+steps: [{name: outline, template: '{{ input.words }} words about {{ input.topic }}'}]
+";
+    let flow = file(text).store(Memory::default()).build().unwrap();
+    let first = flow.run("Plan an article about bridges").session_id("s").await.unwrap();
+    assert_eq!(first.content.text(), "300 words about bridges");
+    assert!(first.step_at("agent").is_some());
+    let second = flow.run("How long was it?").session_id("s").await.unwrap();
+    assert_eq!(second.content.text(), "It has 300 words.");
+    let asked = speaker.requests();
+    let instructions = asked[0].instructions.as_ref().unwrap();
+    assert!(instructions.starts_with("Be polite.\n\nYou speak for a workflow."), "{instructions}");
+    assert_eq!(asked[0].tools[0].parameters["required"][0], "topic");
+    let message = asked[1].messages.last().unwrap().text();
+    assert!(message.contains("300 words about bridges"), "{message}");
+}
+
+#[test]
+fn the_agent_that_speaks_for_a_workflow_is_one_of_the_file() {
+    let parsed = |text: &str| {
+        let text = format!("format: 1\nname: Test\nmodel: offline\n{text}");
+        let parsed = Definition::parse(&text, "test.yaml", &Options::default());
+        parsed.map(|definition| definition.warnings().iter().count()).map_err(|e| e.to_string())
+    };
+    let steps = "steps: [{name: a, template: x}]";
+    assert_eq!(parsed(&format!("agents: {{host: {{}}}}\nworkflow_agent: host\n{steps}")), Ok(0));
+    let wrong = parsed(&format!("agents: {{host: {{}}}}\nworkflow_agent: hose\n{steps}"));
+    assert!(wrong.unwrap_err().contains("there is no agent `hose`"));
+    let shaped = "agents: {host: {output: {type: object}}}\nworkflow_agent: {agent: host}";
+    let wrong = parsed(&format!("{shaped}\n{steps}")).unwrap_err();
+    assert!(wrong.contains("`host` has an `output`"), "{wrong}");
+}

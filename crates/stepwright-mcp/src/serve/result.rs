@@ -60,9 +60,9 @@ fn shown(output: &RunOutput, nth: usize, medium: &Media) -> ContentBlock {
         link.mime_type.clone_from(&medium.mime);
         ContentBlock::resource_link(link)
     };
-    match &medium.source {
-        MediaSource::Url(url) => link(url.clone()),
-        MediaSource::Bytes(bytes) => {
+    match (&medium.source, medium.live()) {
+        (MediaSource::Url(url), _) => link(url.clone()),
+        (_, Some(bytes)) => {
             let data = STANDARD.encode(bytes);
             let mime = medium.mime.clone().unwrap_or_else(|| BYTES.to_owned());
             match medium.kind {
@@ -76,8 +76,9 @@ fn shown(output: &RunOutput, nth: usize, medium: &Media) -> ContentBlock {
             }
         }
         // A file of this machine, which the client may not have.
-        MediaSource::Path(path) => ContentBlock::text(format!("[{name}: {path}]")),
-        _ => ContentBlock::text(format!("[{name}]")),
+        (MediaSource::Path(path), _) => ContentBlock::text(format!("[{name}: {path}]")),
+        // Only its store has the bytes: the run went on in another process.
+        _ => ContentBlock::text(format!("[{name}: `stepwright show {}`]", output.run_id)),
     }
 }
 

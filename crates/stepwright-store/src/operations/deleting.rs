@@ -22,6 +22,16 @@ macro_rules! deletion {
                 $column,
                 " = $1 AND id NOT IN (SELECT id FROM kept)"
             ),
+            unuse_media!(
+                "SELECT id FROM runs WHERE ",
+                $column,
+                " = $1 AND id NOT IN (SELECT id FROM kept)"
+            ),
+            concat!(
+                "DELETE FROM media_uses WHERE run IN (SELECT id FROM runs WHERE ",
+                $column,
+                " = $1 AND id NOT IN (SELECT id FROM kept))"
+            ),
             concat!(
                 "DELETE FROM journal WHERE run IN (SELECT id FROM runs WHERE ",
                 $column,
@@ -56,24 +66,50 @@ macro_rules! unuse_blobs {
     };
 }
 
-const ONE_RUN: [&str; 6] = deletion!("run_id");
-const RUNS_OF_SESSION: [&str; 6] = deletion!("session_id");
+/// Counts down the uses of the media that these runs have.
+macro_rules! unuse_media {
+    ($($runs:literal),+) => {
+        concat!(
+            "UPDATE media SET uses = media.uses - gone.count
+            FROM (SELECT hash, count(*) AS count FROM media_uses
+                WHERE run IN (",
+            $($runs),+,
+            ") GROUP BY hash) AS gone
+            WHERE media.hash = gone.hash"
+        )
+    };
+}
+
+const ONE_RUN: [&str; 8] = deletion!("run_id");
+const RUNS_OF_SESSION: [&str; 8] = deletion!("session_id");
 
 /// Selects deleted runs whose facts no fork shares any more.
 const UNUSED: &str = "SELECT id FROM kept
     WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.origin = kept.id)
       AND NOT EXISTS (SELECT 1 FROM kept AS other WHERE other.origin = kept.id)";
 
-const DELETE_KEPT: [&str; 3] = [
+const DELETE_KEPT: [&str; 5] = [
     unuse_blobs!("SELECT id FROM kept WHERE id = $1"),
+    unuse_media!("SELECT id FROM kept WHERE id = $1"),
+    "DELETE FROM media_uses WHERE run = $1",
     "DELETE FROM journal WHERE run = $1",
     "DELETE FROM kept WHERE id = $1",
+];
+
+/// Deletes the bodies and media that no fact refers to.
+const UNUSED_BODIES: [&str; 3] = [
+    "DELETE FROM blobs WHERE uses <= 0",
+    "DELETE FROM media_parts WHERE hash IN (SELECT hash FROM media WHERE uses <= 0)",
+    "DELETE FROM media WHERE uses <= 0",
 ];
 
 /// The facts that run `$1` has of its own.
 const FACTS: &str = "SELECT count(*), coalesce(sum(octet_length(body)), 0)
         + (SELECT coalesce(sum(octet_length(blobs.body)), 0) FROM blobs WHERE uses = 1
             AND hash IN (SELECT blob FROM journal WHERE run IN
+                (SELECT id FROM runs WHERE run_id = $1)))
+        + (SELECT CAST(coalesce(sum(size), 0) AS bigint) FROM media WHERE uses = 1
+            AND hash IN (SELECT hash FROM media_uses WHERE run IN
                 (SELECT id FROM runs WHERE run_id = $1)))
     FROM journal WHERE run IN (SELECT id FROM runs WHERE run_id = $1)";
 
@@ -116,7 +152,9 @@ pub(crate) async fn delete_runs<C: Connection>(
             }
         }
     }
-    c.execute("DELETE FROM blobs WHERE uses <= 0", &[]).await?;
+    for sql in UNUSED_BODIES {
+        c.execute(sql, &[]).await?;
+    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ impl<C: Connection> Work<C> for Prepared {
 
     fn is_quick(&self) -> bool {
         let bytes: usize = self.facts.iter().map(FactRow::bytes).sum();
-        self.blobs.is_empty() && bytes <= QUICK_BYTES_MAX
+        self.blobs.is_empty() && self.media.is_empty() && bytes <= QUICK_BYTES_MAX
     }
 
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<(), Failure<C::Error>> {

@@ -3,6 +3,7 @@
 pub(crate) mod deleting;
 pub(crate) mod journal;
 pub(crate) mod lineage;
+pub(crate) mod media;
 pub(crate) mod memories;
 pub(crate) mod opening;
 pub(crate) mod requests;

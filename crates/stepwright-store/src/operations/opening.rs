@@ -1,7 +1,7 @@
 //! The first fact of a fork, and the fact with which a run is retried.
 
 use super::lineage::{self, ORIGINS_MAX};
-use super::sessions;
+use super::{media, sessions};
 use crate::backend::{Attempt, Columns as _, Connection, Prepared, Value, Work};
 use crate::bodies::{Blob, FactRow};
 use crate::errors::{Failure, Said, missing, missing_run};
@@ -54,7 +54,7 @@ impl<C: Connection> Work<C> for Opening {
     const TOGETHER: bool = true;
 
     fn is_quick(&self) -> bool {
-        true
+        self.prepared.media.is_empty()
     }
 
     async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<(), Failure<C::Error>> {
@@ -70,7 +70,7 @@ impl<C: Connection> Work<C> for Opening {
             let values = [(&**hash).into(), (*uses).into(), Value::Bytes(packed)];
             c.execute(INSERT_BLOB, &values).await?;
         }
-        Ok(())
+        media::keep(c, &self.prepared.run, &self.prepared.media).await
     }
 }
 

@@ -5,6 +5,7 @@ use super::link::Link;
 use crate::backend::{Attempt, Prepared};
 use crate::bodies::{Blob, FactRow};
 use crate::errors::{Said, missing, missing_run, missing_session_of};
+use crate::operations::media;
 use crate::operations::sessions::{self, Kept, OF_RUN};
 use crate::rows::{self, WrittenSession, from_column, moment, stray, to_column};
 use crate::sums::{Chain, Sums};
@@ -306,9 +307,9 @@ pub(super) async fn append(
     check_size(prepared)?;
     let channel = link.channels.facts.clone();
     let append = &Append { run: &prepared.run, prepared, token: attempt.token, channel };
-    let outcome = match &*prepared.blobs {
-        [] => record(link, append).await,
-        blobs => record_with(link, append, blobs).await,
+    let outcome = match (&*prepared.blobs, &*prepared.media) {
+        ([], []) => record(link, append).await,
+        (blobs, _) => record_with(link, append, blobs).await,
     };
     match outcome {
         // Whatever refuses: it may be the earlier attempt, which got through.
@@ -325,7 +326,8 @@ async fn record(connection: &mut Link, append: &Append<'_>) -> Result<(), Failur
     }
 }
 
-/// Large bodies take a transaction. They come after the row of the run, as when they are deleted.
+/// Large bodies and media take a transaction. They come after the row of the run, as when they are
+/// deleted.
 async fn record_with(link: &mut Link, append: &Append<'_>, blobs: &[Blob]) -> Result<(), Failure> {
     link.begin().await?;
     let recorded = record_both(link, append, blobs).await;
@@ -334,6 +336,10 @@ async fn record_with(link: &mut Link, append: &Append<'_>, blobs: &[Blob]) -> Re
 
 async fn record_both(link: &mut Link, append: &Append<'_>, blobs: &[Blob]) -> Result<(), Failure> {
     record(link, append).await?;
+    media::keep(link, append.run, &append.prepared.media).await?;
+    if blobs.is_empty() {
+        return Ok(());
+    }
     sqlx::query(ADD_BLOBS)
         .bind(blobs.iter().map(|blob| &*blob.hash).collect::<Vec<_>>())
         .bind(blobs.iter().map(|blob| blob.uses).collect::<Vec<_>>())
@@ -511,7 +517,7 @@ mod tests {
             let run = RunId::new("r").unwrap();
             let (status, wake_at, answered, facts_then) = (None, None, vec![], 2);
             let effect = Effect { begun: None, status, wake_at, answered, at, facts: facts_then };
-            check_size(&Prepared { run, facts, effect, close: None, blobs: vec![] })
+            check_size(&Prepared { run, facts, effect, close: None, blobs: vec![], media: vec![] })
         };
         prepare(APPEND_BYTES_MAX - 1).unwrap();
         let error = prepare(APPEND_BYTES_MAX).unwrap_err();

@@ -179,7 +179,7 @@ impl Connections {
             let mut connection = self.target.address.connect.connect().await?;
             connection.execute(sqlx::raw_sql(AssertSqlSafe(&*self.target.greeting))).await?;
             let (channels, heads) = (self.target.channels.clone(), self.heads.clone());
-            Ok(Link { connection, channels, heads })
+            Ok(Link { connection, channels, heads, depth: 0 })
         };
         timeout(self.target.connect_timeout, connected).await.unwrap_or_else(|_| Err(silent()))
     }

@@ -55,7 +55,7 @@ const LOOK: &str = "SELECT coalesce(bool_or(relname = 'stepwright_migrations'), 
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = $1 AND relname IN ('stepwright_migrations', 'runs', 'journal', 'sessions',
         'blobs', 'inbox', 'drivers', 'plans', 'kept', 'slots', 'requests', 'memories',
-        'shared_values')";
+        'shared_values', 'media', 'media_parts', 'media_uses')";
 
 /// Asks for privileges that even reading takes. `USAGE` on a schema first: without it, its tables
 /// are as if they were not there.

@@ -90,7 +90,8 @@ impl fmt::Debug for PostgresBackend {
 }
 
 /// The tables whose rows are deleted.
-const TABLES: [&str; 5] = ["journal", "blobs", "inbox", "runs", "sessions"];
+const TABLES: [&str; 8] =
+    ["journal", "blobs", "inbox", "runs", "sessions", "media", "media_parts", "media_uses"];
 
 /// Returns the size of the tables and their indexes, in bytes.
 async fn size(link: &mut Link) -> Result<u64, Failure> {

@@ -5,6 +5,7 @@ use super::errors::Failure;
 use crate::backend::{Attempt, Prepared};
 use crate::bodies::{Blob, FactRow};
 use crate::errors::{missing, missing_run, missing_session_of};
+use crate::operations::media;
 use crate::operations::sessions::{self, OF_RUN};
 use crate::rows::{self, Effect, from_column, moment, to_column};
 use crate::sums::Chain;
@@ -38,7 +39,7 @@ const INSERT_RUN: &str = "INSERT INTO runs (run_id, session_id, user_id, workflo
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 pub(super) async fn append(connection: &mut Database, append: &Prepared) -> Result<(), Failure> {
-    let Prepared { run, facts, effect, close, blobs } = append;
+    let Prepared { run, facts, effect, close, blobs, media } = append;
     let sums = connection.sums;
     let place = connection
         .prepare_cached(PLACE)?
@@ -60,6 +61,7 @@ pub(super) async fn append(connection: &mut Database, append: &Prepared) -> Resu
     for Blob { hash, packed, uses } in blobs {
         connection.prepare_cached(INSERT_BLOB)?.execute((hash, uses, packed))?;
     }
+    media::keep(connection, run, media).await?;
     if let Some(status) = effect.status
         && (place.is_some() || effect.rests())
     {

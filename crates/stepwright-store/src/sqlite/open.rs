@@ -24,6 +24,9 @@ const OPEN_WAIT: Duration = Duration::from_mins(2);
 /// The longest pause before the next attempt, for changes that SQLite itself does not wait for.
 const OPEN_PAUSE_MAX: Duration = Duration::from_millis(50);
 
+/// The largest log that stays beside the file when its changes are in the file, in bytes.
+const LOG_BYTES_KEPT: u32 = 8 * 1024 * 1024;
+
 impl Sqlite {
     /// Opens the file with the default options. Creates it if there is none.
     ///
@@ -187,6 +190,9 @@ impl SqliteOptions {
             // Only macOS has it, where otherwise the disk may keep what it says it wrote.
             connection.pragma_update(None, "fullfsync", true)?;
         }
+        // The log is as large as the largest media, and does not stay that large.
+        connection
+            .pragma_update_and_check(None, "journal_size_limit", LOG_BYTES_KEPT, |_| Ok(()))?;
         // The pages for taking a change back are not kept in a file.
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         if let Some(bytes) = self.bytes_max {

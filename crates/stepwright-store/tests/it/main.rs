@@ -12,6 +12,8 @@ mod faults;
 mod formats;
 #[cfg(feature = "sqlite")]
 mod groups;
+#[cfg(feature = "sqlite")]
+mod media;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
 #[cfg(feature = "sqlite")]

@@ -299,7 +299,8 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
         "DROP INDEX runs_origin; ALTER TABLE runs DROP COLUMN origin; ALTER TABLE runs DROP COLUMN \
          origin_run; ALTER TABLE runs DROP COLUMN origin_until; DROP TABLE kept; \
          DROP TABLE identity; DROP TABLE slots; DROP TABLE requests; DROP TABLE memories; \
-         DROP TABLE shared_values; PRAGMA user_version = 2",
+         DROP TABLE shared_values; DROP TABLE media; DROP TABLE media_parts; \
+         DROP TABLE media_uses; PRAGMA user_version = 2",
     )
     .unwrap();
     drop(old);

@@ -24,7 +24,7 @@ cases![
     a_retry_voids_what_was_left_in_the_inbox,
 ];
 
-fn forked(origin: &str, until: u64, session: &str, user: Option<&str>) -> EventKind {
+pub(super) fn forked(origin: &str, until: u64, session: &str, user: Option<&str>) -> EventKind {
     EventKind::WorkflowForked(Arc::new(WorkflowForked {
         origin: Origin { run: RunId::new(origin).expect("an identifier"), until },
         at: "facts".into(),
@@ -43,7 +43,7 @@ fn forked(origin: &str, until: u64, session: &str, user: Option<&str>) -> EventK
     }))
 }
 
-fn append(run: &str, sequence: u64, kind: EventKind) -> Append {
+pub(super) fn append(run: &str, sequence: u64, kind: EventKind) -> Append {
     let run = RunId::new(run).expect("an identifier");
     let (time, path) = (Timestamp(START + 500 + sequence), StepPath::root());
     let fact = Event { sequence, delta: 0, time, run: run.clone(), path, kind };

@@ -31,6 +31,8 @@ mod guardrails;
 mod limits;
 #[cfg(feature = "mcp")]
 mod mcp;
+#[cfg(all(unix, feature = "sqlite"))]
+mod media;
 mod mutants;
 mod own;
 mod pages;

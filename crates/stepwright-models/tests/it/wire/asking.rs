@@ -4,8 +4,10 @@ use super::seen::{Seen, hello, watch};
 use super::server::{Request, Server};
 use super::speech::{KEY, Script, Wire, anthropic, gemini};
 use serde_json::{Value, json};
-use stepwright_core::message::{Message, ToolOutcome};
-use stepwright_core::model::{Model as _, ModelErrorKind, ModelOptions, ModelRequest, ToolChoice};
+use stepwright_core::message::{Message, StopReason, ToolOutcome};
+use stepwright_core::model::{
+    Model as _, ModelErrorKind, ModelOptions, ModelRequest, OutputMode, ToolChoice,
+};
 use stepwright_core::tool::ToolSpec;
 
 fn parameters() -> Value {
@@ -371,14 +373,114 @@ async fn a_schema_is_asked_for_also_beside_tools() {
             assert_eq!(alone["generationConfig"]["responseMimeType"], "application/json");
         }
         let beside = asked(wire, with_schema(everything())).await.body;
-        if matches!(wire, Wire::Gemini | Wire::Ollama) {
-            // As a parameter it would keep the model from calling its tools: it is told instead.
+        if wire == Wire::Gemini {
+            // As a parameter it would keep the model from calling its tools: it is one of them.
+            assert_eq!(beside.pointer(place), None, "{wire:?}: {beside:#}");
+            let answer = tool_of(wire, &beside, "final_answer").expect("the tool of the answer");
+            assert_eq!(answer["parametersJsonSchema"]["title"], "Sum", "{beside:#}");
+            assert_eq!(beside["toolConfig"]["functionCallingConfig"]["mode"], "ANY");
+        } else if wire == Wire::Ollama {
+            // It cannot be made to call a tool: it is told.
             assert_eq!(beside.pointer(place), None, "{wire:?}: {beside:#}");
             let told = serde_json::to_string(&schema().to_string()).unwrap();
             assert!(beside.to_string().contains(told.trim_matches('"')), "{wire:?}: {beside:#}");
         } else {
             assert_eq!(beside.pointer(place), Some(&expected), "{wire:?}: {beside:#}");
         }
+    }
+}
+
+/// Returns the tool of this name in a request.
+fn tool_of(wire: Wire, body: &Value, name: &str) -> Option<Value> {
+    let tools = match wire {
+        Wire::Gemini => body.pointer("/tools/0/functionDeclarations")?,
+        _ => body.get("tools")?,
+    };
+    let tools = tools.as_array()?.iter();
+    let tools = tools.map(|tool| match wire {
+        Wire::Chat | Wire::Ollama => &tool["function"],
+        _ => tool,
+    });
+    tools.into_iter().find(|tool| tool["name"] == name).cloned()
+}
+
+#[tokio::test]
+async fn a_schema_goes_the_way_that_the_caller_chose_on_each_wire() {
+    for wire in Wire::ALL {
+        let with = |mode| {
+            let options = ModelOptions { output_mode: Some(mode), ..ModelOptions::default() };
+            ModelRequest { output_schema: Some(schema()), options, ..hello() }
+        };
+        let native = asked(wire, with(OutputMode::Native)).await.body.to_string();
+        let by_tool = asked(wire, with(OutputMode::Tool)).await.body;
+        let told = asked(wire, with(OutputMode::Prompt)).await.body;
+        assert!(!native.contains("final_answer"), "{wire:?}: {native}");
+        assert_eq!(tool_of(wire, &told, "final_answer"), None, "{wire:?}: {told:#}");
+        let written = serde_json::to_string(&schema().to_string()).unwrap();
+        assert!(told.to_string().contains(written.trim_matches('"')), "{wire:?}: {told:#}");
+
+        let tool = tool_of(wire, &by_tool, "final_answer").expect("the tool of the answer");
+        let parameters = ["parameters", "input_schema", "parametersJsonSchema"];
+        let parameters = parameters.iter().find_map(|key| tool.get(key)).expect("its schema");
+        assert_eq!(parameters["properties"], schema()["properties"], "{wire:?}: {by_tool:#}");
+        let (place, forced) = match wire {
+            Wire::Chat => {
+                ("/tool_choice", json!({"type": "function", "function": {"name": "final_answer"}}))
+            }
+            Wire::Responses => {
+                ("/tool_choice", json!({"type": "function", "name": "final_answer"}))
+            }
+            Wire::Anthropic => ("/tool_choice", json!({"type": "tool", "name": "final_answer"})),
+            Wire::Gemini => (
+                "/toolConfig/functionCallingConfig",
+                json!({"mode": "ANY", "allowed_function_names": ["final_answer"]}),
+            ),
+            Wire::Ollama => continue,
+        };
+        assert_eq!(by_tool.pointer(place), Some(&forced), "{wire:?}: {by_tool:#}");
+        for parameter in ["json_schema", "responseJsonSchema", "output_config"] {
+            assert!(!by_tool.to_string().contains(parameter), "{wire:?}: {by_tool:#}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_call_of_the_answer_tool_is_the_text_of_the_answer() {
+    for wire in Wire::ALL {
+        let call = Script::text(&["I answer now. "]).and_call(
+            "call_1",
+            "final_answer",
+            &["{\"sum\":", "5}"],
+        );
+        let server = Server::start([wire.says(&call)]).await;
+        let options =
+            ModelOptions { output_mode: Some(OutputMode::Tool), ..ModelOptions::default() };
+        let request = ModelRequest { output_schema: Some(schema()), options, ..hello() };
+        let seen = watch(wire.model(&server), request, None).await;
+        let answer = seen.answer.unwrap();
+        assert_eq!(answer.turn.text(), "{\"sum\":5}", "{wire:?}");
+        assert_eq!(answer.turn.tool_calls().count(), 0, "{wire:?}");
+        assert_eq!(answer.stop, StopReason::EndTurn, "{wire:?}");
+        assert!(answer.turn.native.is_none(), "{wire:?}: it would have a call without a result");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_beside_other_calls_is_not_the_end() {
+    for wire in Wire::ALL {
+        let calls = Script::call("call_1", "add", &["{\"a\":2,\"b\":3}"]).and_call(
+            "call_2",
+            "final_answer",
+            &["{\"sum\":4}"],
+        );
+        let server = Server::start([wire.says(&calls)]).await;
+        let options =
+            ModelOptions { output_mode: Some(OutputMode::Tool), ..ModelOptions::default() };
+        let request = ModelRequest { output_schema: Some(schema()), options, ..everything() };
+        let answer = watch(wire.model(&server), request, None).await.answer.unwrap();
+        let names: Vec<_> = answer.turn.tool_calls().map(|call| call.name.clone()).collect();
+        assert_eq!(names, ["add"], "{wire:?}");
+        assert_eq!(answer.stop, StopReason::ToolCalls, "{wire:?}");
     }
 }
 

@@ -42,11 +42,13 @@ pub(super) fn media(all: &[Media], kind: MediaKind) -> Value {
             MediaSource::Bytes(bytes) if is_text(media) => {
                 json!({"content": String::from_utf8_lossy(bytes)})
             }
-            _ => {
+            MediaSource::Bytes(_) => {
                 // As base64, as the core writes bytes.
                 let written = serde_json::to_value(&media.source).unwrap_or_default();
                 json!({"content": written["bytes"]})
             }
+            // Large media are not for a list of runs: their hash says which they are.
+            _ => json!({"id": media.stored().map(|stored| &stored.sha256)}),
         };
         let mut item = source;
         item["mime_type"] = json!(media.mime);
