@@ -11,6 +11,10 @@ use stepwright_core::tool::{AnyTool, Tool, ToolEffect, ToolError, ToolSpec};
 use stepwright_core::{BoxFuture, Error, ErrorId, Fingerprint, StepContext, StepError, StepInput};
 
 /// The number of passages that a search gives an agent, by default.
+///
+/// ```
+/// assert!(stepwright_knowledge::PASSAGES < stepwright_knowledge::PASSAGES_MAX);
+/// ```
 pub const PASSAGES: usize = 5;
 
 const CITE: &str = "Answer from the passages of the knowledge, and cite the source of each \

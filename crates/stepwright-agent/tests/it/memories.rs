@@ -240,7 +240,7 @@ async fn a_run_without_a_user_remembers_nothing_and_its_model_is_told() {
     assert!(told.contains("nothing can be remembered: the run has no user"), "{told}");
     let model = listener();
     desk(&store(), remembering(&model)).run("Tea").await.unwrap();
-    assert_eq!(model.requests().len(), 1, "nobody's memories are asked for");
+    assert_eq!(model.requests().len(), 1, "without a user, the model is not asked for memories");
 }
 
 #[tokio::test]
