@@ -54,7 +54,7 @@ made() {
     inputs "$@" >"$(stamp "$product")"
 }
 
-# maturin builds the binary and packs the wheel, and Zig links for an old glibc. Both come from PyPI.
+# maturin packs the wheel, and Zig links for an old glibc. Both come from PyPI.
 need_tools() {
     local lock="$PWD/scripts/release/tools.txt"
     tools="$target_dir/release-tools-$(git hash-object "$lock" | cut -c1-12)"
@@ -80,20 +80,21 @@ host() { rustc -vV | sed -n 's/^host: //p'; }
 # The place of a target's binary.
 binary() { echo "$target_dir/$1/release/stepwright"; }
 
-# The binary and the wheel come from one build. Cargo knows what is current.
+# The binary, and the wheel: the Python package with the extension, which is the command too. Cargo knows what
+# is current.
 build() {
     need_tools
     need_target "$1"
-    stage "the binary and the wheel for $1"
+    stage "the binary for $1"
     mkdir -p "$dist"
-    local linux=()
     case "$1" in
-    *-linux-gnu) linux=(--zig --compatibility manylinux2014) ;; # glibc 2.17
-    *-linux-musl) linux=(--zig --compatibility musllinux_1_2) ;;
+    *-linux-gnu) cargo zigbuild --release --locked --target "$1.2.17" --package stepwright-cli ;;
+    *-linux-musl) cargo zigbuild --release --locked --target "$1" --package stepwright-cli ;;
+    *) cargo build --release --locked --target "$1" --package stepwright-cli ;;
     esac
-    maturin build --release --locked --target "$1" "${linux[@]}" \
-        --manifest-path crates/stepwright-cli/Cargo.toml --out "$dist"
     ls -l "$(binary "$1")"
+    stage "the wheel for $1"
+    WHEELS="$dist" scripts/wheel.sh "$1"
 }
 
 # The bill of materials: each crate in the binary, with version, licence and checksum.

@@ -4,7 +4,8 @@
 #   scripts/test-python.sh             with a wheel that is fast to build
 #   scripts/test-python.sh --release   with the wheel as it is released, and its checks
 #
-# `PYTEST=…` passes arguments on to pytest. The packages of the tests come from PyPI.
+# `PYTEST=…` passes arguments on to pytest, and `TIMES=200` starts programs that end in difficult places
+# so often (3 times without it). The packages of the tests come from PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

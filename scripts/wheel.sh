@@ -5,6 +5,8 @@
 #   scripts/wheel.sh --dev        for tests: fast to build, slow to run
 #   scripts/wheel.sh TARGET…      for these Rust targets, Linux ones linked by Zig for an old glibc or musl
 #
+# WHEELS=DIR puts it elsewhere.
+#
 # One wheel serves every Python from 3.10 by the stable ABI. Free-threaded Python cannot load it: its
 # wheel is made with `--interpreter python3.14t` and without the feature `abi3-py310`.
 #
@@ -28,10 +30,11 @@ if [ ! -x "$tools/bin/maturin" ]; then
         --requirement scripts/release/tools.txt
 fi
 export PATH="$tools/bin:$PATH"
+wheels="$(realpath -m "${WHEELS:-$target/wheels}")"
 cd python
 
 build() {
-    maturin build "${profile[@]}" --locked --out "$target/wheels" "$@"
+    maturin build "${profile[@]}" --locked --out "$wheels" "$@"
 }
 
 if [ $# -eq 0 ]; then
@@ -39,7 +42,8 @@ if [ $# -eq 0 ]; then
 else
     for triple in "$@"; do
         case "$triple" in
-            *-linux-*) build --target "$triple" --zig ;;
+            *-linux-gnu) build --target "$triple" --zig --compatibility manylinux2014 ;; # glibc 2.17
+            *-linux-musl) build --target "$triple" --zig --compatibility musllinux_1_2 ;;
             *) build --target "$triple" ;;
         esac
     done

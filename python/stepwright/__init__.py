@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from . import _native
-from .agent import Agent, DuckDuckGoTools, Model, tool
+from .agent import Agent
 from .db import InMemoryDb, PostgresDb, SqliteDb
 from .exceptions import (
     NotFoundError,
@@ -29,8 +29,28 @@ from .exceptions import (
     UsageError,
     WorkflowDefinitionError,
 )
+from .guardrails import Guard
+from .knowledge import Knowledge, OpenAIEmbedder
 from .media import Audio, File, Image, Video
+from .memory import Compaction, SessionSummary
+from .models import Model
+from .server import Server, asgi
 from .steps import Condition, Loop, Map, Parallel, Router, Step, Steps
+from .team import Team
+from .tools import (
+    AskUserTools,
+    CalculatorTools,
+    DuckDuckGoTools,
+    FileTools,
+    HttpTools,
+    McpServer,
+    PythonTools,
+    Skills,
+    SqlTools,
+    WebPageTools,
+    WikipediaTools,
+    tool,
+)
 from .types import (
     Metrics,
     RunContext,
@@ -48,26 +68,40 @@ __version__: str = _native.version
 
 __all__ = [
     "Agent",
+    "AskUserTools",
     "Audio",
+    "CalculatorTools",
+    "Compaction",
     "Condition",
     "DuckDuckGoTools",
     "File",
+    "FileTools",
+    "Guard",
+    "HttpTools",
     "Image",
     "InMemoryDb",
+    "Knowledge",
     "Loop",
     "Map",
+    "McpServer",
     "Metrics",
     "Model",
     "NotFoundError",
+    "OpenAIEmbedder",
     "Parallel",
     "PostgresDb",
+    "PythonTools",
     "Router",
     "RunCancelledError",
     "RunContext",
     "RunReleasedError",
     "RunSkippedError",
     "RunStatus",
+    "Server",
     "Session",
+    "SessionSummary",
+    "Skills",
+    "SqlTools",
     "SqliteDb",
     "Step",
     "StepError",
@@ -76,13 +110,17 @@ __all__ = [
     "Steps",
     "StepwrightError",
     "StoreError",
+    "Team",
     "TerminalError",
     "UsageError",
     "Video",
+    "WebPageTools",
+    "WikipediaTools",
     "Workflow",
     "WorkflowDefinitionError",
     "WorkflowRunEvent",
     "WorkflowRunOutput",
     "WorkflowRunOutputEvent",
+    "asgi",
     "tool",
 ]

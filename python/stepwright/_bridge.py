@@ -6,6 +6,7 @@ import contextvars
 import os
 import sys
 import threading
+import types
 from typing import Any, Callable
 
 from . import _native
@@ -167,6 +168,46 @@ class Pieces:
             self.output = "".join(self._texts)
 
 
+def close(pieces: Any) -> None:
+    """Ends a generator before its end."""
+    end = getattr(pieces, "close", None)
+    if end is not None:
+        end()
+
+
+# --- waits ---
+
+
+class Waits(BaseException):
+    """Leaves a function that waits. It is called again when the answer is there."""
+
+    def __init__(self, **request: Any) -> None:
+        super().__init__(f"waits for {request['name']!r}")
+        self.request = request
+
+
+def waits(
+    name: str, message: str | None, schema: Any, timeout: float | None, default: Any
+) -> BaseException:
+    unknown = [key for key in default or () if key != "default"]
+    if unknown:
+        return TypeError(f"wait() has no argument {unknown[0]!r}")
+    if schema is not None and not isinstance(schema, dict):
+        from ._schema import schema_of
+
+        schema = schema_of(schema)
+    told = {"name": name, "message": message, "schema": schema, "timeout": timeout}
+    return Waits(kind="wait", **told, **(default or {}))
+
+
+def sleeps(name: str, seconds: float) -> BaseException:
+    return Waits(kind="sleep", name=name, seconds=float(seconds))
+
+
+def keeps(name: str, value: Any) -> BaseException:
+    return Waits(kind="once", name=name, value=value)
+
+
 # --- threads, for functions that are not async ---
 
 
@@ -314,23 +355,115 @@ def cancel(task: Any) -> None:
 
 
 async def drive(work: Any) -> Any:
-    """Drives native work on the running event loop, and returns its result."""
+    """Drives native work in the running task, and returns its result."""
     import asyncio
 
     loop = asyncio.get_running_loop()
     try:
+        polled = work.poll()
         while True:
-            done = work.poll()
-            if done is not None:
-                return done[0]
-            future = loop.create_future()
-            if work.wait_with(future):
-                await future
+            if polled is None:
+                future = loop.create_future()
+                if work.wait_with(future):
+                    await future
+                else:
+                    await asyncio.sleep(0)
+                polled = work.poll()
+            elif len(polled) == 1:
+                return polled[0]
             else:
-                await asyncio.sleep(0)
+                polled = await _go_on(work, loop, *polled)
     except BaseException:
         work.cancel()
         raise
+
+
+async def _go_on(work: Any, loop: Any, coroutine: Any, awaited: Any) -> Any:
+    """Goes on with the function of a step in this task, and then with its run."""
+    import asyncio
+
+    watch = _Watch(work, loop)
+    try:
+        value = await _rest(coroutine, awaited)
+    except asyncio.CancelledError:
+        if not watch.take_cancel():
+            raise
+        return watch.found()
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as raised:
+        return watch.found() if watch.take_cancel() else work.resume(None, raised)
+    finally:
+        watch.ended = True
+    return watch.found() if watch.take_cancel() else work.resume(value)
+
+
+@types.coroutine
+def _rest(coroutine: Any, awaited: Any) -> Any:
+    """The rest of a coroutine that waits for `awaited`."""
+    try:
+        while True:
+            try:
+                sent = yield awaited
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as raised:
+                awaited = coroutine.throw(raised)
+            else:
+                awaited = coroutine.send(sent)
+    except StopIteration as end:
+        return end.value
+
+
+class _Watch:
+    """Looks after a run while its task goes on with the function of a step.
+
+    If the run does not want the function any more, such as after a cancel, the function is cancelled.
+    """
+
+    def __init__(self, work: Any, loop: Any) -> None:
+        import asyncio
+
+        self._work, self._loop = work, loop
+        self._task: Any = asyncio.current_task(loop)
+        self._polled: Any = None
+        self._cancelled = False
+        self.ended = False
+        self._arm()
+
+    def _arm(self) -> None:
+        future = self._loop.create_future()
+        if self._work.wait_with(future):
+            future.add_done_callback(self._wake)
+        else:
+            self._loop.call_soon(self._wake, None)
+
+    def _wake(self, _: Any) -> None:
+        if self.ended or self._cancelled:
+            return
+        try:
+            self._polled = self._work.poll(False)
+        except BaseException as raised:
+            self._polled = raised
+        if self._polled is None and not self._work.is_abandoned():
+            self._arm()
+            return
+        self._cancelled = True
+        self._task.cancel()
+
+    def take_cancel(self) -> bool:
+        """Returns `True` if this has cancelled the task, and nothing else has."""
+        if not self._cancelled:
+            return False
+        uncancel = getattr(self._task, "uncancel", None)
+        return uncancel is None or uncancel() == 0
+
+    def found(self) -> Any:
+        """Returns what the poll of the run gave."""
+        if isinstance(self._polled, BaseException):
+            raise self._polled
+        return self._polled
 
 
 async def next_event(events: Any, loop: Any) -> Any:

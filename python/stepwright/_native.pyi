@@ -1,6 +1,6 @@
 """The extension. Nothing here is stable, but `StepInput` and `WorkflowRunOutputEvent`."""
 
-from typing import Any, final
+from typing import Any, Callable, final, overload
 
 version: str
 is_debug: bool
@@ -106,6 +106,31 @@ class StepInput:
     def is_cancelled(self) -> bool:
         """Returns `True` if the run has been cancelled."""
 
+    @overload
+    def wait(
+        self,
+        name: str,
+        message: str | None = None,
+        *,
+        schema: Any = None,
+        timeout: float | None = None,
+    ) -> Any: ...
+    @overload
+    def wait(
+        self,
+        name: str,
+        message: str | None = None,
+        *,
+        schema: Any = None,
+        timeout: float | None = None,
+        default: Any,
+    ) -> Any: ...
+    def sleep(self, name: str, seconds: float) -> None:
+        """Waits for a time that survives the process."""
+
+    def once(self, key: str, function: Callable[[], Any]) -> Any:
+        """Calls a function once for all attempts, and returns what it returned."""
+
 @final
 class WorkflowRunOutputEvent:
     """An event of a run. Fields that an event does not have are `None`."""
@@ -166,25 +191,44 @@ class Workflow:
     def run(self, input: Any, options: dict[str, Any], event_loop: Any = None) -> Any: ...
     def stream(self, input: Any, options: dict[str, Any], event_loop: Any = None) -> Any: ...
     def background(self, input: Any, options: dict[str, Any], event_loop: Any) -> Any: ...
-    def continue_run(
-        self,
-        run_id: str,
-        answers: dict[str, Any],
-        answered_by: str | None,
-        stream_events: bool,
-        event_loop: Any = None,
+    def take_up(self, what: dict[str, Any], event_loop: Any = None) -> Any: ...
+    def take_up_stream(
+        self, what: dict[str, Any], all_events: bool, event_loop: Any = None
     ) -> Any: ...
-    def retry(self, run_id: str, event_loop: Any = None) -> Any: ...
-    def fork(self, run_id: str, at: str | None, input: Any, event_loop: Any = None) -> Any: ...
-    def cancel_run(self, run_id: str, event_loop: Any = None) -> Any: ...
-    def get_run(self, run_id: str, event_loop: Any = None) -> Any: ...
-    def get_last_run_output(self, event_loop: Any = None) -> Any: ...
-    def runs(self, limit: int, event_loop: Any = None) -> Any: ...
-    def get_session(self, session_id: str, event_loop: Any = None) -> Any: ...
+    def ask(self, question: dict[str, Any], event_loop: Any = None) -> Any: ...
     def print_response(
         self, input: Any, options: dict[str, Any], printed: dict[str, Any], event_loop: Any = None
     ) -> Any: ...
     def cli_app(self, asked: dict[str, Any]) -> None: ...
+
+@final
+class Knowledge:
+    def __new__(cls, spec: dict[str, Any]) -> Knowledge: ...
+    def ask(self, question: dict[str, Any], event_loop: Any = None) -> Any: ...
+
+@final
+class Server:
+    def __new__(
+        cls,
+        served: list[tuple[Workflow, bool]],
+        store: Store,
+        name: str | None,
+        hosts: list[str],
+        origins: list[str],
+        keys: str | None,
+        insecure: bool,
+    ) -> Server: ...
+    def serve(
+        self, host: str, port: int, ready: Callable[[int], None], event_loop: Any = None
+    ) -> Any: ...
+    def begin(self) -> None: ...
+    def stop(self) -> None: ...
+    def is_open_elsewhere(self) -> bool: ...
+    def answer(
+        self,
+        asked: tuple[str, str, list[tuple[bytes, bytes]], bytes],
+        event_loop: Any,
+    ) -> Any: ...
 
 def take_call() -> Any: ...
 def command(given: list[str]) -> int: ...

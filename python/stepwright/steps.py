@@ -8,7 +8,11 @@ from ._functions import Table
 from .exceptions import WorkflowDefinitionError
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from .agent import Agent
+    from .guardrails import Guard
+    from .team import Team
     from .workflow import Workflow
 
 __all__ = ["Condition", "Loop", "Map", "Parallel", "Router", "Step", "Steps"]
@@ -64,6 +68,7 @@ class Step(_Node):
             or a `str`, a Pydantic model or a dataclass, if its first argument is annotated so. It
             may also take `session_state`, a dictionary whose changes are kept, and `run_context`.
         workflow: A whole workflow.
+        team: A team.
         max_retries: The number of retries after a failure.
         backoff: The seconds before the first retry. Each further wait is twice as long.
         timeout: The seconds for one attempt.
@@ -74,6 +79,11 @@ class Step(_Node):
         requires_confirmation: A person must confirm the step before it begins.
         confirmation_message: The question to that person.
         requires_output_review: A person must accept the output.
+        requires_user_input: A person must fill in a form before the step begins.
+        user_input_schema: The form: a Pydantic model, a dataclass or a JSON Schema. The function
+            reads the answer as `StepInput.user_input`.
+        on_reject: What happens after a rejection.
+        guardrails: Checks of the input and the output.
         human_review: Other decisions of people, as the journal writes them.
         budget: The largest use of tokens, money, time and calls: `{"tokens": 1000}`.
         version: The version of the function. Another one is not used to resume a run.
@@ -94,6 +104,7 @@ class Step(_Node):
         agent: Agent | None = None,
         executor: Callable[..., Any] | None = None,
         workflow: Workflow | None = None,
+        team: Team | None = None,
         *,
         max_retries: int | None = None,
         backoff: float | None = None,
@@ -105,16 +116,20 @@ class Step(_Node):
         requires_confirmation: bool = False,
         confirmation_message: str | None = None,
         requires_output_review: str | bool = False,
+        requires_user_input: str | bool = False,
+        user_input_schema: Any = None,
+        on_reject: Literal["skip", "cancel", "fail", "else", "retry"] | None = None,
+        guardrails: Sequence[Guard | Callable[..., Any]] | None = None,
         human_review: dict[str, Any] | None = None,
         budget: dict[str, Any] | None = None,
         version: str | None = None,
         add_workflow_history: bool | None = None,
         num_history_runs: int | None = None,
     ) -> None:
-        given = [work for work in (agent, executor, workflow) if work is not None]
+        given = [work for work in (agent, executor, workflow, team) if work is not None]
         if len(given) != 1:
             raise WorkflowDefinitionError(
-                f"step {name!r} needs one of `agent`, `executor` and `workflow`, "
+                f"step {name!r} needs one of `agent`, `executor`, `workflow` and `team`, "
                 f"and has {len(given)}"
             )
         if skip_on_failure and on_error not in (None, "skip"):
@@ -131,6 +146,14 @@ class Step(_Node):
         if requires_output_review:
             text = requires_output_review
             review["output_review"] = text if isinstance(text, str) else f"Accept {self.name}?"
+        if requires_user_input:
+            review["user_input"] = {
+                "message": requires_user_input if isinstance(requires_user_input, str) else self.name,
+                "schema": _form(user_input_schema, self.name),
+            }
+        if on_reject is not None:
+            review["on_reject"] = on_reject
+        self._guardrails = list(guardrails or ())
         super().__init__(
             timeout=timeout,
             on_error="skip" if skip_on_failure else on_error,
@@ -148,17 +171,21 @@ class Step(_Node):
         )
 
     def _lower(self, table: Table) -> dict[str, Any]:
-        from .agent import Agent
+        from .agent import _Worker
+        from .guardrails import lowered_guards
         from .workflow import Workflow
 
         work: dict[str, Any]
-        if isinstance(self.work, Agent):
-            work = {"agent": self.work._lower(table)}
+        if isinstance(self.work, _Worker):
+            work = self.work._work(table)
         elif isinstance(self.work, Workflow):
             work = {"workflow": self.work._lower(table)}
         else:
             work = {"function": table.step(self.work)}
-        return {"step": {"name": self.name, "work": work, "policies": self._set()}}
+        policies = self._set()
+        if self._guardrails:
+            policies["guardrails"] = lowered_guards(self._guardrails, table)
+        return {"step": {"name": self.name, "work": work, "policies": policies}}
 
     def __repr__(self) -> str:
         return f"Step({self.name!r})"
@@ -463,6 +490,16 @@ class Map(_Container):
         return fields
 
 
+def _form(schema: Any, step: str) -> dict[str, Any]:
+    if isinstance(schema, dict):
+        return schema
+    if schema is None:
+        raise WorkflowDefinitionError(f"step {step!r} needs a `user_input_schema`")
+    from ._schema import schema_of
+
+    return schema_of(schema)
+
+
 def _name_of(work: Any) -> str:
     name = getattr(work, "name", None) or getattr(work, "__name__", None)
     return str(name or type(work).__name__)
@@ -471,12 +508,15 @@ def _name_of(work: Any) -> str:
 def as_step(given: StepLike) -> _Node:
     """Makes a step of an agent, a workflow, a function, or a list of these."""
     from .agent import Agent
+    from .team import Team
     from .workflow import Workflow
 
     if isinstance(given, _Node):
         return given
     if isinstance(given, Agent):
         return Step(agent=given)
+    if isinstance(given, Team):
+        return Step(team=given)
     if isinstance(given, Workflow):
         return Step(workflow=given)
     if isinstance(given, (list, tuple)):
@@ -484,5 +524,5 @@ def as_step(given: StepLike) -> _Node:
     if callable(given):
         return Step(executor=given)
     raise WorkflowDefinitionError(
-        f"{given!r} is not a step: pass a Step, a container, an Agent, a Workflow or a function"
+        f"{given!r} is not a step: pass a Step, a container, an Agent, a Team, a Workflow or a function"
     )

@@ -139,12 +139,20 @@ _ENDED = ("COMPLETED", "CANCELLED", "ERROR")
 
 
 class _Data:
-    """Data of the engine: its fields are attributes."""
+    """Data of the engine: its fields are attributes. It is converted when it is read."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_given",)
 
-    def __init__(self, data: dict[str, Any]) -> None:
-        self._data = data
+    def __init__(self, data: Any) -> None:
+        self._given = data
+
+    @property
+    def _data(self) -> dict[str, Any]:
+        given = self._given
+        if type(given) is not dict:
+            given = self._given = given.to_dict()
+        found: dict[str, Any] = given
+        return found
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -256,7 +264,8 @@ class WorkflowRunOutput(_Data):
     @property
     def content(self) -> Any:
         """The output: a text, or what JSON can hold."""
-        return self._data.get("content")
+        given = self._given
+        return given.get("content") if type(given) is dict else given.content
 
     @property
     def content_type(self) -> str:
@@ -267,7 +276,8 @@ class WorkflowRunOutput(_Data):
     @property
     def run_id(self) -> str:
         """The id of the run."""
-        return str(self._data["run_id"])
+        given = self._given
+        return str(given["run_id"] if type(given) is dict else given.run_id)
 
     @property
     def session_id(self) -> str:
@@ -297,7 +307,8 @@ class WorkflowRunOutput(_Data):
     @property
     def status(self) -> RunStatus:
         """The status of the run."""
-        return RunStatus(self._data["status"])
+        given = self._given
+        return RunStatus(given["status"] if type(given) is dict else given.status)
 
     @property
     def created_at(self) -> int:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, Sequence, overlo
 
 from . import _native
 from ._functions import Table, converter
-from .exceptions import NotFoundError, StepwrightError, UsageError, WorkflowDefinitionError
+from ._stored import Stored, running_loop
+from .exceptions import StepwrightError, UsageError, WorkflowDefinitionError
 from .steps import StepLike, as_step
-from .types import Metrics, Session, WorkflowRunOutput, WorkflowRunOutputEvent
+from .types import WorkflowRunOutput, WorkflowRunOutputEvent
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -21,7 +22,7 @@ __all__ = ["Workflow"]
 _MEDIA = ("images", "videos", "audio", "files")
 
 
-class Workflow:
+class Workflow(Stored):
     """Steps, where their runs are kept, and what holds for all of them.
 
     Args:
@@ -42,6 +43,13 @@ class Workflow:
         timeout: The seconds for a run.
         budget: The largest use of tokens, money, time and calls of a run: `{"usd": 0.5}`.
         session_budget: The same for a session.
+        prices: The prices of models for a million tokens, where the built-in list does not have
+            them: `{"openai-chat:in-house": {"input": 0.1, "output": 0.2}}`.
+        permissions: The effects that steps may have: `{"allow": [], "ask": [], "deny": []}` with
+            rules such as `web_search` or `write_file: out/**`. A person is asked about an effect
+            that no rule names.
+        unattended: Whether an effect is refused where a person would be asked about it.
+        history_completed_only: Whether the history leaves out runs that did not complete.
         finally_steps: Steps that run when the others have ended, in whichever way.
         on_failure: Steps that run when another one has failed.
         on_interrupted: What happens to a step that was under way when its process died: `retry`,
@@ -78,6 +86,10 @@ class Workflow:
         timeout: float | None = None,
         budget: dict[str, Any] | None = None,
         session_budget: dict[str, Any] | None = None,
+        prices: dict[str, dict[str, float]] | None = None,
+        permissions: dict[str, Sequence[str]] | None = None,
+        unattended: bool = False,
+        history_completed_only: bool = False,
         finally_steps: Sequence[StepLike] = (),
         on_failure: Sequence[StepLike] = (),
         on_interrupted: str | None = None,
@@ -108,6 +120,10 @@ class Workflow:
             "timeout": timeout,
             "budget": budget,
             "session_budget": session_budget,
+            "prices": prices,
+            "permissions": permissions,
+            "unattended": unattended or None,
+            "history_completed_only": history_completed_only or None,
             "version": version,
             "on_interrupted": on_interrupted,
         }
@@ -191,9 +207,9 @@ class Workflow:
         """
         if options.pop("background", False):
             raise UsageError("a run in the background needs an event loop: use `arun`")
-        written = self._options(options, stream)
+        written = self._options(options)
         if stream:
-            return self._events(input, written)
+            return _read(self._native.stream(input, written))
         return WorkflowRunOutput(self._native.run(input, written))
 
     @overload
@@ -213,7 +229,7 @@ class Workflow:
         answer is its output so far. `get_run` tells how far it is.
         """
         background = options.pop("background", False)
-        written = self._options(options, stream)
+        written = self._options(options)
         if stream:
             if background:
                 raise UsageError("a run in the background has no stream: use `get_run`")
@@ -223,23 +239,16 @@ class Workflow:
     async def _arun(self, input: Any, options: Any, background: bool) -> WorkflowRunOutput:
         from ._bridge import drive
 
-        loop = _running_loop()
+        loop = running_loop()
         begin = self._native.background if background else self._native.run
         return WorkflowRunOutput(await drive(begin(input, options, loop)))
-
-    def _events(self, input: Any, options: Any) -> Iterator[WorkflowRunOutputEvent]:
-        events = self._native.stream(input, options)
-        try:
-            yield from events
-        finally:
-            events.close()
 
     async def _async_events(
         self, input: Any, options: Any
     ) -> AsyncIterator[WorkflowRunOutputEvent]:
         from ._bridge import next_event
 
-        loop = _running_loop()
+        loop = running_loop()
         events = self._native.stream(input, options, loop)
         try:
             while True:
@@ -251,9 +260,10 @@ class Workflow:
         finally:
             events.close()
 
-    def _options(self, options: dict[str, Any], stream: bool = False) -> dict[str, Any]:
-        debug = options.get("debug_mode")
-        if debug:
+    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
+        if not options and self.session_id is None and self.user_id is None:
+            return {"stream_events": self.stream_events}
+        if options.get("debug_mode"):
             _log_in_detail()
         media = []
         for kind in _MEDIA:
@@ -262,19 +272,16 @@ class Workflow:
                 from .media import described
 
                 media += [described(kind, item) for item in items]
-        all_events = options.pop("stream_events", None)
-        written: dict[str, Any] = {
-            "stream_events": bool(self.stream_events if all_events is None else all_events),
-            "media": media,
-            "session_id": options.pop("session_id", None) or self.session_id,
-            "user_id": options.pop("user_id", None) or self.user_id,
-        }
-        for name in _OPTIONS:
-            if name in options:
-                written[name] = options.pop(name)
-        if options:
-            unknown = next(iter(options))
-            raise TypeError(f"a run has no option {unknown!r}")
+        # The extension refuses what is no option.
+        written = options
+        if media:
+            written["media"] = media
+        if written.get("stream_events") is None:
+            written["stream_events"] = self.stream_events
+        if self.session_id and not written.get("session_id"):
+            written["session_id"] = self.session_id
+        if self.user_id and not written.get("user_id"):
+            written["user_id"] = self.user_id
         return written
 
     # --- printing ---
@@ -301,7 +308,7 @@ class Workflow:
         from ._bridge import drive
 
         printed, options = self._printed(options)
-        loop = _running_loop()
+        loop = running_loop()
         try:
             await drive(self._native.print_response(input, options, printed, loop))
         except StepwrightError as error:
@@ -356,25 +363,71 @@ class Workflow:
             }
         )
 
-    # --- runs that are there ---
+    # --- over HTTP ---
+
+    def serve(self, host: str = "127.0.0.1", port: int = 7777, **options: Any) -> None:
+        """Serves this workflow over HTTP until the program is interrupted. It needs a `db`.
+
+        Args:
+            host: The address to listen at.
+            port: The port. 0 takes a free one.
+            options: The options of `Server`.
+        """
+        from .server import Server
+
+        Server(self, **options).serve(host, port)
+
+    # --- runs that go on ---
+
+    @overload
+    def continue_run(
+        self,
+        run_id: str,
+        answers: dict[str, Any] | None = None,
+        *,
+        stream: Literal[False] = False,
+        stream_events: bool = False,
+        answered_by: str | None = None,
+        accept_changed_definition: bool = False,
+    ) -> WorkflowRunOutput: ...
+
+    @overload
+    def continue_run(
+        self,
+        run_id: str,
+        answers: dict[str, Any] | None = None,
+        *,
+        stream: Literal[True],
+        stream_events: bool = False,
+        answered_by: str | None = None,
+        accept_changed_definition: bool = False,
+    ) -> Iterator[WorkflowRunOutputEvent]: ...
 
     def continue_run(
         self,
         run_id: str,
         answers: dict[str, Any] | None = None,
         *,
+        stream: bool = False,
+        stream_events: bool = False,
         answered_by: str | None = None,
-    ) -> WorkflowRunOutput:
+        accept_changed_definition: bool = False,
+    ) -> Any:
         """Goes on with a run that was paused or interrupted, in this process or another one.
 
         Args:
             run_id: The run.
             answers: The answer to each requirement, by its id: `True`, `False`, a text as feedback
                 of a rejection, or a dictionary such as `{"decision": "submit", "value": 7}`.
+            stream: `True` returns an iterator of events from now on.
+            stream_events: Whether the iterator has all events, or only those with content.
             answered_by: The person who answered.
+            accept_changed_definition: Whether the workflow may have changed since the run began.
         """
-        written = _answers(answers)
-        return WorkflowRunOutput(self._native.continue_run(run_id, written, answered_by, False))
+        what = _resumed(run_id, answers, answered_by, accept_changed_definition)
+        if stream:
+            return _read(self._native.take_up_stream(what, stream_events))
+        return WorkflowRunOutput(self._native.take_up(what))
 
     async def acontinue_run(
         self,
@@ -382,89 +435,97 @@ class Workflow:
         answers: dict[str, Any] | None = None,
         *,
         answered_by: str | None = None,
+        accept_changed_definition: bool = False,
     ) -> WorkflowRunOutput:
         """Goes on with a run on the running event loop: see `continue_run`."""
-        from ._bridge import drive
-
-        loop, written = _running_loop(), _answers(answers)
-        work = self._native.continue_run(run_id, written, answered_by, False, loop)
-        return WorkflowRunOutput(await drive(work))
+        what = _resumed(run_id, answers, answered_by, accept_changed_definition)
+        return await self._ataken_up(what)
 
     def resume(self, run_id: str) -> WorkflowRunOutput:
         """Goes on with a run that a process has left behind."""
         return self.continue_run(run_id)
 
-    def retry(self, run_id: str) -> WorkflowRunOutput:
-        """Begins the failed steps of a failed run again. What was completed is not repeated."""
-        return WorkflowRunOutput(self._native.retry(run_id))
+    async def aresume(self, run_id: str) -> WorkflowRunOutput:
+        """Goes on with a run that a process has left behind, on the running event loop."""
+        return await self.acontinue_run(run_id)
 
-    async def aretry(self, run_id: str) -> WorkflowRunOutput:
+    def retry(
+        self, run_id: str, *, cancelled_too: bool = False, accept_changed_definition: bool = False
+    ) -> WorkflowRunOutput:
+        """Begins the failed steps of a failed run again. What was completed is not repeated.
+
+        Args:
+            run_id: The run.
+            cancelled_too: Whether a cancelled run is retried too.
+            accept_changed_definition: Whether the workflow may have changed since the run began.
+        """
+        what = _retried(run_id, cancelled_too, accept_changed_definition)
+        return WorkflowRunOutput(self._native.take_up(what))
+
+    async def aretry(
+        self, run_id: str, *, cancelled_too: bool = False, accept_changed_definition: bool = False
+    ) -> WorkflowRunOutput:
         """Begins the failed steps of a failed run again, on the running event loop."""
+        return await self._ataken_up(_retried(run_id, cancelled_too, accept_changed_definition))
+
+    def fork(
+        self,
+        run_id: str,
+        at: str | None = None,
+        input: Any = None,
+        *,
+        new_run_id: str | None = None,
+        session_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        accept_changed_definition: bool = False,
+    ) -> WorkflowRunOutput:
+        """Begins a new run that shares the steps of another one before `at`.
+
+        Args:
+            run_id: The other run.
+            at: The path of the step that is done again, such as `Facts/web`. Without it the new run
+                begins anew.
+            input: Another input.
+            new_run_id: The id of the new run.
+            session_id: Another session.
+            metadata: Data that the output carries.
+            accept_changed_definition: Whether the workflow may have changed since that run began.
+        """
+        what = _forked(
+            run_id, at, input, new_run_id, session_id, metadata, accept_changed_definition
+        )
+        return WorkflowRunOutput(self._native.take_up(what))
+
+    async def afork(
+        self,
+        run_id: str,
+        at: str | None = None,
+        input: Any = None,
+        *,
+        new_run_id: str | None = None,
+        session_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        accept_changed_definition: bool = False,
+    ) -> WorkflowRunOutput:
+        """Begins a new run that shares steps of another one, on the running event loop."""
+        what = _forked(
+            run_id, at, input, new_run_id, session_id, metadata, accept_changed_definition
+        )
+        return await self._ataken_up(what)
+
+    def rerun(self, run_id: str, **options: Any) -> WorkflowRunOutput:
+        """Does a run again with its input, in a new run: `fork` without a path.
+
+        Args:
+            run_id: The run.
+            options: The options of `fork`.
+        """
+        return self.fork(run_id, **options)
+
+    async def _ataken_up(self, what: dict[str, Any]) -> WorkflowRunOutput:
         from ._bridge import drive
 
-        return WorkflowRunOutput(await drive(self._native.retry(run_id, _running_loop())))
-
-    def fork(self, run_id: str, at: str | None = None, input: Any = None) -> WorkflowRunOutput:
-        """Begins a new run that shares the steps of another one before `at`."""
-        return WorkflowRunOutput(self._native.fork(run_id, at, input))
-
-    def cancel_run(self, run_id: str) -> bool:
-        """Cancels a run, in whichever process it is. Returns `False` if there is nothing to cancel."""
-        return bool(self._native.cancel_run(run_id))
-
-    async def acancel_run(self, run_id: str) -> bool:
-        """Cancels a run: see `cancel_run`."""
-        from ._bridge import drive
-
-        return bool(await drive(self._native.cancel_run(run_id, _running_loop())))
-
-    def get_run(self, run_id: str) -> WorkflowRunOutput | None:
-        """Returns the output of a run so far, or `None` if there is none of that id."""
-        try:
-            return WorkflowRunOutput(self._native.get_run(run_id))
-        except NotFoundError:
-            return None
-
-    async def aget_run(self, run_id: str) -> WorkflowRunOutput | None:
-        """Returns the output of a run so far: see `get_run`."""
-        from ._bridge import drive
-
-        try:
-            return WorkflowRunOutput(await drive(self._native.get_run(run_id, _running_loop())))
-        except NotFoundError:
-            return None
-
-    def get_last_run_output(self) -> WorkflowRunOutput | None:
-        """Returns the output of the newest run, or `None` if there is none."""
-        output = self._native.get_last_run_output()
-        return None if output is None else WorkflowRunOutput(output)
-
-    def runs(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Returns the newest runs, a row for each."""
-        rows: list[dict[str, Any]] = self._native.runs(limit)
-        return rows
-
-    # --- sessions ---
-
-    def get_session(self, session_id: str | None = None) -> Session | None:
-        """Returns a session, or `None` if there is none of that id."""
-        session_id = session_id or self.session_id
-        if session_id is None:
-            raise UsageError("`session_id` is missing: neither the call nor the workflow has one")
-        try:
-            return Session(self._native.get_session(session_id))
-        except NotFoundError:
-            return None
-
-    def get_session_state(self, session_id: str | None = None) -> dict[str, Any]:
-        """Returns the state of a session. It is empty if there is no such session."""
-        session = self.get_session(session_id)
-        return {} if session is None else session.session_state
-
-    def get_session_metrics(self, session_id: str | None = None) -> Metrics | None:
-        """Returns what all runs of a session took, or `None` if there is no such session."""
-        session = self.get_session(session_id)
-        return None if session is None else session.metrics
+        return WorkflowRunOutput(await drive(self._native.take_up(what, running_loop())))
 
     def __repr__(self) -> str:
         return f"Workflow({self.name!r}, {self.steps!r})"
@@ -475,22 +536,38 @@ if TYPE_CHECKING:
 
     _Awaitable = Coroutine[Any, Any, WorkflowRunOutput]
 
-_OPTIONS = (
-    "run_id", "session_state", "additional_data", "metadata", "timeout", "debug_mode",
-)  # fmt: skip
-
-
-def _running_loop() -> Any:
-    """The running event loop of asyncio, or one that behaves like it."""
-    import asyncio
-
+def _read(events: Any) -> Iterator[WorkflowRunOutputEvent]:
+    """Reads events, and cancels the run if the reader leaves."""
     try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise UsageError(
-            "no event loop of asyncio is running: await this inside of `asyncio.run`; "
-            "other libraries, such as Trio, are not supported"
-        ) from None
+        yield from events
+    finally:
+        events.close()
+
+
+def _resumed(
+    run_id: str, answers: dict[str, Any] | None, answered_by: str | None, accept: bool
+) -> dict[str, Any]:
+    what = {"answers": _answers(answers), "answered_by": answered_by}
+    return {"resume": {"run_id": run_id, **what, "accept_changed_definition": accept}}
+
+
+def _retried(run_id: str, cancelled_too: bool, accept: bool) -> dict[str, Any]:
+    what = {"run_id": run_id, "cancelled_too": cancelled_too}
+    return {"retry": {**what, "accept_changed_definition": accept}}
+
+
+def _forked(
+    run_id: str,
+    at: str | None,
+    input: Any,
+    new_run_id: str | None,
+    session_id: str | None,
+    metadata: dict[str, Any] | None,
+    accept: bool,
+) -> dict[str, Any]:
+    what = {"run_id": run_id, "at": at, "input": input, "new_run_id": new_run_id}
+    more = {"session_id": session_id, "metadata": metadata, "accept_changed_definition": accept}
+    return {"fork": {**what, **more}}
 
 
 def _answers(answers: dict[str, Any] | None) -> dict[str, Any]:

@@ -51,13 +51,27 @@ newest="$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)"
 echo "$newest"
 [ "$(printf '%s\n' "$newest" GLIBC_2.17 | sort -V | tail -1)" = GLIBC_2.17 ] || give_up "it needs $newest, not 2.17"
 
-stage "the wheel has the same binary, and the bill of materials names what it is made of"
-python3 - "$wheel" "$binary" "$bill" "$repository/Cargo.lock" <<'END'
-import json, pathlib, sys, tomllib, zipfile
-wheel, binary, bill, lock = map(pathlib.Path, sys.argv[1:])
+stage "the wheel has the package, the extension and the command, and needs no newer glibc"
+python3 - "$wheel" "$work/extension.so" <<'END'
+import pathlib, sys, zipfile
+wheel, extension = map(pathlib.Path, sys.argv[1:])
 with zipfile.ZipFile(wheel) as packed:
-    [name] = [name for name in packed.namelist() if name.endswith("scripts/stepwright")]
-    assert packed.read(name) == binary.read_bytes(), "the wheel has another binary than the archive"
+    names = packed.namelist()
+    [native] = [name for name in names if name.startswith("stepwright/_native") and name.endswith(".so")]
+    extension.write_bytes(packed.read(native))
+    assert {"stepwright/__init__.py", "stepwright/py.typed", "stepwright/_native.pyi"} <= set(names), names
+    [entries] = [name for name in names if name.endswith(".dist-info/entry_points.txt")]
+    assert "stepwright=stepwright._command:main" in packed.read(entries).decode().replace(" ", "")
+assert wheel.stat().st_size <= 15 * 1024 * 1024, "the wheel is larger than 15 MB"
+print(f"{wheel.stat().st_size} bytes")
+END
+newest="$(objdump -T "$work/extension.so" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)"
+[ "$(printf '%s\n' "$newest" GLIBC_2.17 | sort -V | tail -1)" = GLIBC_2.17 ] || give_up "it needs $newest, not 2.17"
+
+stage "the bill of materials names what the binary is made of"
+python3 - "$bill" "$repository/Cargo.lock" <<'END'
+import json, pathlib, sys, tomllib
+bill, lock = map(pathlib.Path, sys.argv[1:])
 components = json.loads(bill.read_text())["components"]
 listed = {(crate["name"], crate["version"]) for crate in components}
 locked = {(crate["name"], crate["version"]) for crate in tomllib.loads(lock.read_text())["package"]}

@@ -1,37 +1,59 @@
-//! Agents of their specifications.
+//! Agents and teams of their specifications.
 
-use crate::functions::{Asked, Functions, HostFunction, Place, function};
-use crate::spec::{AgentSpec, ModelSpec, ToolData};
+use crate::agent_spec::{
+    AgentSpec, CompactionBy, CompactionSpec, SummarySpec, TeamSpec, ToolData, Worker,
+};
+use crate::functions::{Asked, Functions, Place, function};
+use crate::guards::guard;
+use crate::knowledge::knowledge;
+use crate::models::{model, with_model};
+use crate::times::seconds;
+use crate::toolbox::with_tool;
 use serde_json::Value;
 use std::sync::Arc;
-use stepwright::models::{AnyModel, ModelOptions, Provider};
-use stepwright::tools::{DuckDuckGo, Tool, ToolEffect, ToolError, ToolSpec};
-use stepwright::{Agent, BoxFuture, Error, StepContext};
-
-/// The provider of a model that is named without one.
-const DEFAULT_PROVIDER: &str = "openai";
+use stepwright::knowledge::{KnowledgeContext, KnowledgeTool};
+use stepwright::{
+    Agent, AgentBuilder, Compaction, Error, Member, SessionSummary, StepContext, StepInput, Team,
+};
 
 pub(crate) fn agent(spec: &AgentSpec, functions: &Functions) -> Result<Agent, Error> {
-    let builder = Agent::builder(&spec.name);
-    let mut builder = match given(&spec.model)? {
-        Some(model) => builder.model(model)?,
-        None => builder.model(spec.model.name.as_deref().unwrap_or("auto"))?,
-    };
+    configured(Agent::builder(&spec.name), spec, functions)?.build()
+}
+
+/// Gives an agent what its specification says.
+fn configured(
+    builder: AgentBuilder,
+    spec: &AgentSpec,
+    functions: &Functions,
+) -> Result<AgentBuilder, Error> {
+    let mut builder = with_model(builder, &spec.model)?;
     if let Some(text) = &spec.instructions {
         builder = builder.instructions(text);
     }
-    if let Some(turns) = spec.max_turns {
-        builder = builder.max_turns(turns);
-    }
-    if let Some(budget) = &spec.budget {
-        builder = builder.budget(budget.clone());
-    }
-    if spec.temperature.is_some() || spec.max_output_tokens.is_some() {
-        builder = builder.options(ModelOptions {
-            temperature: spec.temperature,
-            max_output_tokens: spec.max_output_tokens,
-            ..ModelOptions::default()
+    if let Some(make) = spec.instructions_from {
+        let make = function(functions, make)?;
+        builder = builder.instructions_from(move |input: StepInput, cx: StepContext| {
+            let made = make.call(Asked::Decision(input), Some(cx), Place { beside: true });
+            async move { made.await.map(|output| output.content.text().into_owned()) }
         });
+    }
+    for (message, answer) in &spec.examples {
+        builder = builder.example(message, answer);
+    }
+    for tool in &spec.tools {
+        builder = match tool {
+            ToolData::Worker { name, description, work } => builder.tool(match work {
+                Worker::Agent(spec) => agent(spec, functions)?.as_tool(name, description),
+                Worker::Team(spec) => team(spec, functions)?.as_tool(name, description),
+            }),
+            other => with_tool(builder, other, functions)?,
+        };
+    }
+    for handoff in &spec.handoffs {
+        builder = builder.handoff(&agent(&handoff.agent, functions)?, &handoff.description);
+    }
+    for one in &spec.guardrails {
+        builder = builder.guardrail(guard(one, functions)?);
     }
     if let Some(output) = &spec.output {
         let check = function(functions, output.check)?;
@@ -40,92 +62,127 @@ pub(crate) fn agent(spec: &AgentSpec, functions: &Functions) -> Result<Agent, Er
             async move { checking.await.map(drop).map_err(|error| error.to_string()) }
         });
     }
-    for tool in &spec.tools {
-        builder = match tool {
-            ToolData::Function {
-                name,
-                description,
-                parameters,
-                function: at,
-                requires_confirmation,
-                read_only,
-            } => builder.tool(FunctionOfHost {
-                spec: ToolSpec {
-                    name: name.clone(),
-                    description: description.clone(),
-                    parameters: parameters.clone(),
-                },
-                function: function(functions, *at)?,
-                confirms: *requires_confirmation,
-                read_only: *read_only,
-            }),
-            ToolData::Duckduckgo { base_url } => builder.tool(match base_url {
-                Some(url) => DuckDuckGo::new().base_url(url),
-                None => DuckDuckGo::new(),
-            }),
-            ToolData::Agent { name, description, agent: inner } => {
-                builder.tool(agent(inner, functions)?.as_tool(name, description))
+    with_limits(with_context(builder, spec)?, spec)
+}
+
+/// Sets what the agent knows and remembers.
+fn with_context(mut builder: AgentBuilder, spec: &AgentSpec) -> Result<AgentBuilder, Error> {
+    if let Some(documents) = &spec.knowledge {
+        let found = knowledge(documents)?;
+        builder = match (documents.as_context, documents.passages) {
+            (true, None) => builder.context(KnowledgeContext::new(found)),
+            (true, Some(passages)) => {
+                builder.context(KnowledgeContext::new(found).passages(passages))
             }
+            (false, None) => builder.tool(KnowledgeTool::new(found)),
+            (false, Some(passages)) => builder.tool(KnowledgeTool::new(found).passages(passages)),
         };
     }
-    builder.build()
+    if let Some(written) = &spec.compaction {
+        builder = builder.compaction(compaction(written)?);
+    }
+    if let Some(written) = &spec.session_summary {
+        builder = builder.session_summary(summary(written)?);
+    }
+    Ok(builder)
 }
 
-/// Returns the model if it has an address or a key of its own.
-fn given(spec: &ModelSpec) -> Result<Option<AnyModel>, Error> {
-    if spec.base_url.is_none() && spec.api_key.is_none() {
-        return Ok(None);
+fn with_limits(mut builder: AgentBuilder, spec: &AgentSpec) -> Result<AgentBuilder, Error> {
+    if let Some(turns) = spec.max_turns {
+        builder = builder.max_turns(turns);
     }
-    let name = spec
-        .name
-        .as_deref()
-        .ok_or_else(|| Error::usage("a model with `base_url` or `api_key` needs an `id`"))?;
-    let (provider, name) = name.split_once(':').unwrap_or((DEFAULT_PROVIDER, name));
-    let mut provider = Provider::named(provider)?;
-    if let Some(url) = &spec.base_url {
-        provider = provider.base_url(url);
+    if let Some(timeout) = spec.tool_timeout {
+        builder = builder.tool_timeout(seconds("tool_timeout", timeout)?);
     }
-    if let Some(key) = &spec.api_key {
-        provider = provider.api_key(key);
+    if let Some(calls) = spec.tool_concurrency {
+        builder = builder.tool_concurrency(calls);
     }
-    Ok(Some(provider.model(name)?))
+    if let Some(tools) = spec.defer_tools_above {
+        builder = builder.defer_tools_above(tools);
+    }
+    if let Some(budget) = &spec.budget {
+        builder = builder.budget(budget.clone());
+    }
+    if let Some(version) = &spec.version {
+        builder = builder.version(version);
+    }
+    Ok(builder)
 }
 
-/// A function of the host as a tool.
-struct FunctionOfHost {
-    spec: ToolSpec,
-    function: Arc<dyn HostFunction>,
-    confirms: bool,
-    read_only: bool,
+fn compaction(spec: &CompactionSpec) -> Result<Compaction, Error> {
+    let mut made = match spec.by {
+        CompactionBy::Summary => Compaction::summary(spec.above),
+        CompactionBy::Drop => Compaction::drop_turns(spec.above),
+        CompactionBy::ClearToolResults => Compaction::clear_tool_results(spec.above),
+    };
+    if let Some(turns) = spec.keep {
+        made = made.keep(turns);
+    }
+    if let Some(named) = &spec.model {
+        made = made.model(model(named)?);
+    }
+    if let Some(text) = &spec.instructions {
+        made = made.instructions(text);
+    }
+    Ok(made)
 }
 
-impl Tool for FunctionOfHost {
-    fn spec(&self) -> &ToolSpec {
-        &self.spec
+fn summary(spec: &SummarySpec) -> Result<SessionSummary, Error> {
+    let mut made = SessionSummary::default();
+    if let Some(runs) = spec.every {
+        made = made.every(runs);
     }
+    if let Some(key) = &spec.key {
+        made = made.key(key);
+    }
+    if let Some(named) = &spec.model {
+        made = made.model(model(named)?);
+    }
+    if let Some(text) = &spec.instructions {
+        made = made.instructions(text);
+    }
+    Ok(made)
+}
 
-    fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
-        // Several calls of one answer run at the same time.
-        let place = Place { beside: true };
-        let calling = self.function.call(Asked::Tool(arguments), Some(cx), place);
-        Box::pin(async move {
-            let answer = calling.await.map_err(|error| {
-                // What is final fails the step; the model may react to anything else.
-                if error.data.retryable {
-                    ToolError::Failed(error.to_string())
-                } else {
-                    ToolError::Fatal(error)
-                }
-            })?;
-            Ok(answer.content.text().into_owned())
+pub(crate) fn team(spec: &TeamSpec, functions: &Functions) -> Result<Team, Error> {
+    let mut builder = Team::builder(&spec.leader.name)
+        .share_interactions(spec.share_interactions)
+        .share_history(spec.share_history)
+        .pass_input(spec.pass_input);
+    let mut mistake = None;
+    builder = builder.leader(|leader| {
+        let kept = leader.clone();
+        configured(leader, &spec.leader, functions).unwrap_or_else(|error| {
+            mistake = Some(error);
+            kept
         })
+    });
+    if let Some(mistake) = mistake {
+        return Err(mistake);
     }
-
-    fn requires_confirmation(&self) -> bool {
-        self.confirms
+    if let Some(turns) = spec.leader.max_turns {
+        builder = builder.max_turns(turns);
     }
-
-    fn effect(&self) -> ToolEffect {
-        if self.read_only { ToolEffect::ReadOnly } else { ToolEffect::Acts }
+    for member in &spec.members {
+        let made: Member = match &member.work {
+            Worker::Agent(spec) => agent(spec, functions)?.into(),
+            Worker::Team(spec) => team(spec, functions)?.into(),
+        };
+        let made = match &member.name {
+            Some(name) => made.named(name),
+            None => made,
+        };
+        builder = builder.member(made, &member.description);
     }
+    if let Some(mode) = &spec.mode {
+        let mode = mode.parse().map_err(|error| Error::usage(format!("`mode`: {error}")))?;
+        builder = builder.mode(mode);
+    }
+    if let Some(rounds) = spec.max_rounds {
+        builder = builder.max_rounds(rounds);
+    }
+    if let Some(timeout) = spec.member_timeout {
+        builder = builder.member_timeout(seconds("member_timeout", timeout)?);
+    }
+    builder.build()
 }

@@ -1,15 +1,17 @@
 //! A specification and a table of functions become a workflow.
 
-use crate::agents::agent;
+use crate::agents::{agent, team};
 use crate::functions::{Asked, Functions, HostFunction, Place, function};
+use crate::guards::guard;
 use crate::spec::{NodeSpec, Policies, Work, WorkflowSpec};
+use crate::times::seconds;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
+use stepwright::budgets::Prices;
 use stepwright::plan::Retry;
 use stepwright::{
     AnyStep, AnyStore, Condition, Content, Error, Executor, IntoStep as _, Loop, Map, Parallel,
-    Router, Step, StepContext, StepError, StepInput, StepOutput, Steps, Workflow,
+    Router, Step, StepContext, StepError, StepInput, StepOutput, Steps, Workflow, WorkflowBuilder,
 };
 
 /// Makes a workflow of its specification.
@@ -74,6 +76,21 @@ pub fn workflow(
     if let Some(policy) = spec.on_interrupted {
         builder = builder.on_interrupted(policy);
     }
+    with_settings(builder, spec).build()
+}
+
+/// Sets what says nothing about the steps.
+fn with_settings(mut builder: WorkflowBuilder, spec: &WorkflowSpec) -> WorkflowBuilder {
+    if !spec.prices.is_empty() {
+        let mut prices = Prices::default();
+        for (model, price) in &spec.prices {
+            prices.set(model, *price);
+        }
+        builder = builder.prices(prices);
+    }
+    if let Some(permissions) = &spec.permissions {
+        builder = builder.permissions(permissions.clone());
+    }
     if let Some(runs) = spec.history_runs {
         builder = builder.num_history_runs(runs);
     }
@@ -86,14 +103,11 @@ pub fn workflow(
     if !spec.events_to_skip.is_empty() {
         builder = builder.events_to_skip(spec.events_to_skip.iter().map(String::as_str));
     }
-    builder.store_events(spec.store_events).debug_mode(spec.debug).build()
-}
-
-/// Reads a time in seconds.
-pub(crate) fn seconds(name: &str, seconds: f64) -> Result<Duration, Error> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
-        Error::usage(format!("`{name}` must be a number of seconds, and is {seconds}"))
-    })
+    builder
+        .unattended(spec.unattended)
+        .history_completed_only(spec.history_completed_only)
+        .store_events(spec.store_events)
+        .debug_mode(spec.debug)
 }
 
 fn all(nodes: &[NodeSpec], functions: &Functions, place: Place) -> Result<Vec<AnyStep>, Error> {
@@ -242,6 +256,7 @@ fn only_of_steps(policies: &Policies) -> Result<(), Error> {
         ("idle_timeout", policies.idle_timeout.is_some()),
         ("add_workflow_history", policies.add_history.is_some()),
         ("num_history_runs", policies.history_runs.is_some()),
+        ("guardrails", !policies.guardrails.is_empty()),
     ];
     match named.into_iter().find(|(_, is_set)| *is_set) {
         Some((name, _)) => Err(Error::usage(format!("a container has no `{name}`"))
@@ -262,6 +277,7 @@ fn step(
             Step::new(name, FunctionStep { function: function(functions, *at)?, place })
         }
         Work::Agent(spec) => Step::new(name, agent(spec, functions)?),
+        Work::Team(spec) => Step::new(name, team(spec, functions)?),
         Work::Workflow(spec) => Step::workflow(name, workflow(spec, functions, None)?),
     };
     let mut made = with_policies!(made, policies);
@@ -281,6 +297,9 @@ fn step(
     }
     if let Some(runs) = policies.history_runs {
         made = made.num_history_runs(runs);
+    }
+    for one in &policies.guardrails {
+        made = made.guardrail(guard(one, functions)?);
     }
     Ok(made.into_step())
 }

@@ -13,7 +13,7 @@ pub struct Place {
 }
 
 /// The question to a function.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Asked {
     /// To carry out a step.

@@ -1,9 +1,13 @@
 //! A definition as data. Functions are indices into a table.
 
+use crate::agent_spec::{AgentSpec, GuardSpec, TeamSpec};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use stepwright::budgets::{Budget, Price};
+use stepwright::permissions::Permissions;
 use stepwright::plan::{Join, OnError, OnExhausted, Reducer};
-use stepwright::{HumanReview, OnInterrupted, budgets::Budget};
+use stepwright::{HumanReview, OnInterrupted};
 
 /// A workflow as data.
 ///
@@ -19,6 +23,7 @@ use stepwright::{HumanReview, OnInterrupted, budgets::Budget};
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct WorkflowSpec {
     /// The name.
     pub name: String,
@@ -52,6 +57,14 @@ pub struct WorkflowSpec {
     pub budget: Option<Budget>,
     /// The budget of a session.
     pub session_budget: Option<Budget>,
+    /// The prices of models that the built-in list does not have, or has otherwise.
+    pub prices: BTreeMap<String, Price>,
+    /// The effects that runs may have.
+    pub permissions: Option<Permissions>,
+    /// `true` if an effect that a person would be asked about is refused.
+    pub unattended: bool,
+    /// `true` if the history leaves out runs that did not complete.
+    pub history_completed_only: bool,
     /// The version of the code behind the steps.
     pub version: Option<String>,
     /// The policy for interrupted steps.
@@ -193,6 +206,8 @@ pub enum Work {
     Function(usize),
     /// An agent.
     Agent(Box<AgentSpec>),
+    /// A team.
+    Team(Box<TeamSpec>),
     /// A workflow, all of it.
     Workflow(Box<WorkflowSpec>),
 }
@@ -223,90 +238,6 @@ pub struct Policies {
     pub add_history: Option<bool>,
     /// The number of earlier runs that it sees.
     pub history_runs: Option<u32>,
-}
-
-/// An agent as data.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AgentSpec {
-    /// The name.
-    pub name: String,
-    /// The model.
-    pub model: ModelSpec,
-    /// The instructions.
-    pub instructions: Option<String>,
-    /// The tools.
-    pub tools: Vec<ToolData>,
-    /// The output, if it is not text.
-    pub output: Option<OutputSpec>,
-    /// The largest number of requests for one message.
-    pub max_turns: Option<u32>,
-    /// The largest number of tokens of an answer.
-    pub max_output_tokens: Option<u64>,
-    /// The temperature.
-    pub temperature: Option<f64>,
-    /// The budget.
-    pub budget: Option<Budget>,
-}
-
-/// A model by name, with the address and the key if they are not those of the environment.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ModelSpec {
-    /// The name, such as `openai:gpt-5.2`. `auto` without it.
-    pub name: Option<String>,
-    /// The address of the provider.
-    pub base_url: Option<String>,
-    /// The key.
-    pub api_key: Option<String>,
-}
-
-/// The output of an agent: a JSON Schema, and a function that returns what is wrong with a value,
-/// or nothing.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutputSpec {
-    /// The JSON Schema.
-    pub schema: Value,
-    /// The function.
-    pub check: usize,
-}
-
-/// A tool.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum ToolData {
-    /// A function.
-    Function {
-        /// The name.
-        name: String,
-        /// The purpose.
-        description: String,
-        /// The JSON Schema of the arguments.
-        parameters: Value,
-        /// The function.
-        function: usize,
-        /// `true` if a person must confirm each call.
-        #[serde(default)]
-        requires_confirmation: bool,
-        /// `true` if calls change nothing.
-        #[serde(default)]
-        read_only: bool,
-    },
-    /// The web search of `DuckDuckGo`.
-    Duckduckgo {
-        /// Another server.
-        #[serde(default)]
-        base_url: Option<String>,
-    },
-    /// Another agent.
-    Agent {
-        /// The name of the tool.
-        name: String,
-        /// Its purpose.
-        description: String,
-        /// The agent.
-        agent: Box<AgentSpec>,
-    },
+    /// The guardrails.
+    pub guardrails: Vec<GuardSpec>,
 }

@@ -3,20 +3,20 @@
 //! The functions of users are called by Python code there, so that no frame of ours is beneath
 //! them: a thread that the interpreter ends at its exit must not unwind through Rust.
 
+use crate::answer::{Answer, Ended};
 use crate::caller::Caller;
 use crate::convert::bridge;
 use crate::errors::step_error;
-use crate::function::{Changed, Function, Prepared, emit, gone, raised};
+use crate::function::{Changed, Function, Prepared, emit, gone, raised_or_waits};
 use crate::jobs;
+use crate::waits::Answers;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
-use stepwright::{StepContext, StepError, StepOutput};
+use stepwright::StepContext;
 use stepwright_host::Asked;
 use tokio::sync::oneshot;
-
-type Answer = Result<StepOutput, StepError>;
 
 /// A function with its arguments, by position and by name.
 type Callable = (Py<PyAny>, Py<PyTuple>, Option<Py<PyDict>>);
@@ -27,6 +27,7 @@ pub(crate) struct Call {
     function: Function,
     cx: Option<StepContext>,
     caller: Option<Caller>,
+    answers: Answers,
     held: Mutex<Held>,
 }
 
@@ -46,10 +47,11 @@ impl Call {
         asked: Asked,
         cx: Option<StepContext>,
         caller: Option<Caller>,
+        answers: Answers,
     ) -> (Self, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
         let held = Held { asked: Some(asked), sender: Some(sender), ..Held::default() };
-        (Self { function, cx, caller, held: Mutex::new(held) }, receiver)
+        (Self { function, cx, caller, answers, held: Mutex::new(held) }, receiver)
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -71,7 +73,7 @@ impl Call {
         let asked = self.held().asked.take();
         let asked = asked
             .ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("a call is prepared once"))?;
-        let prepared = self.function.prepare(py, asked, self.cx.as_ref())?;
+        let prepared = self.function.prepare(py, asked, self.cx.as_ref(), &self.answers)?;
         let Prepared { arguments, keywords, changed } = prepared;
         self.held().changed = changed;
         Ok((self.function.callable().clone_ref(py), arguments, keywords))
@@ -85,17 +87,14 @@ impl Call {
     /// Ends the call with what the function returned.
     fn done(&self, py: Python<'_>, value: &Bound<'_, PyAny>) {
         let changed = self.held().changed.take();
-        self.answer(Function::returned(py, value, changed));
+        self.answer(Function::returned(py, value, changed).map(Ended::Output));
     }
 
     /// Ends the call with what the function raised.
     fn failed(&self, py: Python<'_>, error: &Bound<'_, PyAny>) {
         let error = PyErr::from_value(error.clone());
-        let failed = match &self.caller {
-            Some(caller) if caller.event_loop().is_none() => raised(py, error, caller),
-            _ => step_error(py, error),
-        };
-        self.answer(Err(failed));
+        let caller = self.caller.as_ref().filter(|caller| caller.event_loop().is_none());
+        self.answer(raised_or_waits(py, error, caller));
     }
 
     /// Notes the task of the event loop. Returns `False` if the call was cancelled meanwhile.

@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +14,11 @@ const DEPTH_MAX: usize = 128;
 
 /// Returns a function of `stepwright._bridge`.
 pub(crate) fn bridge<'p>(py: Python<'p>, name: &str) -> PyResult<Bound<'p, PyAny>> {
-    py.import("stepwright._bridge")?.getattr(name)
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let module = MODULE.get_or_try_init(py, || -> PyResult<Py<PyModule>> {
+        Ok(py.import("stepwright._bridge")?.unbind())
+    })?;
+    module.bind(py).getattr(name)
 }
 
 pub(crate) fn to_python<'p>(py: Python<'p>, value: &Value) -> PyResult<Bound<'p, PyAny>> {

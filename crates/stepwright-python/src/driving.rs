@@ -1,22 +1,25 @@
 //! Work that an event loop drives.
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Suspends};
 use crate::enter::poll_once;
 use crate::process::runtime;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use std::sync::{Mutex, PoisonError};
 use stepwright::BoxFuture;
 
 /// The result of work, which becomes a value of Python on Python's thread.
 pub(crate) type Made = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
-/// Work that a coroutine drives: it calls `poll`, and waits until it is woken if that has no
-/// result.
+/// Work that a coroutine drives: it calls `poll`, goes on with the function that this returns, and
+/// waits until it is woken if there is none.
 #[pyclass(frozen)]
 pub(crate) struct Driving {
     caller: Caller,
     work: Mutex<Option<BoxFuture<'static, Made>>>,
+    /// The function that the coroutine goes on with.
+    running: Mutex<Option<Box<dyn Suspends>>>,
     cancel: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -27,20 +30,62 @@ impl Driving {
         work: impl Future<Output = Made> + Send + 'static,
     ) -> Self {
         let work: BoxFuture<'static, Made> = Box::pin(work);
-        Self { caller, work: Mutex::new(Some(work)), cancel: Box::new(cancel) }
+        let (work, running) = (Mutex::new(Some(work)), Mutex::new(None));
+        Self { caller, work, running, cancel: Box::new(cancel) }
     }
 }
 
 #[pymethods]
 impl Driving {
-    /// Returns a tuple with the result, or `None` if the work waits.
-    fn poll(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>,)>> {
+    /// Returns a tuple with the result, a tuple with a coroutine and what it waits for, or `None`
+    /// if the work waits. `in_task` tells whether the task that awaits it does this.
+    #[pyo3(signature = (in_task=true))]
+    fn poll(&self, py: Python<'_>, in_task: bool) -> PyResult<Option<Py<PyTuple>>> {
         let mut held = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let work = held.as_mut().ok_or_else(|| PyRuntimeError::new_err("the work has ended"))?;
-        let Some(made) = poll_once(py, &self.caller, work.as_mut())? else { return Ok(None) };
+        self.caller.set_in_task(in_task);
+        let polled = poll_once(py, &self.caller, work.as_mut());
+        self.caller.set_in_task(false);
+        if let Some(interrupt) = self.caller.take_interrupt() {
+            return Err(interrupt);
+        }
+        let Some(made) = polled? else {
+            drop(held);
+            return self.suspended(py);
+        };
         *held = None;
         drop(held);
-        made(py).map(|value| Some((value,)))
+        Ok(Some(PyTuple::new(py, [made(py)?])?.unbind()))
+    }
+
+    /// Goes on with what the coroutine returned, or with what it raised.
+    #[pyo3(signature = (value, raised=None))]
+    fn resume(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        raised: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Py<PyTuple>>> {
+        let suspended = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(suspended) = suspended {
+            let home = self.caller.home();
+            // The poll below sees the answer, so nothing has to be woken.
+            let entered = home.enter();
+            match raised {
+                Some(raised) => suspended.failed(py, PyErr::from_value(raised.clone())),
+                None => suspended.done(py, value),
+            }
+            if entered {
+                home.leave();
+            }
+        }
+        self.poll(py, true)
+    }
+
+    /// Returns `True` if the run does not want the answer of the coroutine any more.
+    fn is_abandoned(&self) -> bool {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().is_none_or(|running| running.is_abandoned())
     }
 
     /// Wakes this future when there is something to do. Returns `False` if there is already.
@@ -51,12 +96,21 @@ impl Driving {
     /// Ends the work, because the coroutine that drives it was cancelled.
     fn cancel(&self, py: Python<'_>) {
         (self.cancel)();
-        self.caller.home().close();
+        self.caller.close();
         let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Ok(runtime) = runtime(py) {
             // Within the runtime, which tells the journal.
             let _entered = runtime.enter();
             drop(work);
         }
+    }
+}
+
+impl Driving {
+    fn suspended(&self, py: Python<'_>) -> PyResult<Option<Py<PyTuple>>> {
+        let Some(suspended) = self.caller.take_suspended() else { return Ok(None) };
+        let parts = suspended.parts(py);
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(suspended);
+        Ok(Some(PyTuple::new(py, parts)?.unbind()))
     }
 }

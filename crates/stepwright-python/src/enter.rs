@@ -16,10 +16,10 @@ const CHECK_SIGNALS_EVERY: Duration = Duration::from_millis(50);
 const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Leaves the home at the end.
-struct Inside<'h>(&'h Home);
+pub(crate) struct Inside<'h>(&'h Home);
 
 impl<'h> Inside<'h> {
-    fn enter(home: &'h Home) -> PyResult<Self> {
+    pub(crate) fn enter(home: &'h Home) -> PyResult<Self> {
         match home.enter() {
             true => Ok(Self(home)),
             false => Err(PyRuntimeError::new_err("another thread reads this stream already")),
@@ -50,15 +50,20 @@ pub(crate) fn block<T: Send>(
     let mut work = Box::pin(work);
     let interrupt = loop {
         home.take_wake();
-        home.work();
         if let Poll::Ready(done) = work.as_mut().poll(&mut cx) {
             match caller.take_interrupt() {
                 Some(interrupt) => return Err(interrupt),
                 None => return Ok(done),
             }
         }
+        // What is there to read comes first, so that nothing is computed ahead of its reader.
+        let worked = home.work();
+        let pumped = caller.pump(py);
         if let Some(interrupt) = caller.take_interrupt() {
             break interrupt;
+        }
+        if worked || pumped {
+            continue;
         }
         py.detach(|| home.wait(CHECK_SIGNALS_EVERY));
         if let Err(interrupt) = py.check_signals() {

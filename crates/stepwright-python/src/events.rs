@@ -2,7 +2,7 @@
 
 use crate::caller::Caller;
 use crate::convert::{content_to_python, data_to_python};
-use crate::enter::{block, poll_once};
+use crate::enter::{Inside, block, poll_once};
 use crate::errors::raise;
 use crate::process::runtime;
 use futures_util::StreamExt as _;
@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyStopAsyncIteration};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Waker};
 use stepwright::{BoxFuture, Error, RunStream};
 
 /// An event of a run. Fields that an event does not have are `None`.
@@ -119,6 +120,8 @@ enum Next {
 /// A stream, and then the output after it. Either may be polled and left again.
 #[derive(Default)]
 struct Reading {
+    /// `true` if the stream was polled.
+    has_begun: bool,
     stream: Option<RunStream>,
     ending: Option<BoxFuture<'static, Result<(), Box<Error>>>>,
 }
@@ -148,7 +151,7 @@ impl Events {
         stream: RunStream,
         cancel: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let reading = Reading { stream: Some(stream), ending: None };
+        let reading = Reading { stream: Some(stream), ..Reading::default() };
         Self { caller, reading: Mutex::new(reading), cancel: Box::new(cancel) }
     }
 
@@ -162,6 +165,36 @@ impl Events {
                 Err(PyRuntimeError::new_err("another thread reads this stream already"))
             }
         }
+    }
+
+    /// Returns an event that is there, or that the next piece of a generator makes.
+    fn at_once(
+        &self,
+        py: Python<'_>,
+        reading: &mut Reading,
+    ) -> PyResult<Option<stepwright::Event>> {
+        if !reading.has_begun {
+            reading.has_begun = true;
+            return Ok(None);
+        }
+        let runtime = runtime(py)?;
+        let _entered = runtime.enter();
+        for _ in 0..2 {
+            let Some(stream) = reading.stream.as_mut() else { return Ok(None) };
+            // If nothing is there, the stream is polled again, with a waker.
+            let mut cx = Context::from_waker(Waker::noop());
+            match stream.poll_next_unpin(&mut cx) {
+                Poll::Ready(Some(event)) => return Ok(Some(event)),
+                // The end of the stream is found again.
+                Poll::Ready(None) => return Ok(None),
+                Poll::Pending => {}
+            }
+            let _inside = Inside::enter(self.caller.home())?;
+            if !self.caller.pump(py) || self.caller.is_interrupted() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
     fn made(py: Python<'_>, next: Next) -> PyResult<Option<Py<Event>>> {
@@ -181,11 +214,14 @@ impl Events {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<Event>>> {
         let mut reading = self.reading()?;
+        if let Some(event) = self.at_once(py, &mut reading)? {
+            return Py::new(py, Event { event }).map(Some);
+        }
         let given = block(py, &self.caller, || (self.cancel)(), reading.next());
         match given {
             Ok(next) => {
                 if matches!(next, Next::End(_)) {
-                    self.caller.home().close();
+                    self.caller.close();
                 }
                 Self::made(py, next)
             }
@@ -193,7 +229,7 @@ impl Events {
                 let runtime = runtime(py)?;
                 let _entered = runtime.enter();
                 *reading = Reading::default();
-                self.caller.home().close();
+                self.caller.close();
                 Err(interrupt)
             }
         }
@@ -222,7 +258,7 @@ impl Events {
         if let Ok(mut reading) = self.reading.try_lock() {
             *reading = Reading::default();
         }
-        self.caller.home().close();
+        self.caller.close();
     }
 }
 
@@ -230,7 +266,7 @@ impl Drop for Events {
     fn drop(&mut self) {
         let reading = self.reading.get_mut().unwrap_or_else(PoisonError::into_inner);
         let reading = std::mem::take(reading);
-        self.caller.home().close();
+        self.caller.close();
         let _ = Python::try_attach(|py| {
             if let Ok(runtime) = runtime(py) {
                 let _entered = runtime.enter();

@@ -1,5 +1,6 @@
 //! A function of Python in the table of a workflow.
 
+use crate::answer::{Answer, Ended};
 use crate::caller::{Caller, Gone};
 use crate::convert::{
     bridge, content_from_python, content_to_python, data_from_python, from_python,
@@ -7,7 +8,9 @@ use crate::convert::{
 };
 use crate::errors::step_error;
 use crate::input::Input;
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use crate::waits::{Answers, Waits};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
@@ -87,6 +90,7 @@ impl Function {
         py: Python<'_>,
         asked: Asked,
         cx: Option<&StepContext>,
+        answers: &Answers,
     ) -> PyResult<Prepared> {
         let Described { takes, convert, names, state, context, .. } = &self.0.of;
         let mut keywords: Option<Bound<'_, PyDict>> = None;
@@ -106,7 +110,7 @@ impl Function {
             Asked::Check(value) => (Some(to_python(py, &value)?), None),
             Asked::Step(input) | Asked::Decision(input) => {
                 let before = state.then(|| input.state.clone());
-                (first(py, takes, names, input, cx)?, before)
+                (first(py, takes, names, input, cx.map(|cx| (cx, answers)))?, before)
             }
             _ => (None, None),
         };
@@ -176,7 +180,7 @@ fn add_changes(output: &mut StepOutput, before: &Map<String, Value>, after: Map<
     }
 }
 
-fn step_output_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+pub(crate) fn step_output_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = CLASS.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
         Ok(py.import("stepwright.types")?.getattr("StepOutput")?.unbind())
@@ -186,13 +190,14 @@ fn step_output_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 /// Reads a `StepOutput`. One without success is a failure of the step.
 fn output_of_class(value: &Bound<'_, PyAny>) -> PyResult<Result<StepOutput, StepError>> {
-    let content = value.getattr("content")?;
+    let py = value.py();
+    let content = value.getattr(intern!(py, "content"))?;
     let content = match content.is_none() {
         true => Content::default(),
         false => content_from_python(&content)?,
     };
-    if !value.getattr("success")?.is_truthy()? {
-        let error = value.getattr("error")?;
+    if !value.getattr(intern!(py, "success"))?.is_truthy()? {
+        let error = value.getattr(intern!(py, "error"))?;
         let message = match error.is_none() {
             true => content.text().into_owned(),
             false => error.str()?.to_cow()?.into_owned(),
@@ -200,11 +205,13 @@ fn output_of_class(value: &Bound<'_, PyAny>) -> PyResult<Result<StepOutput, Step
         return Ok(Err(StepError::new(message)));
     }
     let mut output = StepOutput::from(content);
-    output.stop = value.getattr("stop")?.is_truthy()?;
-    for media in ["images", "videos", "audio", "files"] {
-        let items = value.getattr(media)?;
-        if items.is_truthy()? {
-            let items = bridge(value.py(), "media")?.call1((media, items))?;
+    output.stop = value.getattr(intern!(py, "stop"))?.is_truthy()?;
+    let kinds =
+        [intern!(py, "images"), intern!(py, "videos"), intern!(py, "audio"), intern!(py, "files")];
+    for kind in kinds {
+        let items = value.getattr(kind)?;
+        if !items.is_none() && items.is_truthy()? {
+            let items = bridge(py, "media")?.call1((kind, items))?;
             output.media.extend(data_from_python::<Vec<Media>>(&items)?);
         }
     }
@@ -217,7 +224,7 @@ fn first<'p>(
     takes: &str,
     names: &[String],
     input: StepInput,
-    cx: Option<&StepContext>,
+    surroundings: Option<(&StepContext, &Answers)>,
 ) -> PyResult<Option<Bound<'p, PyAny>>> {
     Ok(Some(match takes {
         "nothing" => return Ok(None),
@@ -231,7 +238,10 @@ fn first<'p>(
             }
             bridge(py, "outputs")?.call1((outputs,))?
         }
-        _ => Bound::new(py, Input::new(input, cx.cloned()))?.into_any(),
+        _ => {
+            let surroundings = surroundings.map(|(cx, answers)| (cx.clone(), answers.clone()));
+            Bound::new(py, Input::new(input, surroundings))?.into_any()
+        }
     }))
 }
 
@@ -255,6 +265,27 @@ pub(crate) fn raised(py: Python<'_>, error: PyErr, caller: &Caller) -> StepError
         return step_error(py, error).and_terminal();
     }
     step_error(py, error)
+}
+
+/// Converts what a function raised, or reads what it waits for. `caller` is that of a function
+/// which may end the program.
+pub(crate) fn raised_or_waits(py: Python<'_>, error: PyErr, caller: Option<&Caller>) -> Answer {
+    if !error.is_instance_of::<PyException>(py)
+        && waits_class(py).is_ok_and(|class| error.is_instance(py, class))
+    {
+        let waits = Waits::of(error.value(py));
+        return waits.map(Ended::Waits).map_err(|error| step_error(py, error));
+    }
+    Err(match caller {
+        Some(caller) => raised(py, error, caller),
+        None => step_error(py, error),
+    })
+}
+
+fn waits_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || bridge(py, "Waits").map(Bound::unbind))?;
+    Ok(class.bind(py))
 }
 
 pub(crate) fn gone<T>(_: Gone) -> Result<T, StepError> {

@@ -4,7 +4,9 @@ use crate::convert::{
     bridge, content_from_python, content_to_python, data_from_python, data_to_python, from_python,
     members_to_python, to_python,
 };
+use crate::waits::{Answers, key};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::sync::Arc;
 use stepwright::{StepContext, StepInput, StepOutput};
 use stepwright_core::executor::RunInput;
@@ -14,11 +16,13 @@ use stepwright_core::executor::RunInput;
 pub(crate) struct Input {
     input: StepInput,
     cx: Option<StepContext>,
+    answers: Answers,
 }
 
 impl Input {
-    pub(crate) fn new(input: StepInput, cx: Option<StepContext>) -> Self {
-        Self { input, cx }
+    pub(crate) fn new(input: StepInput, surroundings: Option<(StepContext, Answers)>) -> Self {
+        let (cx, answers) = surroundings.unzip();
+        Self { input, cx, answers: answers.unwrap_or_default() }
     }
 }
 
@@ -210,6 +214,54 @@ impl Input {
         Ok(())
     }
 
+    /// Asks a person, and returns the answer.
+    ///
+    /// The run pauses. When the answer is there, the function is called again from its beginning,
+    /// and this returns the answer.
+    #[pyo3(signature = (name, message=None, *, schema=None, timeout=None, **default))]
+    fn wait<'p>(
+        &self,
+        py: Python<'p>,
+        name: &str,
+        message: Option<String>,
+        schema: Option<Bound<'p, PyAny>>,
+        timeout: Option<f64>,
+        default: Option<Bound<'p, PyDict>>,
+    ) -> PyResult<Bound<'p, PyAny>> {
+        match self.answer("wait", name)? {
+            Some(answer) => to_python(py, &answer),
+            None => {
+                let told = (name, message, schema, timeout, default);
+                Err(PyErr::from_value(bridge(py, "waits")?.call1(told)?))
+            }
+        }
+    }
+
+    /// Waits for a time that survives the process.
+    fn sleep(&self, py: Python<'_>, name: &str, seconds: f64) -> PyResult<()> {
+        match self.answer("sleep", name)? {
+            Some(_) => Ok(()),
+            None => Err(PyErr::from_value(bridge(py, "sleeps")?.call1((name, seconds))?)),
+        }
+    }
+
+    /// Calls a function once for all attempts, and returns what it returned.
+    fn once<'p>(
+        &self,
+        py: Python<'p>,
+        key: &str,
+        function: &Bound<'p, PyAny>,
+    ) -> PyResult<Bound<'p, PyAny>> {
+        if let Some(kept) = self.answer("once", key)? {
+            return to_python(py, &kept);
+        }
+        if let Some(kept) = self.cx.as_ref().and_then(|cx| cx.recorded(key)) {
+            return to_python(py, &kept);
+        }
+        let value = function.call0()?;
+        Err(PyErr::from_value(bridge(py, "keeps")?.call1((key, value))?))
+    }
+
     /// Returns `True` if the run has been cancelled. Long functions that are not async should ask.
     fn is_cancelled(&self) -> bool {
         self.cx.as_ref().is_some_and(StepContext::is_cancelled)
@@ -221,6 +273,14 @@ impl Input {
 }
 
 impl Input {
+    fn answer(&self, kind: &str, name: &str) -> PyResult<Option<serde_json::Value>> {
+        if self.cx.is_none() {
+            let what = "this input belongs to no run, so nothing can be waited for";
+            return Err(pyo3::exceptions::PyRuntimeError::new_err(what));
+        }
+        Ok(self.answers.get(&key(kind, name)))
+    }
+
     fn earlier<'p>(&self, py: Python<'p>) -> PyResult<Vec<(String, Bound<'p, PyAny>)>> {
         let one = |name: &str, output: &StepOutput| -> PyResult<_> {
             Ok((name.to_owned(), content_to_python(py, &output.content)?))

@@ -9,6 +9,7 @@
 // Methods of Python classes take what Python passes, by value.
 #![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
 
+mod answer;
 mod call;
 mod caller;
 mod calling;
@@ -21,11 +22,17 @@ mod events;
 mod function;
 mod input;
 mod jobs;
+mod knowledge;
 mod logs;
 mod options;
+mod output;
 mod process;
+mod pump;
+mod server;
 mod shutdown;
 mod stores;
+mod suspended;
+mod waits;
 mod workflow;
 
 use pyo3::prelude::*;
@@ -40,6 +47,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::Event>()?;
     module.add_class::<events::Events>()?;
     module.add_class::<input::Input>()?;
+    module.add_class::<knowledge::Knowledge>()?;
+    module.add_class::<output::Output>()?;
+    module.add_class::<server::AnswerBody>()?;
+    module.add_class::<server::Server>()?;
     module.add_class::<stores::Store>()?;
     module.add_class::<workflow::Workflow>()?;
     module.add_function(wrap_pyfunction!(call::take_call, module)?)?;

@@ -1,16 +1,16 @@
 //! The options of a run.
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Manner};
 use crate::convert::{content_from_python, data_from_python};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use serde::Deserialize;
+use pyo3::types::{PyDict, PyString};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use stepwright::{Content, Media, Parts, Run, Workflow, real_world};
 
-/// The options of a run, field by field as Python writes them.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The options of a run, as far as Python gives them.
+#[derive(Default)]
 pub(crate) struct Options {
     run_id: Option<String>,
     session_id: Option<String>,
@@ -24,6 +24,35 @@ pub(crate) struct Options {
     debug_mode: Option<bool>,
 }
 
+impl Options {
+    fn read(given: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut options = Self::default();
+        for (name, value) in given {
+            if value.is_none() {
+                continue;
+            }
+            let name = name.cast::<PyString>()?.to_cow()?;
+            match &*name {
+                "run_id" => options.run_id = Some(value.extract()?),
+                "session_id" => options.session_id = Some(value.extract()?),
+                "user_id" => options.user_id = Some(value.extract()?),
+                "session_state" => options.session_state = Some(data_from_python(&value)?),
+                "additional_data" => options.additional_data = Some(data_from_python(&value)?),
+                "metadata" => options.metadata = Some(data_from_python(&value)?),
+                "media" => options.media = data_from_python(&value)?,
+                "timeout" => options.timeout = Some(value.extract()?),
+                "stream_events" => options.stream_events = value.extract()?,
+                "debug_mode" => options.debug_mode = Some(value.extract()?),
+                other => {
+                    let message = format!("a run has no option {other:?}");
+                    return Err(PyTypeError::new_err(message));
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
 /// The input and the options of a run.
 pub(crate) struct Request {
     input: Content,
@@ -32,8 +61,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn read(input: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let options: Options = data_from_python(options)?;
+    pub(crate) fn read(input: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let options = Options::read(options)?;
         let input = content_from_python(input)?;
         let chosen = options.run_id.clone();
         let run_id = chosen.unwrap_or_else(|| real_world().run_id().to_string());
@@ -44,9 +73,9 @@ impl Request {
         &self.run_id
     }
 
-    /// Returns `true` if functions may compute on the caller's thread: no timeout watches them.
-    pub(crate) fn may_compute(&self) -> bool {
-        self.options.timeout.is_none()
+    /// Returns what the caller wants. Functions may hold the caller unless a timeout watches them.
+    pub(crate) fn manner(&self, reads: bool) -> Manner {
+        Manner { inline: self.options.timeout.is_none(), reads }
     }
 
     pub(crate) fn run(self, workflow: &Workflow, caller: &Caller) -> PyResult<Run> {

@@ -1,6 +1,6 @@
 //! The native part of `Workflow`.
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Manner};
 use crate::convert::{data_from_python, data_to_python};
 use crate::driving::{Driving, Made};
 use crate::enter::block;
@@ -8,18 +8,17 @@ use crate::errors::raise;
 use crate::events::Events;
 use crate::function::{Described, Function};
 use crate::options::Request;
+use crate::output::Output;
 use crate::stores::Store;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use serde::Serialize;
-use std::collections::HashMap;
 use std::future::IntoFuture as _;
 use std::io::{self, Write};
 use std::sync::Arc;
-use stepwright::people::Answer;
-use stepwright::store::RunFilter;
 use stepwright::term::{PrintResponse as _, Printing};
 use stepwright::{BoxFuture, Error, RunOutput};
-use stepwright_host::{HostFunction, WorkflowSpec};
+use stepwright_host::{HostFunction, Question, TakeUp, WorkflowSpec};
 
 /// A workflow that was built.
 #[pyclass(frozen)]
@@ -27,10 +26,17 @@ pub(crate) struct Workflow {
     workflow: stepwright::Workflow,
 }
 
-/// A request of a method of this class to the engine.
-type Asked<T> = BoxFuture<'static, Result<T, Error>>;
+/// A run that is driven.
+type Asked = BoxFuture<'static, Result<RunOutput, Error>>;
 
-fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
+fn ended(answer: Result<RunOutput, Error>) -> Made {
+    Box::new(move |py| match answer {
+        Ok(output) => Ok(Py::new(py, Output::new(output))?.into_any()),
+        Err(error) => Err(raise(py, &error)),
+    })
+}
+
+pub(crate) fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
     Box::new(move |py| match answer {
         Ok(value) => Ok(data_to_python(py, &value)?.unbind()),
         Err(error) => Err(raise(py, &error)),
@@ -38,24 +44,8 @@ fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
 }
 
 impl Workflow {
-    /// Waits for an answer on this thread, or returns work for the event loop.
-    fn ask<T: Serialize + Send + 'static>(
-        py: Python<'_>,
-        event_loop: Option<Bound<'_, PyAny>>,
-        asked: impl FnOnce() -> Asked<T>,
-    ) -> PyResult<Py<PyAny>> {
-        match event_loop {
-            Some(event_loop) => {
-                let caller = Caller::on_loop(py, event_loop)?;
-                let asked = asked();
-                let driving = Driving::new(caller, || {}, async move { made(asked.await) });
-                Ok(Py::new(py, driving)?.into_any())
-            }
-            None => {
-                let caller = Caller::blocking(py, false)?;
-                made(block(py, &caller, || {}, asked())?)(py)
-            }
-        }
+    pub(crate) fn built(&self) -> &stepwright::Workflow {
+        &self.workflow
     }
 
     /// Drives a run on this thread, or returns work for the event loop.
@@ -63,29 +53,24 @@ impl Workflow {
         &self,
         py: Python<'_>,
         event_loop: Option<Bound<'_, PyAny>>,
-        may_compute: bool,
+        manner: Manner,
         run_id: String,
-        begin: impl FnOnce(&Caller) -> PyResult<Asked<RunOutput>>,
+        begin: impl FnOnce(&Caller) -> PyResult<Asked>,
     ) -> PyResult<Py<PyAny>> {
         let workflow = self.workflow.clone();
         let cancel = move || {
             workflow.cancel_now(&run_id);
         };
-        match event_loop {
-            Some(event_loop) => {
-                let caller = Caller::on_loop(py, event_loop)?;
-                let running = begin(&caller)?;
-                let driving = Driving::new(caller, cancel, async move { made(running.await) });
-                Ok(Py::new(py, driving)?.into_any())
-            }
-            None => {
-                let caller = Caller::blocking(py, may_compute)?;
-                let running = begin(&caller)?;
-                let answer = block(py, &caller, cancel, running);
-                caller.home().close();
-                made(answer?)(py)
-            }
+        let is_awaited = event_loop.is_some();
+        let caller = Caller::of(py, event_loop, manner)?;
+        let running = begin(&caller)?;
+        if is_awaited {
+            let driving = Driving::new(caller, cancel, async move { ended(running.await) });
+            return Ok(Py::new(py, driving)?.into_any());
         }
+        let answer = block(py, &caller, cancel, running);
+        caller.close();
+        ended(answer?)(py)
     }
 }
 
@@ -127,12 +112,12 @@ impl Workflow {
         &self,
         py: Python<'_>,
         input: &Bound<'_, PyAny>,
-        options: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
         event_loop: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let request = Request::read(input, options)?;
-        let (may_compute, run_id) = (request.may_compute(), request.run_id().to_owned());
-        self.drive(py, event_loop, may_compute, run_id, |caller| {
+        let (manner, run_id) = (request.manner(false), request.run_id().to_owned());
+        self.drive(py, event_loop, manner, run_id, |caller| {
             Ok(Box::pin(request.run(&self.workflow, caller)?))
         })
     }
@@ -142,14 +127,11 @@ impl Workflow {
         &self,
         py: Python<'_>,
         input: &Bound<'_, PyAny>,
-        options: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
         event_loop: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Events> {
         let request = Request::read(input, options)?;
-        let caller = match event_loop {
-            Some(event_loop) => Caller::on_loop(py, event_loop)?,
-            None => Caller::blocking(py, request.may_compute())?,
-        };
+        let caller = Caller::of(py, event_loop, request.manner(true))?;
         let (workflow, run_id) = (self.workflow.clone(), request.run_id().to_owned());
         let stream = request.run(&self.workflow, &caller)?.stream();
         let cancel = move || {
@@ -163,11 +145,11 @@ impl Workflow {
         &self,
         py: Python<'_>,
         input: &Bound<'_, PyAny>,
-        options: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
         event_loop: Bound<'_, PyAny>,
     ) -> PyResult<Driving> {
         let request = Request::read(input, options)?;
-        let caller = Caller::on_loop(py, event_loop)?;
+        let caller = Caller::of(py, Some(event_loop), Manner::default())?;
         let run = request.run(&self.workflow, &caller)?;
         let workflow = self.workflow.clone();
         Ok(Driving::new(caller, || {}, async move {
@@ -175,124 +157,65 @@ impl Workflow {
                 let handle = run.background().await?;
                 workflow.get_run(handle.run_id()).await
             };
-            made(begun.await)
+            ended(begun.await)
         }))
     }
 
-    #[pyo3(signature = (run_id, answers, answered_by, stream_events, event_loop=None))]
-    fn continue_run(
+    /// Makes a run go on.
+    #[pyo3(signature = (what, event_loop=None))]
+    fn take_up(
         &self,
         py: Python<'_>,
-        run_id: String,
-        answers: &Bound<'_, PyAny>,
-        answered_by: Option<String>,
-        stream_events: bool,
+        what: &Bound<'_, PyAny>,
         event_loop: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        let answers: HashMap<String, Answer> = data_from_python(answers)?;
-        self.drive(py, event_loop, true, run_id.clone(), |caller| {
-            let mut resume = match answers.is_empty() {
-                true => self.workflow.resume(&run_id),
-                false => self.workflow.continue_run(&run_id, answers),
-            };
-            if let Some(person) = answered_by {
-                resume = resume.answered_by(person);
+        let what: TakeUp = data_from_python(what)?;
+        let (manner, run_id) = (Manner { inline: true, reads: false }, what.run_id().to_owned());
+        self.drive(py, event_loop, manner, run_id, |caller| {
+            Ok(what.of(&self.workflow, caller.clone(), false).drive())
+        })
+    }
+
+    /// Makes a run go on, and returns its events from now on.
+    #[pyo3(signature = (what, all_events, event_loop=None))]
+    fn take_up_stream(
+        &self,
+        py: Python<'_>,
+        what: &Bound<'_, PyAny>,
+        all_events: bool,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Events> {
+        let what: TakeUp = data_from_python(what)?;
+        let caller = Caller::of(py, event_loop, Manner { inline: true, reads: true })?;
+        let (workflow, run_id) = (self.workflow.clone(), what.run_id().to_owned());
+        let stream = what.of(&self.workflow, caller.clone(), all_events).stream();
+        let cancel = move || {
+            workflow.cancel_now(&run_id);
+        };
+        Ok(Events::new(caller, stream, cancel))
+    }
+
+    /// Answers a question about what is stored.
+    #[pyo3(signature = (question, event_loop=None))]
+    fn ask(
+        &self,
+        py: Python<'_>,
+        question: &Bound<'_, PyAny>,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let question: Question = data_from_python(question)?;
+        let asked = question.ask(self.workflow.clone());
+        match event_loop {
+            Some(event_loop) => {
+                let caller = Caller::of(py, Some(event_loop), Manner::default())?;
+                let driving = Driving::new(caller, || {}, async move { made(asked.await) });
+                Ok(Py::new(py, driving)?.into_any())
             }
-            let resume = resume.stream_events(stream_events).state(caller.clone());
-            Ok(Box::pin(resume))
-        })
-    }
-
-    #[pyo3(signature = (run_id, event_loop=None))]
-    fn retry(
-        &self,
-        py: Python<'_>,
-        run_id: String,
-        event_loop: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        self.drive(py, event_loop, true, run_id.clone(), |_| {
-            let retry = self.workflow.retry(&run_id);
-            Ok(Box::pin(retry.into_future()))
-        })
-    }
-
-    #[pyo3(signature = (run_id, at, input, event_loop=None))]
-    fn fork(
-        &self,
-        py: Python<'_>,
-        run_id: String,
-        at: Option<String>,
-        input: Option<Bound<'_, PyAny>>,
-        event_loop: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let input = input.as_ref().map(crate::convert::content_from_python).transpose()?;
-        self.drive(py, event_loop, true, run_id.clone(), |_| {
-            let mut fork = self.workflow.fork(&run_id);
-            if let Some(at) = at {
-                fork = fork.at(at);
+            None => {
+                let caller = Caller::of(py, None, Manner::default())?;
+                made(block(py, &caller, || {}, asked)?)(py)
             }
-            if let Some(input) = input {
-                fork = fork.input(input);
-            }
-            Ok(Box::pin(fork.into_future()))
-        })
-    }
-
-    #[pyo3(signature = (run_id, event_loop=None))]
-    fn cancel_run(
-        &self,
-        py: Python<'_>,
-        run_id: String,
-        event_loop: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let workflow = self.workflow.clone();
-        Self::ask(py, event_loop, || Box::pin(async move { workflow.cancel_run(run_id).await }))
-    }
-
-    #[pyo3(signature = (run_id, event_loop=None))]
-    fn get_run(
-        &self,
-        py: Python<'_>,
-        run_id: String,
-        event_loop: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let workflow = self.workflow.clone();
-        Self::ask(py, event_loop, || Box::pin(async move { workflow.get_run(run_id).await }))
-    }
-
-    #[pyo3(signature = (event_loop=None))]
-    fn get_last_run_output(
-        &self,
-        py: Python<'_>,
-        event_loop: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let workflow = self.workflow.clone();
-        Self::ask(py, event_loop, || Box::pin(async move { workflow.get_last_run_output().await }))
-    }
-
-    #[pyo3(signature = (limit, event_loop=None))]
-    fn runs(
-        &self,
-        py: Python<'_>,
-        limit: usize,
-        event_loop: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let workflow = self.workflow.clone();
-        let filter = RunFilter { limit, ..RunFilter::default() };
-        Self::ask(py, event_loop, || Box::pin(async move { workflow.runs(filter).await }))
-    }
-
-    #[pyo3(signature = (session_id, event_loop=None))]
-    fn get_session(
-        &self,
-        py: Python<'_>,
-        session_id: String,
-        event_loop: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let workflow = self.workflow.clone();
-        Self::ask(py, event_loop, || {
-            Box::pin(async move { workflow.get_session(session_id).await })
-        })
+        }
     }
 
     #[pyo3(signature = (input, options, printed, event_loop=None))]
@@ -300,20 +223,20 @@ impl Workflow {
         &self,
         py: Python<'_>,
         input: &Bound<'_, PyAny>,
-        options: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
         printed: Printed,
         event_loop: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let request = Request::read(input, options)?;
-        let run_id = request.run_id().to_owned();
-        self.drive(py, event_loop, request.may_compute(), run_id, |caller| {
+        let (manner, run_id) = (request.manner(true), request.run_id().to_owned());
+        self.drive(py, event_loop, manner, run_id, |caller| {
             let printing = printed.of(request.run(&self.workflow, caller)?, caller);
             Ok(Box::pin(printing.into_future()))
         })
     }
 
     fn cli_app(&self, py: Python<'_>, asked: Conversation) -> PyResult<()> {
-        let caller = Caller::blocking(py, false)?;
+        let caller = Caller::of(py, None, Manner::default())?;
         let runtime = crate::process::runtime(py)?;
         let mut app = self.workflow.cli_app();
         let Conversation { session_id, user_id, user, emoji, input, exit_on, .. } = asked;

@@ -73,6 +73,16 @@ print(Workflow(name="G", steps=[gate, never]).run(input="x").content)
 """,
         "no\n",
     ),
+    "a team": (
+        """
+from stepwright.compat.agno.agent import Agent
+from stepwright.compat.agno.team import Team, TeamMode
+from stepwright.compat.agno.workflow import Step, Workflow
+team = Team(name="Desk", members=[Agent(name="Fact Finder", role="Finds facts")], mode=TeamMode.broadcast)
+print(team.mode, Workflow(name="T", steps=[Step(name="Ask", team=team)]).run(input="ants").content)
+""",
+        "collaborate Scripted answer about ants\n",
+    ),
     "a toolkit": (
         """
 from stepwright.compat.agno.agent import Agent

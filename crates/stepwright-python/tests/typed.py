@@ -7,20 +7,30 @@ from typing import Iterator
 
 from stepwright import (
     Agent,
+    CalculatorTools,
+    Compaction,
     Condition,
+    Guard,
+    Knowledge,
     Loop,
+    McpServer,
+    Model,
     Parallel,
     Router,
     RunContext,
+    Server,
+    SessionSummary,
     SqliteDb,
     Step,
     StepInput,
     StepOutput,
+    Team,
     Workflow,
     WorkflowRunEvent,
     WorkflowRunOutput,
     tool,
 )
+from stepwright.guardrails import Length, Secrets, Verdict
 
 
 def first(step_input: StepInput) -> StepOutput:
@@ -40,6 +50,32 @@ def weather(city: str) -> str:
     return city
 
 
+@tool(retries=2, timeout=1.5, read_only=True)
+def look_up(topic: str) -> str:
+    return topic
+
+
+def decide(step_input: StepInput) -> str:
+    receipt = step_input.once("charge", lambda: 7)
+    step_input.sleep("rest", 1)
+    return f"{receipt} {step_input.wait('approve', 'Publish?', schema={'type': 'string'}, default='')}"
+
+
+def polite(content: object) -> Verdict:
+    return Verdict.retry("shorter")
+
+
+desk = Team(
+    "Desk",
+    [Agent("Writer", Model("offline", top_p=0.5)), (Agent("Editor"), "Edits.")],
+    mode="route",
+    tools=[CalculatorTools(), McpServer("files", ["files-server"], only=["read_*"])],
+    guardrails=[polite, Guard.after(Secrets("rewrite")), Guard(Length(100), "before_model")],
+    knowledge=Knowledge("a.db"),
+    compaction=Compaction(1000, by="drop"),
+    session_summary=SessionSummary(every=2),
+)
+
 workflow = Workflow(
     "Typed",
     [
@@ -48,12 +84,18 @@ workflow = Workflow(
         Loop("L", [first], 2, lambda outputs: True),
         Condition("C", True, [first]),
         Router("R", lambda step_input: "first", [first]),
-        Agent("Writer", "offline", tools=[weather]),
+        Agent("Writer", "offline", tools=[weather, look_up]),
+        Step("Team", team=desk, guardrails=[polite]),
+        Step("Decide", executor=decide, requires_user_input="How?", user_input_schema={}),
     ],
     db=SqliteDb("a.db"),
 )
 
 output: WorkflowRunOutput = workflow.run("x")
+again: WorkflowRunOutput = workflow.fork("r-1", "First", new_run_id="r-2")
+sent: bool = workflow.send("r-1", "Be short.", mode="interrupt")["is_for_next_run"]
+history: list[str] = [one["input"] for one in workflow.get_history("s-1", num_runs=3)]
+server = Server(workflow, desk)
 status: str = output.status.value
 for event in workflow.run("x", stream=True):
     same: bool = event.event == WorkflowRunEvent.step_started.value
@@ -70,4 +112,6 @@ asyncio.run(main())
 
 Loop("L", [first], max_iterations="3")  # expect: max_iterations
 Workflow("W", [first], db="a.db")  # expect: db
+Team("T", [], mode="all")  # expect: mode
+McpServer("files", timeout="1")  # expect: timeout
 output.no_method_of_ours(1).content  # any field of the journal can be read

@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
-use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
@@ -83,7 +82,7 @@ impl Front {
 pub(crate) async fn answered(
     front: &Front,
     service: TowerToHyperService<axum::Router>,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response {
     // First, so that every answer and every line of the log has it.
     let id = request_id(request.headers());
@@ -123,7 +122,7 @@ pub(crate) async fn answered(
 async fn checked(
     front: &Front,
     service: TowerToHyperService<axum::Router>,
-    mut request: Request<Incoming>,
+    mut request: Request<Body>,
     foreign: Option<&HeaderValue>,
     allowed: Option<&HeaderValue>,
 ) -> Response {
@@ -150,7 +149,7 @@ async fn checked(
     let who = auth::who(front.app.keys.as_ref(), request.headers());
     strip_slash(request.uri_mut());
     request.extensions_mut().insert(who);
-    let handled = service.call(request.map(Body::new));
+    let handled = service.call(request);
     match AssertUnwindSafe(handled).catch_unwind().await {
         Ok(Ok(answer)) => answer,
         Ok(Err(never)) => match never {},

@@ -9,6 +9,7 @@ mod body;
 mod error;
 mod layers;
 mod limits;
+mod mounted;
 mod page;
 mod router;
 mod serve;
@@ -23,4 +24,11 @@ pub use limits::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, INBOX_RUNS_MAX, LIST_PAGE_MAX,
     SEARCH_ROWS_MAX, STREAMS_MAX,
 };
+pub use mounted::Mounted;
 pub use server::{Server, ServerBuilder};
+
+/// The types of requests and answers, for those who hold a server in another one.
+pub mod http {
+    pub use axum::body::{Body, BodyDataStream};
+    pub use http::{Method, Request, Response};
+}

@@ -4,6 +4,7 @@ use crate::layers::{self, Front};
 use crate::limits::{ACCEPT_DELAY, CONNECTIONS_MAX, GRACE, HEADERS_TIMEOUT};
 use crate::router;
 use crate::server::Server;
+use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -107,6 +108,7 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request: http::Request<Incoming>| {
         let (front, service) = (front.clone(), service.clone());
+        let request = request.map(Body::new);
         async move { Ok::<_, Infallible>(layers::answered(&front, service, request).await) }
     });
     let mut connection = pin!(

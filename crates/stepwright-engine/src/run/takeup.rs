@@ -34,6 +34,13 @@ macro_rules! driven {
                 self
             }
 
+            /// Adds a value of the host program for the rest of this run: see
+            /// [`Run::state`](crate::Run::state).
+            pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+                self.resume = self.resume.state(value);
+                self
+            }
+
             /// Returns the events from now on, as they happen. Dropping the stream cancels the run.
             pub fn stream(self) -> RunStream {
                 self.into_resume().stream()

@@ -41,6 +41,7 @@ class Agent(_agent.Agent):
             texts.insert(0, f"Your role: {role}")
         if expected_output:
             texts.append(f"Expected output: {expected_output}")
+        self.role = role
         super().__init__(
             name,
             model,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepwright.agent import Model
+from stepwright.models import Model
 
 from .._options import check
 

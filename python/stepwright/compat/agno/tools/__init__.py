@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from stepwright.agent import tool
+from stepwright.tools import tool
 
 __all__ = ["Toolkit", "tool"]
 

@@ -1,5 +1,5 @@
 """`agno.tools.duckduckgo`."""
 
-from stepwright.agent import DuckDuckGoTools
+from stepwright.tools import DuckDuckGoTools
 
 __all__ = ["DuckDuckGoTools"]

@@ -1,0 +1,98 @@
+//! A server inside of another one, which receives the requests.
+
+use crate::layers::{self, Front};
+use crate::limits::GRACE;
+use crate::router;
+use crate::server::Server;
+use crate::state::App;
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use hyper_util::service::TowerToHyperService;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use stepwright_core::Error;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A server that answers requests which another server has received.
+///
+/// ```
+/// use axum::body::Body;
+/// use stepwright_core::Memory;
+/// use stepwright_engine::Workflow;
+/// use stepwright_server::Server;
+/// # async fn greet(name: String) -> String { format!("Hello {name}") }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let memory = Memory::default();
+/// let greeting = Workflow::builder("Greeting").store(memory.clone()).step(greet).build()?;
+/// let server = Server::builder().store(memory).workflow(&greeting).build()?;
+/// let mounted = server.mounted("127.0.0.1:8000".parse()?);
+/// let request = http::Request::get("/v1/workflows").header("host", "localhost");
+/// let answer = mounted.answer(request.body(Body::empty())?).await;
+/// assert_eq!(answer.status(), 200);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Mounted {
+    app: App,
+    front: Arc<Front>,
+    service: TowerToHyperService<axum::Router>,
+    is_open_elsewhere: bool,
+}
+
+impl Server {
+    /// Returns the server for another one, which listens at `address`.
+    pub fn mounted(self, address: SocketAddr) -> Mounted {
+        let Self { app, hosts, is_open_elsewhere } = self;
+        let front = Arc::new(Front::new(app.clone(), &hosts, address));
+        let service = TowerToHyperService::new(router::router(&app));
+        Mounted { app, front, service, is_open_elsewhere }
+    }
+}
+
+impl Mounted {
+    /// Answers a request.
+    pub async fn answer(&self, request: Request<Body>) -> Response {
+        layers::answered(&self.front, self.service.clone(), request).await
+    }
+
+    /// Returns `true` if other machines may reach it: it has keys, or is insecure on purpose.
+    pub fn is_open_elsewhere(&self) -> bool {
+        self.is_open_elsewhere
+    }
+
+    /// Drives the runs of its workflows until `stop` is cancelled. Then streams end, and runs under
+    /// way are left in the store for the next process.
+    ///
+    /// # Errors
+    /// If a dispatcher of a workflow fails.
+    pub async fn drive(&self, stop: CancellationToken) -> Result<(), Error> {
+        let driving = CancellationToken::new();
+        let mut drivers = JoinSet::new();
+        for served in &self.app.served {
+            let (workflow, driving) = (served.workflow.clone(), driving.clone());
+            drivers.spawn(async move { workflow.serve(driving).await });
+        }
+        let mut ended = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            Some(Ok(Err(error))) = drivers.join_next() => Err(error),
+        };
+        self.app.stop();
+        self.app.streams.cancel();
+        for served in &self.app.served {
+            ended = ended.and(served.workflow.shutdown(GRACE).await);
+        }
+        driving.cancel();
+        drivers.shutdown().await;
+        ended
+    }
+}
+
+impl fmt::Debug for Mounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mounted").field("name", &self.app.name).finish_non_exhaustive()
+    }
+}
