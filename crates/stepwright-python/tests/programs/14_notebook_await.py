@@ -4,10 +4,10 @@ import asyncio
 import re
 
 CELLS = [
-    "from stepwright import Parallel, Workflow",
+    "from stepwright import Workflow",
     "async def web(text: str): return f'the web about {text}'\n"
     "async def archive(text: str): return f'the archive about {text}'",
-    "workflow = Workflow('Facts', [Parallel('Both', web, archive)])",
+    "workflow = Workflow('Facts', [web, archive])",
     "output = await workflow.arun('ants')",
     "pieces = [event.event async for event in workflow.arun('bees', stream=True)]",
     "await workflow.aprint_response('ants', show_time=False)",
