@@ -70,16 +70,14 @@ impl Telling {
                 let index = self.number(index);
                 vec![ModelEvent::ToolCallStart { index, name }]
             }
-            ModelEvent::ToolArgumentsDelta { index, json } => match self.calls.get(&index) {
-                Some(None) => {
+            ModelEvent::ToolArgumentsDelta { index, json } => {
+                if let Some(None) = self.calls.get(&index) {
                     self.is_told = true;
-                    vec![ModelEvent::TextDelta(json)]
+                    return vec![ModelEvent::TextDelta(json)];
                 }
-                _ => {
-                    let index = self.number(index);
-                    vec![ModelEvent::ToolArgumentsDelta { index, json }]
-                }
-            },
+                let index = self.number(index);
+                vec![ModelEvent::ToolArgumentsDelta { index, json }]
+            }
             ModelEvent::ToolCallReady { call, .. } if call.name == ANSWER_TOOL => {
                 vec![ModelEvent::Heartbeat]
             }

@@ -17,6 +17,7 @@
 
 #[cfg(feature = "providers")]
 mod adapt;
+#[cfg(feature = "providers")]
 mod answer_tool;
 #[cfg(feature = "providers")]
 mod attachment;

@@ -57,7 +57,7 @@ impl Workflow {
         run_id: String,
         begin: impl FnOnce(&Caller) -> PyResult<Asked>,
     ) -> PyResult<Py<PyAny>> {
-        let begin = |caller: &Caller| -> PyResult<Asked<RunOutput>> {
+        let begin = |caller: &Caller| -> PyResult<Asked> {
             let running = begin(caller)?;
             Ok(Box::pin(async move {
                 let mut output = running.await?;

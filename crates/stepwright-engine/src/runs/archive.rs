@@ -406,7 +406,7 @@ impl Import {
             Line::Media { media, part } => {
                 let checked = match &mut self.run {
                     None => Err("it is a part of media of no run".to_owned()),
-                    Some(run) => run.part(media, &part, text),
+                    Some(run) => run.part(&media, &part, text),
                 };
                 checked.map_err(|what| self.wrong(&what))?;
             }
@@ -499,7 +499,7 @@ fn taken(run: &RunId) -> Error {
 
 impl Part {
     /// Takes a part of the bytes of media.
-    fn part(&mut self, media: StoredMedia, part: &MediaSource, text: &str) -> Result<(), String> {
+    fn part(&mut self, media: &StoredMedia, part: &MediaSource, text: &str) -> Result<(), String> {
         let MediaSource::Bytes(part) = part else {
             return Err("a part of media has no bytes".to_owned());
         };
@@ -516,7 +516,7 @@ impl Part {
         };
         let end = at + part.len();
         let space = Arc::get_mut(&mut bytes).and_then(|bytes| bytes.get_mut(at..end));
-        let Some(space) = space.filter(|_| of == media) else {
+        let Some(space) = space.filter(|_| of == *media) else {
             return Err(format!("it is no part of media `{}`", of.sha256));
         };
         space.copy_from_slice(part);

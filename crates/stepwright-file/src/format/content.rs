@@ -36,7 +36,7 @@ const SETTINGS_IN_THE_PLAN: [&str; 6] =
 
 /// The keys of an agent that the agent adds to its fingerprint itself, and the one that it never
 /// sees.
-const OF_THE_AGENT: [&str; 37] = [
+const OF_THE_AGENT: [&str; 38] = [
     "description",
     "instructions",
     "examples",

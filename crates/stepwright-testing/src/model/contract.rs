@@ -59,8 +59,10 @@ pub async fn check_stream_contract(
                 ready.push(call);
             }
             Some(Ok(ModelEvent::Restarted(_))) => {
-                (text.clear(), reasoning.clear());
-                (fragments.clear(), ready.clear());
+                text.clear();
+                reasoning.clear();
+                fragments.clear();
+                ready.clear();
             }
             Some(Ok(_)) => {}
         }

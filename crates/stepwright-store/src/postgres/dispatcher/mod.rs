@@ -72,6 +72,7 @@ impl PostgresDispatcher {
 
     /// Sets the priority of the runs that this process submits. Runs of a higher one are driven
     /// first. The default is 0.
+    #[must_use]
     pub fn priority(mut self, priority: i16) -> Self {
         self.priority = priority;
         self

@@ -175,10 +175,7 @@ impl Worker {
             if all.len() < free {
                 all.extend(statements::take(link, &member, free - all.len(), stale).await?);
             }
-            let next = match all.len() < free {
-                true => statements::next(link, &member).await?,
-                false => None,
-            };
+            let next = if all.len() < free { statements::next(link, &member).await? } else { None };
             Ok((all, next))
         };
         self.connections.run("take runs from", Server::Known, work).await
