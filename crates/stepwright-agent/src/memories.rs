@@ -164,7 +164,7 @@ impl AgentMemory {
     }
 
     /// Returns the text for the instructions of the agent. Empty if there is nothing to say.
-    pub(crate) fn context(&self, memories: &[UserMemory]) -> String {
+    pub(crate) fn context(memories: &[UserMemory]) -> String {
         let mut text = String::new();
         for memory in memories {
             let _ = write!(text, "\n- {}", line(memory));
@@ -410,7 +410,7 @@ impl MemoryTool {
 async fn searched(memories: &UserMemories, query: &str) -> Result<String, ToolError> {
     let found = memories.search(query, FOUND_MAX).await;
     let found = found.map_err(|error| ToolError::Failed(error.to_string()))?;
-    let text: String = found.iter().map(|memory| format!("{}\n", line(memory))).collect();
+    let text = found.iter().fold(String::new(), |text, memory| text + &line(memory) + "\n");
     Ok(if text.is_empty() { "no memory was found".to_owned() } else { text })
 }
 

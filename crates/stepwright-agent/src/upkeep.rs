@@ -59,11 +59,11 @@ pub(crate) async fn with_context<'a>(
 /// Returns the memories of the user as they are now, for the instructions.
 async fn remembered(memory: &AgentMemory, cx: &StepContext) -> Result<Option<String>, StepError> {
     let Some(memories) = cx.memories() else { return Ok(None) };
-    let known = memories.list(memory.known).await.map_err(memories_failed)?;
-    Ok(Some(memory.context(&known)))
+    let known = memories.list(memory.known).await.map_err(|error| memories_failed(&error))?;
+    Ok(Some(AgentMemory::context(&known)))
 }
 
-fn memories_failed(error: StoreError) -> StepError {
+fn memories_failed(error: &StoreError) -> StepError {
     StepError::new(format!("the memories of the user: {error}")).with_id(error.id())
 }
 
@@ -316,6 +316,6 @@ async fn stored(changes: Vec<MemoryChange>, cx: &StepContext) -> Result<EventKin
             cx.note(format!("nothing was remembered: {error}"));
             Ok(EventKind::MemoryUpdateCompleted { changes: Vec::new() })
         }
-        Err(error) => Err(memories_failed(error)),
+        Err(error) => Err(memories_failed(&error)),
     }
 }

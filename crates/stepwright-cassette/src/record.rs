@@ -81,7 +81,9 @@ impl Journal {
                     live.push(stored);
                 }
             }
-            facts.iter_mut().for_each(|fact| fact.kind.inline_media(&live));
+            for fact in &mut facts {
+                fact.kind.inline_media(&live);
+            }
         }
         let began = facts.first().map(|fact: &Event| fact.time).unwrap_or_default();
         let filter = RunFilter {

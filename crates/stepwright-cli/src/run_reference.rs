@@ -118,11 +118,12 @@ fn ambiguous(part: &str, found: &[RunRow], is_short: bool) -> Error {
         1 => "the id of 1 run".to_owned(),
         count => format!("the ids of {count} runs"),
     };
-    let what = match is_short {
-        true => format!(
+    let what = if is_short {
+        format!(
             "`{part}` is part of {fits}, and too short: write at least {PART_CHARS_MIN} characters"
-        ),
-        false => format!("`{part}` is part of {fits}"),
+        )
+    } else {
+        format!("`{part}` is part of {fits}")
     };
     let error = Error::usage(what).with_id(ErrorId::RUN_AMBIGUOUS);
     error.with_hint(format!("write more of the id: {}{more}", named.join(", ")))

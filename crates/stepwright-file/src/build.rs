@@ -530,9 +530,10 @@ impl<'a> Builder<'a> {
             Some(reasons) => content.with("fallback_on", format!("{reasons:?}")),
             None => content,
         };
-        let content = match agent.limits.fallback_restarts {
-            true => content.with("fallback_restarts", "true"),
-            false => content,
+        let content = if agent.limits.fallback_restarts {
+            content.with("fallback_restarts", "true")
+        } else {
+            content
         };
         let mut builder = Agent::builder(name)
             .fingerprint(content)

@@ -258,6 +258,7 @@ impl Definition {
     /// assert_eq!(members, [("scout", Some("Finds sources."))]);
     /// # Ok::<(), stepwright_file::Diagnostics>(())
     /// ```
+    #[expect(clippy::type_complexity, reason = "names with descriptions")]
     pub fn team(&self) -> Option<(TeamMode, Vec<(&str, Option<&str>)>)> {
         let team = self.only_agent()?.team.as_ref()?;
         let member = |word: &Word| {

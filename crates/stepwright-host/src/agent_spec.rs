@@ -273,7 +273,6 @@ pub enum Kit {
 /// An MCP server.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct McpSpec {
     /// The name.
     pub name: String,

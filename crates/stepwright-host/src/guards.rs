@@ -60,12 +60,11 @@ fn guardrail(spec: &GuardSpec, functions: &Functions) -> Result<AnyGuardrail, Er
         }
         GuardCheck::Secrets {} => AnyGuardrail::new(Secrets::new().on_found(then)),
         GuardCheck::PersonalData { kinds } => {
-            let made = match kinds.is_empty() {
-                true => PersonalData::new(),
-                false => {
-                    let kinds: Result<Vec<_>, _> = kinds.iter().map(|name| kind(name)).collect();
-                    PersonalData::of(kinds?)
-                }
+            let made = if kinds.is_empty() {
+                PersonalData::new()
+            } else {
+                let kinds: Result<Vec<_>, _> = kinds.iter().map(|name| kind(name)).collect();
+                PersonalData::of(kinds?)
             };
             AnyGuardrail::new(made.on_found(then))
         }

@@ -28,10 +28,7 @@ pub(crate) fn with_model(builder: AgentBuilder, spec: &ModelSpec) -> Result<Agen
 }
 
 fn names(spec: &ModelSpec) -> Vec<String> {
-    match spec.names.is_empty() {
-        true => vec!["auto".to_owned()],
-        false => spec.names.clone(),
-    }
+    if spec.names.is_empty() { vec!["auto".to_owned()] } else { spec.names.clone() }
 }
 
 /// Returns a model without its options.

@@ -99,9 +99,10 @@ impl TakeUp {
     ) -> TakenUp {
         match self {
             Self::Resume { run_id, answers, answered_by, accept_changed_definition } => {
-                let mut made = match answers.is_empty() {
-                    true => workflow.resume(&run_id),
-                    false => workflow.continue_run(&run_id, answers),
+                let mut made = if answers.is_empty() {
+                    workflow.resume(&run_id)
+                } else {
+                    workflow.continue_run(&run_id, answers)
                 };
                 if let Some(person) = answered_by {
                     made = made.answered_by(person);

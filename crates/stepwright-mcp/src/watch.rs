@@ -157,7 +157,7 @@ async fn told(running: &Arc<Running>, uri: &str) -> Result<Option<JoinHandle<()>
         let params = SubscribeRequestParams::new(uri);
         #[expect(deprecated, reason = "servers of earlier protocols have this request")]
         let subscribed = running.peer().subscribe(params).await;
-        return subscribed.map(|_| None).map_err(|error| explained(&error));
+        return subscribed.map(|()| None).map_err(|error| explained(&error));
     }
     let filter = SubscriptionFilter::builder().resource_subscriptions([uri]).build();
     let subscription = running.peer().listen(filter).await.map_err(|error| explained(&error));

@@ -13,6 +13,7 @@ use stepwright_core::executor::RunInput;
 
 /// The input of a step, and what surrounds it. Nothing is converted before it is read.
 #[pyclass(frozen, name = "StepInput", module = "stepwright")]
+#[expect(clippy::struct_field_names, reason = "the engine calls it so")]
 pub(crate) struct Input {
     input: StepInput,
     cx: Option<StepContext>,

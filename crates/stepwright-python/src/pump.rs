@@ -30,6 +30,7 @@ impl Pieces {
     }
 
     /// Shows the next piece. Returns `false` at the end.
+    #[expect(clippy::result_large_err, reason = "the answer of a function")]
     pub(crate) fn show_next(
         &mut self,
         py: Python<'_>,

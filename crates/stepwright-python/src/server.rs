@@ -41,7 +41,6 @@ type Asked = (String, String, Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>);
 impl Server {
     #[new]
     #[pyo3(signature = (served, store, name, hosts, origins, keys, insecure))]
-    #[expect(clippy::too_many_arguments, reason = "Python passes each by its name")]
     fn new(
         served: Vec<(Py<Workflow>, bool)>,
         store: Py<Store>,

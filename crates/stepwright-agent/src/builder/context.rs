@@ -89,10 +89,9 @@ impl AgentBuilder {
     #[doc(alias = "memory_manager")]
     pub fn memory(mut self, memory: AgentMemory) -> Self {
         if memory.by == MemoryBy::Tools {
-            let mut set = ToolSet::default();
-            set.tools = memories::tools();
-            set.instructions = Some(memory.tool_instructions());
-            self = self.tool_set(set);
+            let instructions = Some(memory.tool_instructions());
+            let tools = memories::tools();
+            self = self.tool_set(ToolSet { tools, instructions, ..ToolSet::default() });
         }
         self.upkeep.memory = Some(memory);
         self

@@ -104,9 +104,12 @@ fn changes(request: &ModelRequest) -> Value {
 }
 
 fn listener() -> FunctionModel {
-    FunctionModel::new(|request| match is_extraction(request) {
-        true => Reply::text(changes(request).to_string()),
-        false => Reply::text("Good to know."),
+    FunctionModel::new(|request| {
+        if is_extraction(request) {
+            Reply::text(changes(request).to_string())
+        } else {
+            Reply::text("Good to know.")
+        }
     })
 }
 

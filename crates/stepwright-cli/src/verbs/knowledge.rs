@@ -218,7 +218,10 @@ async fn remove(
     if json {
         stdout.write_json_pretty(&json!({ "name": base.name(), "removed": documents }));
     } else {
-        let lines: String = documents.iter().map(|source| format!("- {source}\n")).collect();
+        let mut lines = String::new();
+        for source in documents {
+            let _ = writeln!(lines, "- {source}");
+        }
         let lines = stdout.readable(lines);
         stdout.write(&lines);
     }

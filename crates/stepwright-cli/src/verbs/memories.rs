@@ -41,8 +41,8 @@ pub(crate) async fn memories(command: &Memories, stderr: Stderr) -> Result<Exit,
             if of.json {
                 stdout.write_json_pretty(&serde_json::json!({ "removed": ids }));
             } else {
-                let lines: String = ids.iter().map(|id| format!("{id} removed\n")).collect();
-                let lines = stdout.readable(lines);
+                let removed = ids.join(" removed\n") + " removed\n";
+                let lines = stdout.readable(removed);
                 stdout.write(&lines);
             }
             Ok(stdout.end(stderr, Exit::Completed))

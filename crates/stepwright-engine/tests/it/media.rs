@@ -163,7 +163,12 @@ async fn an_export_has_the_media_of_its_runs_once() {
     workflow.run(Parts::default().text("in").media(scan())).run_id("r").await.unwrap();
     let (here, id) = (Runs::of(AnyStore::new(store)), "r".parse().unwrap());
     let mut lines = Vec::new();
-    here.export(&Export::default(), |line| Ok(lines.push(line.to_owned()))).await.unwrap();
+    here.export(&Export::default(), |line| {
+        let _: () = lines.push(line.to_owned());
+        Ok(())
+    })
+    .await
+    .unwrap();
     let parts = lines.iter().filter(|line| line.starts_with(r#"{"line":"media""#)).count();
     assert_eq!(parts, 2, "one part of each");
 

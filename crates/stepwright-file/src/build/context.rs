@@ -23,15 +23,15 @@ impl Builder<'_> {
         agent: &AgentOf,
         builder: AgentBuilder,
     ) -> Result<AgentBuilder, Error> {
-        let searched = agent.tools.iter().filter_map(|chosen| chosen.tool.searched());
-        searched.fold(Ok(builder), |builder, searched| {
+        let mut searched = agent.tools.iter().filter_map(|chosen| chosen.tool.searched());
+        searched.try_fold(builder, |builder, searched| {
             #[cfg(feature = "knowledge")]
             if let Some(base) = self.file.base(&searched.base.text) {
                 let with = (self.options, &self.granted.named_secrets);
-                return base.give_to(builder?, searched, with);
+                return base.give_to(builder, searched, with);
             }
             let _ = searched;
-            builder
+            Ok(builder)
         })
     }
 

@@ -247,9 +247,10 @@ impl KnowledgeBase {
             let text = place::read(&folder, &path, DOCUMENT_BYTES_MAX as u64);
             let text = text.map_err(|why| self.refused(&path, &why))?;
             let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-                match knowledge.remove(&path).await? {
-                    true => updated.removed.push(path),
-                    false => updated.empty.push(path),
+                if knowledge.remove(&path).await? {
+                    updated.removed.push(path)
+                } else {
+                    updated.empty.push(path)
                 }
                 continue;
             };

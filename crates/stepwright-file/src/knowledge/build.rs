@@ -52,7 +52,10 @@ impl Knowledge for Lazy {
     }
 
     fn remote_model(&self) -> Option<&str> {
-        self.embedder.as_ref().filter(|embedder| embedder.is_remote()).map(|it| it.id())
+        self.embedder
+            .as_ref()
+            .filter(|embedder| embedder.is_remote())
+            .map(stepwright_knowledge::Embedder::id)
     }
 }
 

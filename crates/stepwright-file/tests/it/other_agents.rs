@@ -48,7 +48,11 @@ steps: [{agent: writer}]
     assert_eq!(told, [("engineer", "Knows bridges."), ("ask_again", "Checks.")]);
     assert_eq!(inner.requests()[0].messages[0].text(), "What is it?");
     assert_eq!(inner.requests()[0].instructions.as_deref(), Some("Be exact."));
-    let answers = outer.requests()[2].messages.iter().map(|it| it.text()).collect::<Vec<_>>();
+    let answers = outer.requests()[2]
+        .messages
+        .iter()
+        .map(stepwright_core::message::Message::text)
+        .collect::<Vec<_>>();
     assert!(answers.contains(&"A cantilever bridge.".into()), "{answers:?}");
     assert!(answers.contains(&"Yes.".into()), "{answers:?}");
 }
@@ -139,10 +143,8 @@ fn mistakes_about_agents_as_tools_are_told_at_their_places() {
         ("[handoff: {agent: expert, retries: 1}]", "`retries` is for tools", "leave it out"),
         ("[agent: {agent: expert, name: a b}]", "`a b` is not the name of a tool", "letters"),
     ] {
-        let inside = match tools.contains("leads") {
-            true => "[agent: {agent: leads, description: d}]",
-            false => "[]",
-        };
+        let inside =
+            if tools.contains("leads") { "[agent: {agent: leads, description: d}]" } else { "[]" };
         let text = format!(
             "format: 1\nname: T\nmodel: offline\nagents:\n  a: {{tools: {tools}}}\n  expert: \
              {{description: d}}\n  silent: {{}}\n  back: {{tools: [agent: {{agent: a, \

@@ -10,8 +10,8 @@ const STEPS: &str = "vars: {team: bees}\nsteps: [{name: show, template: '{{ inpu
 
 fn parsed(on: &str) -> Result<Definition, stepwright_file::Diagnostics> {
     let text = format!("format: 1\nname: News\nid: news\n{STEPS}on: {on}\n");
-    let mut options = Options::default();
-    options.variables = Variables::from([("HOOK_SECRET", "a secret of both sides")]);
+    let variables = Variables::from([("HOOK_SECRET", "a secret of both sides")]);
+    let options = Options { variables, ..Options::default() };
     Definition::parse(&text, "flow.yaml", &options)
 }
 

@@ -67,7 +67,7 @@ impl Cluster {
         let process = Process::spawn(command.env("BY", &name).stdout(Stdio::null()).stderr(said));
         self.workers.push((name.clone(), process));
         let ready = || self.said(&name).contains("driving runs of ");
-        waits(|| ready(), || self.said(&name));
+        waits(ready, || self.said(&name));
     }
 
     fn said(&self, worker: &str) -> String {
@@ -78,7 +78,7 @@ impl Cluster {
     fn submit(&self, runs: usize) {
         let pass_env = vec!["BY".to_owned()];
         let options = Options { allow_shell: true, pass_env, ..Options::default() };
-        let definition = Definition::read(&self.place.path("flow.yaml"), &options).unwrap();
+        let definition = Definition::read(self.place.path("flow.yaml"), &options).unwrap();
         runtime().block_on(async {
             let store = Postgres::connect(&self.address).await.unwrap();
             let queue = PostgresDispatcher::open(&store, real_world()).await.unwrap();

@@ -21,7 +21,6 @@ const PATIENCE: Duration = Duration::from_mins(2);
 struct Machine;
 
 impl Clock for Machine {
-    #[expect(clippy::disallowed_methods, reason = "queues compare times of machines")]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
         Timestamp(since.as_millis().try_into().unwrap())
@@ -86,12 +85,11 @@ impl Drive for Noted {
             self.driven.lock().unwrap().push((run, self.name));
             self.changed.notify_waiters();
             self.changed.notify_one();
-            match answer {
-                Some(answer) => answer,
-                None => {
-                    self.may_end.acquire().await.unwrap().forget();
-                    Driven::Done
-                }
+            if let Some(answer) = answer {
+                answer
+            } else {
+                self.may_end.acquire().await.unwrap().forget();
+                Driven::Done
             }
         })
     }
