@@ -14,8 +14,7 @@ use stepwright_core::{json, number};
 
 pub(super) fn from_json(args: &[Value]) -> Given {
     let text = text(&args[0])?;
-    let value =
-        json::parse(text).map_err(|error| format!("the text is not JSON: {error}"))?;
+    let value = json::parse(text).map_err(|error| format!("the text is not JSON: {error}"))?;
     // The parser keeps the last of two members with one name.
     match serde_json::from_str::<Names>(text) {
         Err(error) if error.is_data() => Err(error.to_string()),
@@ -142,7 +141,8 @@ fn plain(value: &Value) -> Result<String, String> {
     }
 }
 
-fn percent(text: &str, to: &mut String) {
+/// Encodes all characters that have a meaning in an address.
+pub(crate) fn percent(text: &str, to: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             to.push(char::from(byte));

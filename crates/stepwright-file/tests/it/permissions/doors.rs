@@ -101,3 +101,24 @@ async fn the_folder_of_a_tool_does_not_pass_by_a_rule_that_denies() {
     assert!(told.contains("is denied by the rule"), "{told}");
     assert!(!place.dir.path().join("out/keys/z").exists());
 }
+
+#[test]
+fn a_misspelt_rule_is_told_and_a_tool_of_a_program_is_not() {
+    let permissions = |rules: &[&str]| {
+        let deny = Permissions::default();
+        rules.iter().try_fold(deny, |all, rule| all.deny(rule)).unwrap()
+    };
+    for (rule, meant) in [
+        ("wirte_file: out/keys/**", "write_file"),
+        ("http_gt: *", "http_get"),
+        ("shel: git *", "shell"),
+        ("modle: openai:*", "model"),
+    ] {
+        let told = stepwright_file::misspelt_rules(&permissions(&[rule]));
+        assert_eq!(told.len(), 1, "{rule}");
+        let whole = format!("as in the rule `{rule}`: did you mean `{meant}`?");
+        assert!(told[0].contains(&whole), "{told:?}");
+    }
+    let kept = ["*", "shell", "write_*", "mcp:github:*", "harness:claude-code", "charge"];
+    assert_eq!(stepwright_file::misspelt_rules(&permissions(&kept)), Vec::<String>::new());
+}
