@@ -5,7 +5,7 @@ use crate::check::check;
 use crate::containers::CONTAINERS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::format::reader::{Kinds, State};
-use crate::format::{Agent, File, Word, read_named, read_text};
+use crate::format::{Agent, File, Word, effect_names, read_named, read_text};
 use crate::options::Options;
 use crate::outline::Outline;
 use crate::source::Source;
@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stepwright_agent::TeamMode;
 use stepwright_core::ErrorId;
+use stepwright_core::permission::{Permissions, Rule};
 use stepwright_engine::MediaInput;
 
 /// Returns the built-in functions and tools of files, each with the names of its effects. Rules of
@@ -30,6 +31,41 @@ use stepwright_engine::MediaInput;
 pub fn effects() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     let functions = BUILTINS.iter().map(|kind| (kind.key, kind.effects));
     functions.chain(TOOLS.iter().map(|kind| (kind.name, kind.effects)))
+}
+
+/// Returns a warning for each rule that names no effect of files, and whose name looks like one that
+/// is misspelt. Permissions that hold for several workflows may name tools that only some of them
+/// have, so this is no error.
+///
+/// ```
+/// use stepwright_core::permission::Permissions;
+/// let permissions = Permissions::default().deny("wirte_file: keys/**")?.allow("look_up")?;
+/// assert_eq!(
+///     stepwright_file::misspelt_rules(&permissions),
+///     ["no effect is called `wirte_file` as in the rule `wirte_file: keys/**`: did you mean \
+///       `write_file`?"]
+/// );
+/// # Ok::<(), stepwright_core::permission::RuleError>(())
+/// ```
+pub fn misspelt_rules(permissions: &Permissions) -> Vec<String> {
+    let names = effect_names(&KINDS);
+    let warning = |rule: &Rule| {
+        let name = rule.name();
+        if names.iter().any(|known| rule.is_for(known)) {
+            return None;
+        }
+        // One letter in four may be wrong.
+        let is_near = |known: &&&str| {
+            let wrong = strsim::osa_distance(name, known);
+            wrong * 4 <= known.chars().count()
+        };
+        let meant =
+            names.iter().filter(is_near).min_by_key(|known| strsim::osa_distance(name, known))?;
+        Some(format!(
+            "no effect is called `{name}` as in the rule `{rule}`: did you mean `{meant}`?"
+        ))
+    };
+    permissions.rules().filter_map(|(_, rule)| warning(rule)).collect()
 }
 
 pub(crate) const KINDS: Kinds = Kinds { containers: CONTAINERS, builtins: BUILTINS, tools: TOOLS };

@@ -73,7 +73,7 @@ mod work;
 
 use stepwright_tools::__private::beneath;
 
-pub use definition::{Definition, effects};
+pub use definition::{Definition, effects, misspelt_rules};
 pub use described::json_schema;
 pub use diagnostic::{Diagnostic, Diagnostics, MISTAKES_MAX, Related, ReportStyle, Severity};
 pub use duration::parse as parse_duration;

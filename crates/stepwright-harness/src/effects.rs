@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 use stepwright_core::permission::{CommandLine, Effect, PathForms};
 use stepwright_process::paths;
 
+/// The variables of a process with their values, unless they are secrets.
+pub(crate) type Env<'a> = &'a [(&'a str, Option<&'a str>)];
+
 /// Returns the effect of starting an agent.
-pub(crate) fn start(kind: &HarnessKind, words: &[String]) -> Effect {
+pub(crate) fn start(kind: &HarnessKind, words: &[String], env: Env<'_>) -> Effect {
     let line = CommandLine::of_words(words);
-    Effect::command("shell", line).also(format!("harness:{}", kind.name()))
+    stepwright_process::effect("shell", line, env).also(format!("harness:{}", kind.name()))
 }
 
 /// Returns the effects of a tool call that an agent asks about. All of them must be permitted.
 pub(crate) fn asked(
     kind: &HarnessKind,
     question: &Question,
-    base: &Path,
+    (base, around): (&Path, Option<&Path>),
     dir: &Path,
     split: fn(&str) -> CommandLine,
 ) -> Vec<Effect> {
@@ -24,7 +27,10 @@ pub(crate) fn asked(
     let named = |effect: Effect| effect.also(format!("harness:{}:{tool}", kind.name()));
     let files = |name: &str, other: &str, paths: &[PathBuf]| -> Vec<Effect> {
         let file = |path: &PathBuf| {
-            named(Effect::file(name.to_owned(), forms(base, dir, path)).also(other.to_owned()))
+            named(
+                Effect::file(name.to_owned(), forms((base, around), dir, path))
+                    .also(other.to_owned()),
+            )
         };
         paths.iter().map(file).collect()
     };
@@ -57,10 +63,15 @@ pub(crate) fn plain_words(line: &str) -> CommandLine {
     split
 }
 
-/// Returns the forms of a path. A worktree stands for its repository only as itself.
-fn forms(base: &Path, dir: &Path, path: &Path) -> PathForms {
-    let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
-    paths::forms(&base, &dir.join(path), path.display().to_string(), false)
+/// Returns the forms of a path: those relative to `base`, and, for rules that deny or ask, those
+/// relative to the directory that a workspace takes the place of. A worktree stands for its
+/// repository only as itself.
+fn forms((base, around): (&Path, Option<&Path>), dir: &Path, path: &Path) -> PathForms {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (base, whole) = (real(base), dir.join(path));
+    let forms = paths::forms(&base, &whole, path.display().to_string(), false);
+    let around: Vec<PathBuf> = around.map(real).into_iter().collect();
+    paths::with_around(forms, &base, &whole, &around)
 }
 
 #[cfg(test)]
@@ -75,7 +86,7 @@ mod tests {
         let inner = elsewhere.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
         std::os::unix::fs::symlink(&inner, base.path().join("link")).unwrap();
-        let forms = forms(base.path(), base.path(), Path::new("link/../key"));
+        let forms = forms((base.path(), None), base.path(), Path::new("link/../key"));
         let real = elsewhere.path().canonicalize().unwrap().join("key").display().to_string();
         let all: Vec<_> = forms.forms.iter().filter_map(|form| form.absolute.clone()).collect();
         assert!(all.contains(&real), "{all:?}");

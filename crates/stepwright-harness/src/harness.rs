@@ -92,6 +92,13 @@ pub(crate) struct Variable {
     pub(crate) is_secret: bool,
 }
 
+impl Variable {
+    /// Returns the name, and the value unless that is a secret.
+    pub(crate) fn shown(&self) -> (&str, Option<&str>) {
+        (&self.name, (!self.is_secret).then_some(&*self.value))
+    }
+}
+
 impl Harness {
     /// Creates a step of a coding agent.
     pub fn new(kind: HarnessKind) -> Self {

@@ -266,7 +266,8 @@ impl Conversation<'_> {
         };
         let named = settings.env.iter().map(|it: &Variable| (it.name.clone(), it.value.clone()));
         env.extend(named);
-        let effect = effects::start(kind, &self.shown_words(&args));
+        let shown: Vec<_> = settings.env.iter().map(Variable::shown).collect();
+        let effect = effects::start(kind, &self.shown_words(&args), &shown);
         let _begun = self.cx.begin_effect(&effect).await?;
         let program = Program {
             name: self.program(),

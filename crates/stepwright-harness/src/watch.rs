@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::fmt::Write as _;
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use stepwright_agent::TOOL_TEXT_BYTES_MAX;
@@ -405,8 +405,8 @@ async fn decide(
     let effects = effects::asked(
         &settings.kind,
         &question,
-        Path::new(&base),
-        Path::new(&dir),
+        (&base, settings.base.as_deref()),
+        &dir,
         settings.split,
     );
     for effect in effects {

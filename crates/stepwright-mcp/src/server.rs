@@ -313,7 +313,8 @@ impl McpServer {
         let effect = match &self.link.recipe {
             Recipe::Command(command) => {
                 let words = std::iter::once(&command.program).chain(&command.args);
-                Effect::command("shell", CommandLine::of_words(words))
+                let env: Vec<_> = command.env.iter().map(Variable::shown).collect();
+                stepwright_process::effect("shell", CommandLine::of_words(words), &env)
             }
             Recipe::Url(endpoint) => endpoint.effect(),
         };

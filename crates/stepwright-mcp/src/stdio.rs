@@ -48,6 +48,13 @@ pub(crate) struct Variable {
     pub(crate) is_secret: bool,
 }
 
+impl Variable {
+    /// Returns the name, and the value unless that is a secret.
+    pub(crate) fn shown(&self) -> (&str, Option<&str>) {
+        (&self.name, (!self.is_secret).then_some(&*self.value))
+    }
+}
+
 /// A server that runs. When it is dropped, the server ends with all that it has started.
 #[derive(Debug)]
 pub(crate) struct Process {

@@ -3,6 +3,7 @@
 //! This crate is for the other crates of the project.
 
 pub mod command;
+mod effect;
 mod environment;
 pub mod git;
 #[cfg(unix)]
@@ -10,9 +11,12 @@ mod group;
 mod heard;
 pub mod paths;
 mod sandbox;
+mod settings;
 
+pub use effect::effect;
 pub use environment::{is_passed, passed};
 #[cfg(unix)]
 pub use group::{Group, gated, recorded};
 pub use sandbox::{Backend, InSandbox, Sandbox};
+pub use settings::is_setting;
 pub use stepwright_engine::groups::{Kept, keep};

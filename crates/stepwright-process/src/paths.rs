@@ -25,7 +25,26 @@ pub fn forms(root: &Path, path: &Path, shown: impl Into<String>, is_pattern: boo
         relative: path.strip_prefix(root).ok().map(text),
         absolute: Some(text(path)),
     };
-    PathForms { shown: shown.into(), forms: all.iter().map(form).collect(), is_pattern }
+    let forms = all.iter().map(form).collect();
+    PathForms { shown: shown.into(), forms, is_pattern, ..PathForms::default() }
+}
+
+/// Adds the forms of a path relative to the directories around `root`, for rules that deny or ask.
+///
+/// ```
+/// use std::path::Path;
+/// use stepwright_process::paths::{forms, with_around};
+/// let root = Path::new("/base/site");
+/// let forms = forms(root, Path::new("a"), "a", false);
+/// let forms = with_around(forms, root, Path::new("a"), &["/base".into()]);
+/// assert_eq!(forms.around[0].relative.as_deref(), Some("site/a"));
+/// ```
+pub fn with_around(mut of: PathForms, root: &Path, path: &Path, around: &[PathBuf]) -> PathForms {
+    for outer in around.iter().filter(|outer| *outer != root) {
+        let known = forms(outer, &root.join(path), "", of.is_pattern).forms;
+        of.around.extend(known.into_iter().filter(|form| form.relative.is_some()));
+    }
+    of
 }
 
 fn text(path: &Path) -> String {

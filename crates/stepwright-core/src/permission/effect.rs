@@ -27,6 +27,8 @@ pub struct Effect {
     shown: Option<Arc<str>>,
     /// `true` if a person is asked about it where no permissions hold.
     is_asked: bool,
+    /// `true` if people are shown more of it than rules see.
+    is_unremembered: bool,
 }
 
 /// The part of an effect that the pattern of a rule is compared with.
@@ -118,7 +120,7 @@ impl CommandLine {
 /// let link = PathForms {
 ///     shown: "out/latest".into(),
 ///     forms: vec![form("out/latest", "/srv/out/latest"), form("keys/a", "/srv/keys/a")],
-///     is_pattern: false,
+///     ..PathForms::default()
 /// };
 /// let permissions = Permissions::default().allow("write_file: out/**")?;
 /// let judged = permissions.judge(&Effect::file("write_file", link));
@@ -131,6 +133,9 @@ pub struct PathForms {
     pub shown: String,
     /// The forms. A rule that allows the path matches each of them.
     pub forms: Vec<PathForm>,
+    /// Forms relative to the directories around the base directory of the step, such as the one
+    /// that its workspace is in. Only rules that deny or ask look at them.
+    pub around: Vec<PathForm>,
     /// `true` if this is a pattern of files, such as `docs/**/*.md`.
     pub is_pattern: bool,
 }
@@ -183,7 +188,8 @@ pub struct Address {
 impl Effect {
     fn new(name: impl Into<Arc<str>>, subject: Subject) -> Self {
         let names = vec![name.into()];
-        Self { names, subject, is_model: false, shown: None, is_asked: false }
+        let (shown, is_model) = (None, false);
+        Self { names, subject, is_model, shown, is_asked: false, is_unremembered: false }
     }
 
     /// Creates the call of a tool whose arguments rules do not look at.
@@ -212,7 +218,7 @@ impl Effect {
     /// Creates the use of a file at this path, relative to the base directory.
     pub fn path(name: impl Into<Arc<str>>, relative: &str) -> Self {
         let forms = vec![PathForm { relative: Some(relative.to_owned()), absolute: None }];
-        Self::file(name, PathForms { shown: relative.to_owned(), forms, is_pattern: false })
+        Self::file(name, PathForms { shown: relative.to_owned(), forms, ..PathForms::default() })
     }
 
     /// Creates the use of a file.
@@ -288,6 +294,21 @@ impl Effect {
         self
     }
 
+    /// Makes it an effect for which no rule is remembered. For one with parts that rules do not see,
+    /// such as the input of a command: the rule would allow it with any others.
+    ///
+    /// ```
+    /// use stepwright_core::permission::{CommandLine, Effect};
+    /// let mut line = CommandLine::of_words(["sh", "-s"]);
+    /// line.shown.push_str(" <<< 'make test'");
+    /// assert_eq!(Effect::command("shell", line).unremembered().rule(), None);
+    /// ```
+    #[must_use]
+    pub fn unremembered(mut self) -> Self {
+        self.is_unremembered = true;
+        self
+    }
+
     /// Returns `true` if a person is asked about it where no permissions hold.
     pub fn is_asked(&self) -> bool {
         self.is_asked
@@ -320,7 +341,7 @@ impl Effect {
     /// # Ok::<(), stepwright_core::permission::RuleError>(())
     /// ```
     pub fn rule(&self) -> Option<String> {
-        if self.shown.is_some() {
+        if self.shown.is_some() || self.is_unremembered {
             return None;
         }
         let name = self.name();
@@ -337,7 +358,9 @@ impl Effect {
             }
             Subject::Path(forms) => {
                 let [form] = forms.forms.as_slice() else { return None };
-                let form = form.relative.as_ref().or(form.absolute.as_ref())?;
+                let relative = form.relative.as_ref().filter(|_| forms.around.is_empty());
+                // The relative path names another file where the step has no workspace.
+                let form = relative.or(form.absolute.as_ref())?;
                 let is_plain = !form.contains('*') && !forms.is_pattern;
                 is_plain.then(|| format!("{name}: {form}"))
             }
@@ -356,7 +379,7 @@ impl Effect {
     /// assert_ne!(Effect::tool("charge").digest(), Effect::tool("refund").digest());
     /// ```
     pub fn digest(&self) -> String {
-        let Self { names, subject, is_model, shown, is_asked: _ } = self;
+        let Self { names, subject, is_model, shown, is_asked: _, is_unremembered: _ } = self;
         // The form that pending requests in journals have.
         let whole = format!(
             "Effect {{ names: {names:?}, subject: {subject:?}, is_model: {is_model:?}, shown: \

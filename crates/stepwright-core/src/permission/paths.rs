@@ -37,7 +37,7 @@ impl Pattern {
 
     /// Returns `true` if it matches any form of the path, or may match a file of the pattern.
     pub(super) fn touches(&self, path: &PathForms) -> bool {
-        path.forms.iter().filter_map(|form| self.form(form)).any(|form| {
+        path.forms.iter().chain(&path.around).filter_map(|form| self.form(form)).any(|form| {
             let given: Vec<&str> = parts(form).collect();
             if path.is_pattern {
                 meets(&self.parts, &given)

@@ -114,7 +114,7 @@ fn a_path_of_an_address_cannot_leave_its_pattern_by_its_encoding() {
 fn a_path_is_allowed_if_each_of_its_forms_is() {
     let permissions = allows("write_file: out/**");
     let judge = |forms: Vec<PathForm>| {
-        let forms = PathForms { shown: "x".into(), forms, is_pattern: false };
+        let forms = PathForms { shown: "x".into(), forms, ..PathForms::default() };
         permissions.judge(&Effect::file("write_file", forms)).verdict
     };
     assert_eq!(judge(vec![form(Some("out/a/b.md"), "/w/out/a/b.md")]), Verdict::Allow);
@@ -133,7 +133,10 @@ fn a_path_is_allowed_if_each_of_its_forms_is() {
 fn a_pattern_of_files_is_allowed_if_all_of_its_files_are() {
     let pattern = |text: &str| {
         let forms = vec![form(Some(text), &format!("/w/{text}"))];
-        Effect::file("read_files", PathForms { shown: text.into(), forms, is_pattern: true })
+        Effect::file(
+            "read_files",
+            PathForms { shown: text.into(), forms, is_pattern: true, ..PathForms::default() },
+        )
     };
     let cases = [
         ("docs/**", "docs/**/*.md", Verdict::Allow),
@@ -194,7 +197,7 @@ fn a_pattern_full_of_stars_is_compared_at_once() {
     let rule = format!("read_files: {}", ["**"; 400].join("/x/"));
     let path = ["x"; 400].join("/") + "/y";
     let forms = vec![PathForm { relative: Some(path), absolute: None }];
-    let forms = PathForms { shown: String::new(), forms, is_pattern: true };
+    let forms = PathForms { forms, is_pattern: true, ..PathForms::default() };
     allows(&rule).judge(&Effect::file("read_files", forms.clone()));
     denies(&rule).judge(&Effect::file("read_files", forms));
 }

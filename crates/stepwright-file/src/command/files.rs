@@ -2,6 +2,7 @@
 
 use super::pieces::pieces;
 use super::plain_text;
+use super::programs::{SHELLS, base, language_of, lists};
 use super::script::{self, Command, Word};
 use super::state::Rules;
 use super::written::is_open;
@@ -85,6 +86,14 @@ fn of(commands: &[Command], moves: bool, has_places: bool) -> Paths {
         let _ = rules.command(command);
     }
     let path = |text: &str| Path { text: text.to_owned(), moves };
+    {
+        let mut run = rules.written.run.borrow_mut();
+        let copied = copied(commands, &run);
+        run.extend(copied);
+        if commands.iter().any(runs_input) {
+            run.extend(commands.iter().flat_map(read));
+        }
+    }
     let written = rules.written.paths.iter().filter(|text| !is_open(text));
     let run = rules.written.run.borrow();
     let run = run.iter().filter(|(text, _)| !is_open(text));
@@ -94,4 +103,70 @@ fn of(commands: &[Command], moves: bool, has_places: bool) -> Paths {
             .map(|(text, span)| (path(text), if has_places { *span } else { Span::new(0, 0) }))
             .collect(),
     }
+}
+
+/// The programs that pass on the content of the files that they name.
+const READERS: &str = "\
+    awk base32 base64 bzcat bzip2 cat cut dd gawk gpg grep gunzip gzip head jq mawk openssl rev sed \
+    sort tac tail tr uniq uudecode xxd xz xzcat zcat zstd zstdcat";
+
+/// The programs that make a file of another one.
+const COPIERS: &str = "cp install ln mv rsync";
+
+/// The words before a program: keywords, and programs that start another one.
+const BEFORE: &str = "\
+    ! do doas else env exec if nice nohup command stdbuf sudo then time timeout until while xargs";
+
+/// Returns the program of a command, if it is one of these, with the words behind it.
+fn behind(command: &Command, is_one: impl Fn(&str) -> bool) -> Option<(String, &[Word])> {
+    let is_before = |word: &Word| {
+        let text = &word.text;
+        let is_time = text.starts_with(|c: char| c.is_ascii_digit());
+        is_time || text.starts_with('-') || text.contains('=') || lists(BEFORE, &base(text))
+    };
+    let at = command.words.iter().position(|word| !is_before(word))?;
+    let name = base(&command.words[at].text);
+    is_one(&name).then(|| (name, &command.words[at + 1..]))
+}
+
+fn is_operand(word: &&Word) -> bool {
+    !word.text.starts_with('-')
+}
+
+/// Returns `true` for a program that runs its input, or what another command gives, as code:
+/// `sh`, `python3 -`, `sh -c "$(…)"`, `eval "$(…)"`.
+fn runs_input(command: &Command) -> bool {
+    let runs = |name: &str| lists(SHELLS, name) || language_of(name).is_some();
+    if let Some((_, rest)) = behind(command, |name| name == "eval") {
+        return rest.iter().any(Word::is_dynamic);
+    }
+    let Some((name, rest)) = behind(command, runs) else { return false };
+    let is_code = |word: &Word| word.text.starts_with('-') && word.text.ends_with('c');
+    let takes_code = lists(SHELLS, &name) && rest.iter().any(is_code);
+    let mut operands = rest.iter().filter(is_operand);
+    match operands.next() {
+        Some(code) => takes_code && code.is_dynamic() && code.text.chars().count() == 1,
+        None => true,
+    }
+}
+
+/// Returns the files that a command passes on.
+fn read(command: &Command) -> Vec<(String, Span)> {
+    let Some((_, rest)) = behind(command, |name| lists(READERS, name)) else { return Vec::new() };
+    let files = rest.iter().filter(is_operand).chain(&command.file);
+    files.map(|word| (word.text.clone(), word.span)).collect()
+}
+
+/// Returns the files that a command copies or moves to one that is run.
+fn copied(commands: &[Command], run: &[(String, Span)]) -> Vec<(String, Span)> {
+    let mut copied = Vec::new();
+    for command in commands {
+        let Some((_, rest)) = behind(command, |name| lists(COPIERS, name)) else { continue };
+        let operands: Vec<&Word> = rest.iter().filter(is_operand).collect();
+        let Some((to, from)) = operands.split_last() else { continue };
+        if run.iter().any(|(path, _)| parts(path) == parts(&to.text)) {
+            copied.extend(from.iter().map(|word| (word.text.clone(), word.span)));
+        }
+    }
+    copied
 }

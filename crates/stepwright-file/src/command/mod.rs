@@ -60,6 +60,33 @@ pub(crate) fn depends_on_values(template: &str) -> bool {
     pieces::pieces(template).iter().any(|piece| !matches!(piece, Piece::Text(..)))
 }
 
+/// A piece of a template and its place.
+pub(crate) enum Place<'a> {
+    /// Constant text, and its offset.
+    Text(usize, &'a str),
+    Value(Span),
+    /// A block, with all constant text in it. `None` if it contains anything else.
+    Block(Span, Option<String>),
+}
+
+/// Returns the pieces of a template.
+pub(crate) fn places(template: &str) -> Vec<Place<'_>> {
+    fn constant(pieces: &[Piece<'_>]) -> Option<String> {
+        pieces.iter().try_fold(String::new(), |all, piece| match piece {
+            Piece::Text(_, text) => Some(all + text),
+            Piece::Block(_, inner) => Some(all + &constant(inner)?),
+            Piece::Value(_) | Piece::Computed(..) => None,
+        })
+    }
+    let place = |piece| match piece {
+        Piece::Text(at, text) => Place::Text(at, text),
+        Piece::Value(span) => Place::Value(span),
+        Piece::Block(span, inner) => Place::Block(span, constant(&inner)),
+        Piece::Computed(span, _) => Place::Block(span, None),
+    };
+    pieces::pieces(template).into_iter().map(place).collect()
+}
+
 /// Checks a shell command. Returns the first mistake.
 pub(crate) fn check_line(text: &str, given: Given) -> Option<Mistake> {
     let pieces = pieces::pieces(text);

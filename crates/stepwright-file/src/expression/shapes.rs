@@ -72,7 +72,14 @@ impl Expression {
         }
         let mut shapes =
             Shapes { of, expression: self, bound: Vec::new(), perhaps: 0, mistakes: Vec::new() };
-        let shape = shapes.expr(self.0.program.expression());
+        let whole = self.0.program.expression();
+        let shape = shapes.expr(whole);
+        if shapes.mistakes.is_empty()
+            && is_constant(whole, &mut Vec::new())
+            && let Some(why) = no_json(whole)
+        {
+            shapes.push(whole, format!("this expression {why}"));
+        }
         (shape, shapes.mistakes)
     }
 }
@@ -420,6 +427,16 @@ fn evaluated(expr: &IdedExpr) -> Result<Shape, Option<String>> {
     })?;
     // Some values, such as types and bytes, are possible inside an expression only.
     Ok(values::to_json(&value, true, &budget).map_or(Shape::Unknown, Shape::Constant))
+}
+
+/// Returns the reason that a constant cannot be the value of an expression, if there is one.
+fn no_json(expr: &IdedExpr) -> Option<String> {
+    let budget = Budget::inline();
+    let value = Evaluator::new(&[], &budget).eval(expr).ok()?;
+    match values::to_json(&value, true, &budget) {
+        Err(Failure::Said(why)) => Some(why),
+        Ok(_) | Err(Failure::Spent(_)) => None,
+    }
 }
 
 /// Returns a value of a shape.

@@ -289,7 +289,12 @@ impl Reader<'_> {
         let judge = fields.take("judge").and_then(|(_, node)| self.judge(node));
         let schema = fields.take("schema").and_then(|(_, node)| self.schema(node, "schema"));
         let schema = schema.map(Kind::Schema);
-        let check = self.hook(fields, "check").map(Kind::Check);
+        let check = self.hook(fields, "check");
+        // In place of a verdict, a rewriting check gives the new content.
+        if let Some(check) = check.as_ref().filter(|_| then != OnFound::Rewrite) {
+            self.gives_verdict(check);
+        }
+        let check = check.map(Kind::Check);
         let asked = KINDS.iter().any(|kind| fields.was_there(kind));
         let kinds = [length, deny, require, secrets, personal, injection, judge, schema, check];
         let kind = kinds.into_iter().flatten().next();
@@ -377,7 +382,7 @@ impl Reader<'_> {
         let mut fields = Fields::of(self, node, JUDGE.what)?;
         let help = "write `judge: {rule: The text promises a refund.}`";
         let rule = fields.need(self, "rule", help);
-        let rule = rule.and_then(|(_, node)| self.word(node, "rule"));
+        let rule = rule.and_then(|(_, node)| self.constant(node, "rule"));
         let model = self.models(&mut fields);
         fields.finish(self);
         let rule = rule?;

@@ -3,6 +3,7 @@
 use super::reader::{Fields, Reader};
 use super::{Expr, Word};
 use crate::reference::OwnedValues;
+use crate::shape::Shape;
 use crate::tree::Yaml;
 use crate::work::evaluate;
 use serde_json::Value;
@@ -82,6 +83,18 @@ impl Reader<'_> {
             }));
         }
         Some(Hook::Expression(Box::new(expr)))
+    }
+
+    /// Reports the check of a guardrail that can give no verdict.
+    pub(super) fn gives_verdict(&mut self, check: &Hook) {
+        let Hook::Expression(expr) = check else { return };
+        let (shape, _) = expr.expression.shape(&|_| Shape::Unknown);
+        let is_verdict = shape.may_be_bool() || matches!(shape.kind(), Shape::Text);
+        if let Some(what) = shape.what().filter(|_| !is_verdict) {
+            let message = format!("`check` gives {what}, which is no verdict");
+            let mistake = self.mistake(expr.written.scalar, message);
+            self.push(mistake.help("it gives true, false, or a text with the reason"));
+        }
     }
 }
 

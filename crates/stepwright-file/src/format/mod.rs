@@ -38,6 +38,7 @@ pub(crate) use guardrails::WrittenGuard;
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use model::MODEL_WITH_PLACE;
 pub(crate) use moment::Moment;
+pub(crate) use permissions::effect_names;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
 pub(crate) use run_limits::{OnceWithin, RunsAtOnce, WhenBusy};

@@ -1,6 +1,6 @@
 //! The permissions and budgets of a file.
 
-use super::reader::{Fields, Reader};
+use super::reader::{Fields, Kinds, Reader};
 use crate::effects::{KNOWLEDGE, SCRIPT};
 use crate::suggest::did_you_mean;
 use crate::tree::{Node, Yaml};
@@ -20,6 +20,17 @@ pub(super) const LIMIT_SCOPES: [(&str, LimitScope); 2] =
 
 /// The largest amount of tokens or calls in a budget.
 pub(super) const AMOUNT_MAX: u64 = 1_000_000_000_000;
+
+/// Returns the names that rules in a file can use.
+pub(crate) fn effect_names(kinds: &Kinds) -> Vec<&'static str> {
+    let functions = kinds.builtins.iter().map(|kind| kind.effects);
+    let all = functions.chain(kinds.tools.iter().map(|kind| kind.effects));
+    let others = ["model"].iter().chain(KNOWLEDGE).chain(SCRIPT);
+    let mut names: Vec<&str> = all.flatten().chain(others).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
 
 impl Reader<'_> {
     /// Parses `permissions: {deny: […], ask: […], allow: […]}`. `known` are the names that rules
@@ -48,18 +59,6 @@ impl Reader<'_> {
         }
         let [(_, deny), (_, ask), (_, allow)] = lists;
         Some(Permissions { deny, ask, allow })
-    }
-
-    /// Returns the names that rules in a file can use.
-    pub(super) fn effects(&self) -> Vec<&'static str> {
-        let kinds = self.state.kinds;
-        let functions = kinds.builtins.iter().map(|kind| kind.effects);
-        let all = functions.chain(kinds.tools.iter().map(|kind| kind.effects));
-        let others = ["model"].iter().chain(KNOWLEDGE).chain(SCRIPT).copied();
-        let mut names: Vec<&str> = all.flatten().copied().chain(others).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
     }
 
     /// Parses a rule: a text, or a mapping of a name to a pattern.

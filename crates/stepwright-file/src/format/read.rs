@@ -1,6 +1,7 @@
 //! Reads a workflow file.
 
 use super::kinds::ON_INTERRUPTED;
+use super::permissions::effect_names;
 use super::reader::{Fields, Kinds, Reader, State};
 use super::used::{self, USE};
 use super::{AfterItems, Agent, FORMAT, File, Item, Word, Workplace};
@@ -253,7 +254,7 @@ impl Reader<'_> {
         let input = fields.take("input").and_then(|(_, node)| self.schema(node, "input"));
         let media = self.media(&mut fields, input.as_ref());
         let workflow_agent = self.workflow_agent(&mut fields);
-        let names = self.effects();
+        let names = effect_names(&self.state.kinds);
         let permissions = fields.take("permissions");
         let permissions = permissions.and_then(|(_, node)| self.permissions(node, Some(&names)));
         let budget = fields.take("budget").and_then(|(_, node)| self.budget(node, "budget"));

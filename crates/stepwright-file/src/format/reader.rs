@@ -290,7 +290,7 @@ impl<'n> Fields<'n> {
 
     pub(crate) fn word(&mut self, reader: &mut Reader<'_>, name: &'static str) -> Option<Word> {
         let (_, node) = self.take(name)?;
-        reader.word(node, name)
+        reader.constant(node, name)
     }
 
     pub(crate) fn number(
@@ -565,7 +565,7 @@ impl Reader<'_> {
     }
 
     /// Reports an expression where a template is expected, which would be used as it stands.
-    pub(super) fn is_expression(&mut self, word: &Word, name: &str) -> bool {
+    pub(crate) fn is_expression(&mut self, word: &Word, name: &str) -> bool {
         let Some(expression) = literals::expression_in(&word.text) else { return false };
         let message = format!("`{name}` is a template, and this is an expression");
         let help = literals::as_template(&expression, name);

@@ -129,9 +129,9 @@ impl Reader<'_> {
             let Some(mut fields) = Fields::of(self, node, "a mount") else { continue };
             let help = "write `{from: data, to: /data}`";
             let from = fields.need(self, "from", help);
-            let from = from.and_then(|(_, node)| self.word(node, "from"));
+            let from = from.and_then(|(_, node)| self.constant(node, "from"));
             let to = fields.need(self, "to", help);
-            let to = to.and_then(|(_, node)| self.word(node, "to"));
+            let to = to.and_then(|(_, node)| self.constant(node, "to"));
             let write = fields.bool(self, "write") == Some(true);
             fields.finish(self);
             let (Some(from), Some(to)) = (from, to) else { continue };

@@ -3,6 +3,7 @@
 use super::form::{Form, Member, key, words};
 use super::reader::{Fields, Reader};
 use super::{TeamOf, Word};
+use crate::tree::Yaml;
 use std::collections::HashMap;
 use stepwright_agent::{TEAM_MEMBERS_MAX, TEAM_ROUNDS_MAX, TeamMode};
 
@@ -43,7 +44,8 @@ impl Reader<'_> {
         let mut known = HashMap::new();
         if let Some((key, node)) = written {
             let list = self.list(node, "members").unwrap_or_default();
-            if list.is_empty() || list.len() > TEAM_MEMBERS_MAX {
+            let is_list = matches!(node.value, Yaml::List(_));
+            if is_list && (list.is_empty() || list.len() > TEAM_MEMBERS_MAX) {
                 let mistake = self.mistake(
                     key.span,
                     format!(

@@ -95,7 +95,9 @@ impl Reader<'_> {
         }
         let temp = fields.take("temp").map(|(_, node)| self.is_true(node, "temp"));
         let worktree = fields.take("worktree").map(|(_, node)| match &node.value {
-            Yaml::Text(at) if !at.trim().is_empty() => Some(at.clone()),
+            Yaml::Text(at) if !at.trim().is_empty() => {
+                self.constant(node, "worktree").map(|word| word.text)
+            }
             _ => {
                 self.is_true(node, "worktree");
                 None
@@ -141,7 +143,7 @@ impl Reader<'_> {
         match &node.value {
             Yaml::Bool(all) => all.then(Vec::new),
             Yaml::List(list) => {
-                let words = list.iter().filter_map(|node| self.word(node, "a pattern"));
+                let words = list.iter().filter_map(|node| self.constant(node, "keep"));
                 let words: Vec<super::Word> = words.collect();
                 if words.is_empty() {
                     let mistake = self.mistake(node.span, "`keep` has no patterns");

@@ -12,6 +12,7 @@ mod texts;
 use serde_json::Value;
 
 pub(crate) use dates::{moment, zone};
+pub(crate) use texts::percent;
 
 /// The maximum length of the result of a function, in bytes.
 pub(crate) const RESULT_BYTES_MAX: usize = 20_000_000;

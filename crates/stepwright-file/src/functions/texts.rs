@@ -141,7 +141,8 @@ fn plain(value: &Value) -> Result<String, String> {
     }
 }
 
-fn percent(text: &str, to: &mut String) {
+/// Encodes all characters that have a meaning in an address.
+pub(crate) fn percent(text: &str, to: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             to.push(char::from(byte));

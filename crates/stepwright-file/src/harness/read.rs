@@ -108,7 +108,7 @@ impl Reader<'_> {
         let (_, command) = command?;
         let list = self.list(command, "acp")?;
         let words: Option<Vec<String>> =
-            list.iter().map(|one| self.word(one, "acp").map(|word| word.text)).collect();
+            list.iter().map(|one| self.constant(one, "acp").map(|word| word.text)).collect();
         let words = words?;
         if words.first().is_none_or(|program| program.trim().is_empty()) {
             let mistake = self.mistake(command.span, "`acp` has no program");

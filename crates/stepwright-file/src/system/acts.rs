@@ -13,11 +13,10 @@ pub(crate) fn command(program: &shell::Program, env: &[(String, String)], stdin:
         shell::Program::Line(text, args) => command::line(text, args),
         shell::Program::Argv(words) => command::argv(words),
     };
-    for (name, value) in env.iter().rev() {
-        line.shown = format!("{name}={value:?} {}", line.shown);
-    }
     if !stdin.is_empty() {
         line.shown = format!("{} <<< {stdin:?}", line.shown);
     }
-    Effect::command(SHELL[0], line)
+    let env: Vec<_> = env.iter().map(|(name, value)| (&**name, Some(&**value))).collect();
+    let effect = stepwright_process::effect(SHELL[0], line, &env);
+    if stdin.is_empty() { effect } else { effect.unremembered() }
 }

@@ -3,9 +3,10 @@
 pub(crate) mod acts;
 mod environment;
 
-pub(crate) use environment::{is_setting, is_variable, may_read, variable};
+pub(crate) use environment::{is_variable, may_read, variable};
 
 pub(crate) use stepwright_process::command as shell;
+pub(crate) use stepwright_process::is_setting;
 pub(crate) use stepwright_tools::__private::folder::glob::Except;
 pub(crate) use stepwright_tools::__private::folder::{Folder, Limits};
 pub(crate) use stepwright_tools::__private::web::{Page, Reach, Request, check_address, fetch};

@@ -28,6 +28,8 @@ pub(crate) enum Flavour {
     Plain,
     /// A command, in which each value becomes one quoted word of the shell.
     Shell,
+    /// A part of an address, in which each value is encoded, so that it stays within its part.
+    Address,
 }
 
 /// A parsed template. Cheap to clone.

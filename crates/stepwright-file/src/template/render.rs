@@ -3,10 +3,11 @@
 use super::words::said;
 use super::{Flavour, exact, guard};
 use crate::budget::Stop;
-use crate::functions::{FUNCTIONS, bytes};
-use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
+use crate::functions::{FUNCTIONS, bytes, percent};
+use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
-use std::sync::LazyLock;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 /// The maximum number of operations of a template: enough for any prompt, but nested loops end.
 /// Creating 64 bytes of text counts as one operation, so this also limits intermediate texts.
@@ -101,11 +102,29 @@ static PLAIN: LazyLock<Environment<'static>> =
 static SHELL: LazyLock<Environment<'static>> =
     LazyLock::new(|| environment(Flavour::Shell, FUEL_INLINE_MAX, Stop::default()));
 
+static ADDRESS: LazyLock<Environment<'static>> =
+    LazyLock::new(|| environment(Flavour::Address, FUEL_INLINE_MAX, Stop::default()));
+
+/// A text that `urlencode` has made. It is not encoded again.
+#[derive(Debug)]
+struct Encoded(String);
+
+impl Object for Encoded {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Returns the shared environment for the caller's thread, which allows few operations.
 pub(super) fn inline(flavour: Flavour) -> &'static Environment<'static> {
     match flavour {
         Flavour::Plain => &PLAIN,
         Flavour::Shell => &SHELL,
+        Flavour::Address => &ADDRESS,
     }
 }
 
@@ -155,7 +174,14 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
                 state.consume_fuel(function.cost(&given) as u64)?;
                 let value = function.call(&given).map_err(said)?;
                 state.consume_fuel(bytes(&value) as u64 / 64)?;
-                Ok(Value::from(minijinja::value::Serde(&value)))
+                Ok(match value {
+                    serde_json::Value::String(text)
+                        if function.name == "urlencode" && flavour == Flavour::Address =>
+                    {
+                        Value::from_object(Encoded(text))
+                    }
+                    value => Value::from(minijinja::value::Serde(&value)),
+                })
             },
         );
     }
@@ -196,6 +222,15 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
     match flavour {
         Flavour::Plain => env.set_formatter(move |out, state, value| {
             out.write_str(&eye.text_of(state, value)?).map_err(Error::from)
+        }),
+        Flavour::Address => env.set_formatter(move |out, state, value| {
+            if let Some(Encoded(text)) = value.downcast_object_ref() {
+                return out.write_str(text).map_err(Error::from);
+            }
+            let text = eye.text_of(state, value)?;
+            let mut encoded = String::with_capacity(text.len());
+            percent(&text, &mut encoded);
+            out.write_str(&encoded).map_err(Error::from)
         }),
         Flavour::Shell => env.set_formatter(move |out, state, value| {
             let text = eye.text_of(state, value)?;

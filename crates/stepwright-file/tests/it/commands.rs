@@ -186,6 +186,12 @@ fn no_command_runs_a_file_that_a_step_writes_with_values() {
         "{name: r, shell: 'if true; then source ./tools/go.sh; fi'}",
         "{name: r, shell: 'cd tools && sh go.sh'}",
         "{name: r, shell: {argv: [sh, tools/go.sh]}}",
+        "{name: r, shell: 'cat tools/go.sh | sh'}",
+        "{name: r, shell: 'base64 -d < tools/go.sh | bash -s'}",
+        "{name: r, shell: 'head -n 3 tools/go.sh | python3 -'}",
+        "{name: r, shell: 'eval \"$(cat tools/go.sh)\"'}",
+        "{name: r, shell: 'sh -c \"$(cat tools/go.sh)\"'}",
+        "{name: r, shell: 'cp tools/go.sh x.sh; sh x.sh'}",
         "{name: r, shell: {argv: [./tools/go.sh, \"{{ input }}\"]}}",
         "{name: r, shell: \"bash -c 'sh tools/go.sh'\"}",
         "{name: r, parallel: {}, branches: [{name: a, shell: sh tools/go.sh}, {name: b, template: x}]}",
@@ -209,6 +215,8 @@ fn no_command_runs_a_file_that_a_step_writes_with_values() {
         ["{name: w, write_file: data/go.sh}", "{name: r, shell: sh tools/go.sh}"],
         ["{name: w, write_file: data.txt}", "{name: r, shell: sh go.sh data.txt}"],
         ["{name: w, write_file: go.sh}", "{name: r, shell: cat go.sh}"],
+        ["{name: w, write_file: a.txt}", "{name: r, shell: 'cat a.txt | wc -l; sh go.sh'}"],
+        ["{name: w, write_file: a.txt}", "{name: r, shell: 'cp a.txt b.txt; sh go.sh'}"],
     ] {
         parse(&steps).unwrap_or_else(|report| panic!("{steps:?}\n{report}"));
     }

@@ -121,3 +121,26 @@ async fn files_are_written_with_their_directories() {
     let entries = base.join("out/deep").read_dir().unwrap().count();
     assert_eq!(entries, 1, "nothing is left lying about");
 }
+
+#[tokio::test]
+async fn two_stars_at_the_end_are_all_files_and_a_folder_is_none() {
+    let dir = tree();
+    let base = dir.path().join("base");
+    let paths = async |glob: &str| {
+        let text = format!("  - {{read_files: {{glob: '{glob}', on_unreadable: skip}}}}\n");
+        run(&base, &text, json!("")).await.map(|found| {
+            let found = found.as_array().unwrap().iter();
+            found.map(|file| file["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(paths("docs/**").await.unwrap(), paths("docs/**/*").await.unwrap());
+    assert!(!paths("docs/**").await.unwrap().is_empty());
+    assert_eq!(paths("**").await.unwrap(), paths("**/*").await.unwrap());
+    for folder in ["docs", "docs/", "./docs"] {
+        let error = paths(folder).await.unwrap_err();
+        assert!(error.to_string().contains("is a directory"), "{folder}: {error}");
+        assert_eq!(error.hint(), Some("write `docs/**` for all files beneath it"), "{folder}");
+    }
+    let error = paths("docs/**.md").await.unwrap_err().to_string();
+    assert!(error.contains("write `**/*.md` in place of `**.md`"), "{error}");
+}

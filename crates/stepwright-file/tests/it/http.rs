@@ -148,9 +148,76 @@ async fn addresses_that_a_browser_would_repair_are_refused() {
         ("http://good.example\\@127.0.0.1:1/", "'\\\\'", "%5C"),
         ("http://127.0.0.1:1/\u{a0}", "'\\u{a0}'", "%C2%A0"),
     ] {
-        let error = fails("  - {name: page, http_get: \"{{ input }}x\"}\n", json!(input)).await;
+        let error =
+            fails("  - {name: page, http_get: \"{{ input ~ 'x' }}\"}\n", json!(input)).await;
         let expected = format!("is not a valid address: it contains {character}");
         assert!(error.to_string().ends_with(&expected), "{error}");
         assert_eq!(error.hint(), Some(&*format!("write `{encoded}` instead")));
+    }
+}
+
+#[tokio::test]
+async fn a_value_stays_within_its_part_of_an_address() {
+    let (address, requests) =
+        asked("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    for (url, input, wanted) in [
+        ("/users/{{ input }}/drafts", json!("42#"), "/users/42%23/drafts"),
+        ("/users/{{ input }}/drafts", json!("a/../b?c"), "/users/a%2f..%2fb%3fc/drafts"),
+        ("?q={{ input }}", json!("a&admin=1#x"), "/?q=a%26admin%3d1%23x"),
+        ("/{{ input | urlencode }}", json!("a b"), "/a%20b"),
+        ("/?{{ input | urlencode }}", json!({"a": "x y", "b": 1}), "/?a=x%20y&b=1"),
+        ("/x{% for part in input %}/{{ part }}{% endfor %}", json!(["a", "b c"]), "/x/a/b%20c"),
+    ] {
+        let text = format!("  - {{name: page, http_get: '{address}{url}'}}\n");
+        gives(&text, input, json!("ok")).await;
+        let request = requests.recv().unwrap();
+        assert!(request.starts_with(&format!("get {wanted} ")), "{url}: {request}");
+    }
+    // An address that is one value is used as it is.
+    let whole = "  - {name: page, http_get: '{{ input }}'}\n";
+    gives(whole, json!(format!("{address}/a/b?c=d%20e")), json!("ok")).await;
+    assert!(requests.recv().unwrap().starts_with("get /a/b?c=d%20e "));
+    for dots in ["..", ".", "%2E%2e"] {
+        let text =
+            format!("  - {{name: page, http_get: '{address}/users/{{{{ input }}}}/drafts'}}\n");
+        if dots.starts_with('%') {
+            gives(&text, json!(dots), json!("ok")).await;
+            assert!(requests.recv().unwrap().starts_with("get /users/%252e%252e/drafts "));
+            continue;
+        }
+        let error = fails(&text, json!(dots)).await;
+        assert!(error.to_string().contains("a part of the address `.` or `..`"), "{error}");
+    }
+    assert_eq!(requests.try_iter().count(), 0);
+}
+
+#[test]
+fn no_value_of_a_run_chooses_the_server_of_a_secret() {
+    let parse = |request: &str| {
+        let text = format!(
+            "format: 1\nname: T\nsecrets: [KEY]\nvars: {{base: 'https://a.org'}}\nsteps:\n\
+             - {{name: a, http: {{{request}}}}}\n"
+        );
+        let variables = stepwright_file::Variables::from([("KEY", "hunter2-hunter2")]);
+        let options = stepwright_file::Options { variables, ..Default::default() };
+        let read = stepwright_file::Definition::parse(&text, "t.yaml", &options);
+        read.map_or_else(|mistakes| mistakes.to_string(), |_| "none".to_owned())
+    };
+    let auth = "auth: {bearer: '{{ secrets.KEY }}'}";
+    for url in ["http://127.0.0.1:7{{ input }}", "https://{{ input }}/x", "{{ input }}.org/x"] {
+        let told = parse(&format!("url: '{url}'"));
+        assert!(told.contains("a value of the run is part of the host"), "{url}: {told}");
+    }
+    for more in [auth, "headers: {x-key: '{{ secrets.KEY }}'}", "query: {k: '{{ secrets.KEY }}'}"] {
+        for url in ["{{ input }}", "{{ input.url }}?page=2"] {
+            let told = parse(&format!("url: '{url}', {more}"));
+            assert!(told.contains("the server that gets this secret"), "{url} {more}: {told}");
+        }
+    }
+    for url in ["{{ vars.base }}/{{ input }}", "https://a.org/{{ input }}", "https://a.org"] {
+        assert_eq!(parse(&format!("url: '{url}', {auth}")), "none", "{url}");
+    }
+    for url in ["{{ input }}", "{{ vars.base }}", "https://{{ vars.base }}:1/{{ input }}"] {
+        assert_eq!(parse(&format!("url: '{url}'")), "none", "{url}");
     }
 }

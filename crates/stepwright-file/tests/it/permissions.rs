@@ -3,6 +3,7 @@
 
 mod acts;
 mod cases;
+mod doors;
 
 use cases::TOOLS;
 

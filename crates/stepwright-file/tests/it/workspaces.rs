@@ -100,6 +100,35 @@ async fn files_are_kept_and_passed_on() {
     assert_eq!(fs::read_to_string(place).unwrap(), "a\n");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_stays_begins_with_the_files_of_other_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "format: 1\nname: Placed\nsteps:\n\
+         - {name: draw, shell: 'echo a > a.svg', workspace: {temp: true, keep: true}}\n\
+         - {name: publish, shell: 'cat a.svg; echo b > b.txt', \
+         workspace: {dir: site, keep: true, from: [draw]}}\n";
+    let run = async |permissions: Option<&str>| {
+        let permissions = permissions.map(|denied| {
+            let all = stepwright_core::permission::Permissions::default().allow("*").unwrap();
+            all.deny(denied).unwrap()
+        });
+        let options = Options { permissions, ..options(&dir) };
+        let path = dir.path().join("flow.yaml").display().to_string();
+        let definition = Definition::parse(text, &path, &options).unwrap();
+        let kept = KeptFiles::beneath(dir.path().join("kept"));
+        definition.builder().unwrap().state(kept).build().unwrap().run("x").await
+    };
+    // The files are written there, so that a rule may deny it.
+    let error = run(Some("write_file: site/*.svg")).await.unwrap_err();
+    assert_eq!(error.id(), ErrorId::EFFECT_REFUSED, "{error}");
+    assert!(!dir.path().join("site/a.svg").exists());
+    let output = run(None).await.unwrap();
+    assert_eq!(output.content.text(), "a");
+    assert_eq!(files(&output), ["draw: a.svg", "publish: b.txt"]);
+    assert_eq!(fs::read_to_string(dir.path().join("site/a.svg")).unwrap(), "a\n");
+}
+
 /// Returns the mistakes of a file with these keys at its top.
 fn mistakes(keys: &str) -> String {
     let text = format!("format: 1\nname: T\n{keys}\nsteps: [{{name: a, shell: ls}}]\n");
@@ -130,6 +159,19 @@ fn settings_of_workspaces_are_checked_at_their_places() {
         ("workspace: {temp: false}", "flow.yaml:3:19: `temp` is true, or not there"),
         ("workspace: {dir: ../a}", "flow.yaml:3:18: `../a` is outside of the base directory"),
         ("workspace: {dir: /etc}", "flow.yaml:3:18: `/etc` is outside of the base directory"),
+        (
+            "workspace: {dir: '{{ input }}'}",
+            "flow.yaml:3:18: `dir` is a text, and no template or expression",
+        ),
+        (
+            "workspace: {dir: '= input'}",
+            "flow.yaml:3:18: `dir` is a text, and no template or expression",
+        ),
+        (
+            "workspace: {worktree: '{{ input }}'}",
+            "flow.yaml:3:23: `worktree` is a text, and no template or expression",
+        ),
+        ("workspace: {temp: true, keep: ['{{ input }}']}", "`keep` is a text, and no template"),
         ("workspace: {temp: true, keep: ['[a']}", "flow.yaml:3:32: `[a` is not a pattern"),
         ("workspace: {temp: true, keep: []}", "flow.yaml:3:31: `keep` has no patterns"),
         (

@@ -5,8 +5,8 @@ use crate::effects::{Names, called};
 use std::path::Path;
 use stepwright_core::StepError;
 use stepwright_core::permission::{Effect, Subject};
-use stepwright_process::paths::forms;
 pub use stepwright_process::paths::without_dots;
+use stepwright_process::paths::{forms, with_around};
 
 /// Returns the effect on a file, or on the files of a pattern.
 pub fn file(
@@ -16,7 +16,9 @@ pub fn file(
     is_pattern: bool,
 ) -> Result<Effect, StepError> {
     let root = folder.root()?;
-    let forms = forms(&root, Path::new(path), path, is_pattern);
+    let path_of = Path::new(path);
+    let forms = forms(&root, path_of, path, is_pattern);
+    let forms = with_around(forms, &root, path_of, &folder.around);
     Ok(called(Effect::file(names[0], forms), names))
 }
 

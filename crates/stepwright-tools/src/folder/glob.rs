@@ -68,7 +68,7 @@ pub fn matching(
     except: &Except,
 ) -> Result<Matched, Stopped> {
     // The parts are parsed alone below, so check the pattern as a whole first.
-    Pattern::new(pattern).map_err(|error| Stopped::NoPattern(error.msg))?;
+    parsed(pattern).map_err(Stopped::NoPattern)?;
     let part = |part: &str| match part {
         "**" => Ok(Part::Deep),
         name if !name.contains(['*', '?', '[']) => Ok(Part::Name(name.into())),
@@ -77,10 +77,16 @@ pub fn matching(
             Err(error) => Err(Stopped::NoPattern(error.msg)),
         },
     };
-    let parts: Vec<Part> = pattern.split('/').map(part).collect::<Result<_, _>>()?;
-    let excluded = except.patterns.iter().map(|pattern| {
-        Pattern::new(pattern).map_err(|error| Stopped::NoExclusion(pattern.clone(), error.msg))
-    });
+    let mut parts: Vec<Part> = pattern.split('/').map(part).collect::<Result<_, _>>()?;
+    // `docs/**` means all files beneath `docs`, as in the rules of permissions.
+    if matches!(parts.last(), Some(Part::Deep)) {
+        let all = Pattern::new("*").map_err(|error| Stopped::NoPattern(error.msg))?;
+        parts.push(Part::Matching(all));
+    }
+    let excluded = except
+        .patterns
+        .iter()
+        .map(|pattern| parsed(pattern).map_err(|why| Stopped::NoExclusion(pattern.clone(), why)));
     let excluded = excluded.collect::<Result<_, _>>()?;
     let unreadable = except.unreadable.then(Vec::new);
     let found = BTreeSet::new();
@@ -88,6 +94,13 @@ pub fn matching(
     search.go("", &parts, 0)?;
     let unreadable = search.unreadable.unwrap_or_default();
     Ok(Matched { paths: search.found.into_iter().collect(), unreadable })
+}
+
+fn parsed(pattern: &str) -> Result<Pattern, &'static str> {
+    if pattern.split('/').any(|part| part.contains("**") && part != "**") {
+        return Err("`**` stands alone between slashes: write `**/*.md` in place of `**.md`");
+    }
+    Pattern::new(pattern).map_err(|error| error.msg)
 }
 
 struct Search<'a> {

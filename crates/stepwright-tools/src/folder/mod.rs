@@ -17,6 +17,8 @@ pub struct Folder {
     dir: PathBuf,
     /// The path of the directory within the one that steps work in.
     within: Option<String>,
+    /// The paths, without links, of the directories that it is in or takes the place of.
+    around: Vec<PathBuf>,
 }
 
 /// The limits of one read.
@@ -52,13 +54,16 @@ pub struct Lines {
 
 impl Folder {
     pub fn new(dir: Option<PathBuf>) -> Self {
-        Self { dir: dir.unwrap_or_else(|| PathBuf::from(".")), within: None }
+        Self { dir: dir.unwrap_or_else(|| PathBuf::from(".")), within: None, around: Vec::new() }
     }
 
     /// Returns the directory that takes the place of this one in a step with a workspace.
     pub fn of_step(&self, cx: &StepContext) -> Result<Self, StepError> {
         let Some(workspace) = cx.workspace() else { return Ok(self.clone()) };
-        let workspace = Self::new(Some(workspace.to_owned()));
+        let mut workspace = Self::new(Some(workspace.to_owned()));
+        workspace.around.clone_from(&self.around);
+        // A directory that cannot be opened has no files for rules.
+        workspace.around.extend(self.root());
         match &self.within {
             Some(within) => workspace.within(within),
             None => Ok(workspace),
@@ -97,7 +102,9 @@ impl Folder {
         if !whole.starts_with(root.path()) {
             return Err(outside(path));
         }
-        Ok(Self { dir: whole, within: Some(path.to_owned()) })
+        let mut around = self.around.clone();
+        around.push(root.path().to_owned());
+        Ok(Self { dir: whole, within: Some(path.to_owned()), around })
     }
 
     /// Returns the path, without links, of a file or a directory that exists in this one.
@@ -197,7 +204,7 @@ impl Folder {
         let within = relative(root.path(), pattern)?;
         let except = Except { patterns: Vec::new(), unreadable: true };
         let matched = glob::matching(&root, &within, most, &except);
-        matched.map(|matched| matched.paths).map_err(|stopped| match stopped {
+        let matched = matched.map_err(|stopped| match stopped {
             glob::Stopped::NoPattern(why) | glob::Stopped::NoExclusion(_, why) => {
                 refused(format!("`{pattern}` is not a pattern: {why}"))
             }
@@ -210,7 +217,11 @@ impl Folder {
                     .with_hint("begin the pattern with the folder that is meant")
             }
             glob::Stopped::Denied(path, denied) => told(&path, "read", &denied),
-        })
+        })?;
+        if matched.paths.is_empty() {
+            is_no_directory(&root, pattern, &within)?;
+        }
+        Ok(matched.paths)
     }
 
     /// Returns the text of a whole file, of at most `max_bytes` bytes.
@@ -280,6 +291,7 @@ impl Folder {
             });
         }
         if list.is_empty() && skipped.is_empty() {
+            is_no_directory(&root, pattern, &within)?;
             must_exist(&root, pattern, &within)?;
         }
         Ok(Read { files: list.len(), bytes, list: Value::Array(list), skipped })
@@ -384,6 +396,16 @@ fn read_text(
     }
     let (text, note) = text_of(bytes);
     Ok((text, note, size))
+}
+
+/// Fails if a pattern without matches names a directory.
+fn is_no_directory(root: &Beneath, pattern: &str, within: &str) -> Result<(), StepError> {
+    let is_plain = !within.contains(['*', '?', '[']);
+    if !is_plain || !root.is_dir(Path::new(within)).unwrap_or_default() {
+        return Ok(());
+    }
+    Err(refused(format!("`{pattern}` is a directory, and the pattern is one of files"))
+        .with_hint(format!("write `{within}/**` for all files beneath it")))
 }
 
 /// Fails if the fixed part of a pattern without matches does not exist.

@@ -3,16 +3,19 @@
 use super::files::{Kept, WORKSPACE_BYTES_MAX, hashed, named, walked};
 use super::{Kind, Workspace, blocking};
 use crate::beneath::{Beneath, Denied};
+use crate::effects::{WRITE, called};
 use crate::temporary::{new_folder, remove};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use stepwright_core::permission::Effect;
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{
     ErrorCode, ErrorId, EventKind, RunStatus, StepContext, StepError, StepInput,
 };
 use stepwright_process::git::{self, GitError};
+use stepwright_process::paths::{forms, with_around};
 
 /// The key of the fact with the folder.
 const OPENED: &str = "workspace";
@@ -109,6 +112,14 @@ pub(super) async fn open(
         origin => {
             let given = given(workspace, input)?;
             let kept = workspace.kept(cx)?;
+            let is_new = !matches!(&origin, Some(Opened { kind: OfKind::Dir { .. }, .. }));
+            if let Kind::Dir { dir, root } = &workspace.kind
+                && is_new
+            {
+                for file in &given {
+                    let _writing = cx.begin_effect(&writing(dir, root.as_deref(), file)).await?;
+                }
+            }
             let made = make(workspace.clone(), run, origin, (given, kept)).await?;
             let value = serde_json::to_value(&made).unwrap_or_default();
             let fact = EventKind::StepRecorded { key: OPENED.into(), value };
@@ -166,10 +177,14 @@ async fn make(
             }
             Kind::Dir { dir, root } => {
                 let dir = existing(dir, root.as_deref())?;
-                let given = match &origin {
-                    Some(Opened { kind: OfKind::Dir { given }, .. }) => given.clone(),
-                    _ => hashes(&dir)?,
-                };
+                if let Some(Opened { kind: OfKind::Dir { given }, .. }) = origin {
+                    return Ok(Opened { run, dir, kind: OfKind::Dir { given } });
+                }
+                if let Some(kept) = &kept {
+                    given.iter().try_for_each(|file| kept.put(file, &dir))?;
+                }
+                // The files that it was given are not made in it.
+                let given = hashes(&dir)?;
                 return Ok(Opened { run, dir, kind: OfKind::Dir { given } });
             }
             Kind::Worktree { repository, at } => worktree(run, repository, at, origin.as_ref())?,
@@ -183,6 +198,15 @@ async fn make(
         }
     })
     .await
+}
+
+/// Returns the effect of putting a file of another step into a folder that stays.
+fn writing(dir: &Path, root: Option<&Path>, file: &WorkspaceFile) -> Effect {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let root = real(root.unwrap_or(Path::new(".")));
+    let (dir, path) = (real(&root.join(dir)), Path::new(&*file.path));
+    let forms = forms(&dir, path, &*file.path, false);
+    called(Effect::file(WRITE[0], with_around(forms, &dir, path, &[root])), WRITE)
 }
 
 /// Returns a folder, which is created if it is missing. It is not outside of `root`.

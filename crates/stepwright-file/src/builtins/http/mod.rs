@@ -1,16 +1,17 @@
 //! `http`: a request over HTTP, and `http_get`, its short form for a page.
 
+mod address;
 mod read;
 
-use super::{as_written, played, rendered};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use self::address::Address;
+use super::{played, rendered};
+use crate::diagnostic::Diagnostics;
 use crate::effects;
 use crate::format::reader::BuiltinKind;
 use crate::format::{Builtin, Computed, Expr, Referring, Text};
 use crate::reference::OwnedValues;
 use crate::shape::Shape;
-use crate::source::Span;
-use crate::system::{Granted, Page, Reach, Request, blocking, check_address, fetch, refused};
+use crate::system::{Granted, Page, Reach, Request, blocking, fetch, refused};
 use crate::work::value_of;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 use stepwright_core::{
-    BoxFuture, Content, ErrorId, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
+    BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_http::reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
@@ -51,7 +52,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 #[derive(Debug)]
 struct Http {
     method: Method,
-    url: Text,
+    url: Address,
     query: Option<Pairs>,
     headers: Vec<(HeaderName, Text)>,
     auth: Option<Auth>,
@@ -96,22 +97,8 @@ enum Whole {
 
 impl Builtin for Http {
     fn referring(&self) -> Vec<Referring<'_>> {
-        let query = self.query.iter().flat_map(Pairs::referring);
-        let headers = self.headers.iter().map(|(_, text)| text.into());
-        let auth: Vec<Referring<'_>> = match &self.auth {
-            None => Vec::new(),
-            Some(Auth::Bearer(token)) => vec![token.into()],
-            Some(Auth::Basic { user, password }) => vec![user.into(), password.into()],
-        };
-        let body = match &self.body {
-            None => Vec::new(),
-            Some(Body::Text(text)) => vec![text.into()],
-            Some(Body::Json(value)) => value.expressions().into_iter().map(Into::into).collect(),
-            Some(Body::Form(pairs)) => pairs.referring(),
-        };
-        let url = std::iter::once((&self.url).into());
-        let all = url.chain(query).chain(headers).chain(auth).chain(body);
-        all.map(Referring::taking_secrets).collect()
+        let url = self.url.referring().map(Referring::taking_secrets);
+        url.into_iter().chain(self.sent()).collect()
     }
 
     fn gives(&self, _: &dyn Fn(&Expr) -> Shape) -> Shape {
@@ -126,22 +113,11 @@ impl Builtin for Http {
     }
 
     fn check(&self, mistakes: &mut Diagnostics) {
-        if self.url.has_expressions() {
-            return;
-        }
-        let url = self.url.template.text();
-        if let Err(error) = check_address(url) {
-            let error = error.data;
-            let span = self.url.written.place(Span::new(0, url.len()));
-            let code = ErrorId::HTTP_ADDRESS_REFUSED;
-            let mistake = Diagnostic::new(code, &self.url.written.source, span, error.message);
-            let help = "an address begins with `https://` or `http://`: `https://example.org/a`";
-            mistakes.push(mistake.help(error.hint.unwrap_or_else(|| help.to_owned())));
-        }
+        self.url.check(&self.sent(), mistakes);
     }
 
     fn details(&self) -> Option<String> {
-        let url = as_written(&self.url);
+        let url = self.url.as_written();
         Some(if self.method == Method::GET { url } else { format!("{} {url}", self.method) })
     }
 
@@ -186,9 +162,28 @@ impl Builtin for Http {
 }
 
 impl Http {
+    /// Returns the values that the server gets, besides its address.
+    fn sent(&self) -> Vec<Referring<'_>> {
+        let query = self.query.iter().flat_map(Pairs::referring);
+        let headers = self.headers.iter().map(|(_, text)| text.into());
+        let auth: Vec<Referring<'_>> = match &self.auth {
+            None => Vec::new(),
+            Some(Auth::Bearer(token)) => vec![token.into()],
+            Some(Auth::Basic { user, password }) => vec![user.into(), password.into()],
+        };
+        let body = match &self.body {
+            None => Vec::new(),
+            Some(Body::Text(text)) => vec![text.into()],
+            Some(Body::Json(value)) => value.expressions().into_iter().map(Into::into).collect(),
+            Some(Body::Form(pairs)) => pairs.referring(),
+        };
+        let all = query.chain(headers).chain(auth).chain(body);
+        all.map(Referring::taking_secrets).collect()
+    }
+
     /// Renders the request.
     async fn request(&self, values: OwnedValues, cx: &StepContext) -> Result<Request, StepError> {
-        let url = rendered(values.clone(), &self.url).await?;
+        let url = self.url.rendered(&values).await?;
         let query = match &self.query {
             Some(pairs) => pairs.given("query", &values).await?,
             None => Vec::new(),

@@ -1,7 +1,7 @@
 //! Reads `http` and `http_get`.
 
 use super::super::{BYTES_DEFAULT, BYTES_MAX, TIMEOUT_DEFAULT};
-use super::{Auth, Body, Http, IDEMPOTENCY_KEY, Pairs, Whole};
+use super::{Address, Auth, Body, Http, IDEMPOTENCY_KEY, Pairs, Whole};
 use crate::format::form::{Form, Mapping, Member, key, words};
 use crate::format::reader::{Fields, Reader};
 use crate::format::{Builtin, Text, Word};
@@ -104,14 +104,14 @@ const BODIES: [&str; 3] = ["body", "json", "form"];
 
 pub(super) fn http_get(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc<dyn Builtin>> {
     if let Yaml::Text(_) = value.value {
-        let url = reader.template(value, "http_get", Flavour::Plain)?;
+        let url = reader.address(value, "http_get")?;
         return Some(Arc::new(Http::get(url)));
     }
     let mut fields = Fields::of(reader, value, "`http_get`")?;
     if !fields.has("url") {
         reader.lacks(value, "http_get", "url", "what to fetch: `url: https://example.org`");
     }
-    let url = fields.template(reader, "url", Flavour::Plain);
+    let url = fields.take("url").and_then(|(_, node)| reader.address(node, "url"));
     let timeout = fields.duration(reader, "timeout").unwrap_or(TIMEOUT_DEFAULT);
     let max_bytes = fields.number(reader, "max_bytes", (1, BYTES_MAX)).unwrap_or(BYTES_DEFAULT);
     fields.finish_with(reader, |key| {
@@ -135,7 +135,7 @@ pub(super) fn http(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc
     }
     let written = fields.take("method");
     let method = written.and_then(|(_, node)| reader.method(node)).unwrap_or(Method::GET);
-    let url = fields.template(reader, "url", Flavour::Plain);
+    let url = fields.take("url").and_then(|(_, node)| reader.address(node, "url"));
     let query = fields.take("query").and_then(|(_, node)| reader.pairs(node, "query"));
     let headers = fields.take("headers").map(|(_, node)| reader.headers(node));
     let headers = headers.unwrap_or_default();
@@ -184,7 +184,7 @@ pub(super) fn http(reader: &mut Reader<'_>, _: &Key, value: &Node) -> Option<Arc
 
 impl Http {
     /// Returns the request for a page.
-    fn get(url: Text) -> Self {
+    fn get(url: Address) -> Self {
         Self {
             method: Method::GET,
             url,
