@@ -248,9 +248,9 @@ impl KnowledgeBase {
             let text = text.map_err(|why| self.refused(&path, &why))?;
             let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
                 if knowledge.remove(&path).await? {
-                    updated.removed.push(path)
+                    updated.removed.push(path);
                 } else {
-                    updated.empty.push(path)
+                    updated.empty.push(path);
                 }
                 continue;
             };
