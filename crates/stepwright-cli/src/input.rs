@@ -10,7 +10,7 @@ use stepwright_core::json::{self, JsonError};
 
 /// Parses typed input as the schema demands.
 pub(crate) fn typed(text: &str, schema: Option<&Value>) -> Result<Content, Error> {
-    parse(text, "the input", Form::of(schema))
+    parse(text, "the input", schema)
 }
 
 /// The format that the schema of a workflow demands for its input.
@@ -45,10 +45,10 @@ fn content(arguments: &Run, pairs: &[String], schema: Option<&Value>) -> Result<
         return input_pairs::of_pairs(pairs, schema);
     }
     match (&arguments.input, &arguments.input_file) {
-        (Some(text), _) => parse(text, "INPUT", Form::of(schema)),
+        (Some(text), _) => parse(text, "INPUT", schema),
         (None, Some(path)) => {
             let (text, shown) = read_file(path)?;
-            parse(without_line_break(&text), &shown, Form::of(schema))
+            parse(without_line_break(&text), &shown, schema)
         }
         (None, None) => Ok(Content::default()),
     }
@@ -68,7 +68,13 @@ impl Form {
     }
 }
 
-fn parse(text: &str, shown: &str, form: Form) -> Result<Content, Error> {
+fn parse(text: &str, shown: &str, schema: Option<&Value>) -> Result<Content, Error> {
+    let form = Form::of(schema);
+    // The default stands for it.
+    let has_default = schema.is_some_and(|schema| schema.get("default").is_some());
+    if has_default && form == Form::Json && text.trim().is_empty() {
+        return Ok(Content::default());
+    }
     let parsed = match form {
         Form::Text => return Ok(text.into()),
         Form::Json | Form::Either => json::parse(text),
@@ -98,7 +104,7 @@ mod tests {
     use serde_json::json;
 
     fn read_as(schema: Option<&Value>, text: &str) -> Result<Value, String> {
-        let content = parse(text, "INPUT", Form::of(schema));
+        let content = parse(text, "INPUT", schema);
         content.map(|content| content.to_value()).map_err(|error| error.to_string())
     }
 
@@ -111,6 +117,9 @@ mod tests {
         assert_eq!(read_as(Some(&json!({"type": "object"})), object), Ok(json!({"a": 1})));
         assert_eq!(read_as(Some(&json!({"type": "integer"})), "-3"), Ok(json!(-3)));
         assert_eq!(read_as(Some(&json!({"type": ["array", "null"]})), "null"), Ok(json!(null)));
+        // The default stands for an empty text.
+        assert_eq!(read_as(Some(&json!({"type": "integer", "default": 7})), " "), Ok(json!("")));
+        assert!(read_as(Some(&json!({"type": "integer"})), " ").is_err());
         assert_eq!(
             read_as(Some(&json!({"type": "object"})), "{a}"),
             Err("INPUT is not JSON: key must be a string at line 1 column 2".to_owned())

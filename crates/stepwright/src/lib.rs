@@ -223,8 +223,8 @@ pub mod dispatch {
 pub mod file {
     pub use stepwright_file::{
         ChangedPrompt, Definition, Diagnostic, Diagnostics, Fixed, Functions, Options, Outline,
-        ReportStyle, Severity, Variables, effects, fix, json_schema, parse_duration,
-        read_permissions, read_prices,
+        ReportStyle, Severity, Variables, effects, fix, json_schema, misspelt_rules,
+        parse_duration, read_permissions, read_prices,
     };
     #[cfg(feature = "knowledge")]
     pub use stepwright_file::{KnowledgeBase, KnowledgeProgress, KnowledgeUpdated};

@@ -43,6 +43,7 @@ use crate::database::{Database, run_error};
 use crate::duration;
 use crate::folders;
 use crate::run_reference::{RunReference, no_runs};
+use crate::ui::terminal::write;
 use anstream::ColorChoice;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -52,7 +53,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stepwright::budgets::Prices;
 use stepwright::file::{
-    ChangedPrompt, Diagnostics, Options, Variables, read_permissions, read_prices,
+    ChangedPrompt, Diagnostics, Options, Variables, misspelt_rules, read_permissions, read_prices,
 };
 use stepwright::permissions::Permissions;
 use stepwright::sent::SendMode;
@@ -582,10 +583,16 @@ impl Doors {
 
     /// Reads the files of permissions and of prices.
     fn rules(&self) -> Result<Rules, Diagnostics> {
-        let project = self.project_permissions.as_deref();
+        let read = |path: &PathBuf| {
+            let permissions = read_permissions(path)?;
+            for warning in misspelt_rules(&permissions) {
+                write(&format!("warning: {}: {warning}", path.display()));
+            }
+            Ok::<_, Diagnostics>(permissions)
+        };
         Ok(Rules {
-            permissions: self.permissions.as_deref().map(read_permissions).transpose()?,
-            project: project.map(read_permissions).transpose()?,
+            permissions: self.permissions.as_ref().map(read).transpose()?,
+            project: self.project_permissions.as_ref().map(read).transpose()?,
             prices: self.prices.as_deref().map(read_prices).transpose()?,
         })
     }

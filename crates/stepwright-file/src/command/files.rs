@@ -129,7 +129,7 @@ fn behind(command: &Command, is_one: impl Fn(&str) -> bool) -> Option<(String, &
     is_one(&name).then(|| (name, &command.words[at + 1..]))
 }
 
-fn is_operand(word: &&Word) -> bool {
+fn is_operand(word: &Word) -> bool {
     !word.text.starts_with('-')
 }
 
@@ -143,7 +143,7 @@ fn runs_input(command: &Command) -> bool {
     let Some((name, rest)) = behind(command, runs) else { return false };
     let is_code = |word: &Word| word.text.starts_with('-') && word.text.ends_with('c');
     let takes_code = lists(SHELLS, &name) && rest.iter().any(is_code);
-    let mut operands = rest.iter().filter(is_operand);
+    let mut operands = rest.iter().filter(|word| is_operand(word));
     match operands.next() {
         Some(code) => takes_code && code.is_dynamic() && code.text.chars().count() == 1,
         None => true,
@@ -153,7 +153,7 @@ fn runs_input(command: &Command) -> bool {
 /// Returns the files that a command passes on.
 fn read(command: &Command) -> Vec<(String, Span)> {
     let Some((_, rest)) = behind(command, |name| lists(READERS, name)) else { return Vec::new() };
-    let files = rest.iter().filter(is_operand).chain(&command.file);
+    let files = rest.iter().filter(|word| is_operand(word)).chain(&command.file);
     files.map(|word| (word.text.clone(), word.span)).collect()
 }
 
@@ -162,7 +162,7 @@ fn copied(commands: &[Command], run: &[(String, Span)]) -> Vec<(String, Span)> {
     let mut copied = Vec::new();
     for command in commands {
         let Some((_, rest)) = behind(command, |name| lists(COPIERS, name)) else { continue };
-        let operands: Vec<&Word> = rest.iter().filter(is_operand).collect();
+        let operands: Vec<&Word> = rest.iter().filter(|word| is_operand(word)).collect();
         let Some((to, from)) = operands.split_last() else { continue };
         if run.iter().any(|(path, _)| parts(path) == parts(&to.text)) {
             copied.extend(from.iter().map(|word| (word.text.clone(), word.span)));
