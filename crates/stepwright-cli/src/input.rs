@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(read_as(Some(&json!({"type": "integer"})), "-3"), Ok(json!(-3)));
         assert_eq!(read_as(Some(&json!({"type": ["array", "null"]})), "null"), Ok(json!(null)));
         // The default stands for an empty text.
-        assert_eq!(read_as(Some(&json!({"type": "integer", "default": 7})), " "), Ok(json!("")));
+        assert_eq!(read_as(Some(&json!({"type": "integer", "default": 7})), " "), Ok(json!(null)));
         assert!(read_as(Some(&json!({"type": "integer"})), " ").is_err());
         assert_eq!(
             read_as(Some(&json!({"type": "object"})), "{a}"),

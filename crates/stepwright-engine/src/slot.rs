@@ -199,7 +199,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Returns `true` if the user of this run may know another one. Without a user, all may be known.
+    /// Returns `true` if the user of this run may know another one. Without a user, all may be
+    /// known.
     pub(crate) async fn is_of_user(
         &self,
         store: &AnyStore,

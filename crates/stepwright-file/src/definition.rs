@@ -33,8 +33,8 @@ pub fn effects() -> impl Iterator<Item = (&'static str, &'static [&'static str])
     functions.chain(TOOLS.iter().map(|kind| (kind.name, kind.effects)))
 }
 
-/// Returns a warning for each rule that names no effect of files, and whose name looks like one that
-/// is misspelt. Permissions that hold for several workflows may name tools that only some of them
+/// Returns a warning for each rule that names no effect of files, and whose name looks like one
+/// that is misspelt. Permissions that hold for several workflows may name tools that only some of them
 /// have, so this is no error.
 ///
 /// ```

@@ -7,7 +7,7 @@ use crate::patient::Patient;
 use crate::recipe::Recipe;
 use crate::stdio::{self, Process};
 use crate::unusable::Unusable;
-use crate::watch::Watched;
+use crate::watched::Watched;
 use crate::web::Endpoint;
 use rmcp::model::{PaginatedRequestParams, ProtocolVersion, Tool};
 use rmcp::service::{

@@ -3,7 +3,7 @@
 use crate::changes::Changes;
 use crate::elicit::Question;
 use crate::events::{CallEvent, Progress};
-use crate::watch::Watched;
+use crate::watched::Watched;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
     ElicitationCapability, ErrorData, FormElicitationCapability, Implementation,

@@ -35,6 +35,7 @@ mod tool;
 mod trace;
 mod unusable;
 mod watch;
+mod watched;
 mod web;
 
 pub use connection::{START_TIMEOUT, TOOLS_MAX};

@@ -7,8 +7,7 @@ use crate::runtime::runtime;
 use rmcp::model::{
     ServerNotification, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::tool::ToolError;
 use tokio::sync::watch;
@@ -16,40 +15,6 @@ use tokio::task::JoinHandle;
 
 /// The time between two looks at the connection, while a caller waits for a change.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// The resources of one connection that are watched, with the number of their changes.
-#[derive(Debug, Default)]
-pub(crate) struct Watched(Mutex<HashMap<String, watch::Sender<u64>>>);
-
-impl Watched {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<u64>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes the change of a resource, which may be a part of one that is watched.
-    pub(crate) fn note(&self, uri: &str) {
-        for (watched, changes) in &*self.all() {
-            if uri.starts_with(watched.as_str()) {
-                changes.send_modify(|count| *count += 1);
-            }
-        }
-    }
-
-    fn watch(&self, uri: &str) -> watch::Receiver<u64> {
-        let mut all = self.all();
-        all.entry(uri.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
-    }
-
-    /// Forgets a resource if no other caller watches it. Returns `true` then.
-    fn leave(&self, uri: &str) -> bool {
-        let mut all = self.all();
-        let is_last = all.get(uri).is_some_and(|changes| changes.receiver_count() <= 1);
-        if is_last {
-            all.remove(uri);
-        }
-        is_last
-    }
-}
 
 /// Tells when a resource of a server changes: see
 /// [`McpServer::watch_resource`](crate::McpServer::watch_resource). The server stops to tell when

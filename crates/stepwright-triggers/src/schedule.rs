@@ -24,7 +24,7 @@ const LATE: Duration = Duration::from_mins(1);
 /// The number of missed times that [`CatchUp::All`] catches up. Older ones are left out.
 pub(crate) const ALL_MAX: usize = 1_000;
 
-/// What happens at a time of a schedule while its last run is under way. A paused run is under way.
+/// The treatment of a time of a schedule while its last run is under way. A paused run is under way.
 ///
 /// ```
 /// use stepwright_triggers::Overlap;
@@ -45,7 +45,7 @@ pub enum Overlap {
     Cancel,
 }
 
-/// What happens to times that passed while no process looked after the schedule. A time that is at
+/// The treatment of times that passed while no process looked after the schedule. A time that is at
 /// most a minute ago is not missed.
 ///
 /// ```

@@ -22,14 +22,14 @@ const STANDARD_PREFIX: &str = "whsec_";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signature {
-    /// That of Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`. A
+    /// The one of Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`. A
     /// request that is more than five minutes old is refused.
     #[default]
     Standard,
-    /// That of GitHub: `X-Hub-Signature-256`. It has no time, so a body that was received within a
+    /// The one of GitHub: `X-Hub-Signature-256`. It has no time, so a body that was received within a
     /// day is not received again.
     GitHub,
-    /// That of Slack: `X-Slack-Signature` and `X-Slack-Request-Timestamp`. A request that is more
+    /// The one of Slack: `X-Slack-Signature` and `X-Slack-Request-Timestamp`. A request that is more
     /// than five minutes old is refused.
     Slack,
 }

@@ -20,7 +20,7 @@ pub(crate) struct State {
     pub(crate) timetable: Timetable,
     #[serde(default)]
     pub(crate) paused: bool,
-    /// What is to happen was decided for all times up to this one.
+    /// All times up to this one are decided.
     pub(crate) done: Timestamp,
     /// A run that was decided and may not have begun. Any process begins it: it has an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -127,6 +127,8 @@ fn a_second_ctrl_c_gives_back_the_line_that_no_agent_has_got() {
     person.types(CTRL_C);
     person.waits_until(is_typed);
     person.types(CTRL_C);
+    // The next prompt drops what was typed before it.
+    person.waits_until(|screen| screen.lines().last().is_some_and(|line| line.ends_with("You ›")));
     person.types("/exit\r");
     assert_eq!(person.leaves(), 4);
 }

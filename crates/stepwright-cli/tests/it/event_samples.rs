@@ -5,8 +5,8 @@ use std::sync::Arc;
 use stepwright::models::{AssistantTurn, Part, StopReason, ToolCall, Usage};
 use stepwright::{
     ContainerKind, Content, Decision, ErrorCode, ErrorData, ErrorId, Event, EventKind, Media,
-    MediaKind, Patch, RunId, SessionId, StepOutput, StepPath, StepStatus, Timestamp, UserId,
-    WorkflowId,
+    MediaKind, MediaSource, Patch, RunId, SessionId, StepOutput, StepPath, StepStatus, Timestamp,
+    UserId, WorkflowId,
 };
 use stepwright_core::budget::Limit;
 use stepwright_core::cost::Cost;
@@ -16,6 +16,7 @@ use stepwright_core::event::{
 };
 use stepwright_core::executor::{ExecutorType, RunInput};
 use stepwright_core::guardrail::{GuardPlace, GuardVerdict, Judged};
+use stepwright_core::media::StoredMedia;
 use stepwright_core::message::{Arguments, Native, ToolOutcome};
 use stepwright_core::permission::Verdict;
 use stepwright_core::requirement::RequirementKind;
@@ -254,12 +255,15 @@ fn forked() -> WorkflowForked {
 /// An event of each kind, with every field that it can have. No `..`: a new field is missed here.
 pub(crate) fn samples() -> Vec<Event> {
     use {ContainerKind as K, Decision as D, EventKind as E};
+    let mut film = Media::path(MediaKind::Video, "film.mp4");
+    film.source = MediaSource::Stored(StoredMedia::of(b"a film"[..].into()));
     let media = vec![
         Media::url(MediaKind::Image, "https://example.org/a.png")
             .with_mime("image/png")
             .with_name("a"),
         Media::path(MediaKind::File, "report.pdf"),
         Media::bytes(MediaKind::Audio, *b"RIFF"),
+        film,
     ];
     let patches = vec![
         Patch::set("topic", "bridges"),

@@ -292,6 +292,7 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
     // Cancelling, and what functions of Rust may say, is tested elsewhere.
     let rare = [
         "CompressionCompleted",
+        "MemoryUpdateCompleted",
         "ModelRequestRetrying",
         "ModelRequestInterrupted",
         "MessageReceived",

@@ -51,7 +51,8 @@ fn a_file_is_given_to_a_run_named_by_show_and_written_again() {
     assert_eq!(std::fs::read(place.path("moved/1-photo.png")).unwrap(), photo());
     place.on_db(&["erase", "--run", "r-1", "--yes"]).ended(0);
     let left = std::fs::metadata(place.path("a.db")).unwrap().len();
-    assert!(left < 200_000, "{left} bytes");
+    // The tables alone have 200 kB, and the photo has 240.
+    assert!(left < 300_000, "{left} bytes");
 }
 
 #[test]

@@ -98,9 +98,10 @@ fn a_run_is_found_by_part_of_its_id() {
     let unclear = output(&first[..4]).ended(2);
     assert!(unclear.stderr.contains("error[SW0119]: `"), "{unclear:#?}");
     assert!(unclear.stderr.contains(&first) && unclear.stderr.contains(&second), "{unclear:#?}");
-    // Too short a part is none.
+    // Nor is one that is too short.
     let short = output(&first[..2]).ended(2);
-    assert!(short.stderr.contains("error[SW0701]"), "{short:#?}");
+    assert!(short.stderr.contains("error[SW0119]"), "{short:#?}");
+    assert!(short.stderr.contains("too short: write at least 3 characters"), "{short:#?}");
     // Every command about a run takes these.
     for command in ["events", "verify", "resume"] {
         place.ran([command, &second[28..]]).ended(0);

@@ -109,9 +109,9 @@ super::entry::catalogue! {
     /// media is damaged. Media that are a path or an address have no bytes in the run at all.
     ///
     /// Begin the run again with the bytes, or with the path of the file.
-    MEDIA_MISSING = 830, "the bytes of media are missing";
+    MEDIA_MISSING = 825, "the bytes of media are missing";
 
     /// A store keeps an image, a video, audio or a file of up to 512 MiB. Keep a larger one
     /// elsewhere, and give the run its path or its address.
-    MEDIA_TOO_LARGE = 831, "media are too large for the store";
+    MEDIA_TOO_LARGE = 826, "media are too large for the store";
 }

@@ -294,8 +294,8 @@ impl Effect {
         self
     }
 
-    /// Makes it an effect for which no rule is remembered. For one with parts that rules do not see,
-    /// such as the input of a command: the rule would allow it with any others.
+    /// Makes it an effect for which no rule is remembered. For one with parts that rules do not
+    /// see, such as the input of a command: the rule would allow it with any others.
     ///
     /// ```
     /// use stepwright_core::permission::{CommandLine, Effect};

@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-/// A value that the processes of a store share. [`ValueChange`] has an example.
+/// A value that the processes of a store share.
+///
+/// ```
+/// use stepwright_core::store::SharedValue;
+/// fn is_of(value: &SharedValue, kind: &str) -> bool {
+///     &*value.kind == kind
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedValue {
     /// The kind of the value, such as `schedule`.

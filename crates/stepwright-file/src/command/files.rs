@@ -107,8 +107,8 @@ fn of(commands: &[Command], moves: bool, has_places: bool) -> Paths {
 
 /// The programs that pass on the content of the files that they name.
 const READERS: &str = "\
-    awk base32 base64 bzcat bzip2 cat cut dd gawk gpg grep gunzip gzip head jq mawk openssl rev sed \
-    sort tac tail tr uniq uudecode xxd xz xzcat zcat zstd zstdcat";
+    awk base32 base64 bzcat bzip2 cat cut dd gawk gpg grep gunzip gzip head jq mawk openssl rev \
+    sed sort tac tail tr uniq uudecode xxd xz xzcat zcat zstd zstdcat";
 
 /// The programs that make a file of another one.
 const COPIERS: &str = "cp install ln mv rsync";

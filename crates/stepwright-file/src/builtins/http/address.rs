@@ -1,4 +1,4 @@
-//! The address of a request: a part that chooses the server, and a part in which values are encoded.
+//! The address of a request: a part that chooses the server, and one in which values are encoded.
 
 use super::rendered;
 use crate::command::{Place, places};

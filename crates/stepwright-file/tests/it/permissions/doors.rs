@@ -1,4 +1,4 @@
-//! What a file sets beside a command or a path: environments, workspaces and folders of tools.
+//! Settings of a file beside a command or a path: environments, workspaces and folders of tools.
 
 use super::{Place, refused, steps};
 use stepwright_core::RunStatus;
