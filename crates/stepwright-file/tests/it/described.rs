@@ -46,15 +46,17 @@ const STRUCTURAL: [&str; 19] = [
     "the loop has no bound",
 ];
 
-/// The words of mistakes in values that a schema does not look into: expressions, the schemas in a
-/// file, and the input of another file.
-const DEEPER: [&str; 6] = [
+/// The words of mistakes that a schema does not look for: in expressions, in the schemas of a file
+/// and in the input of another file, and in the triggers of a file beside each other.
+const DEEPER: [&str; 8] = [
     "not a valid JSON Schema",
     "there is no member",
     "true or false is expected",
     "that workflow",
     " it must be ",
     "the default does not fit",
+    " of several needs `name`",
+    "a signature needs `secret`",
 ];
 
 fn options() -> Options {

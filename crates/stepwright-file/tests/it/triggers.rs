@@ -100,7 +100,7 @@ fn mistakes_of_triggers_are_reported() {
         ("{schedule: {every: 1h, input: '= vars.tem'}}", "tem"),
         ("{webhook: {signature: github}}", "a signature needs `secret`"),
         ("{webhook: {secret: HOOK_SECRET}}", "there is no secret `HOOK_SECRET`"),
-        ("{webhook: {signature: md5, secret: HOOK_SECRET}}", "md5"),
+        ("{webhook: {signature: md5, secret: HOOK_SECRET}}", "`signature` is one of"),
         ("{webhook: {when: 'yes'}}", "`when`"),
         ("{mail: {}}", "`on` has no key `mail`"),
     ] {
