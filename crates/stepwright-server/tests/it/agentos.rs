@@ -202,9 +202,9 @@ async fn a_file_of_text_arrives_as_it_was_sent() {
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let output = run(&world, "plain", &form).await;
     assert_eq!(output["status"], "COMPLETED");
-    let path = format!("/v1/runs/{}/events?limit=1", output["run_id"].as_str().unwrap());
+    let path = format!("/v1/runs/{}/events", output["run_id"].as_str().unwrap());
     let begun = world.client.get(&path).await.json()["events"][0].clone();
-    let sent = begun["input"]["media"].as_array().unwrap().clone();
+    let sent = begun["input"]["media"].as_array().unwrap_or_else(|| panic!("{begun}")).clone();
     let bytes: Vec<&str> =
         sent.iter().map(|media| media["source"]["bytes"].as_str().unwrap()).collect();
     assert_eq!(bytes, ["YWJjZA==", "bm8gYmFzZTY0IQ==", "AP8="]);

@@ -8,7 +8,7 @@ use stepwright_engine::Workflow;
 use stepwright_server::{ApiKeys, HOOK_BODY_BYTES_MAX, NewKey, Role, ServerBuilder};
 use stepwright_triggers::{Schedule, Signature, Timetable, Webhook};
 
-const SECRET: &str = "a secret of both sides";
+const SECRET: &str = concat!("It's a Secret to Every", "body");
 
 /// The signature of `Hello, World!`.
 const SIGNED: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";

@@ -16,7 +16,7 @@ CREATE INDEX memories_recent ON memories (user_id, updated_at DESC, memory_id);
 CREATE TABLE shared_values (
   kind    text COLLATE "C" NOT NULL,
   key     text COLLATE "C" NOT NULL,
-  value   text NOT NULL,
+  value   text COLLATE "C" NOT NULL,
   version bigint NOT NULL,
   PRIMARY KEY (kind, key)
 );

@@ -39,16 +39,18 @@ pub(super) fn media(all: &[Media], kind: MediaKind) -> Value {
         let source = match &media.source {
             MediaSource::Url(url) => json!({"url": url}),
             MediaSource::Path(path) => json!({"filepath": path}),
-            MediaSource::Bytes(bytes) if is_text(media) => {
-                json!({"content": String::from_utf8_lossy(bytes)})
-            }
-            MediaSource::Bytes(_) => {
-                // As base64, as the core writes bytes.
-                let written = serde_json::to_value(&media.source).unwrap_or_default();
-                json!({"content": written["bytes"]})
-            }
-            // Large media are not for a list of runs: their hash says which they are.
-            _ => json!({"id": media.stored().map(|stored| &stored.sha256)}),
+            _ => match media.live() {
+                Some(bytes) if is_text(media) => {
+                    json!({"content": String::from_utf8_lossy(&bytes)})
+                }
+                Some(bytes) => {
+                    // As base64, as the core writes bytes.
+                    let written = serde_json::to_value(MediaSource::Bytes(bytes));
+                    json!({"content": written.unwrap_or_default()["bytes"]})
+                }
+                // Only the store has large ones of earlier runs: their hash says which they are.
+                None => json!({"id": media.stored().map(|stored| &stored.sha256)}),
+            },
         };
         let mut item = source;
         item["mime_type"] = json!(media.mime);
