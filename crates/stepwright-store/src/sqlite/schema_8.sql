@@ -9,7 +9,7 @@ CREATE TABLE memories (
   sum        INTEGER NOT NULL,
   key_id     TEXT,
   PRIMARY KEY (user_id, memory_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX memories_recent ON memories (user_id, updated_at DESC, memory_id);
 -- Values that processes share beside the runs, such as the state of a schedule. `version` is the mark
 -- of the last change: a change names the one that it has seen.
@@ -26,7 +26,7 @@ CREATE TABLE media (
   hash TEXT NOT NULL PRIMARY KEY,
   size INTEGER NOT NULL,
   uses INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX media_unused ON media (hash) WHERE uses <= 0;
 CREATE TABLE media_parts (
   hash TEXT NOT NULL,
