@@ -121,7 +121,7 @@ pub trait RunStore: Send + Sync {
     /// them.
     ///
     /// # Errors
-    /// [`StoreError::Row`] if they do not have their hash.
+    /// [`StoreError::Unavailable`] if they do not have their hash, or cannot be read.
     fn media<'a>(&'a self, _stored: &'a StoredMedia) -> Answer<'a, Option<Arc<[u8]>>> {
         Box::pin(std::future::ready(Ok(None)))
     }
