@@ -34,8 +34,8 @@ pub fn effects() -> impl Iterator<Item = (&'static str, &'static [&'static str])
 }
 
 /// Returns a warning for each rule that names no effect of files, and whose name looks like one
-/// that is misspelt. Permissions that hold for several workflows may name tools that only some of them
-/// have, so this is no error.
+/// that is misspelt. Permissions that hold for several workflows may name tools that only some of
+/// them have, so this is no error.
 ///
 /// ```
 /// use stepwright_core::permission::Permissions;

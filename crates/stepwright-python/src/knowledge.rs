@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepwright::Error;
-use stepwright::knowledge::{Document, DocumentKind, Knowledge as _};
+use stepwright::knowledge::{Document, DocumentKind, Knowledge as _, Passage, SourceInfo};
 use stepwright_host::{KnowledgeSpec, LazyKnowledge};
 
 /// Documents in a file of `SQLite`.
@@ -69,15 +69,18 @@ async fn answered(knowledge: LazyKnowledge, asked: Asked) -> Result<Value, Error
         Asked::Remove { source } => json!(knowledge.remove(&source).await?),
         Asked::Sources {} => {
             let sources = knowledge.sources().await?;
-            let row = |found: stepwright::knowledge::SourceInfo| json!({"source": found.source, "kind": found.kind, "chunks": found.chunks});
-            sources.into_iter().map(row).collect()
+            sources.into_iter().map(source_row).collect()
         }
         Asked::Search { query, limit } => {
             let passages = knowledge.search(&query, limit).await?;
-            let row = |found: stepwright::knowledge::Passage| json!({"source": found.source, "text": found.text});
+            let row = |found: Passage| json!({"source": found.source, "text": found.text});
             passages.into_iter().map(row).collect()
         }
     })
+}
+
+fn source_row(SourceInfo { source, kind, chunks, .. }: SourceInfo) -> Value {
+    json!({"source": source, "kind": kind, "chunks": chunks})
 }
 
 fn kind_of(name: &str) -> Result<DocumentKind, Error> {

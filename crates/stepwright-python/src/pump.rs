@@ -2,7 +2,8 @@
 //!
 //! The run of a stream has a task of its own as soon as it waits. A generator stays with the
 //! reader: whenever there is nothing to read, the reader takes one piece of it, and reads the
-//! event of that piece. So no piece costs a change of threads, and none is made before it is wanted.
+//! event of that piece. So no piece costs a change of threads, and none is made before it is
+//! wanted.
 
 use crate::answer::{Answer, Ended};
 use crate::caller::{Caller, Generating};

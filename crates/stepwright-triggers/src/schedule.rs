@@ -24,7 +24,7 @@ const LATE: Duration = Duration::from_mins(1);
 /// The number of missed times that [`CatchUp::All`] catches up. Older ones are left out.
 pub(crate) const ALL_MAX: usize = 1_000;
 
-/// The treatment of a time of a schedule while its last run is under way. A paused run is under way.
+/// The treatment of a time of a schedule while its last run is under way. A paused run is, too.
 ///
 /// ```
 /// use stepwright_triggers::Overlap;

@@ -26,11 +26,11 @@ pub enum Signature {
     /// request that is more than five minutes old is refused.
     #[default]
     Standard,
-    /// The one of GitHub: `X-Hub-Signature-256`. It has no time, so a body that was received within a
-    /// day is not received again.
+    /// The one of GitHub: `X-Hub-Signature-256`. It has no time, so a body that was received within
+    /// a day is not received again.
     GitHub,
-    /// The one of Slack: `X-Slack-Signature` and `X-Slack-Request-Timestamp`. A request that is more
-    /// than five minutes old is refused.
+    /// The one of Slack: `X-Slack-Signature` and `X-Slack-Request-Timestamp`. A request that is
+    /// more than five minutes old is refused.
     Slack,
 }
 

@@ -23,8 +23,8 @@ const CUT_BYTES_MIN: usize = 12;
 ///
 /// A secret is recognised as it is, in JSON, in the encodings of an address and in base64, alone or
 /// in the middle of an encoded text. Each long line of a secret with several lines is recognised,
-/// too, and so is a long part of a secret at the end or the beginning of a text that was cut. A text
-/// that was made of a secret in another way is not.
+/// too, and so is a long part of a secret at the end or the beginning of a text that was cut. A
+/// text that was made of a secret in another way is not.
 ///
 /// ```
 /// use stepwright_core::redact::Secrets;
