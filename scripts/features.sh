@@ -3,12 +3,10 @@
 # by accident. A warning is an error. If `rustup` has the oldest Rust that the manifest promises, all of
 # it is compiled with that one, too.
 #
-#   scripts/features.sh        the crates whose features users choose; these turn on those of the others
+#   scripts/features.sh        the library, whose features turn on those of the others, and the lean command
 #   scripts/features.sh all    every crate
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-chosen="stepwright stepwright-cli stepwright-testing"
 
 # Each line: a crate and its features.
 crates_with_features() {
@@ -22,7 +20,13 @@ for package in sorted(json.load(sys.stdin)["packages"], key=lambda package: pack
 }
 
 crates_with_features | while read -r package features; do
-    if [ "${1:-}" != all ] && [[ " $chosen " != *" $package "* ]]; then continue; fi
+    if [ "${1:-}" != all ]; then
+        case $package in
+        stepwright) ;;
+        stepwright-cli) features="" ;;
+        *) continue ;;
+        esac
+    fi
     for feature in "" $features; do
         # A store needs a database, and says so.
         if [ "$package" = stepwright-store ] && [ -z "$feature" ]; then continue; fi

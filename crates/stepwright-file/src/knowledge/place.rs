@@ -1,7 +1,9 @@
 //! The places of knowledge: its database and its documents, beneath the folder of a file.
 
 use crate::access::{Home, Refused};
-use crate::beneath::{Beneath, goes_down};
+#[cfg(feature = "knowledge")]
+use crate::beneath::Beneath;
+use crate::beneath::goes_down;
 use crate::options::Options;
 use std::path::{Path, PathBuf};
 use stepwright_tools::__private::folder::glob::{self, Except, Stopped};
