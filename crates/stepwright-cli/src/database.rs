@@ -199,6 +199,10 @@ impl Opened {
     }
 
     /// Returns the files that workspaces have kept beside a database in a file.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "a server keeps none")
+    )]
     pub(crate) fn kept_files(&self) -> Option<KeptFiles> {
         match self {
             Self::File(store) => Some(kept_files(store)),
