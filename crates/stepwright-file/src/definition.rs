@@ -289,7 +289,8 @@ impl Definition {
     /// steps: [{team: desk}]
     /// ";
     /// let report = Definition::parse(text, "report.yaml", &Options::default())?;
-    /// let (mode, members) = report.agent("desk").unwrap().team().unwrap();
+    /// let desk = report.agent("desk").unwrap();
+    /// let (mode, members) = desk.team().unwrap();
     /// assert_eq!(mode.to_string(), "route");
     /// assert_eq!(members, [("scout", Some("Finds sources."))]);
     /// # Ok::<(), stepwright_file::Diagnostics>(())
