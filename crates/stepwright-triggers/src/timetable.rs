@@ -25,9 +25,9 @@ const UTC: &str = "UTC";
 /// use stepwright_triggers::Timetable;
 /// let mornings = Timetable::cron("0 9 * * mon-fri", Some("Europe/Berlin"))?;
 /// assert_eq!(mornings.to_string(), "`0 9 * * mon-fri` in Europe/Berlin");
-/// let sunday = Timestamp(1_796_000_000_000);
-/// assert_eq!(sunday.to_string(), "2026-11-29 23:33:20 UTC");
-/// let next = mornings.next_after(sunday).unwrap();
+/// let night = Timestamp(1_796_000_000_000);
+/// assert_eq!(night.to_string(), "2026-11-30 00:53:20 UTC");
+/// let next = mornings.next_after(night).unwrap();
 /// assert_eq!(next.to_string(), "2026-11-30 08:00:00 UTC");
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```

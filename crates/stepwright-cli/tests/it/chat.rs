@@ -135,64 +135,6 @@ fn a_second_ctrl_c_gives_back_the_line_that_no_agent_has_got() {
 }
 
 #[test]
-fn a_line_that_is_typed_while_an_answer_is_written_reaches_the_agent() {
-    let provider = Provider::start();
-    let flow = format!(
-        "format: 1\nname: Talk\nmodel: openai-chat:x@{}\nagents: {{writer: {{}}}}\n\
-         steps: [{{name: write, agent: writer, prompt: '{{{{ input }}}}'}}]\n",
-        provider.url()
-    );
-    let place = Place::with(&flow);
-    let person = Person::at(&place, &["--db", "a.db", "--send", "interrupt"]);
-    person.types("Wait for it\r");
-    provider.waits_for(|calls| calls.first().map(|_| ()));
-    person.types("hurry");
-    person.sees("You › hurry");
-    person.types("\r");
-    let screen = person.waits_until(|screen| screen.contains("completed in"));
-    let (message, answer) = (screen.find("› hurry"), screen.find("I say key-"));
-    assert!(message.is_some() && message < answer, "{screen}");
-    let said = |nth: usize| provider.calls("")[nth].messages.to_string().matches("hurry").count();
-    assert_eq!((said(0), said(1)), (0, 1));
-    person.types("/send steer\r");
-    person.sees("it gets before its next request");
-    person.types("/exit\r");
-    assert_eq!(person.leaves(), 0);
-}
-
-#[test]
-fn a_second_ctrl_c_gives_back_the_line_that_no_agent_has_got() {
-    let provider = Provider::start();
-    let flow = format!(
-        "format: 1\nname: Talk\nmodel: openai-chat:x@{}\nagents: {{writer: {{}}}}\n\
-         steps: [{{name: write, agent: writer, prompt: '{{{{ input }}}}'}}]\n\
-         finally: [{{name: held, shell: 'echo x > held.txt; sleep 600'}}]\n",
-        provider.url()
-    );
-    let place = Place::with(&flow);
-    let person = Person::at(&place, &["--db", "a.db", "--allow-shell"]);
-    person.types("Wait for it\r");
-    provider.waits_for(|calls| calls.first().map(|_| ()));
-    person.types("and this");
-    person.sees("You › and this");
-    person.types("\r");
-    let is_typed =
-        |screen: &str| screen.lines().last().is_some_and(|l| l.contains("You › and this"));
-    person.waits_until(|screen| !is_typed(screen));
-    person.types(CTRL_C);
-    person.sees("press Ctrl-C or Esc again to stop waiting");
-    // The step that runs afterwards does not end.
-    person.waits_until(|screen| screen.lines().last().is_some_and(|line| line.contains("held")));
-    person.types(CTRL_C);
-    person.waits_until(is_typed);
-    person.types(CTRL_C);
-    // The next prompt drops what was typed before it.
-    person.waits_until(|screen| screen.lines().last().is_some_and(|line| line.ends_with("You ›")));
-    person.types("/exit\r");
-    assert_eq!(person.leaves(), 4);
-}
-
-#[test]
 fn the_model_is_changed_at_the_prompt() {
     let flow = "\
 format: 1
