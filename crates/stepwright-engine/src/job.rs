@@ -409,10 +409,11 @@ impl Job {
                 Ending::TimedOut(limit) => Cause::TimedOut(limit),
                 ending => return ending,
             };
-            if !self.unwinds {
+            let stays = self.recorder.stay();
+            if !self.unwinds && stays.is_ok() {
                 return ending;
             }
-            if let Err(stop) = self.note_stopping(&cause) {
+            if let Err(stop) = stays.and_then(|()| self.note_stopping(&cause)) {
                 return Ending::Walked(Walk { body: Err(stop), after: None });
             }
             let _ = self.cause.set(cause);
@@ -466,7 +467,6 @@ impl Job {
             Cause::Cancelled(reason) => (RunStatus::Cancelled, reason.clone()),
             Cause::TimedOut(limit) => (RunStatus::Error, too_late(*limit).message.into()),
         };
-        self.recorder.time_passes();
         self.recorder.record(&StepPath::root(), EventKind::WorkflowStopping { status, reason })
     }
 

@@ -1,5 +1,6 @@
 //! The operations on a workflow: to run, resume, read and cancel runs, and to read sessions.
 
+use crate::local::Local;
 use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
 use crate::runner::serve;
 use crate::runs::{Events, SendMessage, Sent, Sessions, Snapshot};
@@ -95,8 +96,11 @@ impl Workflow {
     ) -> Result<bool, Error> {
         let run = RunId::new(run)?;
         let local = self.runner().local().get(run.as_str());
-        let is_ours = local.is_some_and(|local| local.is_ours());
-        if self.cancel_now(&run) && is_ours {
+        let ours = local.filter(Local::is_ours);
+        if self.cancel_now(&run)
+            && let Some(local) = ours
+            && self.runner().heeds_cancel(&run, &local).await
+        {
             return Ok(true);
         }
         // Another process may turn out to drive a run that this one is about to claim.

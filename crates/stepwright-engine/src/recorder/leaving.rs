@@ -3,7 +3,7 @@
 use super::Recorder;
 use crate::stop::Stop;
 use std::sync::Arc;
-use stepwright_core::StoreError;
+use stepwright_core::{EventKind, RunStatus, StepPath, StoreError};
 
 impl Recorder {
     /// Asks the driver to leave the run, so that another one can resume it.
@@ -12,6 +12,18 @@ impl Recorder {
         // The token wakes the driver, and stops what the steps have started.
         self.cancelled.cancel();
         self.leaving_token().cancel();
+    }
+
+    /// Records that the run goes on, if it was about to be left: a request to cancel may come while
+    /// the append says that the run is paused.
+    pub(crate) fn stay(&self) -> Result<(), Stop> {
+        self.time_passes();
+        if self.status() != RunStatus::Paused {
+            return Ok(());
+        }
+        let driver = self.state().driver.clone().unwrap_or_default();
+        let continued = EventKind::WorkflowContinued { driver, digest: None };
+        self.record(&StepPath::root(), continued)
     }
 
     /// Returns `true` if the driver was asked to leave the run.

@@ -122,6 +122,22 @@ impl Runner {
         Some(waiters.outcome().await.clone())
     }
 
+    /// Returns `true` if the driver of a run that was cancelled sees that. One that was leaving the
+    /// run just then does not look any more.
+    pub(crate) async fn heeds_cancel(&self, run: &RunId, local: &Local) -> bool {
+        let now = self.local().get(run.as_str());
+        if now.is_some_and(|now| now.status() != RunStatus::Paused) {
+            return true;
+        }
+        match &local.waiters {
+            Some(waiters) => match waiters.outcome().await {
+                Outcome::Output(output) => output.is_terminal(),
+                Outcome::Lost(_) => false,
+            },
+            None => true,
+        }
+    }
+
     /// Schedules a paused run to go on by itself when its deadline passes.
     pub(crate) async fn wake_later(self: &Arc<Self>, run: &RunId, output: &RunOutput) {
         self.supervise();

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::store::{Leases as _, RunStore as _};
 use stepwright_core::{
-    Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext, StepInput,
+    Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext, StepError,
+    StepInput,
 };
-use stepwright_engine::{Parallel, RunStream, Step, Workflow, WorkflowBuilder};
+use stepwright_engine::{Parallel, RunStream, Step, Workflow, WorkflowBuilder, real_world};
 use tokio::sync::Semaphore;
 
 /// A workflow on a store, as each of several processes has it: a step that works until it may end,
@@ -226,4 +227,27 @@ async fn whoever_reads_only_at_the_end_gets_every_fact() {
     events.extend(stream.by_ref().collect::<Vec<_>>().await);
     is_dense(&events);
     assert_eq!(events.iter().filter(|event| event.is_fact()).count(), 2 + 2 * STEPS);
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_a_run_of_the_background_wherever_it_is_just_then() {
+    // Each append takes some milliseconds, so that the cancels come at all stages of the run.
+    for after in 0..60_u64 {
+        let store = Slow { world: Some(real_world()), ..Slow::quick(Memory::default()) };
+        let nap = |_: StepInput, cx: StepContext| async move {
+            cx.sleep_for("nap", Duration::from_hours(1)).await?;
+            Ok::<_, StepError>("woken")
+        };
+        let workflow = Workflow::builder("W").store(store).step(mark("first"));
+        let workflow = workflow.step(Step::new("nap", nap)).build().unwrap();
+        let run = workflow.run("x").run_id("r").background().await.unwrap();
+        real_world().sleep(Duration::from_micros(after * 400)).await;
+        assert!(workflow.cancel_run("r").await.unwrap(), "after {after}");
+        let ended = tokio::time::timeout(Duration::from_mins(1), run.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("it goes on, after {after}")).unwrap_err();
+        assert_eq!(ended.kind(), ErrorKind::Cancelled, "after {after}: {ended}");
+        let facts = workflow.events(run.run_id(), 0).await.unwrap().collect::<Vec<_>>().await;
+        let last = facts.last().unwrap().as_ref().unwrap();
+        assert!(last.kind.is_terminal(), "after {after}: {last:?}");
+    }
 }
