@@ -51,6 +51,8 @@ pub(crate) enum Outcome {
     /// The run has ended, or waits.
     Output(Box<RunOutput>),
     Lost(String),
+    /// Nothing was done: another driver has the run.
+    Elsewhere(String),
 }
 
 impl Outcome {
@@ -62,6 +64,7 @@ impl Outcome {
                 Some(output) if output.is_terminal() || output.queued.is_some() => {
                     Self::Output(Box::new(output.clone()))
                 }
+                _ if error.id() == ErrorId::RUN_DRIVEN_ELSEWHERE => Self::Elsewhere(error.report()),
                 _ => Self::Lost(error.report()),
             },
         }

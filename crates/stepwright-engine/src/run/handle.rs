@@ -148,11 +148,11 @@ impl RunHandle {
                 Some(local) => self.runner().outcome(&self.run, &local).await,
                 None => None,
             };
-            let was_here = outcome.is_some();
+            let was_here = !matches!(outcome, None | Some(Outcome::Elsewhere(_)));
             match outcome {
                 Some(Outcome::Output(output)) if enough(output.status) => return answer(*output),
                 Some(Outcome::Lost(why)) => return Err(Error::new(ErrorKind::Store, why)),
-                Some(Outcome::Output(_)) | None => {}
+                Some(Outcome::Output(_) | Outcome::Elsewhere(_)) | None => {}
             }
             let store = self.runner().remembering().ok_or_else(|| self.unknown())?;
             let changed = store.changed(Watched::Facts(self.run.clone()));

@@ -395,7 +395,9 @@ impl Resume {
         };
         match outcome {
             Some(Outcome::Output(output)) => answer(*output),
-            Some(Outcome::Lost(why)) => Err(Error::new(ErrorKind::Store, why)),
+            Some(Outcome::Lost(why) | Outcome::Elsewhere(why)) => {
+                Err(Error::new(ErrorKind::Store, why))
+            }
             None => Err(driven_here(run)),
         }
     }

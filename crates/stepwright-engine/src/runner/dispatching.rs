@@ -132,7 +132,7 @@ impl Runner {
         match &local.waiters {
             Some(waiters) => match waiters.outcome().await {
                 Outcome::Output(output) => output.is_terminal(),
-                Outcome::Lost(_) => false,
+                Outcome::Lost(_) | Outcome::Elsewhere(_) => false,
             },
             None => true,
         }

@@ -4,13 +4,14 @@ use crate::simulation::store::{Claims, Slow};
 use crate::support::{mark, text};
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::future::IntoFuture as _;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use stepwright_core::store::{Leases as _, RunStore as _};
 use stepwright_core::{
-    Answer, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext, StepError,
-    StepInput,
+    Answer, ErrorId, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext,
+    StepError, StepInput,
 };
 use stepwright_engine::{Parallel, RunStream, Step, Workflow, WorkflowBuilder, real_world};
 use tokio::sync::Semaphore;
@@ -141,6 +142,28 @@ async fn a_run_is_cancelled_from_a_process_that_is_just_trying_to_claim_it() {
     assert!(cancelled.unwrap());
     assert_eq!(ended.unwrap_err().kind(), ErrorKind::Cancelled);
     claiming.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_wait_for_a_run_outlasts_a_claim_that_is_refused_because_its_driver_lives() {
+    let shared = Shared::new();
+    let driver = shared.process();
+    shared.asking(&driver).await;
+    let claims = Arc::new(Claims::default());
+    let store = Slow { claims: Some(claims.clone()), ..Slow::quick(shared.store.clone()) };
+    let other = shared.builder().store(store).build().unwrap();
+    let claiming = tokio::spawn(other.resume("r").into_future());
+    claims.begun.acquire().await.unwrap().forget();
+    let handle = other.handle("r").await.unwrap();
+    let mut waiting = pin!(handle.wait());
+    assert!(futures_util::poll!(&mut waiting).is_pending(), "it waits for the claim");
+    claims.go_on.add_permits(100);
+    let refused = claiming.await.unwrap().unwrap_err();
+    assert_eq!(refused.id(), ErrorId::RUN_DRIVEN_ELSEWHERE, "{refused}");
+    assert!(futures_util::poll!(&mut waiting).is_pending(), "the run goes on");
+    shared.may_end.add_permits(1);
+    driver.continue_run("r", YES).await.unwrap();
+    assert_eq!(waiting.await.unwrap().status, RunStatus::Completed);
 }
 
 #[tokio::test]

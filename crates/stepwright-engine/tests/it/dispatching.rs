@@ -191,8 +191,8 @@ fn a_run_that_is_due_is_told_to_the_dispatcher_once_in_a_lease() {
     assert!((5..=8).contains(&wakes.len()), "{wakes:?}");
 }
 
-/// Is woken again while it leaves its run for the first time. Its second drive panics, and its third
-/// one ends the run.
+/// Is woken again while it leaves its run for the first time. Its second drive panics, and the
+/// third one ends the run.
 struct Leaving {
     local: Arc<LocalDispatcher>,
     drives: Mutex<usize>,
