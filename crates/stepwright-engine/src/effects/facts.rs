@@ -219,13 +219,22 @@ impl<'w> Facts<'w> {
         done
     }
 
+    /// Returns `true` if a step or a container was stopped before the run was resumed.
+    pub(crate) fn was_stopped(&self, at: &StepPath) -> bool {
+        let end = self.recalled.and_then(|recalled| recalled.ends.get(at));
+        matches!(end, Some(Ended::Stopped))
+    }
+
+    /// Returns `true` if a step had ended before the run was resumed.
+    pub(crate) fn had_ended(&self, step: &StepPath) -> bool {
+        self.recalled.is_some_and(|recalled| recalled.ends.contains_key(step))
+    }
+
     /// Returns the state of a step from before the run was resumed.
     pub(crate) fn past(&self, step: &StepPath) -> Past {
         let Some(recalled) = self.recalled else { return Past::default() };
         let past = recalled.attempts.get(step).copied().unwrap_or_default();
-        let end = recalled.ends.get(step);
-        let stopped = matches!(end, Some(Ended::Stopped));
-        Past { ended: end.is_some(), stopped, unknown: recalled.begun.unknown(step), ..past }
+        Past { ended: self.had_ended(step), unknown: recalled.begun.unknown(step), ..past }
     }
 
     /// Runs branches at the same time, `at_a_time` of `count`. Creates each one when its turn

@@ -67,7 +67,7 @@ async fn ended<E: Effects>(
     // A container that was never decided has not begun. One that was stopped before the run was
     // resumed has done all that it had to do.
     let has_begun = facts.is_open(path)
-        || (facts.has_noted(path, super::names(node).0) && !facts.past(path).stopped);
+        || (facts.has_noted(path, super::names(node).0) && !facts.was_stopped(path));
     if !has_begun || matches!(body, Err(Stop::Lost(_))) {
         return body;
     }
