@@ -190,7 +190,9 @@ fn repeat_only(runtime: &Runtime, row: &str, times: usize) {
                 black_box(runtime.block_on(reader).expect("it ends"));
             }
             _ => {
-                black_box(runtime.block_on(workflow.run("in").into_future()).expect("it completes"));
+                black_box(
+                    runtime.block_on(workflow.run("in").into_future()).expect("it completes"),
+                );
             }
         }
     }

@@ -263,7 +263,7 @@ enum After {
 /// Returns the scope in which the next turn finds the outputs of this one.
 fn turn_before(outside: &Scope, turn: StepPath, flow: &Flow) -> Scope {
     let output = flow.previous.clone().unwrap_or_default();
-    outside.clone().with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
+    outside.clone().with_one(turn, StepStatus::Completed, output, flow.scope.clone())
 }
 
 /// Makes the failure of a loop whose last turn did not meet the condition.

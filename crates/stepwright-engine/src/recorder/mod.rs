@@ -168,7 +168,7 @@ impl Recorder {
         recording: Recording,
         started: &WorkflowStarted,
         past: &[Event],
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Arc<Self>, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
         let (settings, observer) = (recording.gate, recording.observer);
@@ -255,7 +255,7 @@ impl Recorder {
         let activity = Activity::default();
         let (cancelled_again, leaving) = (OnceLock::new(), OnceLock::new());
         let was_lost = AtomicBool::new(false);
-        Ok(Self {
+        Ok(Arc::new(Self {
             run,
             clock,
             cancelled,
@@ -274,7 +274,7 @@ impl Recorder {
             trace,
             calls_workflows,
             has_budgets,
-        })
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
