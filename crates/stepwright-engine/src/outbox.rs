@@ -225,9 +225,8 @@ impl Tail {
     /// Skips deltas that come late, and facts that were read already.
     fn skip_late(&mut self) {
         // A delta follows the fact that it names.
-        let is_late = |event: &Event, next: u64| match event.is_fact() {
-            true => event.sequence < next,
-            false => event.sequence + 1 != next,
+        let is_late = |event: &Event, next: u64| {
+            if event.is_fact() { event.sequence < next } else { event.sequence + 1 != next }
         };
         while self.read.front().is_some_and(|event| is_late(event, self.next)) {
             self.read.pop_front();
