@@ -21,7 +21,7 @@ impl EventKind {
         media
     }
 
-    /// Returns `true` if the event has media.
+    /// Returns `true` if the event has [media](EventKind::media).
     pub fn has_media(&self) -> bool {
         let mut has_media = false;
         self.visit_media(&mut |_| has_media = true);
