@@ -247,6 +247,7 @@ impl AnyExecutor {
     }
 
     /// Carries out one attempt. See [`Executor::execute`].
+    #[inline]
     pub fn execute(
         &self,
         input: StepInput,

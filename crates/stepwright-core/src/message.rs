@@ -287,7 +287,12 @@ impl Usage {
 
     /// Returns `true` if nothing was reported.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.input_tokens.is_none()
+            && self.output_tokens.is_none()
+            && self.cache_read_tokens.is_none()
+            && self.cache_write_tokens.is_none()
+            && self.reasoning_tokens.is_none()
+            && self.image_tokens.is_none()
     }
 
     /// Returns the usage since it was `before`.

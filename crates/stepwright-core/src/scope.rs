@@ -20,8 +20,24 @@ pub struct Entry {
     path: StepPath,
     status: StepStatus,
     output: Arc<StepOutput>,
-    inside: Vec<Scope>,
+    inside: Inside,
     outcome: Option<LoopOutcome>,
+}
+
+/// The final scopes of the bodies of a container. One of them needs no memory of its own: each turn
+/// of a loop has one.
+enum Inside {
+    One(Scope),
+    All(Vec<Scope>),
+}
+
+impl Inside {
+    fn all(&self) -> &[Scope] {
+        match self {
+            Self::One(scope) => std::slice::from_ref(scope),
+            Self::All(scopes) => scopes,
+        }
+    }
 }
 
 /// The outcome of a loop, as later steps see it. See
@@ -52,6 +68,28 @@ impl Scope {
         status: StepStatus,
         output: Arc<StepOutput>,
         inside: Vec<Self>,
+    ) -> Self {
+        self.extended(path, status, output, Inside::All(inside))
+    }
+
+    /// Like [`Scope::with`], for a container with one body.
+    #[must_use]
+    pub fn with_one(
+        self,
+        path: StepPath,
+        status: StepStatus,
+        output: Arc<StepOutput>,
+        inside: Self,
+    ) -> Self {
+        self.extended(path, status, output, Inside::One(inside))
+    }
+
+    fn extended(
+        self,
+        path: StepPath,
+        status: StepStatus,
+        output: Arc<StepOutput>,
+        inside: Inside,
     ) -> Self {
         Self(Some(Arc::new(Entry { before: self, path, status, output, inside, outcome: None })))
     }
@@ -120,10 +158,10 @@ impl Scope {
             scope = &entry.before;
         }
         for entry in entries.into_iter().rev() {
-            if entry.inside.is_empty() {
+            if entry.inside.all().is_empty() {
                 leaves.push(entry);
             } else {
-                entry.inside.iter().for_each(|end| end.collect_until(&entry.before, leaves));
+                entry.inside.all().iter().for_each(|end| end.collect_until(&entry.before, leaves));
             }
         }
     }
@@ -160,7 +198,7 @@ impl Entry {
 
     /// Returns the latest wanted entry inside this one.
     fn inner(&self, wanted: &dyn Fn(&Self) -> bool) -> Option<&Self> {
-        self.inside.iter().rev().find_map(|end| {
+        self.inside.all().iter().rev().find_map(|end| {
             let mut scope = end;
             while let Some(entry) = scope.last().filter(|_| !scope.is(&self.before)) {
                 if wanted(entry) {

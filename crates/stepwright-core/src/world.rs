@@ -205,7 +205,7 @@ impl World {
     /// Creates an id for a run, for a caller that already has [`World::process`] and the time. This
     /// saves a system call and a read of the clock.
     pub fn run_id_in(&self, process: u64, now: Timestamp) -> RunId {
-        RunId::made(self.uuid(process, now).as_str())
+        self.with_uuid(process, now, RunId::made)
     }
 
     /// Creates an id for a session.
@@ -215,25 +215,15 @@ impl World {
 
     /// Creates an id for a session, like [`World::run_id_in`] for a run.
     pub fn session_id_in(&self, process: u64, now: Timestamp) -> SessionId {
-        SessionId::made(self.uuid(process, now).as_str())
+        self.with_uuid(process, now, SessionId::made)
     }
 
-    fn uuid(&self, process: u64, now: Timestamp) -> UuidText {
+    fn with_uuid<T>(&self, process: u64, now: Timestamp, make: impl FnOnce(&str) -> T) -> T {
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.chance_in(process).to_be_bytes());
         random[8..].copy_from_slice(&self.chance_in(process).to_be_bytes()[..2]);
         let uuid = uuid::Builder::from_unix_timestamp_millis(now.0, &random).into_uuid();
-        let mut text = UuidText([0; 36]);
-        uuid.hyphenated().encode_lower(&mut text.0);
-        text
-    }
-}
-
-struct UuidText([u8; 36]);
-
-impl UuidText {
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("a UUID is ASCII")
+        make(uuid.hyphenated().encode_lower(&mut [0; 36]))
     }
 }
 

@@ -3,6 +3,10 @@
 //! them. Arguments are parts of the names of the rows that are measured:
 //! `cargo bench -p stepwright-engine --bench figures -- turn`. `FIGURES_SHORT=1` measures for a
 //! tenth of the time.
+//!
+//! `-- count ROW N` does the work of a row N times and nothing else, for tools that count
+//! instructions or allocations, which do not depend on the load of the machine: the difference
+//! between two counts. Rows `step`, `turn` and `branches` do a thousand pieces of work each time.
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
 use futures_util::StreamExt as _;
@@ -22,10 +26,14 @@ fn rounds() -> usize {
     if std::env::var_os("FIGURES_SHORT").is_some() { 21 } else { 201 }
 }
 
+/// Returns the arguments, without the options that Cargo passes.
+fn words() -> impl Iterator<Item = String> {
+    std::env::args().skip(1).filter(|part| !part.starts_with('-'))
+}
+
 /// Returns `true` if the row of this name is measured.
 fn is_asked_for(name: &str) -> bool {
-    // Cargo passes options of its own.
-    let mut parts = std::env::args().skip(1).filter(|part| !part.starts_with('-')).peekable();
+    let mut parts = words().peekable();
     parts.peek().is_none() || parts.any(|part| name.contains(&part))
 }
 
@@ -150,12 +158,57 @@ async fn at_once(count: usize) {
     }
 }
 
+fn loop_of(turns: u32) -> Workflow {
+    let again = Loop::new("again").step(pass(0)).at_most(turns);
+    Workflow::builder("loop").step(again).build().expect("no mistakes")
+}
+
+fn fan_of(branches: usize) -> Workflow {
+    let fan = (0..branches).fold(Parallel::new("fan"), |fan, n| fan.branch(pass(n)));
+    Workflow::builder("fan").step(fan).build().expect("no mistakes")
+}
+
+/// Does the work of a row several times.
+fn repeat_only(runtime: &Runtime, row: &str, times: usize) {
+    let workflow = match row {
+        "run 1" => chain(1),
+        "step" => chain(1_000),
+        "turn" => loop_of(1_000),
+        "branches" => fan_of(1_000),
+        _ => chain(3),
+    };
+    for _ in 0..times {
+        match row {
+            "blocking" => {
+                black_box(workflow.run("in").blocking().expect("it completes"));
+            }
+            "events, main" => {
+                black_box(runtime.block_on(read(workflow.clone())));
+            }
+            "events, task" => {
+                let reader = runtime.spawn(read(workflow.clone()));
+                black_box(runtime.block_on(reader).expect("it ends"));
+            }
+            _ => {
+                black_box(
+                    runtime.block_on(workflow.run("in").into_future()).expect("it completes"),
+                );
+            }
+        }
+    }
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
+    if let [count, row, times] = &*words().collect::<Vec<_>>()
+        && count == "count"
+    {
+        return repeat_only(&runtime, row, times.parse().expect("a number"));
+    }
     let (one, three, thousand) = (chain(1), chain(3), chain(1_000));
     let (bare_one, bare_three, bare_thousand) = (bare_chain(1), bare_chain(3), bare_chain(1_000));
     row(&runtime, "run 3", (200, 1), || three.run("in").into_future(), || through(&bare_three, 1));
@@ -167,8 +220,7 @@ fn main() {
         || thousand.run("in").into_future(),
         || through(&bare_thousand, 1),
     );
-    let again = Loop::new("again").step(pass(0)).at_most(1_000);
-    let again = Workflow::builder("loop").step(again).build().expect("no mistakes");
+    let again = loop_of(1_000);
     row(
         &runtime,
         "turn",
@@ -176,8 +228,7 @@ fn main() {
         || again.run("in").into_future(),
         || through(&bare_one, 1_000),
     );
-    let fan = (0..1_000).fold(Parallel::new("fan"), |fan, n| fan.branch(pass(n)));
-    let fan = Workflow::builder("fan").step(fan).build().expect("no mistakes");
+    let fan = fan_of(1_000);
     row(&runtime, "branches", (1, 1), || fan.run("in").into_future(), || at_once(1_000));
     let events = runtime.block_on(read(three.clone()));
     row(&runtime, "events, main", (50, 1), || read(three.clone()), || send(events));

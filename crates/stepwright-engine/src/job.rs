@@ -103,7 +103,7 @@ impl Job {
         past: &[Event],
     ) -> Result<Self, StoreError> {
         let world = recording.world.clone();
-        let recorder = Arc::new(Recorder::new(recording, &started, past)?);
+        let recorder = Recorder::new(recording, &started, past)?;
         Ok(Self::of((compiled, started, recorder, world), past))
     }
 

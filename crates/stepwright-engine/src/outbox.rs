@@ -2,7 +2,7 @@
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use stepwright_core::event::Event;
@@ -70,7 +70,7 @@ impl Outbox {
     /// Returns `true` if the task of the reader drives the run, and has an event to read that is
     /// old at `now`.
     pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
-        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = self.unread();
         let oldest = unread.events.front().filter(|_| unread.beside);
         oldest.is_some_and(|oldest| now.since(oldest.time) >= OVERDUE)
     }
@@ -96,18 +96,18 @@ impl Outbox {
     }
 
     pub(crate) fn push(&self, event: Event) {
-        self.change(|unread| {
-            if unread.events.len() >= UNREAD_MAX && self.journal.get().is_some() {
-                unread.events.clear();
-                unread.missed = true;
+        let mut unread = self.unread();
+        if unread.events.len() >= UNREAD_MAX && self.journal.get().is_some() {
+            unread.events.clear();
+            unread.missed = true;
+        }
+        if !unread.missed {
+            if unread.events.capacity() == 0 {
+                unread.events.reserve(FIRST_ROOM);
             }
-            if !unread.missed {
-                if unread.events.capacity() == 0 {
-                    unread.events.reserve(FIRST_ROOM);
-                }
-                push_joining(&mut unread.events, event);
-            }
-        });
+            push_joining(&mut unread.events, event);
+        }
+        wake_reader(unread);
     }
 
     pub(crate) fn close(&self) {
@@ -115,19 +115,18 @@ impl Outbox {
     }
 
     fn change(&self, change: impl FnOnce(&mut Unread)) {
-        let reader = {
-            let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-            change(&mut unread);
-            unread.reader.take()
-        };
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        let mut unread = self.unread();
+        change(&mut unread);
+        wake_reader(unread);
+    }
+
+    fn unread(&self) -> MutexGuard<'_, Unread> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes all unread events, in exchange for an empty queue.
     fn poll_take(&self, cx: &mut Context<'_>, read: &mut VecDeque<Event>) -> Poll<Took> {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unread = self.unread();
         if !unread.events.is_empty() {
             std::mem::swap(&mut unread.events, read);
             return Poll::Ready(Took::Events);
@@ -140,6 +139,15 @@ impl Outbox {
         }
         unread.reader = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+/// Wakes the reader if it waits, after a change.
+fn wake_reader(mut unread: MutexGuard<'_, Unread>) {
+    let reader = unread.reader.take();
+    drop(unread);
+    if let Some(reader) = reader {
+        reader.wake();
     }
 }
 
@@ -210,17 +218,37 @@ impl Tail {
     }
 
     fn pop(&mut self) -> Option<Event> {
-        while let Some(event) = self.read.pop_front() {
-            if event.is_fact() && event.sequence >= self.next {
-                self.next = event.sequence + 1;
-                return Some(event);
-            }
-            // A delta follows the fact that it names. A delta that comes late is skipped.
-            if !event.is_fact() && event.sequence + 1 == self.next {
-                return Some(event);
-            }
+        self.skip_late();
+        self.take()
+    }
+
+    /// Skips deltas that come late, and facts that were read already.
+    fn skip_late(&mut self) {
+        // A delta follows the fact that it names.
+        let is_late = |event: &Event, next: u64| {
+            if event.is_fact() { event.sequence < next } else { event.sequence + 1 != next }
+        };
+        while self.read.front().is_some_and(|event| is_late(event, self.next)) {
+            self.read.pop_front();
         }
-        None
+    }
+
+    /// Returns the next event without taking it, if it was taken from the outbox already.
+    pub(crate) fn peek(&mut self) -> Option<&Event> {
+        if self.loading.is_some() || self.gap() {
+            return None;
+        }
+        self.skip_late();
+        self.read.front()
+    }
+
+    /// Takes the event that [`Tail::peek`] has shown. Straight out of the queue: events are large,
+    /// and each step of a longer way would copy it.
+    pub(crate) fn take(&mut self) -> Option<Event> {
+        if let Some(fact) = self.read.front().filter(|event| event.is_fact()) {
+            self.next = fact.sequence + 1;
+        }
+        self.read.pop_front()
     }
 
     /// Returns `true` if the next event is a fact, and facts before it are missing.
@@ -270,27 +298,31 @@ impl Tail {
 
 /// Adds a delta to a queue. If many events are unread, a piece of text is joined to the one before
 /// it.
+#[inline]
 pub(crate) fn push_joining(queue: &mut VecDeque<Event>, event: Event) {
-    if let EventKind::RunContent { content: more } = &event.kind
-        && queue.len() >= UNJOINED_MAX
-        && let Some(last) = queue.back_mut()
-        && last.path == event.path
-        && let EventKind::RunContent { content } = &mut last.kind
-        && content.len() < JOINED_BYTES_MAX
-    {
-        *content = [&**content, &**more].concat().into();
-        return;
-    }
-    if let EventKind::ToolCallArgumentsDelta { index: nth, arguments: more, .. } = &event.kind
-        && queue.len() >= UNJOINED_MAX
-        && let Some(last) = queue.back_mut()
-        && last.path == event.path
-        && let EventKind::ToolCallArgumentsDelta { index, arguments, .. } = &mut last.kind
-        && index == nth
-        && arguments.len() < JOINED_BYTES_MAX
-    {
-        *arguments = [&**arguments, &**more].concat().into();
+    if queue.len() >= UNJOINED_MAX && has_joined(queue, &event) {
         return;
     }
     queue.push_back(event);
+}
+
+/// Joins a piece of text to the last event of the queue, if that is a piece of the same text.
+fn has_joined(queue: &mut VecDeque<Event>, event: &Event) -> bool {
+    let Some(last) = queue.back_mut().filter(|last| last.path == event.path) else { return false };
+    match (&mut last.kind, &event.kind) {
+        (EventKind::RunContent { content }, EventKind::RunContent { content: more })
+            if content.len() < JOINED_BYTES_MAX =>
+        {
+            *content = [&**content, &**more].concat().into();
+            true
+        }
+        (
+            EventKind::ToolCallArgumentsDelta { index, arguments, .. },
+            EventKind::ToolCallArgumentsDelta { index: nth, arguments: more, .. },
+        ) if index == nth && arguments.len() < JOINED_BYTES_MAX => {
+            *arguments = [&**arguments, &**more].concat().into();
+            true
+        }
+        _ => false,
+    }
 }

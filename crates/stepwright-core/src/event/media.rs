@@ -16,28 +16,43 @@ impl EventKind {
     /// assert_eq!(EventKind::StepCompleted { output: output.into() }.media(), [&chart]);
     /// ```
     pub fn media(&self) -> Vec<&Media> {
+        let mut media = Vec::new();
+        self.visit_media(&mut |one| media.push(one));
+        media
+    }
+
+    /// Returns `true` if the event has [media](EventKind::media).
+    pub fn has_media(&self) -> bool {
+        let mut has_media = false;
+        self.visit_media(&mut |_| has_media = true);
+        has_media
+    }
+
+    /// Passes each of the media of the event to `visit`.
+    fn visit_media<'e>(&'e self, visit: &mut dyn FnMut(&'e Media)) {
         match self {
-            Self::WorkflowStarted(started) => started.input.media.iter().collect(),
+            Self::WorkflowStarted(started) => started.input.media.iter().for_each(visit),
             Self::WorkflowForked(forked) => {
-                forked.input.iter().flat_map(|input| &input.media).collect()
+                forked.input.iter().flat_map(|input| &input.media).for_each(visit);
             }
-            Self::StepCompleted { output } => output.media.iter().collect(),
+            Self::StepCompleted { output } => output.media.iter().for_each(visit),
             Self::ModelRequestCompleted { answer, .. } => {
-                let media = answer.parts.iter().filter_map(|part| match part {
-                    Part::Media { media } => Some(media),
-                    _ => None,
-                });
-                media.collect()
+                for part in &answer.parts {
+                    if let Part::Media { media } = part {
+                        visit(media);
+                    }
+                }
             }
             Self::ToolCallCompleted { tool } | Self::ToolCallError { tool, .. } => {
-                tool.media.iter().collect()
+                tool.media.iter().for_each(visit);
             }
-            Self::StepOutputReview { requirement } => match &requirement.kind {
-                RequirementKind::OutputReview { output, .. } => output.media.iter().collect(),
-                _ => Vec::new(),
-            },
-            Self::DeciderRecorded { fact } => fact.media(),
-            _ => Vec::new(),
+            Self::StepOutputReview { requirement } => {
+                if let RequirementKind::OutputReview { output, .. } = &requirement.kind {
+                    output.media.iter().for_each(visit);
+                }
+            }
+            Self::DeciderRecorded { fact } => fact.visit_media(visit),
+            _ => {}
         }
     }
 

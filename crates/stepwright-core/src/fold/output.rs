@@ -61,7 +61,8 @@ impl Head {
         let duration = self.ended_at.since(self.created_at).as_millis();
         let duration_ms = u64::try_from(duration).unwrap_or(u64::MAX);
         // That of the agents in deciders is in no slot.
-        let mut usage: Usage = slots.iter().map(Slot::usage).sum();
+        let users = slots.iter().filter(|slot| slot.has_usage());
+        let mut usage: Usage = users.map(Slot::usage).sum();
         usage += self.metrics.usage;
         if let Some(past) = &self.past {
             usage = usage.since(past.shared);
@@ -123,11 +124,14 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
     let counts = slots.iter_mut().filter(|slot| slot.mark != Mark::Gone);
     let more = counts.filter_map(|slot| slot.more.as_mut());
     let runs = more.flat_map(|more| std::mem::take(&mut more.runs)).collect();
-    let mut inside: Vec<Vec<StepResult>> = Vec::new();
-    let mut top = Vec::with_capacity(slots.iter().filter(|slot| slot.parent.is_none()).count());
-    if top.capacity() < slots.len() {
-        inside.resize_with(slots.len(), Vec::new);
+    if slots.iter().all(|slot| slot.parent.is_none() && slot.mark != Mark::Gone) {
+        // Nothing is inside of anything: the results are the slots as they are.
+        let top: Vec<_> = slots.into_iter().map(|slot| slot.into_result(Vec::new())).collect();
+        return with_media(top, runs);
     }
+    let mut inside: Vec<Vec<StepResult>> = Vec::new();
+    inside.resize_with(slots.len(), Vec::new);
+    let mut top = Vec::new();
     while let Some(mut slot) = slots.pop() {
         let mut steps = inside.pop().unwrap_or_default();
         if slot.mark == Mark::Gone {
@@ -155,6 +159,14 @@ fn tree(mut slots: Vec<Slot>) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>)
         siblings.push(slot.into_result(steps));
     }
     top.reverse();
+    with_media(top, runs)
+}
+
+/// Adds the media of all steps.
+fn with_media(
+    top: Vec<StepResult>,
+    runs: Vec<ExecutorRun>,
+) -> (Vec<StepResult>, Vec<ExecutorRun>, Vec<Media>) {
     let mut media = Vec::new();
     collect_media(&top, &mut media);
     (top, runs, media)
@@ -168,8 +180,13 @@ fn usage_of(steps: &[StepResult]) -> Usage {
 /// Collects the media of `steps` and of everything inside them, in tree order.
 fn collect_media(steps: &[StepResult], media: &mut Vec<Media>) {
     for step in steps {
-        media.extend_from_slice(&step.media);
-        collect_media(&step.steps, media);
+        // Most steps have neither.
+        if !step.media.is_empty() {
+            media.extend_from_slice(&step.media);
+        }
+        if !step.steps.is_empty() {
+            collect_media(&step.steps, media);
+        }
     }
 }
 

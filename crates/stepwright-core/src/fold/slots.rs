@@ -67,6 +67,11 @@ impl Slot {
         self.more.as_mut()?.runs.last_mut()
     }
 
+    /// Returns `false` if the step has used no model. Most steps of most runs are functions.
+    pub(super) fn has_usage(&self) -> bool {
+        self.more.is_some() || self.output.as_ref().is_some_and(|output| !output.usage.is_empty())
+    }
+
     /// Returns the usage of all attempts.
     pub(super) fn usage(&self) -> Usage {
         let given = self.output.as_ref().map(|output| output.usage).unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::gate::Guard;
 use crate::interpret::{Flow, Halt};
 use crate::pending::Working;
 use crate::recorder::Recorder;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,6 +69,7 @@ impl<'w> Facts<'w> {
 
     /// Records a fact, unless the journal has it. It is durable, and shown to readers, before the
     /// next effect begins.
+    #[inline]
     pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
         // Retries and attempts are recorded only when they happen. Those of one step differ only in
         // their number, so the set cannot tell them apart.
@@ -219,13 +220,22 @@ impl<'w> Facts<'w> {
         done
     }
 
+    /// Returns `true` if a step or a container was stopped before the run was resumed.
+    pub(crate) fn was_stopped(&self, at: &StepPath) -> bool {
+        let end = self.recalled.and_then(|recalled| recalled.ends.get(at));
+        matches!(end, Some(Ended::Stopped))
+    }
+
+    /// Returns `true` if a step had ended before the run was resumed.
+    pub(crate) fn had_ended(&self, step: &StepPath) -> bool {
+        self.recalled.is_some_and(|recalled| recalled.ends.contains_key(step))
+    }
+
     /// Returns the state of a step from before the run was resumed.
     pub(crate) fn past(&self, step: &StepPath) -> Past {
         let Some(recalled) = self.recalled else { return Past::default() };
         let past = recalled.attempts.get(step).copied().unwrap_or_default();
-        let end = recalled.ends.get(step);
-        let stopped = matches!(end, Some(Ended::Stopped));
-        Past { ended: end.is_some(), stopped, unknown: recalled.begun.unknown(step), ..past }
+        Past { ended: self.had_ended(step), unknown: recalled.begun.unknown(step), ..past }
     }
 
     /// Runs branches at the same time, `at_a_time` of `count`. Creates each one when its turn
@@ -241,23 +251,27 @@ impl<'w> Facts<'w> {
     ) -> Vec<Option<T>> {
         let mut answers: Vec<Option<T>> = Vec::new();
         answers.resize_with(count, || None);
-        let numbered = |index: usize| -> BoxFuture<'a, (usize, T)> {
-            let work = branch(index);
-            // A branch counts as work until it is first polled.
-            let begins = self.work(None);
-            Box::pin(async move {
-                drop(begins);
-                (index, work.await)
-            })
-        };
         let mut under_way = FuturesUnordered::new();
-        let mut waiting = 0..count;
-        for index in waiting.by_ref().take(at_a_time) {
-            under_way.push(numbered(index));
-        }
-        let mut is_told = false;
+        // Branches before `allowed` may begin, those before `begun` have.
+        let (mut begun, mut allowed) = (0, at_a_time.min(count));
+        let (mut is_first, mut is_told) = (true, false);
         loop {
             let next = poll_fn(|cx| {
+                while begun < allowed {
+                    let index = begun;
+                    begun += 1;
+                    let mut work = branch(index);
+                    // Most branches of functions do not wait, and need no place in the set.
+                    match work.as_mut().poll(cx) {
+                        Poll::Ready(answer) => return Poll::Ready(Some((index, answer))),
+                        Poll::Pending => under_way.push(work.map(move |answer| (index, answer))),
+                    }
+                }
+                let is_first = std::mem::take(&mut is_first);
+                if is_first && !under_way.is_empty() && !halt.is_stopped() {
+                    // All of them were polled just now, and wake this task.
+                    return Poll::Pending;
+                }
                 loop {
                     if !is_told && halt.is_stopped() {
                         is_told = true;
@@ -276,10 +290,8 @@ impl<'w> Facts<'w> {
             if is_fatal {
                 return answers;
             }
-            if !halt.is_stopped()
-                && let Some(next) = waiting.next()
-            {
-                under_way.push(numbered(next));
+            if allowed < count && !halt.is_stopped() {
+                allowed += 1;
             }
         }
     }

@@ -39,6 +39,7 @@ impl Live<'_> {
     }
 
     /// Returns an output as its fact has it.
+    #[inline]
     fn kept(&self, mut output: StepOutput) -> Result<Arc<StepOutput>, StepError> {
         self.facts.recorder.keep_output(&mut output)?;
         Ok(Arc::new(output))
@@ -86,13 +87,18 @@ impl Effects for Live<'_> {
             self.facts.time_passes();
             history = Some(earlier.map_err(|error| Stop::failed(step, error, number))?);
         }
-        // Made after that, so that the future has no place for it.
         let now = self.facts.recorder.now();
         // The executor may work for long before it first waits, and other branches go on then.
         self.facts.time_passes();
-        let input = StepInput { history, now, ..input() };
+        // Made where it is taken, so that the future has no place for it.
+        let input = || {
+            let mut input = input();
+            input.history = history;
+            input.now = now;
+            input
+        };
         if cx.is_played() && !self.asks_player(node) {
-            let played = Box::pin(played(&input, &cx)).await;
+            let played = Box::pin(played(input(), cx)).await;
             return played
                 .and_then(|output| self.kept(output))
                 .map_err(|error| Stop::failed(step, error, number));
@@ -100,21 +106,23 @@ impl Effects for Live<'_> {
         let answer = match self.entry(node) {
             // The call itself can panic before it returns a future.
             Entry::Executor(executor) => {
-                match std::panic::catch_unwind(AssertUnwindSafe(|| executor.execute(input, cx))) {
+                match std::panic::catch_unwind(AssertUnwindSafe(|| executor.execute(input(), cx))) {
                     Ok(work) => {
                         let work = within_span(work, self.facts.recorder.run_id(), step, number);
+                        // Outputs are large: each `map` and `await` on the way would copy this one.
+                        let work = async move { work.await.and_then(|output| self.kept(output)) };
                         AssertUnwindSafe(work).catch_unwind().await
                     }
                     Err(panic) => Err(panic),
                 }
             }
             Entry::Blocking(function) => {
-                let function = function.clone();
+                let (function, input) = (function.clone(), input());
                 let work = tokio::task::spawn_blocking(move || {
                     std::panic::catch_unwind(AssertUnwindSafe(|| (function.call)(&input, &cx)))
                 });
                 match work.await {
-                    Ok(answer) => answer,
+                    Ok(answer) => answer.map(|done| done.and_then(|output| self.kept(output))),
                     Err(_) => Ok(Err(StepError::new("the runtime is shutting down")
                         .with_id(ErrorId::STEP_STOPPED))),
                 }
@@ -125,7 +133,7 @@ impl Effects for Live<'_> {
             }
         };
         match answer {
-            Ok(Ok(output)) => self.kept(output).map_err(|error| Stop::failed(step, error, number)),
+            Ok(Ok(output)) => Ok(output),
             Ok(Err(error)) => Err(Stop::failed(step, error, number)),
             Err(panic) => Err(Stop::failed(step, panicked(&*panic), number)),
         }
@@ -195,7 +203,7 @@ impl Effects for Live<'_> {
 }
 
 /// Returns the recorded result of a function of the host program.
-async fn played(input: &StepInput, cx: &StepContext) -> Result<StepOutput, StepError> {
+async fn played(input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
     let request = || {
         let mut request = serde_json::Map::new();
         request.insert("input".into(), input.message().to_value());

@@ -44,8 +44,6 @@ pub(crate) struct Attempt<'a> {
 pub(crate) struct Past {
     /// `true` if it has ended: executing it again only replays its result.
     pub(crate) ended: bool,
-    /// `true` if it was stopped: nothing more happens in it.
-    pub(crate) stopped: bool,
     /// The number of attempts that failed and were to be retried.
     pub(crate) failed_attempts: u32,
     /// The time at which the next attempt may begin.

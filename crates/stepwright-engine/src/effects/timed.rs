@@ -30,23 +30,17 @@ impl<E: Effects> Effects for Timed<'_, E> {
     }
 
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
-        let work = self.inner.execute(attempt);
-        let NodeKind::Step { timeout_ms, idle_ms, .. } = attempt.node.kind else {
-            return work.await;
-        };
-        if timeout_ms.is_none() && idle_ms.is_none() {
-            return work.await;
-        }
-        let [total, idle] = [timeout_ms, idle_ms].map(|limit| limit.map(Duration::from_millis));
-        // Boxed, because timeouts are rare, and each waiting step would keep the space for one.
-        let error = match Box::pin(self.in_time((total, idle), attempt.step, work)).await {
-            Ok(done) => return done,
-            Err(Late::Total(limit)) => {
-                too_long(limit, "give the step a longer timeout, or retries")
+        match attempt.node.kind {
+            NodeKind::Step { timeout_ms, idle_ms, .. }
+                if timeout_ms.is_some() || idle_ms.is_some() =>
+            {
+                let limits = [timeout_ms, idle_ms].map(|limit| limit.map(Duration::from_millis));
+                // Boxed, because timeouts are rare, and each waiting step would keep the space for
+                // one.
+                Box::pin(self.limited(limits, attempt)).await
             }
-            Err(Late::Idle(limit)) => idle_for(limit),
-        };
-        Err(Stop::failed(attempt.step, error, attempt.number))
+            _ => self.inner.execute(attempt).await,
+        }
     }
 
     async fn decide(
@@ -96,7 +90,24 @@ pub(crate) fn too_long(limit: Duration, hint: &str) -> StepError {
     error.with_code(ErrorCode::TimedOut).with_hint(hint)
 }
 
-impl<E> Timed<'_, E> {
+impl<E: Effects> Timed<'_, E> {
+    /// Executes an attempt that has a timeout, an idle timeout, or both.
+    async fn limited(
+        &self,
+        [total, idle]: [Option<Duration>; 2],
+        attempt: &Attempt<'_>,
+    ) -> Result<Arc<StepOutput>, Stop> {
+        let work = self.inner.execute(attempt);
+        let error = match self.in_time((total, idle), attempt.step, work).await {
+            Ok(done) => return done,
+            Err(Late::Total(limit)) => {
+                too_long(limit, "give the step a longer timeout, or retries")
+            }
+            Err(Late::Idle(limit)) => idle_for(limit),
+        };
+        Err(Stop::failed(attempt.step, error, attempt.number))
+    }
+
     /// Returns the result of `work`, unless it takes longer than `total`, or gives no sign of life
     /// for longer than `idle`. The time in which the step waits for a person does not count: a
     /// reply after days must not time out the attempt.

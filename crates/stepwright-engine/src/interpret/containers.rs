@@ -67,7 +67,7 @@ async fn ended<E: Effects>(
     // A container that was never decided has not begun. One that was stopped before the run was
     // resumed has done all that it had to do.
     let has_begun = facts.is_open(path)
-        || (facts.has_noted(path, super::names(node).0) && !facts.past(path).stopped);
+        || (facts.has_noted(path, super::names(node).0) && !facts.was_stopped(path));
     if !has_begun || matches!(body, Err(Stop::Lost(_))) {
         return body;
     }
@@ -263,7 +263,7 @@ enum After {
 /// Returns the scope in which the next turn finds the outputs of this one.
 fn turn_before(outside: &Scope, turn: StepPath, flow: &Flow) -> Scope {
     let output = flow.previous.clone().unwrap_or_default();
-    outside.clone().with(turn, StepStatus::Completed, output, vec![flow.scope.clone()])
+    outside.clone().with_one(turn, StepStatus::Completed, output, flow.scope.clone())
 }
 
 /// Makes the failure of a loop whose last turn did not meet the condition.

@@ -53,7 +53,7 @@ pub(super) async fn parallel<E: Effects>(
     } else {
         let named = branches.iter().zip(outputs).map(|(branch, output)| {
             let value = output.map_or(Value::Null, |output| output.content.to_value());
-            (branch.name.to_string(), value)
+            ((*branch.name).to_owned(), value)
         });
         let content = Content::from(Value::Object(named.collect::<Map<_, _>>()));
         Arc::new(StepOutput { content, headed: true, ..StepOutput::default() })

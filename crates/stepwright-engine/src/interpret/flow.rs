@@ -92,7 +92,7 @@ impl Flow {
         path: &StepPath,
         started: &'static str,
     ) -> Result<(), Stop> {
-        if fx.facts().past(path).stopped {
+        if fx.facts().was_stopped(path) {
             // It was stopped before the run was resumed: what it had done is replayed.
             self.halt = self.halt.inside();
             self.halt.stop(FailureInfo::cancelled("it was stopped", path.clone()));
@@ -123,7 +123,7 @@ impl Flow {
         completed: &'static str,
     ) -> bool {
         let facts = fx.facts();
-        self.halt.is_stopped() && (facts.past(path).stopped || !facts.has_noted(path, completed))
+        self.halt.is_stopped() && (facts.was_stopped(path) || !facts.has_noted(path, completed))
     }
 
     /// Sets the feedback of a person on the last turn.

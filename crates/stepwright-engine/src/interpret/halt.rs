@@ -40,8 +40,8 @@ impl Halt {
 
     /// Returns `true` if this part, or one around it, was stopped.
     pub(crate) fn is_stopped(&self) -> bool {
-        let is_around_stopped = || self.0.around.as_ref().is_some_and(Self::is_stopped);
-        self.0.why.get().is_some() || is_around_stopped()
+        let mut parts = std::iter::successors(Some(self), |part| part.0.around.as_ref());
+        parts.any(|part| part.0.why.get().is_some())
     }
 
     /// Returns the reason for which this part was stopped: that of the outermost one.

@@ -83,12 +83,12 @@ async fn step<E: Effects>(
         return Box::pin(step::asking(fx, node, path, flow)).await;
     }
     fx.facts().record(&path, started(node))?;
-    let known = fx.facts().past(&path).ended;
-    let halt = flow.halt.clone();
+    let known = fx.facts().had_ended(&path);
     let answer = {
+        let flow = &*flow;
         let input = || limited(fx, &path, flow);
         let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
-        unless_stopped!(halt, known, fx.execute(&first))
+        unless_stopped!(flow.halt, known, fx.execute(&first))
     };
     step_ended(fx, node, path, flow, answer)
 }
@@ -98,7 +98,9 @@ const STEP_STARTED: &str = "StepStarted";
 
 /// Returns the input of a step or a decision at `path`, with what is left of the budgets there.
 fn limited<E: Effects>(fx: &E, path: &StepPath, flow: &Flow) -> StepInput {
-    StepInput { budget: fx.facts().budget_left(path), ..flow.input() }
+    let mut input = flow.input();
+    input.budget = fx.facts().budget_left(path);
+    input
 }
 
 /// Returns `true` if people are asked about this node.
@@ -132,8 +134,9 @@ fn step_ended<E: Effects>(
             if output.stop && flow.ended.is_none() {
                 flow.ended = Some(path.clone());
             }
-            flow.passed(path.clone(), output, Vec::new());
-            if notes {
+            let noted = notes.then(|| path.clone());
+            flow.passed(path, output, Vec::new());
+            if let Some(path) = noted {
                 after::note(fx, node, &path, flow, &Ok(()), ended_at);
             }
             Ok(())
@@ -194,7 +197,7 @@ fn container<'a, E: Effects>(
 ) -> BoxFuture<'a, Result<(), Stop>> {
     Box::pin(async move {
         let (began, ended) = names(node);
-        let was_stopped = fx.facts().past(&path).stopped;
+        let was_stopped = fx.facts().was_stopped(&path);
         flow.enter(fx, &path, began)?;
         // Only a container whose failure may be tolerated needs the flow from before it.
         let before = (node.on_error != ErrorPolicy::default()).then(|| flow.clone());

@@ -87,7 +87,7 @@ async fn one_round<E: Effects>(
         let input = &rounds.input;
         let input = || input.clone();
         let first = Attempt { node, step: path, number, input: &input, last: Some(&last) };
-        let known = fx.facts().past(path).ended;
+        let known = fx.facts().had_ended(path);
         let answer = unless_stopped!(rounds.halt, known, fx.execute(&first));
         rounds.attempts = last.load(Ordering::Relaxed);
         answer

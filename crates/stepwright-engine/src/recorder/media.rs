@@ -30,7 +30,8 @@ impl LiveMedia {
 
     /// Replaces the larger bytes in an event by their hashes.
     pub(super) fn keep(&self, kind: &mut EventKind) {
-        if self.keeps {
+        // Most events have none.
+        if self.keeps && kind.has_media() {
             kind.keep_media();
             for stored in kind.stored_media() {
                 if let Some(bytes) = stored.live() {

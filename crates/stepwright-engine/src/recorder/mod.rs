@@ -84,6 +84,8 @@ pub(crate) struct Recorder {
     trace: Trace,
     /// `true` if a tool call has run a workflow.
     calls_workflows: AtomicBool,
+    /// `true` if the run may have a budget: the ledger is asked only then.
+    has_budgets: AtomicBool,
 }
 
 /// The trace of a run, and the number of times that the run was continued.
@@ -166,7 +168,7 @@ impl Recorder {
         recording: Recording,
         started: &WorkflowStarted,
         past: &[Event],
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Arc<Self>, StoreError> {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
         let (settings, observer) = (recording.gate, recording.observer);
@@ -231,6 +233,7 @@ impl Recorder {
             ledger: permits::ledger(&settings, started, past, (&prices, clock.now())),
             at_end: Vec::new(),
         };
+        let has_budgets = AtomicBool::new(state.ledger.is_some());
         let parts = past.iter().filter(|event| continues(&event.kind)).count();
         let trace = Trace {
             context: started.trace.clone(),
@@ -252,7 +255,7 @@ impl Recorder {
         let activity = Activity::default();
         let (cancelled_again, leaving) = (OnceLock::new(), OnceLock::new());
         let was_lost = AtomicBool::new(false);
-        Ok(Self {
+        Ok(Arc::new(Self {
             run,
             clock,
             cancelled,
@@ -270,7 +273,8 @@ impl Recorder {
             prices,
             trace,
             calls_workflows,
-        })
+            has_budgets,
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, RecorderState> {
@@ -367,6 +371,9 @@ impl Recorder {
     }
 
     fn warn(&self, warnings: Vec<(StepPath, EventKind)>) -> Result<(), Stop> {
+        if warnings.is_empty() {
+            return Ok(());
+        }
         // A container that decides may not have begun, and has no place for a warning.
         let is_open = |path: &StepPath| path.is_root() || self.is_open(path);
         let warnings = warnings.into_iter().filter(|(path, _)| is_open(path));

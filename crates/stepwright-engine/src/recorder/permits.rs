@@ -5,6 +5,7 @@ use crate::gate::{Exhausted, GateSettings, Guard, Guards, Judged, Ledger, LimitK
 use crate::stop::Stop;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget, BudgetLeft, Limit};
@@ -29,7 +30,7 @@ pub(super) fn guards(
     started: &WorkflowStarted,
     past: &[Event],
 ) -> Option<Box<Guards>> {
-    let mut guards = Box::new(Guards::new(settings.guards.clone()));
+    let mut guards = Guards::new(settings.guards.clone());
     let known = started.state.get(ALLOWED_KEY).and_then(|rules| rules.as_array());
     for rule in known.into_iter().flatten().filter_map(|rule| rule.as_str()) {
         guards.remember(rule, false);
@@ -45,7 +46,7 @@ pub(super) fn guards(
             guards.remember(rule, true);
         }
     }
-    (!guards.is_empty()).then_some(guards)
+    (!guards.is_empty()).then(|| Box::new(guards))
 }
 
 /// Returns the ledger of a run that is resumed, or whose session has a budget.
@@ -78,6 +79,7 @@ impl Recorder {
         }
         let began = state.fold.started_at(path).unwrap_or(now);
         for budget in budgets {
+            self.has_budgets.store(true, Ordering::Release);
             state.ledger.get_or_insert_default().enter(path, budget, began, false);
         }
     }
@@ -94,11 +96,15 @@ impl Recorder {
 
     /// Returns `true` if a budget holds at `path`.
     pub(crate) fn is_limited(&self, path: &StepPath) -> bool {
-        self.state().ledger.as_ref().is_some_and(|ledger| ledger.is_limited(path))
+        self.has_budgets.load(Ordering::Acquire)
+            && self.state().ledger.as_ref().is_some_and(|ledger| ledger.is_limited(path))
     }
 
     /// Returns the amounts that are left of the budgets around `path`.
     pub(crate) fn budget_left(&self, path: &StepPath) -> Option<Arc<BudgetLeft>> {
+        if !self.has_budgets.load(Ordering::Acquire) {
+            return None;
+        }
         let now = self.clock.now();
         self.state().ledger.as_ref()?.left(path, now).map(Arc::new)
     }

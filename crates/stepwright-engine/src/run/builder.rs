@@ -419,7 +419,9 @@ impl Setup {
         if has_values {
             return workflow.runner().finished(job.output());
         }
-        workflow.runner().shown(job.output())
+        let mut answer = job.output();
+        workflow.runner().leave_out_skipped(&mut answer);
+        answer
     }
 
     async fn prepare(

@@ -10,8 +10,8 @@ thread_local! {
     static IDLE: RefCell<Option<(u32, Runtime)>> = const { RefCell::new(None) };
 }
 
-/// A runtime on this thread, for one run.
-pub(super) struct ThreadRuntime(Option<Runtime>);
+/// A runtime on this thread, for one run, with the process that made it.
+pub(super) struct ThreadRuntime(Option<(u32, Runtime)>);
 
 /// Returns a runtime on this thread, for one run.
 ///
@@ -24,16 +24,18 @@ pub(super) fn runtime() -> Result<ThreadRuntime, Error> {
             .with_id(ErrorId::BLOCKING_IN_ASYNC)
             .with_hint("await the run, or its stream, instead"));
     }
+    // Asked for once a run, because it takes a system call.
+    let here = std::process::id();
     match IDLE.with_borrow_mut(Option::take) {
-        Some((process, runtime)) if process == std::process::id() => {
-            return Ok(ThreadRuntime(Some(runtime)));
+        Some((process, runtime)) if process == here => {
+            return Ok(ThreadRuntime(Some((here, runtime))));
         }
         // A child that was forked shares the parent's runtime: closing it would disturb the parent.
         Some((_, runtime)) => std::mem::forget(runtime),
         None => {}
     }
     let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    made.map(|runtime| ThreadRuntime(Some(runtime))).map_err(|error| {
+    made.map(|runtime| ThreadRuntime(Some((here, runtime)))).map_err(|error| {
         Error::usage("the runtime for a blocking run could not be started")
             .with_id(ErrorId::THREADS_UNAVAILABLE)
             .with_source(error)
@@ -42,17 +44,16 @@ pub(super) fn runtime() -> Result<ThreadRuntime, Error> {
 
 impl ThreadRuntime {
     pub(super) fn block_on<F: Future>(&self, work: F) -> F::Output {
-        self.0.as_ref().expect("it is taken when this is dropped").block_on(work)
+        self.0.as_ref().expect("it is taken when this is dropped").1.block_on(work)
     }
 }
 
 impl Drop for ThreadRuntime {
     fn drop(&mut self) {
-        let Some(runtime) = self.0.take() else { return };
+        let Some((process, runtime)) = self.0.take() else { return };
         // Tasks that are left would not run again before the next blocking run: end them here.
         if runtime.metrics().num_alive_tasks() == 0 {
-            let kept = (std::process::id(), runtime);
-            let _ = IDLE.try_with(|idle| idle.replace(Some(kept)));
+            let _ = IDLE.try_with(|idle| idle.replace(Some((process, runtime))));
         }
     }
 }

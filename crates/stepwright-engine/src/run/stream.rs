@@ -217,6 +217,17 @@ impl Stream for RunStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let this = &mut *self;
         loop {
+            if let Stage::Running { .. } = this.stage
+                && let Some(event) = this.tail.peek()
+            {
+                this.begun = true;
+                let is_shown = this.all || event.is_content();
+                let event = this.tail.take();
+                if is_shown {
+                    return Poll::Ready(event);
+                }
+                continue;
+            }
             match std::mem::replace(&mut this.stage, Stage::Ended) {
                 Stage::Ready(run) => {
                     if run.may_join() {

@@ -198,19 +198,22 @@ impl Runner {
     }
 
     /// Returns the result of a run with the events that its output may have.
-    pub(crate) fn finished(&self, answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
+    pub(crate) fn finished(
+        &self,
+        mut answer: Result<RunOutput, Error>,
+    ) -> Result<RunOutput, Error> {
         let output = answer.as_ref().map_or_else(|error| error.output(), Some);
         if let Some(output) = output.filter(|output| output.is_terminal()) {
             self.local().forget_values(&output.run_id);
         }
-        self.shown(answer)
+        self.leave_out_skipped(&mut answer);
+        answer
     }
 
-    /// Returns the answer of a run without values of its own, as its caller sees it.
-    pub(crate) fn shown(&self, mut answer: Result<RunOutput, Error>) -> Result<RunOutput, Error> {
-        if let Ok(output) = &mut answer {
+    /// Removes the kinds of events that outputs leave out. In place, because an output is large.
+    pub(crate) fn leave_out_skipped(&self, answer: &mut Result<RunOutput, Error>) {
+        if let Ok(output) = answer {
             self.definition.leave_out_skipped(output);
         }
-        answer
     }
 }

@@ -7,6 +7,7 @@ mod beside;
 mod branches;
 mod composition;
 mod content;
+mod costs;
 mod cut;
 mod deadlines;
 mod decisions;
