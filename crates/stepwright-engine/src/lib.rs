@@ -117,7 +117,6 @@ mod held;
 mod interpret;
 mod job;
 mod journal;
-mod limited;
 mod local;
 mod nodes;
 mod operations;
