@@ -11,6 +11,7 @@
 //! the store refuses a second run of a time or of a delivery, over all processes
 //! (`tests/it/firing.rs`, `hooks.rs`).
 
+mod entries;
 mod ids;
 mod input;
 mod receiver;
