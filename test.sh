@@ -2,24 +2,45 @@
 # Runs the tests. A machine with Rust and git is enough: the script installs everything else that it
 # needs, or names what it cannot install.
 #
-#   ./test.sh        form, lints, documentation, all tests: what the build server runs
-#   ./test.sh all    the same, then the longer tests: each feature of every crate, installing without
-#                    Rust, a receiver of traces, workers that are killed for minutes, the page in a
-#                    browser, the Python package, teams beside Agno's, clients of Agno and OpenAI,
-#                    requests made of the OpenAPI document, embeddings of a real model, three times on
-#                    one busy core, fuzzing, mutants
+#   ./test.sh             form, lints, documentation, all tests: what the build server runs
+#   ./test.sh all         the same, then every longer test: hours
+#   ./test.sh NAME…       only these longer tests:
+#
+#     features     compiles every crate with each of its features alone
+#     install      builds the binary of a release, and installs it in systems without Rust
+#     traces       sends traces to a receiver that is not ours (Phoenix)
+#     workers      five hundred runs on workers that are killed and frozen
+#     page         the page in a browser (Chromium)
+#     python       the Python package, installed from its wheel
+#     teams        teams beside Agno's, with the same model
+#     clients      the server with the clients of Agno and OpenAI
+#     openapi      requests made of the OpenAPI document (Schemathesis)
+#     embeddings   a search with the embeddings of a real model
+#     busy         all tests, three times on one busy core
+#     fuzzing      the readers of untrusted bytes, a minute each
+#     mutants      breaks each promise, and checks that its test fails
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
+longer=(features install traces workers page python teams clients openapi embeddings busy fuzzing mutants)
+chosen=()
+ordinary=yes
 case "${1:-}" in
-"" | all) ;;
+"") ;;
+all) chosen=("${longer[@]}") ;;
 -h | --help)
-    sed -n '2,10p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'
+    sed -n '2,/^set/p' "${BASH_SOURCE[0]}" | sed -e '/^set/d' -e 's/^# \{0,1\}//'
     exit 0
     ;;
 *)
-    echo "error: unknown argument \`$1\`; run \`./test.sh\` or \`./test.sh all\`" >&2
-    exit 2
+    ordinary=
+    for name in "$@"; do
+        if [[ " ${longer[*]} " != *" $name "* ]]; then
+            echo "error: there is no test called \`$name\`; \`./test.sh --help\` lists them" >&2
+            exit 2
+        fi
+        chosen+=("$name")
+    done
     ;;
 esac
 
@@ -136,93 +157,125 @@ need_component fmt rustfmt
 need_component clippy clippy
 cargo --version
 
-stage "a gateway for the tests"
-need_litellm
-echo "$STEPWRIGHT_TEST_LITELLM"
+# Without the variables, tests that need PostgreSQL or Python 3.11 are skipped if it is missing. A test that
+# hangs is stopped, and named.
+all_tests() {
+    STEPWRIGHT_TEST_POSTGRES=required STEPWRIGHT_TEST_CASES=required \
+        "$@" scripts/watched.py 15 cargo test --workspace --all-features
+}
 
-stage "MCP programs for the tests"
-need_mcp
-echo "$STEPWRIGHT_TEST_MCP"
+if [ -n "$ordinary" ]; then
+    stage "form"
+    cargo fmt --all --check
 
-stage "form"
-cargo fmt --all --check
+    stage "lints"
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-stage "lints"
-cargo clippy --workspace --all-targets --all-features -- -D warnings
+    stage "documentation"
+    RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
 
-stage "each feature alone"
-scripts/features.sh
+    stage "a gateway for the tests"
+    need_litellm
+    echo "$STEPWRIGHT_TEST_LITELLM"
 
-stage "documentation"
-RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace --all-features
+    stage "MCP programs for the tests"
+    need_mcp
+    echo "$STEPWRIGHT_TEST_MCP"
 
-stage "tests"
-# Without this, tests that need PostgreSQL are skipped if it is missing.
-export STEPWRIGHT_TEST_POSTGRES=required
-# Without this, the cases are skipped if Python 3.11 is missing.
-export STEPWRIGHT_TEST_CASES=required
-cargo test --workspace --all-features
+    stage "tests"
+    all_tests
 
-stage "dependencies"
-if command -v cargo-deny >/dev/null; then
-    # Advisories are left to `just deny`: they appear without a change here, so the result for one
-    # commit would depend on the day.
-    cargo deny --all-features check bans licenses sources
-else
-    echo "Skipped: \`cargo-deny\` is not installed."
+    stage "each feature of the library alone"
+    scripts/features.sh
+
+    stage "dependencies"
+    if command -v cargo-deny >/dev/null; then
+        # Advisories are left to `just deny`: they appear without a change here, so the result for one
+        # commit would depend on the day.
+        cargo deny --all-features check bans licenses sources
+    else
+        echo "Skipped: \`cargo-deny\` is not installed."
+    fi
 fi
 
-if [ "${1:-}" = all ]; then
-    stage "each feature of every crate alone"
+# The longer tests. Each is a function of its name.
+features() {
     scripts/features.sh all
+}
 
-    stage "installing without Rust"
-    # Builds the binary of a release, or takes the one that is current, and installs it in bare systems.
+install() {
     if [ "$(uname -s)" = Linux ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        # Takes the binary that is there, if it is current.
         scripts/release.sh
         scripts/release.sh check
     else
         echo "Skipped: it needs root on a Debian or Ubuntu."
     fi
+}
 
-    stage "a receiver of traces that is not ours"
-    STEPWRIGHT_TEST_PHOENIX="$(scripts/test-phoenix.sh)" \
-        cargo test --workspace --all-features --test it -- a_receiver_of_traces_that_is_not_ours
+# Runs the tests whose names contain a text.
+tests_of() {
+    cargo test --workspace --all-features --test it -- "$@"
+}
 
-    stage "five hundred runs on workers that are killed and frozen"
-    STEPWRIGHT_TEST_WORKERS=500 cargo test -p stepwright-cli --all-features --test it -- \
-        --nocapture a_long_time_of_workers
+traces() {
+    local installed
+    installed="$(scripts/test-phoenix.sh)"
+    STEPWRIGHT_TEST_PHOENIX="$installed" tests_of a_receiver_of_traces_that_is_not_ours
+}
 
-    stage "the page in a browser"
+workers() {
+    STEPWRIGHT_TEST_WORKERS=500 tests_of --nocapture a_long_time_of_workers
+}
+
+page() {
     scripts/test-viewer.sh
+}
 
-    stage "the Python package"
+python() {
     scripts/test-python.sh
+}
 
-    stage "teams beside Agno's"
-    STEPWRIGHT_TEST_AGNO_DIFF="$(scripts/test-agno-diff.sh)" \
-        cargo test --workspace --all-features --test it -- agno::
+teams() {
+    local installed
+    installed="$(scripts/test-agno-diff.sh)"
+    STEPWRIGHT_TEST_AGNO_DIFF="$installed" tests_of agno::
+}
 
-    stage "clients of Agno and OpenAI"
-    STEPWRIGHT_TEST_AGNO="$(scripts/test-agno.sh)" \
-        cargo test --workspace --all-features --test it -- clients::
+clients() {
+    local installed
+    installed="$(scripts/test-agno.sh)"
+    STEPWRIGHT_TEST_AGNO="$installed" tests_of clients::
+}
 
-    stage "requests made of the OpenAPI document"
+openapi() {
     scripts/test-openapi.sh
+}
 
-    stage "embeddings of a real model"
-    STEPWRIGHT_TEST_EMBEDDINGS="$(scripts/test-embeddings.sh)" \
-        cargo test --workspace --all-features --test it -- a_real_model_finds_passages
+embeddings() {
+    local installed
+    installed="$(scripts/test-embeddings.sh)"
+    STEPWRIGHT_TEST_EMBEDDINGS="$installed" tests_of a_real_model_finds_passages
+}
 
-    stage "three times on one busy core"
-    scripts/busy.sh 3 cargo test --workspace --all-features
+busy() {
+    need_litellm
+    need_mcp
+    all_tests scripts/busy.sh 3
+}
 
-    stage "fuzzing"
+fuzzing() {
     need_cargo_fuzz
     scripts/fuzz.sh
+}
 
-    stage "mutants"
+mutants() {
     scripts/mutants.py
-fi
+}
+
+for name in ${chosen[@]+"${chosen[@]}"}; do
+    stage "$name"
+    "$name"
+done
 
 stage "everything passed"

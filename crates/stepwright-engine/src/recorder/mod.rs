@@ -583,9 +583,10 @@ impl Recorder {
         self.state().readers.are_overdue(now)
     }
 
-    /// Adds a reader, which gets the events from now on.
-    pub(crate) fn read_along(&self, outbox: Arc<Outbox>) {
-        self.state().readers.add(outbox);
+    /// Adds a reader, which gets the events from now on. Returns `false` if the driver has left the
+    /// run, so that none will come.
+    pub(crate) fn read_along(&self, outbox: &Arc<Outbox>) -> bool {
+        self.state().readers.add(outbox)
     }
 
     /// Returns the time from which the timeout of the run counts.

@@ -11,6 +11,8 @@ use stepwright_core::{RunId, Timestamp};
 /// along.
 pub(super) struct Readers {
     outboxes: Vec<Arc<Outbox>>,
+    /// `true` once no more events will come.
+    closed: bool,
     debug: bool,
     observed: Option<Observed>,
 }
@@ -33,7 +35,7 @@ impl Drop for Observed {
 
 impl Readers {
     pub(super) fn of(outbox: Option<Arc<Outbox>>, debug: bool, observed: Option<Observed>) -> Self {
-        Self { outboxes: outbox.into_iter().collect(), debug, observed }
+        Self { outboxes: outbox.into_iter().collect(), closed: false, debug, observed }
     }
 
     /// Returns `true` if there is no reader and no observer. The log may still read along.
@@ -57,10 +59,13 @@ impl Readers {
         self.outboxes.iter().any(|outbox| outbox.is_overdue(now))
     }
 
-    /// Adds a reader, which gets the events from now on.
-    pub(super) fn add(&mut self, outbox: Arc<Outbox>) {
-        self.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);
-        self.outboxes.push(outbox);
+    /// Adds a reader, which gets the events from now on. Returns `false` if none will come.
+    pub(super) fn add(&mut self, outbox: &Arc<Outbox>) -> bool {
+        if !self.closed {
+            self.outboxes.retain(|outbox| Arc::strong_count(outbox) > 1);
+            self.outboxes.push(outbox.clone());
+        }
+        !self.closed
     }
 
     pub(super) fn show(&self, event: Event) {
@@ -80,6 +85,7 @@ impl Readers {
 
     /// Tells the readers that no more events will come.
     pub(super) fn close(&mut self) {
+        self.closed = true;
         for outbox in std::mem::take(&mut self.outboxes) {
             outbox.close();
         }

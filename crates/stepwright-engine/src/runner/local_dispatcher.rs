@@ -2,7 +2,10 @@
 //! are due later.
 
 use crate::process::PerProcess;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use futures_util::FutureExt as _;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits, Wake};
@@ -106,9 +109,10 @@ impl Dispatcher for LocalDispatcher {
             let incoming = incoming.unwrap_or_else(PoisonError::into_inner).take();
             let Some(mut incoming) = incoming else { return Err(failed("it serves already")) };
             let slots = Arc::new(Semaphore::new(limits.concurrent_runs.max(1)));
-            let mut tasks = JoinSet::<(Wake, Option<Timestamp>)>::new();
+            let mut tasks = JoinSet::<(Wake, Driven)>::new();
             let mut timers = Timers::default();
-            let mut driven = HashSet::new();
+            // Of each run that is driven: the wake that came since.
+            let mut driven = HashMap::<RunId, Option<Wake>>::new();
             loop {
                 let next = timers.first().map(|at| self.world.sleep(at.since(self.world.now())));
                 let next = async {
@@ -121,12 +125,14 @@ impl Dispatcher for LocalDispatcher {
                     wake = incoming.recv() => wake,
                     () = stop.cancelled() => None,
                     Some(ended) = tasks.join_next() => {
-                        // A drive that panicked has reported that to the waiters of its run.
-                        if let Ok((wake, again)) = ended {
-                            driven.remove(&wake.run);
-                            timers.add(wake, again);
+                        let Ok((wake, left)) = ended else { continue };
+                        let since = driven.remove(&wake.run).flatten();
+                        timers.add(wake, self.again(&left));
+                        match since {
+                            // The driver may have left the run before it could find the reason.
+                            Some(since) if left != Driven::Done => Some(since),
+                            _ => continue,
                         }
-                        continue;
                     }
                     () = next => {
                         let now = self.world.now();
@@ -142,14 +148,18 @@ impl Dispatcher for LocalDispatcher {
                     continue;
                 }
                 timers.forget(&wake.run);
-                // The driver of a run that is driven already finds the reason for this wake by
-                // itself.
-                if driven.insert(wake.run.clone()) {
-                    let (drive, slots, this) = (drive.clone(), slots.clone(), self.clone());
-                    tasks.spawn(async move {
-                        let again = this.drive(&wake, &*drive, &slots).await;
-                        (wake, again)
-                    });
+                match driven.entry(wake.run.clone()) {
+                    Entry::Occupied(mut driven) => *driven.get_mut() = Some(wake),
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(None);
+                        let (drive, slots) = (drive.clone(), slots.clone());
+                        tasks.spawn(async move {
+                            let _slot = slots.acquire().await;
+                            // A drive that panics has reported that to the waiters of its run.
+                            let left = AssertUnwindSafe(drive.drive(&wake)).catch_unwind().await;
+                            (wake, left.unwrap_or(Driven::WaitsForAnswer))
+                        });
+                    }
                 }
             }
             tasks.shutdown().await;
@@ -191,12 +201,11 @@ impl Timers {
 }
 
 impl LocalDispatcher {
-    /// Drives a run, and returns the time at which it must be driven again.
-    async fn drive(&self, wake: &Wake, drive: &dyn Drive, slots: &Semaphore) -> Option<Timestamp> {
-        let _slot = slots.acquire().await.ok()?;
-        match drive.drive(wake).await {
-            Driven::WaitsUntil(until) => Some(until),
-            Driven::Retry { after } => Some(self.world.now().plus(after)),
+    /// Returns the time at which a run that was left must be driven again.
+    fn again(&self, left: &Driven) -> Option<Timestamp> {
+        match left {
+            Driven::WaitsUntil(until) => Some(*until),
+            Driven::Retry { after } => Some(self.world.now().plus(*after)),
             _ => None,
         }
     }

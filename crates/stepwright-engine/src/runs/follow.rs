@@ -85,10 +85,9 @@ impl Events {
         // Subscribe first: facts that are recorded during the read must be noticed.
         let changed = store.changed(Watched::Facts(self.run.clone()));
         let recorder = self.runs.known_here(&self.run).and_then(|run| run.recorder());
-        let live = recorder.map(|recorder| {
+        let live = recorder.and_then(|recorder| {
             let outbox = Arc::new(Outbox::of(store.clone(), self.run.clone()));
-            recorder.read_along(outbox.clone());
-            outbox
+            recorder.read_along(&outbox).then_some(outbox)
         });
         self.tail.load(store, &self.run);
         Stage::Journal { changed, live, any: false }

@@ -2,10 +2,10 @@
 
 use crate::simulation::store::{Claims, Slow};
 use crate::support::{mark, text};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use std::future::IntoFuture as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use stepwright_core::store::{Leases as _, RunStore as _};
 use stepwright_core::{
@@ -250,4 +250,27 @@ async fn a_cancel_reaches_a_run_of_the_background_wherever_it_is_just_then() {
         let last = facts.last().unwrap().as_ref().unwrap();
         assert!(last.kind.is_terminal(), "after {after}: {last:?}");
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_comes_while_the_driver_leaves_the_run_reads_to_its_end() {
+    let (workflow, read) = (Arc::<OnceLock<Workflow>>::default(), Arc::<Mutex<_>>::default());
+    let (inside, seen) = (workflow.clone(), read.clone());
+    let step = move |_: StepInput, cx: StepContext| {
+        let (workflow, seen) = (inside.clone(), seen.clone());
+        // This is called when the driver has told its readers the end, and still has the run.
+        cx.at_end("read", move |_| {
+            let workflow = workflow.get().unwrap();
+            let events = workflow.events("r", 0).now_or_never().unwrap().unwrap();
+            *seen.lock().unwrap() =
+                events.map(|event| event.unwrap().name()).collect().now_or_never();
+        });
+        async { "done" }
+    };
+    let built = Workflow::builder("W").store(Memory::default()).step(Step::new("s", step)).build();
+    let handle = workflow.get_or_init(|| built.unwrap()).run("x").run_id("r").background().await;
+    handle.unwrap().wait().await.unwrap();
+    let read: Option<Vec<&str>> = read.lock().unwrap().take();
+    let all = ["WorkflowStarted", "StepStarted", "StepCompleted", "WorkflowCompleted"];
+    assert_eq!(read.as_deref(), Some(&all[..]), "without an end, it would wait for ever");
 }

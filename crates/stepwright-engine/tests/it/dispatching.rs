@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Driven, Limits, Served, Wake};
+use stepwright_core::dispatch::{
+    Cause, DispatchError, Dispatcher, Drive, Driven, Limits, Served, Wake,
+};
 use stepwright_core::store::{Claim, Claimed, Leases as _};
 use stepwright_core::world::{VirtualClock, World};
 use stepwright_core::{BoxFuture, HumanReview, Memory, RunId, RunStatus, Timestamp};
-use stepwright_engine::{Step, Worker, Workflow, real_world};
+use stepwright_engine::{LocalDispatcher, Step, Worker, Workflow, real_world};
 use tokio_util::sync::CancellationToken;
 
 /// Hands over the first run, and notes the answer.
@@ -187,4 +189,61 @@ fn a_run_that_is_due_is_told_to_the_dispatcher_once_in_a_lease() {
     let keys: BTreeSet<String> = wakes.iter().map(Wake::key).collect();
     assert_eq!(keys.len(), wakes.len(), "told twice: {wakes:?}");
     assert!((5..=8).contains(&wakes.len()), "{wakes:?}");
+}
+
+/// Is woken again while it leaves its run for the first time. Its second drive panics, and its third
+/// one ends the run.
+struct Leaving {
+    local: Arc<LocalDispatcher>,
+    drives: Mutex<usize>,
+    stop: CancellationToken,
+}
+
+impl Drive for Leaving {
+    fn serves(&self) -> Vec<Served> {
+        Vec::new()
+    }
+
+    fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven> {
+        Box::pin(async move {
+            let nth = {
+                let mut drives = self.drives.lock().unwrap();
+                *drives += 1;
+                *drives
+            };
+            match nth {
+                1 => {
+                    self.local.wake(wake.clone()).await.unwrap();
+                    // The dispatcher takes the wake while this drive goes on.
+                    tokio::task::yield_now().await;
+                    Driven::WaitsForAnswer
+                }
+                2 => {
+                    let (local, again) = (self.local.clone(), wake.clone());
+                    tokio::spawn(async move { local.wake(again).await });
+                    panic!("as a test wants");
+                }
+                _ => {
+                    self.stop.cancel();
+                    Driven::Done
+                }
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_wake_that_comes_while_a_driver_leaves_its_run_is_not_lost() {
+    let (local, stop) = (Arc::new(LocalDispatcher::new(real_world())), CancellationToken::new());
+    let drive = Leaving { local: local.clone(), drives: Mutex::default(), stop: stop.clone() };
+    let drive = Arc::new(drive);
+    let (workflow, run) = ("news".parse().unwrap(), "r-1".parse().unwrap());
+    let wake = Wake { workflow, run, digest: "4be1".into(), at: None, cause: Cause::Begun };
+    local.wake(wake).await.unwrap();
+    let served = local.serve(drive.clone(), Limits::default(), stop);
+    tokio::time::timeout(Duration::from_secs(30), served)
+        .await
+        .expect("it waits for ever")
+        .unwrap();
+    assert_eq!(*drive.drives.lock().unwrap(), 3);
 }
