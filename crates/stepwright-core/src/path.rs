@@ -200,7 +200,7 @@ impl StepPath {
     }
 }
 
-/// A text that is not the path of a step. [`StepPath`] has an example.
+/// A text that is not the path of a step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not the path of a step: {why}")]
 pub struct PathError {
