@@ -31,6 +31,27 @@
 //! assert_eq!(output.content.text(), "Take an umbrella.");
 //! # Ok(()) }
 //! ```
+//!
+//! # Invariants
+//!
+//! * A tool call that may have had its effect is not repeated by itself, unless its tool is marked
+//!   as repeatable (`stepwright: tests/it/calls.rs`).
+//! * An agent gets a message once, whichever process dies, and no message is lost. It takes
+//!   messages at safe points: before a request, and before it ends (`stepwright:
+//!   tests/it/steering`).
+//! * One answer at most exceeds a budget, with parallel branches and after a crash
+//!   (`stepwright-file: tests/it/budgets.rs`).
+//! * The whole conversation is kept. Compaction changes only the part of it that requests have.
+//! * The list of tasks of a team is a fold of the conversation of its leader, so nothing of it is
+//!   stored.
+//!
+//! # Words
+//!
+//! A *turn* is one request to the model and the tool calls in its answer (`turn.rs`). *Upkeep* is
+//! the work of an agent on its context, in facts of its own: texts for its instructions,
+//! compaction, the summary of the session, memories of the user (`upkeep.rs`). A *memory* is a
+//! statement about a user that all sessions of the user share. A *team* is an agent, its *leader*,
+//! whose tools are other agents and teams, its *members* (`team/`).
 
 mod as_tool;
 mod asking;

@@ -4,6 +4,9 @@
 //!
 //! The commands are `stepwright test from-run` and `stepwright test`; `docs/testing.md` describes
 //! them. In tests of Rust programs, use `stepwright_testing::replay`.
+//!
+//! A replay reaches nothing outside, and a run that a replay does not repeat becomes no cassette
+//! (`tests/it/kinds.rs`, `files.rs`).
 
 mod clock;
 mod derive;

@@ -104,6 +104,8 @@ impl Call {
 
 /// A running tool call. Meanwhile the engine assumes that the step only waits for its calls, so
 /// that it can park a run in which all of them wait.
+///
+/// [`StepContext::call`] has an example.
 #[must_use = "a call is at work as long as this is kept"]
 pub struct Begun<'a>(&'a Call);
 

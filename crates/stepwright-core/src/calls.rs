@@ -9,6 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// The state of a tool call when its step reaches it.
+///
+/// [`StepContext::call`](crate::StepContext::call) has an example.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CallPast {

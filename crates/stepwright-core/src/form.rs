@@ -111,7 +111,7 @@ pub const FILLED_BYTES_MAX: usize = 4_000_000;
 /// The memory of a member of an object without the texts in it, in bytes.
 const MEMBER_BYTES: usize = 128;
 
-/// The reason that the defaults of a schema cannot be filled in.
+/// The reason that the defaults of a schema cannot be filled in. [`fill_in`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FillError {

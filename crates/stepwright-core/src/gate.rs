@@ -119,7 +119,7 @@ pub enum Admission {
     Spent(StepError),
 }
 
-/// The owner of reservations, which takes them back.
+/// The owner of reservations, which takes them back. [`Reservation`] has an example.
 pub trait Release: Send + Sync {
     /// Takes back the reservation with this number.
     fn release(&self, number: u64);

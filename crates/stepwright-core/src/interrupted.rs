@@ -51,7 +51,7 @@ impl std::fmt::Display for OnInterrupted {
     }
 }
 
-/// The decision about an interrupted effect.
+/// The decision about an interrupted effect. [`OnInterrupted`] has an example.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resolved {
     /// The effect happened, with this output.
@@ -60,7 +60,7 @@ pub enum Resolved {
     Again,
 }
 
-/// Returns the error of an interrupted effect.
+/// Returns the error of an interrupted effect. See [`OnInterrupted`].
 pub fn outcome_unknown(effect: &str) -> StepError {
     StepError::terminal(format!("{effect} had begun and did not end: its outcome is unknown"))
         .with_code(ErrorCode::OutcomeUnknown)

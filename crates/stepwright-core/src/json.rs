@@ -29,6 +29,8 @@ pub const DEPTH_MAX: usize = 100;
 pub const VALUES_MAX: usize = 1_000_000;
 
 /// The reason that a text cannot be used as JSON, with its position.
+///
+/// The [module](self) has an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {

@@ -2,6 +2,29 @@
 //!
 //! This crate contains plain data and traits that other crates implement. It does no I/O, starts no
 //! task and reads no clock.
+//!
+//! Implement [`Executor`] for a new kind of step, [`model::Model`] for a provider, [`tool::Tool`]
+//! for a tool, [`Store`] for a database and [`dispatch::Dispatcher`] for an engine that hands out
+//! runs: the documentation of each has an example.
+//!
+//! # Invariants
+//!
+//! * A history that cannot be is refused by the same [`fold`], before facts are written and after
+//!   they are read. The grammar in `stepwright-testing` checks every stream of the tests by it.
+//! * Nothing is rewritten whole. A fact is one row; a run is not a document that grows.
+//! * Stored data holds no code.
+//! * Time in a run never runs backwards, and comes from [`World`], as do ids and chance. Tests use
+//!   a clock that stands still until everything waits ([`world::VirtualClock`]). Times that several
+//!   processes compare, such as signs of life, are the machine's ([`World::wall`]).
+//! * The class of an event ([`EventKind::class`]) and the row of a container ([`container`]) say
+//!   all that other crates sort by, so that the compiler finds what a new kind must say.
+//!
+//! # Errors
+//!
+//! Callers get one opaque [`Error`], with a kind, an id, the step and a hint. Inside a run a
+//! failure is data ([`ErrorData`]). Each kind that a person can meet has an id and a page in
+//! [`codes`], and each report has the one form of [`Report`]: what is wrong with its value, in
+//! lower case and without a full stop, then the advice in terms of what the user wrote.
 
 pub mod budget;
 pub mod call;

@@ -159,6 +159,8 @@ impl AssistantTurn {
 }
 
 /// A turn in a provider's own form. Opaque to all code except the adapter that wrote it.
+///
+/// [`AssistantTurn`] has an example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Native {
     /// The adapter and the version of its form, such as `rig/1`.

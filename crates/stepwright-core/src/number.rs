@@ -20,7 +20,7 @@ use std::fmt;
 /// The integers up to here, in both directions, are exact as doubles: 2^53.
 pub const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
 
-/// Compares two numbers without rounding.
+/// Compares two numbers without rounding. The [module](self) has an example.
 pub fn compare(a: &Number, b: &Number) -> Ordering {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => a.cmp(&b),
@@ -30,7 +30,7 @@ pub fn compare(a: &Number, b: &Number) -> Ordering {
     }
 }
 
-/// Compares an integer with a double that is a number, without rounding.
+/// Compares an integer with a double that is a number, without rounding. See [`compare`].
 #[expect(clippy::cast_possible_truncation, reason = "beyond 128 bits it saturates")]
 pub fn compare_mixed(integer: i128, double: f64) -> Ordering {
     let floor = double.floor();
@@ -39,12 +39,12 @@ pub fn compare_mixed(integer: i128, double: f64) -> Ordering {
     if order == Ordering::Equal && double > floor { Ordering::Less } else { order }
 }
 
-/// Returns `true` for a number without a fraction: `2` and `2.0`.
+/// Returns `true` for a number without a fraction: `2` and `2.0`. See [`compare`].
 pub fn is_integer(number: &Number) -> bool {
     number.as_i128().is_some() || as_double(number).fract() == 0.0
 }
 
-/// Returns the integer as a double, if that is exact.
+/// Returns the integer as a double, if that is exact. See [`compare`].
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "compared after")]
 pub fn exact_double(integer: i128) -> Option<f64> {
     let double = integer as f64;
@@ -53,6 +53,8 @@ pub fn exact_double(integer: i128) -> Option<f64> {
 
 /// Returns `true` if the whole part of `sum` is that of `a + b`. Below 2^53 only the fraction of a
 /// double is rounded.
+///
+/// See [`sum`].
 pub fn is_whole_sum(a: f64, b: f64, sum: f64) -> bool {
     // The error of a sum of doubles is a double itself.
     let of_b = sum - a;
@@ -62,6 +64,8 @@ pub fn is_whole_sum(a: f64, b: f64, sum: f64) -> bool {
 
 /// Returns the sum. `None` if it exceeds 64 bits, is not finite, or would lose whole units by
 /// rounding.
+///
+/// The [module](self) has an example.
 pub fn sum(a: &Number, b: &Number) -> Option<Number> {
     if let (Some(a), Some(b)) = (a.as_i128(), b.as_i128()) {
         let sum = a.checked_add(b)?;
@@ -80,6 +84,8 @@ fn as_double(number: &Number) -> f64 {
 
 /// The reason that a written number cannot be held. It displays as the end of a sentence that
 /// begins with the number.
+///
+/// The module [`json`](crate::json) has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Inexact {

@@ -109,7 +109,7 @@ fn for_each_node(body: &[Node], visit: &mut dyn FnMut(&Node)) {
     }
 }
 
-/// Calls `change` with each node, including nested ones.
+/// Calls `change` with each node, including nested ones. [`Plan`] has an example of nodes.
 pub fn for_each_node_mut(body: &mut [Node], change: &mut dyn FnMut(&mut Node)) {
     for node in body {
         change(node);
@@ -161,6 +161,8 @@ pub struct Node {
 
 /// Returns the nodes directly inside a node: its body, the second branch of a condition, and the
 /// nodes after it.
+///
+/// [`Plan`] has an example of nodes.
 pub fn children(node: &Node) -> [&[Node]; 3] {
     let [body, other] = node.kind.bodies();
     [body, other, &node.after]

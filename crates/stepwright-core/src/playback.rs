@@ -33,6 +33,8 @@ pub struct Asked {
 
 /// The result of asking a recording. `None` if the effect is composed of others that the recording
 /// has, so that it is carried out.
+///
+/// [`Player`] has an example.
 pub type Answered = Option<Result<Value, StepError>>;
 
 /// A source of recorded answers.

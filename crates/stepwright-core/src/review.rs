@@ -353,6 +353,8 @@ impl HumanReview {
 }
 
 /// The node that a review belongs to. It determines the possible questions.
+///
+/// [`HumanReview`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reviewed<'a> {

@@ -162,7 +162,7 @@ pub fn effective(past: &[Event]) -> Cow<'_, [Event]> {
     Cow::Owned(kept)
 }
 
-/// Returns the start of a run, as its fork changed it if it is one.
+/// Returns the start of a run, as its fork changed it if it is one. See [`effective`].
 pub fn started(past: &[Event]) -> Option<Arc<WorkflowStarted>> {
     let mut started = None;
     for event in past {
@@ -178,6 +178,8 @@ pub fn started(past: &[Event]) -> Option<Arc<WorkflowStarted>> {
 }
 
 /// Returns the ids of the requests that no longer count if these executions are retried.
+///
+/// See [`effective`].
 pub fn withdrawn(past: &[Event], again: &[StepPath]) -> Vec<Arc<str>> {
     let past = effective(past);
     let places = Places::of(executions(&past), again, &[], true);
@@ -203,6 +205,8 @@ pub(crate) fn executions(past: &[Event]) -> impl Iterator<Item = (&StepPath, Ste
 
 /// Returns the number of the first facts of which a fork has need: all others came after, or begin
 /// again.
+///
+/// See [`effective`].
 pub fn needed(past: &[Event], again: &[StepPath], open: &[StepPath]) -> u64 {
     let mut kept = effective(past).into_owned();
     let roots = past.iter().rev().find(|event| {

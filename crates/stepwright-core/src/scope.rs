@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub struct Scope(Option<Arc<Entry>>);
 
-/// The end of a node, as later steps see it.
+/// The end of a node, as later steps see it. [`Scope`] has them.
 pub struct Entry {
     before: Scope,
     path: StepPath,

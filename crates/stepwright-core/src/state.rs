@@ -54,7 +54,7 @@ pub enum Patch {
     },
 }
 
-/// The session state: a JSON object.
+/// The session state: a JSON object. [`Patch`] has an example.
 pub type State = Map<String, Value>;
 
 /// The reason that patches cannot be applied.
@@ -260,7 +260,7 @@ pub enum Reducer {
     Merge,
 }
 
-/// The reducers by key.
+/// The reducers by key. [`Reducer`] has an example.
 pub type Reducers = BTreeMap<Box<str>, Reducer>;
 
 impl Reducer {

@@ -1,5 +1,8 @@
 //! Builds workflows.
 
+mod gate;
+mod input;
+mod limited;
 mod secrets;
 
 use crate::compile::{Settings, compile};
@@ -11,7 +14,6 @@ use crate::real::real_world;
 use crate::runner::{Dispatching, Runner};
 use crate::table::InputCheck;
 use crate::workflow::Workflow;
-use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +21,12 @@ use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::cost::Prices;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::observe::Observer;
-use stepwright_core::permission::Permissions;
 use stepwright_core::plan::After;
 use stepwright_core::redact::Secrets;
 use stepwright_core::state::{Reducer, Reducers, State};
 use stepwright_core::values::HostValues;
 use stepwright_core::{
-    AnyStore, Content, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
+    AnyStore, Error, ErrorKind, Fingerprint, OnInterrupted, Store, WorkflowId, World,
 };
 
 /// Builds a workflow from steps and settings.
@@ -74,7 +75,7 @@ pub struct WorkflowBuilder {
     session_budget: Option<Budget>,
     prices: Option<Prices>,
     run_limits: RunLimits,
-    pub(crate) media: Vec<MediaInput>,
+    media: Vec<MediaInput>,
     observer: Option<Arc<dyn Observer>>,
     secrets: Secrets,
 }
@@ -224,88 +225,6 @@ impl WorkflowBuilder {
         self
     }
 
-    /// Requires inputs that parse as `T`. A run with another input is refused before any step
-    /// begins. The example of [`WorkflowBuilder`] shows it.
-    #[doc(alias = "input_schema")]
-    pub fn input<T: DeserializeOwned>(self) -> Self {
-        self.check_input(|content| {
-            content.parse::<T>().map(drop).map_err(|error| error.to_string())
-        })
-    }
-
-    /// Checks inputs with a function. It returns an error message for an input that it refuses.
-    ///
-    /// ```
-    /// use stepwright_engine::Workflow;
-    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
-    /// let check = |name: &stepwright_core::Content| match name.is_empty() {
-    ///     true => Err("a name is missing".to_owned()),
-    ///     false => Ok(()),
-    /// };
-    /// let workflow = Workflow::builder("Greeting").check_input(check).step(greet).build()?;
-    /// let error = workflow.run("").blocking().unwrap_err();
-    /// assert!(error.to_string().ends_with("a name is missing"));
-    /// # Ok::<(), stepwright_core::Error>(())
-    /// ```
-    pub fn check_input(
-        self,
-        check: impl Fn(&Content) -> Result<(), String> + Send + Sync + 'static,
-    ) -> Self {
-        self.prepare_input(move |content| check(content).map(|()| None))
-    }
-
-    /// Checks inputs as [`WorkflowBuilder::check_input`] does, and may complete them. The content
-    /// that the function returns replaces the input of the run, and is recorded as the input.
-    ///
-    /// ```
-    /// use stepwright_core::{Content, StepInput};
-    /// use stepwright_engine::{Step, Workflow};
-    /// let workflow = Workflow::builder("Greeting")
-    ///     .prepare_input(|name| Ok(name.is_empty().then(|| Content::from("reader"))))
-    ///     .step(Step::new("Greet", |name: String| async move { format!("Dear {name}") }))
-    ///     .build()?;
-    /// assert_eq!(workflow.run("").blocking()?.content.text(), "Dear reader");
-    /// # Ok::<(), stepwright_core::Error>(())
-    /// ```
-    pub fn prepare_input(
-        self,
-        prepare: impl Fn(&Content) -> Result<Option<Content>, String> + Send + Sync + 'static,
-    ) -> Self {
-        self.prepare_input_async(move |content| std::future::ready(prepare(&content)))
-    }
-
-    /// Checks and completes inputs as [`WorkflowBuilder::prepare_input`] does, with a function that
-    /// takes time. For a workflow in a step, the future is dropped when the step times out or the
-    /// run is cancelled.
-    ///
-    /// ```
-    /// use stepwright_core::Content;
-    /// use stepwright_engine::Workflow;
-    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
-    /// # async fn is_known(name: &str) -> bool { !name.is_empty() }
-    /// let workflow = Workflow::builder("Greeting")
-    ///     .prepare_input_async(|name: Content| async move {
-    ///         match is_known(&name.text()).await {
-    ///             true => Ok(None),
-    ///             false => Ok(Some("reader".into())),
-    ///         }
-    ///     })
-    ///     .step(greet)
-    ///     .build()?;
-    /// assert_eq!(workflow.run("").blocking()?.content.text(), "Hello reader");
-    /// # Ok::<(), stepwright_core::Error>(())
-    /// ```
-    pub fn prepare_input_async<Prepared>(
-        mut self,
-        prepare: impl Fn(Content) -> Prepared + Send + Sync + 'static,
-    ) -> Self
-    where
-        Prepared: Future<Output = Result<Option<Content>, String>> + Send + 'static,
-    {
-        self.input = Some(Arc::new(move |content| Box::pin(prepare(content))));
-        self
-    }
-
     /// Sets the version of the workflow's own functions, such as the one that checks its input: see
     /// [`Step::version`](crate::Step::version).
     pub fn version(self, version: impl AsRef<str>) -> Self {
@@ -452,88 +371,6 @@ impl WorkflowBuilder {
     /// by default: with `Retry`, commands are repeated without a question.
     pub fn on_interrupted(mut self, policy: OnInterrupted) -> Self {
         self.on_interrupted = Some(policy);
-        self
-    }
-
-    /// Sets the permissions of the workflow's effects: commands, files, addresses, tools and
-    /// models. If it is called several times, the strictest permissions decide. Without it,
-    /// everything is allowed.
-    ///
-    /// A person is asked about an effect that no rule names, and the run waits for the answer.
-    ///
-    /// ```
-    /// use stepwright_core::permission::{Effect, Permissions};
-    /// use stepwright_core::{ErrorId, StepContext, StepError};
-    /// use stepwright_engine::Workflow;
-    /// async fn charge(card: String, cx: StepContext) -> Result<String, StepError> {
-    ///     let _running = cx.begin_effect(&Effect::tool("charge")).await?;
-    ///     Ok(format!("charged {card}"))
-    /// }
-    /// let permissions = Permissions::default().deny("charge")?;
-    /// let workflow = Workflow::builder("Shop").permissions(permissions).step(charge).build()?;
-    /// let error = workflow.run("4000").blocking().unwrap_err();
-    /// assert_eq!(error.id(), ErrorId::EFFECT_REFUSED);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn permissions(self, permissions: Permissions) -> Self {
-        self.permissions_of("the workflow", permissions)
-    }
-
-    /// Sets permissions as [`WorkflowBuilder::permissions`] does. Messages and events name their
-    /// owner, such as `the user`.
-    pub fn permissions_of(mut self, by: impl Into<Arc<str>>, permissions: Permissions) -> Self {
-        let (by, permissions) = (by.into(), Arc::new(permissions));
-        self.guards.push(Guard { node: None, by, permissions });
-        self
-    }
-
-    /// Sets whether effects that need a person's permission are refused in place of a question. For
-    /// programs that run where no person looks.
-    pub fn unattended(mut self, unattended: bool) -> Self {
-        self.is_unattended = unattended;
-        self
-    }
-
-    /// Sets the budget of a run: what all its agents may consume together. On a workflow that is a
-    /// step, it holds for that step.
-    ///
-    /// ```
-    /// use stepwright_core::budget::{AtLimit, Budget};
-    /// use stepwright_engine::Workflow;
-    /// # async fn research(topic: String) -> String { topic }
-    /// let budget = Budget::default().tokens(200_000).model_calls(50).at_limit(AtLimit::Pause);
-    /// let workflow = Workflow::builder("Research").budget(budget).step(research).build()?;
-    /// # Ok::<(), stepwright_core::Error>(())
-    /// ```
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = Some(budget);
-        self
-    }
-
-    /// Sets the budget of a session: what all its runs may consume together. Runs that have ended
-    /// count. Of runs at the same time, each counts those that had ended when it began.
-    pub fn session_budget(mut self, budget: Budget) -> Self {
-        self.session_budget = Some(budget);
-        self
-    }
-
-    pub(crate) fn run_limits(&mut self) -> &mut RunLimits {
-        &mut self.run_limits
-    }
-
-    /// Sets prices of models. They override the built-in ones.
-    ///
-    /// ```
-    /// use stepwright_core::cost::{Price, Prices};
-    /// use stepwright_engine::Workflow;
-    /// # async fn research(topic: String) -> String { topic }
-    /// let mut prices = Prices::default();
-    /// prices.set("openai-chat:in-house", Price::new(0.1, 0.2));
-    /// let workflow = Workflow::builder("Research").prices(prices).step(research).build()?;
-    /// # Ok::<(), stepwright_core::Error>(())
-    /// ```
-    pub fn prices(mut self, prices: Prices) -> Self {
-        self.prices.get_or_insert_with(Prices::built_in).extend(prices);
         self
     }
 

@@ -1,27 +1,24 @@
 //! Compiles a definition into a plan and a table, and reports every mistake in it.
 
-use crate::define::{
-    AfterSteps, AnyStep, Body, Common, History, Prompted, StepBody, Work, guarded, prompted,
-};
+mod leaf;
+mod nested;
+
+use crate::define::{AfterSteps, AnyStep, Body, Common, History, StepBody, Work};
 use crate::gate::Guard;
-use crate::nodes::{asks, deepest, has_after};
+use crate::nodes::{asks, has_after};
 use crate::table::{Compiled, Decider, Entry, InputCheck};
+use nested::{own_budget, own_content, own_timeout};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
-use stepwright_core::executor::ExecutorType;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
-    After, DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, RETRIES_MAX,
-    Rate, Retry, for_each_node_mut,
+    After, DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, Rate,
 };
-use stepwright_core::session::{HISTORY_RUNS, HISTORY_RUNS_MAX};
 use stepwright_core::state::Reducers;
 use stepwright_core::values::HostValues;
-use stepwright_core::{
-    AnyExecutor, Error, ErrorKind, Fingerprint, OnInterrupted, StepPath, Timestamp,
-};
+use stepwright_core::{Error, ErrorKind, Fingerprint, OnInterrupted, StepPath, Timestamp};
 
 /// The settings of a workflow, besides its steps.
 #[derive(Default)]
@@ -185,7 +182,7 @@ impl Compiler {
         }
         let budgets = own_budget(&body).into_iter().chain(budget).collect();
         if timeout == Some(Duration::ZERO) {
-            self.mistake(path, "a timeout of nothing lets nothing happen", "give it more time");
+            self.mistake(path, "`timeout` must be greater than zero", "give it more time");
         }
         // A workflow that is a step keeps its own timeout: the shorter one counts.
         let timeout = timeout.into_iter().chain(own_timeout(&body)).min();
@@ -325,7 +322,8 @@ impl Compiler {
             Body::Parallel { mut branches, join, concurrency } => {
                 self.not_empty(&branches, path, "the parallel", "`.branch(…)`");
                 if concurrency == Some(0) {
-                    self.mistake(path, "no branch may run", "set `concurrency` to at least 1");
+                    let what = "`concurrency` must be at least 1";
+                    self.mistake(path, what, "set it higher, or leave it out");
                 }
                 self.check_join(join, Some(branches.len()), path);
                 if join.tolerates() {
@@ -366,7 +364,7 @@ impl Compiler {
                 if let Decider::Constant(chosen) = &choose {
                     for name in chosen {
                         if !choices.iter().any(|choice| *choice.name() == **name) {
-                            let what = format!("it chooses `{name}`, which is no choice of it");
+                            let what = format!("router selects unknown choice `{name}`");
                             self.mistake(path, what, "add that choice, or choose another");
                         }
                     }
@@ -388,215 +386,14 @@ impl Compiler {
                 }
                 self.not_empty(&body, path, "the map", "`.step(…)`");
                 if concurrency == 0 {
-                    self.mistake(
-                        path,
-                        "no item may be worked on",
-                        "set `concurrency` to at least 1",
-                    );
+                    let what = "`concurrency` must be at least 1";
+                    self.mistake(path, what, "set it higher, or leave it out");
                 }
                 self.table[index] = Entry::Items(over);
                 let body = self.body(body, path, depth + 1);
                 NodeKind::Map { body, concurrency, join, batch, rate }
             }
         }
-    }
-
-    fn step(
-        &mut self,
-        step: StepBody,
-        timeout_ms: Option<u64>,
-        path: &StepPath,
-        depth: usize,
-        index: usize,
-    ) -> NodeKind {
-        let StepBody { work, retry, history, prompt, idle, input, guards } = step;
-        for mistake in guards.iter().filter_map(|guard| guard.mistake(true)) {
-            self.mistakes.push(format!("`{path}`: {mistake}"));
-        }
-        let is_guarded = !guards.is_empty();
-        let work = guarded(work, guards);
-        if input.is_some() && !matches!(work, Work::Workflow(_)) {
-            let what = "only a workflow as a step has an input of its own";
-            self.mistake(path, what, "make the message of this step with `.prompt(…)`");
-        }
-        self.check_retry(&retry, path);
-        let idle_ms = self.idle(idle, timeout_ms, path);
-        let history_runs = self.history_runs(history, path);
-        let mut by_executor = OnInterrupted::Retry;
-        let completed_only = history.completed_only.or(self.history.completed_only);
-        let history_completed_only = history_runs > 0 && completed_only.unwrap_or(false);
-        let (executor_type, executor_name) = match work {
-            Work::Executor(executor) => {
-                let executor = match prompt {
-                    Some(prompt) => AnyExecutor::new(Prompted { executor, prompt }),
-                    None => executor,
-                };
-                let named = (executor.executor_type(), executor.name().into());
-                by_executor = executor.on_interrupted();
-                self.table[index] = Entry::Executor(executor);
-                named
-            }
-            Work::Blocking(function) => {
-                let named = (ExecutorType::Function, function.name.clone());
-                let function = match prompt {
-                    Some(prompt) => prompted(function, prompt),
-                    None => function,
-                };
-                self.table[index] = Entry::Blocking(function);
-                named
-            }
-            Work::Workflow(workflow) => {
-                if prompt.is_some() {
-                    let what = "a workflow as a step has no prompt of its own";
-                    self.mistake(path, what, "make its input with `.input(…)`");
-                }
-                if is_guarded {
-                    let what = "a workflow as a step has no guardrails of its own";
-                    self.mistake(path, what, "add them to its steps");
-                }
-                if idle.is_some() {
-                    let what = "a workflow as a step has no idle timeout of its own";
-                    self.mistake(path, what, "set it on its steps");
-                }
-                if retry.retries > 0
-                    || history.add.is_some()
-                    || history.runs.is_some()
-                    || history.completed_only.is_some()
-                {
-                    let what = "a workflow as a step has no retries and no history of its own";
-                    self.mistake(path, what, "set them on its steps");
-                }
-                if !workflow.definition().state.is_empty() {
-                    let what = "the workflow has a session state, which it has not as a step";
-                    self.mistake(path, what, "set it on the workflow around it");
-                }
-                let compiled = &workflow.definition().compiled;
-                for (key, reducer) in &compiled.plan.reducers {
-                    if self.reducers.insert(key.clone(), *reducer).is_some_and(|r| r != *reducer) {
-                        let what = format!("state key `{key}` has another reducer around it");
-                        self.mistake(path, what, "choose one of them");
-                    }
-                }
-                for of in self.values.inner.add_missing(&compiled.values) {
-                    if !self.values.own.has(of) {
-                        let what = format!("another workflow in a step has a state of type `{of}`");
-                        self.mistake(path, what, "set it on the workflow around both");
-                    }
-                }
-                if workflow.definition().gate.session.is_some() {
-                    let what = "a nested workflow cannot set the budget of the session";
-                    self.mistake(path, what, "set it on the workflow around it");
-                }
-                if !workflow.definition().limits.is_empty() {
-                    let what = "a nested workflow is not a run, so it cannot limit runs";
-                    self.mistake(path, what, "set the limit on the workflow around it");
-                }
-                let node = u32::try_from(index).unwrap_or(u32::MAX);
-                let offset = u32::try_from(self.table.len()).unwrap_or(u32::MAX);
-                self.guards.extend(workflow.definition().gate.guards.iter().map(|guard| {
-                    let inner = guard.node.map(|inner| inner.saturating_add(offset));
-                    Guard { node: Some(inner.unwrap_or(node)), ..guard.clone() }
-                }));
-                self.table[index] = Entry::Workflow { check: compiled.input.clone(), input };
-                return self.inline(compiled, path, depth);
-            }
-        };
-        let on_interrupted = self.on_interrupted.unwrap_or_else(|| {
-            self.by_executor.insert(u32::try_from(index).unwrap_or(u32::MAX));
-            by_executor
-        });
-        NodeKind::Step {
-            executor_type,
-            executor_name,
-            retry,
-            timeout_ms,
-            idle_ms,
-            history_runs,
-            history_completed_only,
-            on_interrupted,
-        }
-    }
-
-    /// Checks the idle timeout of an attempt, and returns it in milliseconds.
-    fn idle(
-        &mut self,
-        idle: Option<Duration>,
-        timeout_ms: Option<u64>,
-        path: &StepPath,
-    ) -> Option<u64> {
-        let idle = idle?;
-        if idle.is_zero() {
-            self.mistake(path, "`idle_timeout` must be greater than zero", "give it more time");
-        }
-        let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX).max(1);
-        if timeout_ms.is_some_and(|timeout| timeout <= idle_ms) {
-            let what = "`idle_timeout` is not shorter than `timeout`, so it is never reached";
-            self.mistake(path, what, "make it shorter, or leave it out");
-        }
-        Some(idle_ms)
-    }
-
-    /// Returns the number of earlier runs in the history of a step.
-    fn history_runs(&mut self, own: History, path: &StepPath) -> u32 {
-        if !own.add.or(self.history.add).unwrap_or(own.runs.is_some()) {
-            if own.runs.is_some() {
-                let what = "it says of how many earlier runs it is told, but not that it is told";
-                self.mistake(path, what, "leave out `add_workflow_history(false)`");
-            }
-            if own.completed_only.is_some() {
-                let what = "it says of which earlier runs it is told, but not that it is told";
-                self.mistake(path, what, "set `add_workflow_history(true)`, or leave it out");
-            }
-            return 0;
-        }
-        let runs = own.runs.or(self.history.runs).unwrap_or(HISTORY_RUNS);
-        if !(1..=HISTORY_RUNS_MAX).contains(&runs) {
-            let what = format!("it is told of {runs} earlier runs");
-            let fix = format!("set `num_history_runs` to 1 to {HISTORY_RUNS_MAX}");
-            self.mistake(path, what, &fix);
-        }
-        runs
-    }
-
-    /// Copies the plan and the table of a nested workflow into this one.
-    fn inline(&mut self, compiled: &Compiled, path: &StepPath, depth: usize) -> NodeKind {
-        let offset = self.table.len();
-        if depth + deepest(&compiled.plan.body) > DEPTH_MAX {
-            let what = format!("with the workflow in it, it is nested deeper than {DEPTH_MAX}");
-            self.mistake(path, what, "nest less deeply");
-        }
-        if offset + compiled.table.len() > NODES_MAX {
-            let what = format!("with the workflow in it, there are more than {NODES_MAX} steps");
-            self.mistake(path, what, "use a `Map` or a `Loop` for what repeats itself");
-            return NodeKind::Workflow { body: Vec::new() };
-        }
-        let body = self.included(compiled, &compiled.plan.body, offset);
-        self.table.extend(compiled.table.iter().cloned());
-        let own = u32::try_from(offset).unwrap_or(u32::MAX);
-        let deadlines = compiled.deadlines.iter();
-        self.deadlines.extend(deadlines.map(|(index, due)| (index + own, due.clone())));
-        NodeKind::Workflow { body }
-    }
-
-    /// Returns nodes of a nested workflow whose table begins at `offset` in this one.
-    fn included(&mut self, compiled: &Compiled, nodes: &[Node], offset: usize) -> Vec<Node> {
-        let mut body = nodes.to_vec();
-        let offset = u32::try_from(offset).expect("at most `NODES_MAX` nodes");
-        let around = self.on_interrupted;
-        for_each_node_mut(&mut body, &mut |node| {
-            let silent = compiled.by_executor.contains(&node.index);
-            node.index += offset;
-            match (&mut node.kind, around) {
-                (NodeKind::Step { on_interrupted, .. }, Some(around)) if silent => {
-                    *on_interrupted = around;
-                }
-                _ if silent => {
-                    self.by_executor.insert(node.index);
-                }
-                _ => {}
-            }
-        });
-        body
     }
 
     /// Checks how many branches a container needs.
@@ -617,61 +414,17 @@ impl Compiler {
     }
 
     fn bound(&mut self, at_most: Option<u32>, path: &StepPath) -> u32 {
-        let fix = "set how many turns it takes at most with `.at_most(…)`";
+        let fix = "set the largest number of turns with `.at_most(…)`";
         match at_most {
             None => self.mistake(path, "the loop has no bound", fix),
-            Some(0) => self.mistake(path, "the loop turns not even once", fix),
+            Some(0) => self.mistake(path, "`at_most` must be at least 1", fix),
             Some(turns) if turns > ITERATIONS_MAX => {
-                self.mistake(path, format!("a loop turns at most {ITERATIONS_MAX} times"), fix);
+                let what = format!("`at_most` is {turns}; the limit is {ITERATIONS_MAX}");
+                self.mistake(path, what, fix);
             }
             Some(_) => {}
         }
         at_most.unwrap_or(1)
-    }
-
-    fn check_retry(&mut self, retry: &Retry, path: &StepPath) {
-        if !retry.on.is_empty() && retry.retries == 0 {
-            let what = "it says after which failures it is tried again, and is never tried again";
-            self.mistake(path, what, "say how often with `.retries(…)`");
-        }
-        if retry.retries > RETRIES_MAX {
-            let what = format!("a step is tried again at most {RETRIES_MAX} times");
-            self.mistake(path, what, "retry less often");
-        }
-        if !retry.factor.is_finite() || retry.factor < 1.0 {
-            let what = format!("the waits between attempts shrink by the factor {}", retry.factor);
-            self.mistake(path, what, "use a factor of at least 1");
-        }
-    }
-}
-
-/// Returns the timeout that a nested workflow sets for itself.
-fn own_timeout(body: &Body) -> Option<Duration> {
-    match body {
-        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
-            workflow.definition().timeout
-        }
-        _ => None,
-    }
-}
-
-/// Returns the budget that a nested workflow sets for itself.
-fn own_budget(body: &Body) -> Option<Budget> {
-    match body {
-        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
-            workflow.plan().budget.clone()
-        }
-        _ => None,
-    }
-}
-
-/// Returns the content of a nested workflow itself.
-fn own_content(body: &Body) -> Fingerprint {
-    match body {
-        Body::Step(StepBody { work: Work::Workflow(workflow), .. }) => {
-            workflow.plan().content.clone().unwrap_or_default()
-        }
-        _ => Fingerprint::default(),
     }
 }
 

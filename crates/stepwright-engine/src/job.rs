@@ -1,34 +1,36 @@
 //! Drives one run from the end of its journal to its own end. A new run has an empty journal, so
 //! running and resuming are the same.
 
+mod ends;
+mod left;
+mod waiting;
+
 use crate::effects::{Effects, Facts, Journaled, Live, Recalled, Retrying, Timed};
 use crate::interpret::{Flow, Halt, Walk, whole};
-use crate::journal::load_all;
-use crate::pending::Look;
 use crate::recorder::{Recorder, Recording};
 use crate::slot::{Admitted, Slot, queued};
-use crate::stop::{Failure, Stop, stop_error};
+use crate::stop::{Stop, stop_error};
 use crate::table::Compiled;
-use futures_util::future::BoxFuture;
+use ends::{BY_REQUEST, cancelled, failed, lost, not_begun, released, timed_out, too_late};
+pub(crate) use left::Left;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
-use stepwright_core::event::{Event, Reply, WorkflowStarted};
+use stepwright_core::event::{Event, WorkflowStarted};
 use stepwright_core::rewind::effective;
 use stepwright_core::scope::Scope;
-use stepwright_core::store::{Signal, SignalKind};
+use stepwright_core::store::Signal;
 use stepwright_core::values::HostValues;
 use stepwright_core::{
-    Answer, Error, ErrorCode, ErrorData, ErrorId, ErrorKind, EventKind, FailureInfo, RunOutput,
-    RunStatus, StepPath, StoreError, Timestamp, World,
+    Error, EventKind, FailureInfo, RunOutput, RunStatus, StepPath, StoreError, Timestamp, World,
 };
 use tokio_util::sync::CancellationToken;
 
-/// The longest wait for a deadline during which a background run stays with its driver.
-const LINGER: Duration = Duration::from_secs(5);
+/// The reason for which also the steps are stopped that run after others.
+const AGAIN: &str = "cancelled again";
 
 /// One run, ready to be driven.
 pub(crate) struct Job {
@@ -198,17 +200,6 @@ impl Job {
     /// Returns `true` if the run is about to end early.
     pub(crate) fn is_stopping(&self) -> bool {
         self.cause.get().is_some()
-    }
-
-    /// Returns what is needed to end the run if the future that drives it is dropped.
-    pub(crate) fn left(&self) -> Left {
-        let (recorder, unwinds) = (self.recorder.clone(), self.unwinds);
-        let slot = self.slot.clone();
-        let parts = || {
-            let Self { compiled, started, world, values, .. } = self;
-            Box::new((compiled.clone(), started.clone(), world.clone(), values.clone()))
-        };
-        Left { recorder, unwinds: unwinds.then(parts), slot }
     }
 
     /// Drives the run until it ends, or until everything in it waits. Then [`Job::output`] has its
@@ -469,100 +460,6 @@ impl Job {
         };
         self.recorder.record(&StepPath::root(), EventKind::WorkflowStopping { status, reason })
     }
-
-    /// Decides if a waiting walk must be interrupted.
-    fn look(&self, cx: &mut Context<'_>, alarm: &mut Option<Alarm>) -> Poll<Stage> {
-        match self.recorder.pending().look(cx) {
-            Look::Away | Look::Busy(None) => Poll::Pending,
-            Look::Poked => Poll::Ready(Stage::Look),
-            Look::Idle => Poll::Ready(Stage::Idle),
-            Look::Busy(Some(due)) => {
-                if alarm.as_ref().is_none_or(|(set, _)| *set != due) {
-                    *alarm = Some((due, self.world.sleep(due.since(self.world.now()))));
-                }
-                match alarm {
-                    Some((_, sleep)) => sleep.as_mut().poll(cx).map(|()| {
-                        *alarm = None;
-                        Stage::Look
-                    }),
-                    None => Poll::Pending,
-                }
-            }
-        }
-    }
-
-    /// Records answers from the inbox and deadlines that have passed. Returns `true` if there were
-    /// any.
-    async fn drain_inbox(&self) -> Result<bool, Stop> {
-        let recorder = &self.recorder;
-        let open = recorder.pending().open();
-        let mut heard = false;
-        if let Some(store) = recorder.store() {
-            let run = recorder.run_id();
-            let inbox = store.inbox(run).await.map_err(|error| Stop::Lost(Arc::new(error)))?;
-            let late = recorder.refuse_late(&inbox)?;
-            for signal in inbox {
-                match signal.kind {
-                    SignalKind::Cancel { reason, .. } if self.unwinds => {
-                        let _ = self.asked.set(reason);
-                        recorder.cancel_token().cancel();
-                    }
-                    SignalKind::Cancel { reason, .. } => return Err(Stop::Cancelled(reason)),
-                    SignalKind::Answer(reply) => {
-                        let asked = open.iter().find(|asked| asked.id == reply.requirement_id);
-                        let Some(asked) = asked.filter(|asked| {
-                            !late.contains(&asked.id) && asked.check(&reply.answer).is_ok()
-                        }) else {
-                            continue;
-                        };
-                        recorder.answered(asked, reply)?;
-                        heard = true;
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let now = self.world.now();
-        for asked in open.iter().filter(|asked| asked.due.is_some_and(|due| due <= now)) {
-            if recorder.pending().is_open(&asked.id) {
-                let reply = Reply {
-                    requirement_id: asked.id.clone(),
-                    answer: asked.at_timeout().unwrap_or(Answer::Reject { feedback: None }),
-                    by: None,
-                    timed_out: asked.needs_person(),
-                };
-                recorder.answered(asked, reply)?;
-                heard = true;
-            }
-        }
-        Ok(heard)
-    }
-
-    /// Handles a run in which everything waits. Returns `true` if the run was left, and `false` if
-    /// an answer or a deadline lets it go on.
-    async fn park(&self) -> Result<bool, Stop> {
-        let (recorder, world) = (&self.recorder, &self.world);
-        if self.drain_inbox().await? {
-            return Ok(false);
-        }
-        let open = recorder.pending().open();
-        let due = open.iter().filter_map(|asked| asked.due).min();
-        let people = open.iter().any(|asked| asked.needs_person());
-        let soon = |due: Timestamp| due.since(world.now()) <= LINGER;
-        let lingers = !people && due.is_some_and(|due| !self.leaves || soon(due));
-        if let Some(due) = due.filter(|_| lingers) {
-            world.sleep(due.since(world.now())).await;
-            return self.drain_inbox().await.map(|_| false);
-        }
-        // The run's timeout passes even while a person is asked.
-        let limit = self.started.timeout_ms.map(Duration::from_millis);
-        let limit = limit.filter(|_| self.cause.get().is_none());
-        let end = limit.map(|limit| recorder.timed_from().plus(limit));
-        let until = due.into_iter().chain(end).min();
-        recorder.record(&StepPath::root(), EventKind::WorkflowPaused { until })?;
-        recorder.settle().await?;
-        Ok(true)
-    }
 }
 
 /// Returns the output of `work`, or `None` if `token` is cancelled first. A run that is cancelled
@@ -590,111 +487,4 @@ async fn cancellable<T>(
         Poll::Pending
     })
     .await
-}
-
-/// A run whose future may be dropped.
-pub(crate) struct Left {
-    recorder: Arc<Recorder>,
-    /// The parts of the job, if steps run after the others were stopped.
-    unwinds: Option<Box<Parts>>,
-    slot: Option<Box<Slot>>,
-}
-
-/// The parts of a job besides its recorder.
-type Parts = (Arc<Compiled>, Arc<WorkflowStarted>, World, HostValues);
-
-impl Left {
-    /// Cancels the run, whose future was dropped, and ends it. The steps under way are gone with
-    /// the future. Without a runtime, the run stays as after a crash.
-    pub(crate) fn abandon(self) {
-        self.recorder.cancel_token().cancel();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(self.end());
-        }
-    }
-
-    async fn end(self) {
-        let Self { recorder, unwinds, slot } = self;
-        Self::end_run(recorder.clone(), unwinds).await;
-        if let Some(slot) = slot {
-            let has_begun = !recorder.was_never_begun().await;
-            slot.leave(&recorder, has_begun).await;
-        }
-    }
-
-    async fn end_run(recorder: Arc<Recorder>, unwinds: Option<Box<Parts>>) {
-        let Some((parts, store)) = unwinds.zip(recorder.store().cloned()) else {
-            return recorder.abandon().await;
-        };
-        let past = match recorder.settle().await {
-            Ok(()) => load_all(&store, recorder.run_id()).await,
-            Err(_) => return,
-        };
-        let Ok(past) = past else { return recorder.abandon().await };
-        let (compiled, started, world, values) = *parts;
-        let mut job = Job::of((compiled, started, recorder, world), &past);
-        job.values = values;
-        let _ = job.asked.set(DROPPED.into());
-        let _ = job.drive().await;
-    }
-}
-
-/// The reason of a run whose future was dropped.
-pub(crate) const DROPPED: &str = "its future was dropped";
-
-/// A deadline, and the timer for it.
-type Alarm = (Timestamp, BoxFuture<'static, ()>);
-
-/// The reason of a run that was cancelled without another one.
-const BY_REQUEST: &str = "cancelled by request";
-/// The reason for which also the steps are stopped that run after others.
-const AGAIN: &str = "cancelled again";
-
-fn cancelled(reason: Option<Arc<str>>) -> EventKind {
-    EventKind::WorkflowCancelled { reason: reason.unwrap_or_else(|| BY_REQUEST.into()) }
-}
-
-fn timed_out(limit: Duration) -> EventKind {
-    EventKind::WorkflowError { error: Box::new(too_late(limit)), step: None, attempts: 0 }
-}
-
-fn too_late(limit: Duration) -> ErrorData {
-    ErrorData {
-        code: ErrorCode::TimedOut,
-        id: Some(ErrorId::RUN_TIMED_OUT),
-        message: format!("the run took longer than {limit:?}"),
-        hint: Some("give the run a longer `timeout`".into()),
-        ..ErrorData::default()
-    }
-}
-
-fn failed(failure: &Failure) -> EventKind {
-    EventKind::WorkflowError {
-        error: Box::new(failure.error.clone()),
-        step: Some(failure.path.clone()),
-        attempts: failure.attempts,
-    }
-}
-
-fn lost(error: &StoreError, output: Option<RunOutput>) -> Error {
-    let made = Error::from_store(error);
-    match output {
-        Some(output) => made.with_output(output),
-        None => made,
-    }
-}
-
-fn released(output: RunOutput) -> Error {
-    let run = &output.run_id;
-    let what = format!("run `{run}` was stopped, and waits to be resumed");
-    Error::new(ErrorKind::Released, what).with_output(output)
-}
-
-/// Makes the error of a run that the store does not know: there is nothing to resume.
-fn not_begun(error: &StoreError) -> Error {
-    let hint = match error.hint() {
-        Some(hint) => hint.replace("resume the run", "run it again"),
-        None => "run it again".to_owned(),
-    };
-    Error::from_store(error).with_hint(format!("nothing was begun; {hint}"))
 }

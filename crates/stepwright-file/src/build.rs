@@ -1,20 +1,22 @@
 //! Builds a workflow of the engine from a file.
 
+mod agents;
 mod context;
+mod guards;
 mod other_agents;
 mod teams;
 mod workflow_agent;
 
 use crate::builtins::BuiltinStep;
-use crate::checked::{checked, fits};
+use crate::checked::checked;
 use crate::containers::with_common;
 use crate::declared::Declared;
 use crate::definition::Definition;
 use crate::effects::SHELL;
 use crate::executors::{Discreet, Prompted};
 use crate::format::{
-    AfterItems, Agent as AgentOf, Apart, Chosen, Earlier, Expr, File, Item, Kind, ModelName,
-    OnceWithin, Place, RunsAtOnce, WhenBusy, Workplace, WrittenGuard, WrittenPlace,
+    AfterItems, Apart, Earlier, Expr, File, Item, Kind, ModelName, OnceWithin, Place, RunsAtOnce,
+    WhenBusy, Workplace,
 };
 use crate::options::Options;
 use crate::reference::OwnedValues;
@@ -23,9 +25,6 @@ use crate::system::{Folder, Granted};
 use crate::work::{evaluate, value_of};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use stepwright_agent::{Agent, AgentBuilder};
-use stepwright_core::guardrail::Guard;
-use stepwright_core::model::{AnyModel, Model as _};
 use stepwright_core::permission::{Permissions, Rule};
 use stepwright_core::plan::After;
 use stepwright_core::redact::Secrets;
@@ -34,7 +33,6 @@ use stepwright_core::{
 };
 use stepwright_engine::__private::guarded;
 use stepwright_engine::{AnyStep, Concurrency, Dedupe, IntoStep, Step, Workflow, WorkflowBuilder};
-use stepwright_models::{Fallback, limit, silent};
 use stepwright_process::Sandbox;
 use stepwright_tools::Workspace;
 
@@ -454,176 +452,6 @@ impl<'a> Builder<'a> {
                 container.build(item, [self.items(body)?, self.items(other)?])
             }
         })
-    }
-
-    /// Makes guardrails. `of_agent` are the models of the agent, which a judge without one of its
-    /// own asks.
-    fn guards(
-        &self,
-        written: &[WrittenGuard],
-        of_step: bool,
-        of_agent: Option<&[ModelName]>,
-    ) -> Result<Vec<Guard>, Error> {
-        let made = written.iter().map(|guard| {
-            let models = guard.judge_models().or(of_agent).or(self.file.model.as_deref());
-            guard.made(of_step, || self.judge(models.or(self.inherited)))
-        });
-        made.collect()
-    }
-
-    /// Makes the model of a judge.
-    fn judge(&self, models: Option<&[ModelName]>) -> Result<AnyModel, Error> {
-        let names = models.unwrap_or_default().iter().map(|model| model.text.as_str());
-        let names: Vec<&str> = self.forced.map_or_else(|| names.collect(), |model| vec![model]);
-        if names.is_empty() {
-            let error =
-                Error::new(ErrorKind::Definition, "the `judge` of a guardrail has no model");
-            return Err(error.with_hint("give it one: `judge: {rule: …, model: openai:gpt-5}`"));
-        }
-        if self.is_played {
-            return Ok(AnyModel::new(silent(names)));
-        }
-        if let Some(model) = self.forced {
-            return Ok(stepwright_models::model(model)?);
-        }
-        let secrets = &self.granted.named_secrets;
-        let models = models.into_iter().flatten();
-        let models = models.map(|model| crate::models::make(model, secrets));
-        let mut models = models.collect::<Result<Vec<_>, _>>()?.into_iter();
-        let first = models.next().expect("there is a name");
-        Ok(match models.len() {
-            0 => first,
-            _ => AnyModel::new(Fallback::new(first, models)),
-        })
-    }
-
-    fn agent(&self, name: &str) -> Result<Agent, Error> {
-        let (agent, builder) = self.settings(name)?;
-        let agent = match &agent.team {
-            Some(team) => self.team(agent, team, builder)?,
-            None => builder.build()?,
-        };
-        self.limit_models(&agent);
-        Ok(agent)
-    }
-
-    /// Holds the models of an agent to the limits of the file.
-    fn limit_models(&self, agent: &Agent) {
-        if let Some(limits) = self.file.limits {
-            for model in agent.model().ids() {
-                limit(model, limits);
-            }
-        }
-    }
-
-    /// Returns an agent as it is written, and its builder without the members of a team.
-    fn settings(&self, name: &str) -> Result<(&'a AgentOf, AgentBuilder), Error> {
-        let missing = || Error::new(ErrorKind::Definition, format!("there is no agent `{name}`"));
-        let agent = self.file.agents.iter().find(|agent| agent.name.text == name);
-        let agent: &'a AgentOf = agent.ok_or_else(missing)?;
-        let own = [&agent.model, &self.file.model];
-        let own = own.into_iter().flatten().next().map(Vec::as_slice);
-        // The agent knows its models by their names alone.
-        let places = own.into_iter().flatten().filter_map(|model| model.place.as_ref());
-        let content = places.fold(agent.content.clone(), WrittenPlace::written_to);
-        let content = match &agent.limits.fallback_on {
-            Some(reasons) => content.with("fallback_on", format!("{reasons:?}")),
-            None => content,
-        };
-        let content = if agent.limits.fallback_restarts {
-            content.with("fallback_restarts", "true")
-        } else {
-            content
-        };
-        let mut builder = Agent::builder(name)
-            .fingerprint(content)
-            .options(agent.settings.options.clone())
-            .tool_choice(agent.settings.tool_choice.clone());
-        builder = match (self.forced, own.or(self.inherited)) {
-            (Some(model), _) if self.is_played => builder.model(silent([model]))?,
-            (None, Some(models)) if self.is_played => {
-                builder.model(silent(models.iter().map(|model| model.text.as_str())))?
-            }
-            (Some(model), _) => builder.model(model)?,
-            (None, Some([ModelName { text, place: None, .. }])) => builder.model(text)?,
-            (None, Some(models)) => {
-                // Those of other files too: the models may be those of the file around.
-                let secrets = &self.granted.named_secrets;
-                let models = models.iter().map(|model| crate::models::make(model, secrets));
-                let mut models = models.collect::<Result<Vec<_>, _>>()?.into_iter();
-                match models.next() {
-                    Some(first) if models.len() == 0 => builder.model(first)?,
-                    Some(first) => {
-                        let mut chain = Fallback::new(first, models);
-                        chain = chain.restarts(agent.limits.fallback_restarts);
-                        if let Some(reasons) = &agent.limits.fallback_on {
-                            chain = chain.on(reasons.iter().copied());
-                        }
-                        builder.model(chain)?
-                    }
-                    None => builder,
-                }
-            }
-            (None, None) => builder,
-        };
-        if let Some(instructions) = &agent.instructions {
-            builder = builder.instructions(instructions);
-        }
-        builder = self.context(agent, builder)?;
-        if let Some(budget) = agent.budget.clone() {
-            builder = builder.budget(budget);
-        }
-        if let Some(timeout) = agent.limits.tool_timeout {
-            builder = builder.tool_timeout(timeout);
-        }
-        if let Some(tools) = agent.limits.defer_above {
-            builder = builder.defer_tools_above(tools);
-        }
-        if let Some(calls) = agent.limits.tool_concurrency {
-            builder = builder.tool_concurrency(calls);
-        }
-        if let Some(timeout) = agent.limits.idle_timeout {
-            builder = builder.idle_timeout(timeout);
-        }
-        if let Some(policy) = agent.limits.model_retry.clone() {
-            builder = builder.model_retry(policy);
-        }
-        for guard in self.guards(&agent.guardrails, false, agent.model.as_deref())? {
-            builder = builder.guardrail(guard);
-        }
-        if let Some(turns) = agent.max_turns {
-            builder = builder.max_turns(turns);
-        }
-        if let Some(output) = &agent.output {
-            let schema = Arc::new(compiled(output)?);
-            builder = builder.output_schema_async(output.clone(), move |value| {
-                let schema = schema.clone();
-                async move { fits(value, schema).await }
-            });
-        }
-        let with = |builder, chosen: &Chosen| {
-            let builder = chosen.tool.give_to(builder, &self.granted);
-            let Some(options) = &chosen.options else { return builder };
-            let names = chosen.tool.names().into_iter();
-            names.fold(builder, |builder, name| builder.tool_options(name, options.clone()))
-        };
-        for called in agent.tools.iter().filter_map(|chosen| chosen.tool.called()) {
-            let workflow = self.inner(called.known_as(), &called.file)?.workflow()?.build()?;
-            let tool = workflow.as_tool(called.known_as(), called.description())?;
-            builder = builder.tool(match called.parameters() {
-                Some(schema) => tool.parameters(schema),
-                None => tool,
-            });
-        }
-        let builder = self.other_agents(agent, builder)?;
-        let builder = self.searches(agent, builder)?;
-        let builder = agent.tools.iter().fold(builder, with);
-        let builder = match &agent.team {
-            // The names of its members are those of tools, which the team adds.
-            Some(_) => builder,
-            None => agent.confirmed.iter().fold(builder, AgentBuilder::requires_confirmation),
-        };
-        Ok((agent, builder))
     }
 }
 

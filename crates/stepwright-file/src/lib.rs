@@ -23,6 +23,16 @@
 //! assert_eq!(first.help.as_deref(), Some("did you mean `input`?"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Invariants
+//!
+//! * Every effect of a function or a tool of a file passes the gate, and a file or a project never
+//!   widens what its user allows (`tests/it/permissions.rs`).
+//! * The code that reads a key says so in a table beside it, from which the JSON Schema, the list
+//!   of keys in messages and their suggestions come (`tests/it/every_key.yaml`).
+//! * A run of a file continues only with the content that it began with, or with one that was
+//!   accepted since (`tests/it/content.rs`).
+//! * Expressions and templates have budgets: no file can make the process busy without end.
 
 mod access;
 mod budget;

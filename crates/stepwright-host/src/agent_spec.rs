@@ -8,6 +8,18 @@ use stepwright::budgets::Budget;
 use stepwright::models::ReasoningEffort;
 
 /// An agent as data.
+///
+/// ```
+/// use stepwright_host::AgentSpec;
+/// let spec: AgentSpec = serde_json::from_value(serde_json::json!({
+///     "name": "Writer",
+///     "model": {"names": ["offline"]},
+///     "instructions": "Answer in 2 sentences.",
+///     "max_turns": 3,
+/// }))?;
+/// assert_eq!(spec.max_turns, Some(3));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentSpec {
@@ -51,6 +63,8 @@ pub struct AgentSpec {
 
 /// A model by name, with its options. The address and the key are given if they are not those of
 /// the environment.
+///
+/// [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSpec {
@@ -79,6 +93,8 @@ pub struct ModelSpec {
 
 /// The output of an agent: a JSON Schema, and a function that returns what is wrong with a value,
 /// or nothing.
+///
+/// [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSpec {
@@ -88,7 +104,7 @@ pub struct OutputSpec {
     pub check: usize,
 }
 
-/// An agent that another one may hand the conversation to.
+/// An agent that another one may hand the conversation to. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandoffSpec {
@@ -98,7 +114,7 @@ pub struct HandoffSpec {
     pub description: String,
 }
 
-/// A team as data. Its leader has the name of the team.
+/// A team as data. Its leader has the name of the team. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeamSpec {
@@ -120,7 +136,7 @@ pub struct TeamSpec {
     pub pass_input: bool,
 }
 
-/// A member of a team.
+/// A member of a team. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberSpec {
@@ -133,7 +149,7 @@ pub struct MemberSpec {
     pub description: String,
 }
 
-/// An agent or a team.
+/// An agent or a team. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -144,7 +160,7 @@ pub enum Worker {
     Team(Box<TeamSpec>),
 }
 
-/// A tool.
+/// A tool. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -188,7 +204,7 @@ pub enum ToolData {
     Kit(Kit),
 }
 
-/// The words about a tool, for the model.
+/// The words about a tool, for the model. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ToolWords {
     /// The name.
@@ -199,7 +215,7 @@ pub struct ToolWords {
     pub parameters: Value,
 }
 
-/// The settings of the calls of a tool. Times are in seconds.
+/// The settings of the calls of a tool. Times are in seconds. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ToolSettings {
@@ -213,7 +229,7 @@ pub struct ToolSettings {
     pub cache: Option<f64>,
 }
 
-/// A toolkit.
+/// A toolkit. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -270,7 +286,7 @@ pub enum Kit {
     },
 }
 
-/// An MCP server.
+/// An MCP server. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct McpSpec {
@@ -302,7 +318,7 @@ pub struct McpSpec {
     pub resources: bool,
 }
 
-/// A guardrail at its place.
+/// A guardrail at its place. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardSpec {
@@ -325,7 +341,7 @@ pub struct GuardSpec {
     pub tools: Option<Vec<String>>,
 }
 
-/// The place of a guardrail.
+/// The place of a guardrail. [`AgentSpec`] has an example.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -344,7 +360,7 @@ pub enum GuardAt {
     AfterTool,
 }
 
-/// The reaction of a guardrail.
+/// The reaction of a guardrail. [`AgentSpec`] has an example.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -357,7 +373,7 @@ pub enum Then {
     Rewrite,
 }
 
-/// The kind of content that a guardrail looks for.
+/// The kind of content that a guardrail looks for. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -409,7 +425,7 @@ pub enum GuardCheck {
     },
 }
 
-/// Documents in a file of `SQLite`.
+/// Documents in a file of `SQLite`. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KnowledgeSpec {
@@ -424,7 +440,7 @@ pub struct KnowledgeSpec {
     pub as_context: bool,
 }
 
-/// An embedder behind the API of `OpenAI`.
+/// An embedder behind the API of `OpenAI`. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbedderSpec {
@@ -436,7 +452,7 @@ pub struct EmbedderSpec {
     pub api_key: Option<String>,
 }
 
-/// The way in which long conversations are kept short.
+/// The way in which long conversations are kept short. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CompactionSpec {
@@ -456,7 +472,7 @@ pub struct CompactionSpec {
     pub instructions: Option<String>,
 }
 
-/// The method of a compaction.
+/// The method of a compaction. [`AgentSpec`] has an example.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -470,7 +486,7 @@ pub enum CompactionBy {
     ClearToolResults,
 }
 
-/// The summary of a session.
+/// The summary of a session. [`AgentSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SummarySpec {

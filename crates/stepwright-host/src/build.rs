@@ -16,6 +16,35 @@ use stepwright::{
 
 /// Makes a workflow of its specification.
 ///
+/// ```
+/// use std::sync::Arc;
+/// use stepwright::{BoxFuture, StepContext, StepError, StepOutput};
+/// use stepwright_host::{Asked, HostFunction, Place, workflow};
+/// struct Greet;
+/// impl HostFunction for Greet {
+///     fn name(&self) -> &str {
+///         "greet"
+///     }
+///     fn call(
+///         &self,
+///         asked: Asked,
+///         _: Option<StepContext>,
+///         _: Place,
+///     ) -> BoxFuture<'static, Result<StepOutput, StepError>> {
+///         let Asked::Step(input) = asked else { unreachable!("it is the work of a step") };
+///         Box::pin(async move { Ok(format!("Hello {}", input.text()).into()) })
+///     }
+/// }
+/// let spec = serde_json::from_value(serde_json::json!({
+///     "name": "Greeting",
+///     "steps": [{"step": {"name": "greet", "work": {"function": 0}}}],
+/// }))?;
+/// let functions: [Arc<dyn HostFunction>; 1] = [Arc::new(Greet)];
+/// let greeting = workflow(&spec, &functions, None)?;
+/// assert_eq!(greeting.run("Ada").blocking()?.content.text(), "Hello Ada");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the specification is invalid: a name is missing or occurs twice, a model is unknown, a
 /// function is not in the table.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use stepwright::{BoxFuture, Error, StepContext, StepError, StepInput, StepOutput};
 
 /// The surroundings of a call, which decide whether it may hold the caller's thread.
+///
+/// [`workflow`](crate::workflow) has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// `true` if other steps run at the same time, or a timeout watches. A function that computes
@@ -12,7 +14,7 @@ pub struct Place {
     pub beside: bool,
 }
 
-/// The question to a function.
+/// The question to a function. [`workflow`](crate::workflow) has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Asked {
@@ -26,7 +28,7 @@ pub enum Asked {
     Check(Arc<Value>),
 }
 
-/// A function of the host language.
+/// A function of the host language. [`workflow`](crate::workflow) has an example.
 pub trait HostFunction: Send + Sync + 'static {
     /// Returns the name, as executors show it.
     fn name(&self) -> &str;
@@ -42,6 +44,8 @@ pub trait HostFunction: Send + Sync + 'static {
 }
 
 /// The table of functions: a specification names them by their indices.
+///
+/// [`workflow`](crate::workflow) has an example.
 pub type Functions = [Arc<dyn HostFunction>];
 
 /// Returns a function of the table.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-/// Work for the thread of a run.
+/// Work for the thread of a run. [`Home`] has an example.
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// The thread that drives a run, with a queue of work for it.

@@ -1,17 +1,11 @@
-//! Knowledge that is opened at its first use.
+//! Knowledge of its specification.
 
 use crate::agent_spec::KnowledgeSpec;
-use std::path::PathBuf;
-use std::sync::Arc;
-use stepwright::knowledge::{
-    Added, AnyEmbedder, Document, HashEmbedder, Knowledge, OpenAiEmbedder, Passage, SourceInfo,
-    SqliteKnowledge,
-};
-use stepwright::{BoxFuture, Error};
-use tokio::sync::OnceCell;
+use stepwright::Error;
+use stepwright::knowledge::{AnyEmbedder, HashEmbedder, LazyKnowledge, OpenAiEmbedder};
 
-/// Knowledge in a file of `SQLite`, which is opened at its first use, because a definition is made
-/// where nothing can wait. Cheap to clone; clones share the file.
+/// Makes knowledge of its specification. Nothing is opened yet, because a definition is made where
+/// nothing can wait.
 ///
 /// ```
 /// use stepwright::knowledge::{Document, Knowledge as _};
@@ -28,16 +22,6 @@ use tokio::sync::OnceCell;
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
-pub struct LazyKnowledge(Arc<Inner>);
-
-struct Inner {
-    file: PathBuf,
-    embedder: AnyEmbedder,
-    opened: OnceCell<SqliteKnowledge>,
-}
-
-/// Makes knowledge of its specification. Nothing is opened yet.
 ///
 /// # Errors
 /// If the file has no name, or the address of the embedder is none.
@@ -55,41 +39,5 @@ pub fn knowledge(spec: &KnowledgeSpec) -> Result<LazyKnowledge, Error> {
             })
         }
     };
-    let (file, opened) = (PathBuf::from(&spec.file), OnceCell::new());
-    Ok(LazyKnowledge(Arc::new(Inner { file, embedder, opened })))
-}
-
-impl LazyKnowledge {
-    async fn opened(&self) -> Result<&SqliteKnowledge, Error> {
-        let Inner { file, embedder, opened } = &*self.0;
-        opened.get_or_try_init(|| SqliteKnowledge::open(file, embedder.clone())).await
-    }
-}
-
-impl Knowledge for LazyKnowledge {
-    fn add(&self, document: Document) -> BoxFuture<'_, Result<Added, Error>> {
-        Box::pin(async move { self.opened().await?.add(document).await })
-    }
-
-    fn remove<'a>(&'a self, source: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(async move { self.opened().await?.remove(source).await })
-    }
-
-    fn sources(&self) -> BoxFuture<'_, Result<Vec<SourceInfo>, Error>> {
-        Box::pin(async move { self.opened().await?.sources().await })
-    }
-
-    fn search<'a>(
-        &'a self,
-        query: &'a str,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Passage>, Error>> {
-        Box::pin(async move { self.opened().await?.search(query, limit).await })
-    }
-}
-
-impl std::fmt::Debug for LazyKnowledge {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("LazyKnowledge").field(&self.0.file).finish()
-    }
+    Ok(LazyKnowledge::open(&spec.file, embedder))
 }

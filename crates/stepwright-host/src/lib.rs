@@ -32,7 +32,7 @@ pub use build::workflow;
 pub use failure::FailureReport;
 pub use functions::{Asked, Functions, HostFunction, Place};
 pub use home::{Home, Job};
-pub use knowledge::{LazyKnowledge, knowledge};
+pub use knowledge::knowledge;
 pub use questions::Question;
 pub use runtime::{HostRuntime, RuntimeError};
 pub use spec::{NodeSpec, Policies, Work, WorkflowSpec};

@@ -26,7 +26,7 @@ pub struct HostRuntime {
 /// Not the id of a process on any platform.
 const ENDED: u32 = u32::MAX;
 
-/// The reason that there is no runtime.
+/// The reason that there is no runtime. [`HostRuntime`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RuntimeError {

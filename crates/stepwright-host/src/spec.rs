@@ -82,7 +82,7 @@ impl WorkflowSpec {
     }
 }
 
-/// A step or a container.
+/// A step or a container. [`WorkflowSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -197,7 +197,7 @@ pub enum NodeSpec {
     },
 }
 
-/// The executor of a step.
+/// The executor of a step. [`WorkflowSpec`] has an example.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -212,7 +212,7 @@ pub enum Work {
     Workflow(Box<WorkflowSpec>),
 }
 
-/// The policies of a step or a container. Times are in seconds.
+/// The policies of a step or a container. Times are in seconds. [`WorkflowSpec`] has an example.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policies {

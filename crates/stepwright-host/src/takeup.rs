@@ -70,7 +70,7 @@ pub enum TakeUp {
     },
 }
 
-/// A run that goes on.
+/// A run that goes on. [`TakeUp`] has an example.
 #[must_use = "nothing happens until it is driven or streamed"]
 pub enum TakenUp {
     /// See [`TakeUp::Resume`].

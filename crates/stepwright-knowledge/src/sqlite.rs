@@ -165,7 +165,7 @@ impl SqliteKnowledge {
         Self::open_at(path.as_ref(), embedder, false).await
     }
 
-    async fn open_at(
+    pub(crate) async fn open_at(
         path: &Path,
         embedder: Option<AnyEmbedder>,
         makes: bool,

@@ -1,4 +1,4 @@
-//! Macros of Stepwright: `#[tool]`.
+//! Macros of Stepwright: [`macro@tool`] makes a tool of a function.
 
 mod argument;
 mod settings;

@@ -9,8 +9,10 @@ use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepwright::Error;
-use stepwright::knowledge::{Document, DocumentKind, Knowledge as _, Passage, SourceInfo};
-use stepwright_host::{KnowledgeSpec, LazyKnowledge};
+use stepwright::knowledge::{
+    Document, DocumentKind, Knowledge as _, LazyKnowledge, Passage, SourceInfo,
+};
+use stepwright_host::KnowledgeSpec;
 
 /// Documents in a file of `SQLite`.
 #[pyclass(frozen)]

@@ -3,8 +3,10 @@
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use stepwright_core::{Error, ErrorId, ErrorKind, codes};
-use utoipa::ToSchema;
+use utoipa::openapi::{self, RefOr};
+use utoipa::{IntoResponses, ToSchema};
 
 /// The media type of a problem.
 const PROBLEM: &str = "application/problem+json";
@@ -51,6 +53,18 @@ pub(crate) struct ProblemView {
     origin: Origin,
     /// The id of the request, which is in the log too.
     request_id: String,
+}
+
+/// The description of the problems that every route may answer with.
+pub(crate) struct Problems;
+
+impl IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let view = openapi::Content::new(Some(openapi::Ref::from_schema_name("Problem")));
+        let response = openapi::ResponseBuilder::new().description("A problem.");
+        let response = response.content(PROBLEM, view).build();
+        BTreeMap::from([("4XX".to_owned(), response.into())])
+    }
 }
 
 impl Problem {

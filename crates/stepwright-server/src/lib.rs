@@ -1,8 +1,8 @@
 //! Serves Stepwright workflows and agents over HTTP: the API of `AgentOS`, an API of our own at
 //! `/v1`, and a page.
 //!
-//! It adds no second way to drive, follow or answer a run: it stands on
-//! [`Runs`](stepwright_engine::Runs) and [`Workflow`](stepwright_engine::Workflow).
+//! [`Server`] has an example. The server adds no second way to drive, follow or answer a run: it
+//! stands on [`Runs`](stepwright_engine::Runs) and [`Workflow`](stepwright_engine::Workflow).
 
 mod auth;
 mod body;

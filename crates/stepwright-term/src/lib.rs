@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Text from models, tools and workflow files is sanitized before it is written: it cannot move the
-//! cursor, change colors or otherwise control the terminal.
+//! cursor, change colors or otherwise control the terminal (`tests/it/snapshots.rs`).
 
 mod asking;
 mod cli_app;

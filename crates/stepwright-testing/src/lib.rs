@@ -1,4 +1,8 @@
 //! The test kit of Stepwright, for its own crates and for tests of your workflows.
+//!
+//! [`model`] has models that follow a script, [`grammar`] checks streams of events and writes them
+//! as text, and [`conformance`] tests a store of your own. With the feature `replay`, recorded runs
+//! are tests; with `postgres-server`, a test starts a PostgreSQL server of its own.
 
 pub mod conformance;
 pub mod grammar;

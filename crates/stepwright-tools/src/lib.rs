@@ -12,6 +12,14 @@
 //! assert_eq!(names, ["web_search", "search_news"]);
 //! # Ok::<(), stepwright_core::Error>(())
 //! ```
+//!
+//! A tool refuses where it acts, and not where it is called: no path leaves its folder, no request
+//! of a model reaches a private address, no query writes (`tests/it/files.rs`, `pages.rs`,
+//! `sql.rs`).
+//!
+//! A *skill* is a folder with instructions for a model, read when a definition is made (`skills/`).
+//! A *workspace* is the folder that a step works in, and a fact at the path of what shares it
+//! (`workspace/`).
 
 mod ask;
 #[doc(hidden)]

@@ -6,7 +6,12 @@
 //!
 //! A [`Webhook`] says which requests begin a run and with which input, and a [`Receiver`] begins
 //! it: once for each delivery, also where several servers receive it.
+//!
+//! One invariant holds both together: the id of a run is computed from what triggered it, so that
+//! the store refuses a second run of a time or of a delivery, over all processes
+//! (`tests/it/firing.rs`, `hooks.rs`).
 
+mod entries;
 mod ids;
 mod input;
 mod receiver;

@@ -3,13 +3,13 @@
 //! The id of a run is computed from the delivery, so that the store refuses a second run of it,
 //! however many servers receive it.
 
+use crate::entries::{Entries, Entry};
 use crate::ids::{id_of, run_id};
 use crate::signature::{Headers, Signature, verify};
 use crate::tokens::{StoredWebhook, Tokens, hash};
 use crate::webhook::Webhook;
 use serde_json::{Map, Value, json};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::store::FirstClaim;
 use stepwright_core::{AnyStore, Error, RunId, Timestamp, World};
@@ -59,16 +59,7 @@ const HIDDEN: [&str; 6] = [
 #[must_use]
 pub struct Receiver {
     tokens: Tokens,
-    entries: Arc<Vec<Entry>>,
-}
-
-/// A webhook and its workflow.
-#[derive(Clone)]
-struct Entry {
-    id: Arc<str>,
-    workflow: Workflow,
-    webhook: Webhook,
-    prepare: Arc<dyn Fn(Run) -> Run + Send + Sync>,
+    entries: Entries<Webhook>,
 }
 
 /// A request of a service.
@@ -152,7 +143,7 @@ impl std::error::Error for Refused {}
 impl Receiver {
     /// Creates a receiver without webhooks. The store is that of the workflows.
     pub fn new(store: AnyStore, world: World) -> Self {
-        Self { tokens: Tokens { store, world }, entries: Arc::default() }
+        Self { tokens: Tokens { store, world }, entries: Entries::default() }
     }
 
     /// Adds a webhook of a workflow. A later one of the same name replaces it.
@@ -168,12 +159,8 @@ impl Receiver {
         webhook: Webhook,
         prepare: impl Fn(Run) -> Run + Send + Sync + 'static,
     ) -> Self {
-        let id = id_of(workflow.id(), webhook.name()).into();
-        let prepare = Arc::new(prepare);
-        let entry = Entry { id, workflow: workflow.clone(), webhook, prepare };
-        let entries = Arc::make_mut(&mut self.entries);
-        entries.retain(|other| other.id != entry.id);
-        entries.push(entry);
+        let id = id_of(workflow.id(), webhook.name());
+        self.entries.add(id, workflow, webhook, prepare);
         self
     }
 
@@ -184,7 +171,7 @@ impl Receiver {
 
     /// Returns `true` if it has this webhook.
     pub fn has(&self, id: &str) -> bool {
-        self.entries.iter().any(|entry| *entry.id == *id)
+        self.entries.find(id).is_some()
     }
 
     /// Returns the webhooks in the store.
@@ -199,12 +186,11 @@ impl Receiver {
     /// If the store fails.
     pub async fn register(&self) -> Result<Vec<StoredWebhook>, Error> {
         let mut all = Vec::new();
-        for Entry { id, workflow, webhook, .. } in self.entries.iter() {
-            all.push(self.tokens.add(id, workflow.id(), webhook.name()).await?);
+        for Entry { id, workflow, trigger, .. } in self.entries.iter() {
+            all.push(self.tokens.add(id, workflow.id(), trigger.name()).await?);
         }
         let workflows: Vec<_> = self.entries.iter().map(|entry| entry.workflow.id()).collect();
-        let ids: Vec<&str> = self.entries.iter().map(|entry| &*entry.id).collect();
-        self.tokens.keep(&workflows, &ids).await?;
+        self.tokens.keep(&workflows, &self.entries.ids()).await?;
         Ok(all)
     }
 
@@ -217,8 +203,8 @@ impl Receiver {
             return Err(Refused::Unknown);
         }
         let id = self.tokens.find(token).await?.ok_or(Refused::Unknown)?;
-        let entry = self.entries.iter().find(|entry| *entry.id == *id).ok_or(Refused::Unknown)?;
-        let Webhook { signed, accepts, names, .. } = &entry.webhook;
+        let entry = self.entries.find(&id).ok_or(Refused::Unknown)?;
+        let Webhook { signed, accepts, names, .. } = &entry.trigger;
         let headers = Headers(&delivery.headers);
         let now = self.tokens.world.wall();
         if let Some((signature, secret)) = signed {
@@ -251,7 +237,7 @@ impl Receiver {
         }
         request["delivery"] = name.clone().into();
         let digits = &hash(name.as_bytes())[..DELIVERY_DIGITS];
-        let run = run_id(entry.workflow.id(), entry.webhook.name(), digits)?;
+        let run = run_id(entry.workflow.id(), entry.trigger.name(), digits)?;
         if signature == Some(Signature::GitHub)
             && let Some(earlier) = self.replayed(entry, &run, &delivery.body, now).await?
         {
@@ -269,7 +255,7 @@ impl Receiver {
     /// is not signed, so a copy could come under another name.
     async fn replayed(
         &self,
-        entry: &Entry,
+        entry: &Entry<Webhook>,
         run: &RunId,
         body: &[u8],
         now: Timestamp,
@@ -290,11 +276,11 @@ impl Receiver {
 }
 
 /// Begins the run of a delivery.
-async fn begin(entry: &Entry, id: &RunId, request: &Value) -> Result<RunId, Error> {
-    let input = (entry.webhook.make_input)(request.clone()).await?;
-    let about = json!({"webhook": entry.webhook.name(), "delivery": request["delivery"]});
+async fn begin(entry: &Entry<Webhook>, id: &RunId, request: &Value) -> Result<RunId, Error> {
+    let input = (entry.trigger.make_input)(request.clone()).await?;
+    let about = json!({"webhook": entry.trigger.name(), "delivery": request["delivery"]});
     let mut run = entry.workflow.run(input).run_id(id);
-    if let Some(session) = &entry.webhook.session {
+    if let Some(session) = &entry.trigger.session {
         run = run.session_id(session);
     }
     let data = Map::from_iter([("trigger".to_owned(), about)]);
@@ -361,7 +347,7 @@ fn request(delivery: &Delivery, body: &Value, name: Option<&str>) -> Value {
 
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<&str> = self.entries.iter().map(|entry| &*entry.id).collect();
+        let ids = self.entries.ids();
         f.debug_struct("Receiver").field("webhooks", &ids).finish_non_exhaustive()
     }
 }

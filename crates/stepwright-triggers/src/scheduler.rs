@@ -5,6 +5,7 @@
 //! store refuses a second one; then the state says that it has begun. A process that dies in
 //! between leaves the rest to the others.
 
+use crate::entries::{Entries, Entry};
 use crate::ids::{id_of, run_id};
 use crate::schedule::{Overlap, Schedule};
 use crate::schedules::{Schedules, StoredSchedule, not_found};
@@ -47,21 +48,9 @@ const POLL: Duration = Duration::from_secs(2);
 #[must_use]
 pub struct Scheduler {
     states: States,
-    entries: Arc<Vec<Entry>>,
+    entries: Entries<Schedule>,
     woken: Arc<Notify>,
 }
-
-/// A schedule and its workflow.
-#[derive(Clone)]
-struct Entry {
-    id: Arc<str>,
-    workflow: Workflow,
-    schedule: Schedule,
-    prepare: Prepare,
-}
-
-/// Sets options of each run.
-type Prepare = Arc<dyn Fn(Run) -> Run + Send + Sync>;
 
 /// The next thing to do.
 enum Next {
@@ -74,7 +63,7 @@ enum Next {
 impl Scheduler {
     /// Creates a scheduler without schedules. The store is that of the workflows.
     pub fn new(store: AnyStore, world: World) -> Self {
-        let (entries, woken) = (Arc::default(), Arc::default());
+        let (entries, woken) = (Entries::default(), Arc::default());
         Self { states: States { store, world }, entries, woken }
     }
 
@@ -91,12 +80,8 @@ impl Scheduler {
         schedule: Schedule,
         prepare: impl Fn(Run) -> Run + Send + Sync + 'static,
     ) -> Self {
-        let id = id_of(workflow.id(), schedule.name()).into();
-        let prepare = Arc::new(prepare);
-        let entry = Entry { id, workflow: workflow.clone(), schedule, prepare };
-        let entries = Arc::make_mut(&mut self.entries);
-        entries.retain(|other| other.id != entry.id);
-        entries.push(entry);
+        let id = id_of(workflow.id(), schedule.name());
+        self.entries.add(id, workflow, schedule, prepare);
         self
     }
 
@@ -107,7 +92,7 @@ impl Scheduler {
 
     /// Returns `true` if it has this schedule.
     pub fn has(&self, id: &str) -> bool {
-        self.entries.iter().any(|entry| *entry.id == *id)
+        self.entries.find(id).is_some()
     }
 
     /// Returns the schedules in the store.
@@ -171,8 +156,7 @@ impl Scheduler {
     /// [`ErrorKind::NotFound`] if the scheduler has no such schedule. The error of the run if it
     /// cannot begin. If the store fails.
     pub async fn run_now(&self, id: &str) -> Result<RunId, Error> {
-        let entry = self.entries.iter().find(|entry| *entry.id == *id);
-        let entry = entry.ok_or_else(|| not_found(id))?;
+        let entry = self.entries.find(id).ok_or_else(|| not_found(id))?;
         if self.states.find(id).await?.is_none() {
             self.created(entry).await?;
         }
@@ -198,7 +182,7 @@ impl Scheduler {
     pub async fn register(&self) -> Result<Vec<StoredSchedule>, Error> {
         let now = self.states.world.wall();
         for entry in self.entries.iter() {
-            let timetable = &entry.schedule.timetable;
+            let timetable = &entry.trigger.timetable;
             let adopt = |state: &mut State| {
                 if !state.timetable.is_same(timetable) {
                     // Earlier times of the new timetable are not missed.
@@ -228,15 +212,15 @@ impl Scheduler {
     }
 
     /// Stores the state of a new schedule.
-    async fn created(&self, entry: &Entry) -> Result<(), Error> {
-        let (workflow, name) = (entry.workflow.id().clone(), entry.schedule.name().into());
-        let timetable = entry.schedule.timetable.clone();
+    async fn created(&self, entry: &Entry<Schedule>) -> Result<(), Error> {
+        let (workflow, name) = (entry.workflow.id().clone(), entry.trigger.name().into());
+        let timetable = entry.trigger.timetable.clone();
         let state = State::new(workflow, name, timetable, self.states.world.wall());
         self.states.save(&Held { id: entry.id.clone(), state, seen: None }).await?;
         Ok(())
     }
 
-    async fn look_at(&self, entry: &Entry) -> Result<Option<Timestamp>, Error> {
+    async fn look_at(&self, entry: &Entry<Schedule>) -> Result<Option<Timestamp>, Error> {
         loop {
             let Some(mut held) = self.states.find(&entry.id).await? else {
                 self.created(entry).await?;
@@ -260,7 +244,7 @@ impl Scheduler {
     }
 
     /// Decides what happens next.
-    async fn next(&self, entry: &Entry, mut state: State) -> Result<Next, Error> {
+    async fn next(&self, entry: &Entry<Schedule>, mut state: State) -> Result<Next, Error> {
         let now = self.states.world.wall();
         let save = |state| Ok(Next::Save(Box::new(state)));
         if !state.asked.is_empty() {
@@ -271,7 +255,7 @@ impl Scheduler {
         if state.paused {
             return Ok(Next::Wait(None));
         }
-        let pending = entry.schedule.pending(&entry.id, state.done, now);
+        let pending = entry.trigger.pending(&entry.id, state.done, now);
         let Some(last) = pending.last else { return Ok(Next::Wait(pending.next)) };
         let Some(at) = pending.first else {
             state.done = last;
@@ -283,7 +267,7 @@ impl Scheduler {
             return save(state);
         };
         if let Some(run) = self.under_way(&state).await? {
-            match entry.schedule.overlap {
+            match entry.trigger.overlap {
                 Overlap::Allow => {}
                 Overlap::Queue => return Ok(Next::Wait(Some(now.plus(POLL)))),
                 Overlap::Skip => {
@@ -306,7 +290,7 @@ impl Scheduler {
         }
         state.done = at;
         state.firing =
-            Some(Firing { at, run: timed_id(entry.workflow.id(), entry.schedule.name(), at)? });
+            Some(Firing { at, run: timed_id(entry.workflow.id(), entry.trigger.name(), at)? });
         save(state)
     }
 
@@ -320,16 +304,20 @@ impl Scheduler {
     }
 
     /// Begins the run of a firing, unless it has begun. Returns the reason that it cannot begin.
-    async fn begin(&self, entry: &Entry, firing: &Firing) -> Result<Option<String>, Error> {
+    async fn begin(
+        &self,
+        entry: &Entry<Schedule>,
+        firing: &Firing,
+    ) -> Result<Option<String>, Error> {
         let Firing { at, run: id } = firing;
         if self.states.store.run(id).await?.is_some() {
             return Ok(None);
         }
-        let about = json!({"schedule": entry.schedule.name(), "at": at.to_rfc3339()});
+        let about = json!({"schedule": entry.trigger.name(), "at": at.to_rfc3339()});
         let begun = async {
-            let input: Content = (entry.schedule.make_input)(about.clone()).await?;
+            let input: Content = (entry.trigger.make_input)(about.clone()).await?;
             let mut run = entry.workflow.run(input).run_id(id);
-            if let Some(session) = &entry.schedule.session {
+            if let Some(session) = &entry.trigger.session {
                 run = run.session_id(session);
             }
             let data = Map::from_iter([("trigger".to_owned(), Value::clone(&about))]);
@@ -364,7 +352,7 @@ fn timed_id(workflow: &WorkflowId, name: &str, at: Timestamp) -> Result<RunId, E
 
 impl fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<&str> = self.entries.iter().map(|entry| &*entry.id).collect();
+        let ids = self.entries.ids();
         f.debug_struct("Scheduler").field("schedules", &ids).finish_non_exhaustive()
     }
 }

@@ -77,8 +77,8 @@ pub mod harness {
 pub mod knowledge {
     pub use stepwright_knowledge::{
         Added, AnyEmbedder, Chunk, Document, DocumentKind, EmbedError, Embedder, HashEmbedder,
-        Knowledge, KnowledgeContext, KnowledgeTool, OpenAiEmbedder, PASSAGES, Passage, SourceInfo,
-        SqliteKnowledge, cut,
+        Knowledge, KnowledgeContext, KnowledgeTool, LazyKnowledge, OpenAiEmbedder, PASSAGES,
+        Passage, SourceInfo, SqliteKnowledge, cut,
     };
 }
 

@@ -7,7 +7,7 @@ use crate::database::Database;
 use clap::Args;
 #[cfg(feature = "mcp")]
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) const WORKER: &str = "\
 Any number of workers on any number of machines share the runs of one database. `run` and `serve`
@@ -19,40 +19,26 @@ Examples:
   stepwright run digest.yaml docs --dispatcher postgres://anna@db.example/agents
   stepwright serve digest.yaml --dispatcher postgres://anna@db.example/agents";
 
-/// The arguments of `worker`.
+/// The options with which a command reads the workflow files that it serves.
 #[derive(Debug, Args)]
-pub(crate) struct Worker {
-    /// The workflow files
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// The PostgreSQL database with the runs: `postgres://user:password@host/database`
-    #[arg(long, value_name = "URL", value_parser = Database::of_dispatcher)]
-    pub(crate) dispatcher: Database,
-    /// Drive at most so many runs at once
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 32,
-        value_parser = clap::value_parser!(u16).range(1..)
-    )]
-    pub(crate) concurrency: u16,
+pub(crate) struct Reading {
     /// The model of all agents as `provider:model`; overrides the files
     #[arg(long, value_name = "MODEL")]
-    pub(crate) model: Option<String>,
+    model: Option<String>,
     /// Allow steps that run commands; without it, a file with such steps is refused
     #[arg(long)]
-    pub(crate) allow_shell: bool,
+    allow_shell: bool,
     #[command(flatten)]
-    pub(crate) doors: Doors,
+    doors: Doors,
     /// The directory that steps and tools read and write, and cannot leave; by default the current
     /// directory
     #[arg(long, value_name = "DIR")]
-    pub(crate) base_dir: Option<PathBuf>,
+    base_dir: Option<PathBuf>,
 }
 
-impl Worker {
+impl Reading {
     /// Returns the arguments of one of the files.
-    pub(crate) fn definition(&self, file: &std::path::Path) -> Definition {
+    pub(crate) fn definition(&self, file: &Path) -> Definition {
         Definition {
             file: file.to_owned(),
             model: self.model.clone(),
@@ -63,6 +49,27 @@ impl Worker {
             agent: None,
         }
     }
+}
+
+/// The arguments of `worker`.
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// The workflow files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The PostgreSQL database with the runs: `postgres://user:password@host/database`
+    #[arg(long, value_name = "URL", value_parser = Database::of_dispatcher)]
+    pub(crate) dispatcher: Database,
+    /// The largest number of runs to drive at once
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub(crate) concurrency: u16,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[cfg(feature = "mcp")]
@@ -151,36 +158,10 @@ pub(crate) struct Mcp {
     /// Add tools that answer, retry, fork and cancel runs; without it, they only list and show them
     #[arg(long)]
     pub(crate) operate: bool,
-    /// The model of all agents as `provider:model`; overrides the files
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) model: Option<String>,
-    /// Allow steps that run commands; without it, a file with such steps is refused
-    #[arg(long)]
-    pub(crate) allow_shell: bool,
     #[command(flatten)]
-    pub(crate) doors: Doors,
-    /// The directory that steps and tools read and write, and cannot leave; by default the current
-    /// directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) base_dir: Option<PathBuf>,
+    pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) kept: Kept,
-}
-
-#[cfg(feature = "mcp")]
-impl Mcp {
-    /// Returns the arguments of one of the files.
-    pub(crate) fn definition(&self, file: &std::path::Path) -> Definition {
-        Definition {
-            file: file.to_owned(),
-            model: self.model.clone(),
-            allow_shell: self.allow_shell,
-            doors: self.doors.clone(),
-            base_dir: self.base_dir.clone(),
-            prompt: None,
-            agent: None,
-        }
-    }
 }
 
 #[cfg(feature = "serve")]
@@ -225,18 +206,8 @@ pub(crate) struct Serve {
     /// `http://localhost:3000`. Can be given several times
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
-    /// The model of all agents as `provider:model`; overrides the files
-    #[arg(long, value_name = "MODEL")]
-    pub(crate) model: Option<String>,
-    /// Allow steps that run commands; without it, a file with such steps is refused
-    #[arg(long)]
-    pub(crate) allow_shell: bool,
     #[command(flatten)]
-    pub(crate) doors: Doors,
-    /// The directory that steps and tools read and write, and cannot leave; by default the current
-    /// directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) base_dir: Option<PathBuf>,
+    pub(crate) reading: Reading,
     /// Store runs and sessions in this SQLite file, which is created if it does not exist, or in
     /// the PostgreSQL database at this URL. The default is that of `run`
     #[arg(long, value_name = "DB", value_parser = super::database())]
@@ -260,19 +231,6 @@ pub(crate) struct Serve {
 
 #[cfg(feature = "serve")]
 impl Serve {
-    /// Returns the arguments of one of the files.
-    pub(crate) fn definition(&self, file: &std::path::Path) -> Definition {
-        Definition {
-            file: file.to_owned(),
-            model: self.model.clone(),
-            allow_shell: self.allow_shell,
-            doors: self.doors.clone(),
-            base_dir: self.base_dir.clone(),
-            prompt: None,
-            agent: None,
-        }
-    }
-
     /// Returns the place of the runs.
     pub(crate) fn kept(&self) -> Kept {
         let Self { db, lock_wait, no_db, .. } = self;

@@ -37,7 +37,7 @@ fn started(arguments: &Mcp, stderr: Stderr) -> Result<Exit, Exit> {
     let storage = arguments.kept.storage(first).map_err(reported)?;
     let mut definitions = Vec::new();
     for file in &arguments.files {
-        let source = arguments.definition(file);
+        let source = arguments.reading.definition(file);
         let definition = open::definition(&source, stderr, false)?;
         definitions.push((source, definition));
     }

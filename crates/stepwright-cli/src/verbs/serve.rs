@@ -156,7 +156,7 @@ fn definitions(
     arguments: &Serve,
     stderr: Stderr,
 ) -> Result<Vec<(Option<args::Definition>, Definition)>, Exit> {
-    let sources = arguments.files.iter().map(|file| arguments.definition(file));
+    let sources = arguments.files.iter().map(|file| arguments.reading.definition(file));
     let mut all: Vec<_> = open::definitions(sources, stderr)?
         .into_iter()
         .map(|(source, definition)| (Some(source), definition))

@@ -23,7 +23,7 @@ fn started(arguments: &Worker, stderr: Stderr) -> Result<Exit, Exit> {
         stderr.error(&error);
         Exit::of(&error)
     };
-    let sources = arguments.files.iter().map(|file| arguments.definition(file));
+    let sources = arguments.files.iter().map(|file| arguments.reading.definition(file));
     let definitions = open::definitions(sources, stderr)?;
     let runtime = open::runtime(stderr)?;
     let (cancel, _signals) = Cancel::on_signals(stderr);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// The end of a container.
+/// The end of a container. [`EventKind`](crate::EventKind) has an example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
     /// The final status: completed, failed or cancelled.

@@ -149,6 +149,8 @@ impl<'e> From<&'e Event> for EventRef<'e> {
 }
 
 /// The consumption of a session before a run, for the budget of the session.
+///
+/// [`Budget`](crate::budget::Budget) has an example.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionUsed {
     /// The tokens of models.
@@ -163,7 +165,7 @@ pub struct SessionUsed {
     pub time_ms: u64,
 }
 
-/// The start of a run, with everything that is needed to resume it.
+/// The start of a run, with everything that is needed to resume it. [`Event`] has an example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkflowStarted {
     /// The id of the workflow.

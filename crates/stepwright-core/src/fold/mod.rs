@@ -21,6 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// An event that cannot follow the previous ones: the journal is damaged, or the engine has a bug.
+///
+/// [`Fold`] has an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("fact {sequence} ({event} at `{path}`) cannot follow what came before: {why}")]
 pub struct IllegalEvent {

@@ -139,7 +139,7 @@ fn found(memories: Vec<UserMemory>, query: &str, limit: usize) -> Vec<UserMemory
     ranked.into_iter().take(limit).map(|(_, memory)| memory).collect()
 }
 
-/// Returns the error of a user who has as many memories as a user may have.
+/// Returns the error of a user who has as many memories as a user may have. See [`UserMemories`].
 pub fn too_many_memories(user: &UserId) -> StoreError {
     StoreError::Unavailable {
         what: format!("user `{user}` has {MEMORIES_MAX} memories, and cannot have more"),

@@ -212,7 +212,7 @@ async fn a_run_that_is_not_in_a_session_has_no_history() {
 #[test]
 fn mistakes_about_history_are_found() {
     for (step, what) in [
-        (told("t").num_history_runs(0), "`t`: it is told of 0 earlier runs"),
+        (told("t").num_history_runs(0), "`t`: `num_history_runs` is 0"),
         (told("t").num_history_runs(HISTORY_RUNS_MAX + 1), "set `num_history_runs` to 1 to 100"),
         (
             told("t").add_workflow_history(false).num_history_runs(3),

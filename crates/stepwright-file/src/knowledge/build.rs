@@ -9,55 +9,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use stepwright_agent::AgentBuilder;
-use stepwright_core::{BoxFuture, Error, ErrorId, ErrorKind};
-use stepwright_knowledge::{
-    Added, AnyEmbedder, Document, Embedder as _, Knowledge, KnowledgeTool, Passage, SourceInfo,
-    SqliteKnowledge,
-};
-use tokio::sync::OnceCell;
-
-/// A knowledge base that is opened by its first search.
-struct Lazy {
-    path: PathBuf,
-    embedder: Option<AnyEmbedder>,
-    opened: OnceCell<SqliteKnowledge>,
-}
-
-impl Lazy {
-    async fn opened(&self) -> Result<&SqliteKnowledge, Error> {
-        let open = || SqliteKnowledge::open_existing(&self.path, self.embedder.clone());
-        self.opened.get_or_try_init(open).await
-    }
-}
-
-impl Knowledge for Lazy {
-    fn add(&self, document: Document) -> BoxFuture<'_, Result<Added, Error>> {
-        Box::pin(async move { self.opened().await?.add(document).await })
-    }
-
-    fn remove<'a>(&'a self, source: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(async move { self.opened().await?.remove(source).await })
-    }
-
-    fn sources(&self) -> BoxFuture<'_, Result<Vec<SourceInfo>, Error>> {
-        Box::pin(async move { self.opened().await?.sources().await })
-    }
-
-    fn search<'a>(
-        &'a self,
-        query: &'a str,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Passage>, Error>> {
-        Box::pin(async move { self.opened().await?.search(query, limit).await })
-    }
-
-    fn remote_model(&self) -> Option<&str> {
-        self.embedder
-            .as_ref()
-            .filter(|embedder| embedder.is_remote())
-            .map(stepwright_knowledge::Embedder::id)
-    }
-}
+use stepwright_core::{Error, ErrorId, ErrorKind};
+use stepwright_knowledge::{KnowledgeTool, LazyKnowledge};
 
 impl Base {
     /// Returns the path of the database.
@@ -99,7 +52,8 @@ impl Base {
         if let Some(description) = &self.description {
             about = format!("{about} {description}");
         }
-        let lazy = Lazy { path, embedder, opened: OnceCell::new() };
+        // Opened by its first search.
+        let lazy = LazyKnowledge::open_existing(path, embedder);
         let mut tool = KnowledgeTool::new(lazy).name(&searched.tool).description(about);
         if let Some(passages) = searched.passages.or(self.passages) {
             tool = tool.passages(passages);

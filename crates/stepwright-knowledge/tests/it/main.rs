@@ -4,6 +4,7 @@
 mod adding;
 mod agents;
 mod cutting;
+mod lazy;
 mod real;
 mod searching;
 mod servers;

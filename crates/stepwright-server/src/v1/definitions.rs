@@ -2,7 +2,7 @@
 
 use super::views::WorkflowView;
 use crate::auth::{Caller, Read};
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::state::{App, Served, State as Shared};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -33,8 +33,7 @@ pub(super) fn served<'a>(app: &'a Shared, id: &str) -> Result<&'a Served, Proble
     get, path = "/v1/workflows", tag = "workflows",
     responses(
         (status = 200, description = "The workflows.", body = Workflows),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn list_workflows(_: Caller<Read>, State(app): State<App>) -> Json<Workflows> {
@@ -50,8 +49,7 @@ pub(super) async fn list_workflows(_: Caller<Read>, State(app): State<App>) -> J
     params(("id" = String, Path, description = "The id of the workflow.")),
     responses(
         (status = 200, description = "The workflow.", body = WorkflowView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn get_workflow(

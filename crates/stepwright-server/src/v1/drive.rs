@@ -4,7 +4,7 @@ use super::definitions::served;
 use super::views::AcceptedView;
 use crate::auth::{Answer as MayAnswer, Caller, Start, Who};
 use crate::body::JsonBody;
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::state::{App, Found};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -89,10 +89,11 @@ pub(super) struct SentView {
     is_for_next_run: bool,
 }
 
-type Accepted = (StatusCode, Json<AcceptedView>);
+/// The answer of a route that makes a run go on.
+pub(super) type Accepted = (StatusCode, Json<AcceptedView>);
 
 /// Answers with the row of a run.
-async fn accepted(app: &App, who: &Who, run: &RunId) -> Result<Accepted, Problem> {
+pub(super) async fn accepted(app: &App, who: &Who, run: &RunId) -> Result<Accepted, Problem> {
     let row = app.seen_by(who)?.row(run).await?;
     Ok((StatusCode::ACCEPTED, Json(AcceptedView::from(&row))))
 }
@@ -109,8 +110,7 @@ async fn begun(app: &App, who: &Who, handle: &RunHandle) -> Result<Accepted, Pro
     params(("id" = String, Path, description = "The id of the workflow.")),
     responses(
         (status = 202, description = "The run is stored.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn start_run(
@@ -142,8 +142,7 @@ pub(super) async fn start_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The answers are stored.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn answer_run(
@@ -180,8 +179,7 @@ pub(super) async fn answer_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The request is stored.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn cancel_run(
@@ -214,8 +212,7 @@ fn ended(found: &Found<'_>) -> Problem {
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The run goes on.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn resume_run(
@@ -239,8 +236,7 @@ pub(super) async fn resume_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The run goes on.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn retry_run(
@@ -261,8 +257,7 @@ pub(super) async fn retry_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The new run.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn rerun_run(
@@ -284,8 +279,7 @@ pub(super) async fn rerun_run(
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The new run.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn fork_run(
@@ -344,8 +338,7 @@ fn changed(mut input: Value, set: Map<String, Value>) -> Result<Value, Problem> 
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 202, description = "The message is stored.", body = SentView),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn send_message(

@@ -2,7 +2,7 @@
 
 use super::runs::queried;
 use crate::auth::{Caller, Read};
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::limits::EVENTS_PAGE_MAX;
 use crate::state::{App, Found};
 use crate::stream;
@@ -58,8 +58,7 @@ pub(super) struct EventsPage {
             (EventsPage = "application/json"), (String = "text/event-stream"),
         )),
         (status = 204, description = "The run has ended, and there are no further events."),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn list_events(

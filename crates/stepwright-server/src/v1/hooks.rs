@@ -1,8 +1,9 @@
 //! Webhooks: requests of other services that begin runs.
 
+use super::triggers;
 use crate::auth::{Caller, Manage, Read};
 use crate::body;
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::limits::HOOK_BODY_BYTES_MAX;
 use crate::state::App;
 use axum::Json;
@@ -71,7 +72,7 @@ impl From<StoredWebhook> for WebhookView {
     get, path = "/v1/webhooks", tag = "webhooks",
     responses(
         (status = 200, description = "The webhooks.", body = WebhookList),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        Problems,
     )
 )]
 pub(super) async fn list_webhooks(
@@ -79,7 +80,7 @@ pub(super) async fn list_webhooks(
     State(app): State<App>,
 ) -> Result<Json<WebhookList>, Problem> {
     let mut webhooks = Vec::new();
-    if who.only().is_none() && !app.receiver.is_empty() {
+    if triggers::are_seen_by(&who) && !app.receiver.is_empty() {
         app.receiver.register().await?;
         let all = app.receiver.tokens().list().await?;
         let served = all.into_iter().filter(|webhook| app.receiver.has(&webhook.id));
@@ -96,7 +97,7 @@ pub(super) async fn list_webhooks(
     params(("id" = String, Path, description = "The id of the webhook.")),
     responses(
         (status = 200, description = "The token.", body = TokenView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        Problems,
     )
 )]
 pub(super) async fn renew_token(
@@ -104,9 +105,7 @@ pub(super) async fn renew_token(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<TokenView>, Problem> {
-    if who.only().is_some() || !app.receiver.has(&id) {
-        return Err(Problem::not_found(format!("webhook `{id}` was not found")));
-    }
+    triggers::check(&who, "webhook", &id, app.receiver.has(&id))?;
     app.receiver.register().await?;
     let token = app.receiver.tokens().renew(&id).await?;
     let path = format!("/v1/hooks/{token}");
@@ -123,7 +122,7 @@ pub(super) async fn renew_token(
     responses(
         (status = 200, description = "No new run.", body = ReceivedView),
         (status = 202, description = "The run is stored.", body = ReceivedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        Problems,
     )
 )]
 pub(super) async fn receive_hook(

@@ -1,7 +1,7 @@
 //! The metrics of the server.
 
 use crate::auth::{Caller, Read};
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::limits::SEARCH_ROWS_MAX;
 use crate::metrics::Text;
 use crate::state::{App, ServedKind};
@@ -21,8 +21,7 @@ const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
     get, path = "/v1/metrics", tag = "server",
     responses(
         (status = 200, description = "The metrics.", body = String, content_type = "text/plain"),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn get_metrics(

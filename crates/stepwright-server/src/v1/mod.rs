@@ -9,6 +9,7 @@ mod metrics;
 mod runs;
 mod schedules;
 mod sessions;
+mod triggers;
 mod views;
 
 use crate::state::App;

@@ -3,7 +3,7 @@
 use super::list::{Behind, Cursor, page};
 use super::views::{RequestView, RowView};
 use crate::auth::{Caller, Read};
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::limits::{INBOX_RUNS_MAX, LIST_PAGE_MAX, SEARCH_ROWS_MAX};
 use crate::row_columns::{self, Columns};
 use crate::state::App;
@@ -111,8 +111,7 @@ pub(super) fn queried<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, P
     get, path = "/v1/runs", tag = "runs", params(RunsQuery),
     responses(
         (status = 200, description = "A page of runs.", body = Page),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn list_runs(
@@ -187,8 +186,7 @@ fn fits(row: &RunRow, wanted: &str) -> bool {
     params(("id" = String, Path, description = "The id of the run.")),
     responses(
         (status = 200, description = "The run.", body = WholeRun),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn get_run(
@@ -215,8 +213,7 @@ pub(super) async fn get_run(
     get, path = "/v1/inbox", tag = "runs",
     responses(
         (status = 200, description = "The requests.", body = Inbox),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn list_inbox(

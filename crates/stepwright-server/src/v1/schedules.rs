@@ -1,12 +1,13 @@
 //! Schedules.
 
+use super::drive::{Accepted, accepted};
+use super::triggers;
 use super::views::AcceptedView;
 use crate::auth::{Caller, Read, Start, Who};
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use http::StatusCode;
 use serde::Serialize;
 use stepwright_core::Timestamp;
 use stepwright_engine::real_world;
@@ -77,14 +78,22 @@ impl ScheduleView {
     }
 }
 
-/// Checks that the caller sees all users, and that the schedule is served here.
 fn check(app: &App, who: &Who, id: &str) -> Result<(), Problem> {
-    // Runs of schedules have no user.
-    if who.only().is_none() && app.scheduler.has(id) {
-        return Ok(());
-    }
-    let problem = Problem::not_found(format!("schedule `{id}` was not found"));
-    Err(problem.with_help("`GET /v1/schedules` lists those that are there"))
+    triggers::check(who, "schedule", id, app.scheduler.has(id))
+}
+
+/// Pauses or resumes a schedule, and answers with it.
+async fn set_paused(
+    app: &App,
+    who: &Who,
+    id: &str,
+    paused: bool,
+) -> Result<Json<ScheduleView>, Problem> {
+    check(app, who, id)?;
+    app.scheduler.register().await?;
+    let schedules = app.scheduler.schedules();
+    let schedule = if paused { schedules.pause(id).await? } else { schedules.resume(id).await? };
+    Ok(Json(ScheduleView::of(&schedule, real_world().wall())))
 }
 
 /// Lists the schedules of the workflows that are served, with their next times.
@@ -94,7 +103,7 @@ fn check(app: &App, who: &Who, id: &str) -> Result<(), Problem> {
     get, path = "/v1/schedules", tag = "schedules",
     responses(
         (status = 200, description = "The schedules.", body = ScheduleList),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        Problems,
     )
 )]
 pub(super) async fn list_schedules(
@@ -103,7 +112,7 @@ pub(super) async fn list_schedules(
 ) -> Result<Json<ScheduleList>, Problem> {
     let now = real_world().wall();
     let mut schedules = Vec::new();
-    if who.only().is_none() && !app.scheduler.is_empty() {
+    if triggers::are_seen_by(&who) && !app.scheduler.is_empty() {
         let all = app.scheduler.register().await?;
         schedules = all.iter().map(|schedule| ScheduleView::of(schedule, now)).collect();
     }
@@ -118,7 +127,7 @@ pub(super) async fn list_schedules(
     params(("id" = String, Path, description = "The id of the schedule.")),
     responses(
         (status = 200, description = "The schedule.", body = ScheduleView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        Problems,
     )
 )]
 pub(super) async fn pause_schedule(
@@ -126,10 +135,7 @@ pub(super) async fn pause_schedule(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<ScheduleView>, Problem> {
-    check(&app, &who, &id)?;
-    app.scheduler.register().await?;
-    let schedule = app.scheduler.schedules().pause(&id).await?;
-    Ok(Json(ScheduleView::of(&schedule, real_world().wall())))
+    set_paused(&app, &who, &id, true).await
 }
 
 /// Resumes a schedule.
@@ -140,7 +146,7 @@ pub(super) async fn pause_schedule(
     params(("id" = String, Path, description = "The id of the schedule.")),
     responses(
         (status = 200, description = "The schedule.", body = ScheduleView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        Problems,
     )
 )]
 pub(super) async fn resume_schedule(
@@ -148,10 +154,7 @@ pub(super) async fn resume_schedule(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<ScheduleView>, Problem> {
-    check(&app, &who, &id)?;
-    app.scheduler.register().await?;
-    let schedule = app.scheduler.schedules().resume(&id).await?;
-    Ok(Json(ScheduleView::of(&schedule, real_world().wall())))
+    set_paused(&app, &who, &id, false).await
 }
 
 /// Begins a run of a schedule now, also of a paused one.
@@ -162,16 +165,15 @@ pub(super) async fn resume_schedule(
     params(("id" = String, Path, description = "The id of the schedule.")),
     responses(
         (status = 202, description = "The run is stored.", body = AcceptedView),
-        (status = "4XX", description = "A problem.", body = ProblemView),
+        Problems,
     )
 )]
 pub(super) async fn run_schedule(
     Caller(who, _): Caller<Start>,
     State(app): State<App>,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<AcceptedView>), Problem> {
+) -> Result<Accepted, Problem> {
     check(&app, &who, &id)?;
     let run = app.scheduler.run_now(&id).await?;
-    let row = app.seen_by(&who)?.row(&run).await?;
-    Ok((StatusCode::ACCEPTED, Json(AcceptedView::from(&row))))
+    accepted(&app, &who, &run).await
 }

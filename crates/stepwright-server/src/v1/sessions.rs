@@ -4,7 +4,7 @@ use super::list::{Behind, Cursor, page};
 use super::runs::{parsed, queried, rows as rows_of};
 use super::views::{RowView, SessionView};
 use crate::auth::{Caller, Read};
-use crate::error::{Problem, ProblemView};
+use crate::error::{Problem, Problems};
 use crate::limits::LIST_PAGE_MAX;
 use crate::state::App;
 use axum::Json;
@@ -56,8 +56,7 @@ pub(super) struct WholeSession {
     get, path = "/v1/sessions", tag = "sessions", params(SessionsQuery),
     responses(
         (status = 200, description = "A page of sessions.", body = SessionsPage),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn list_sessions(
@@ -110,8 +109,7 @@ pub(super) async fn list_sessions(
     params(("id" = String, Path, description = "The id of the session.")),
     responses(
         (status = 200, description = "The session.", body = WholeSession),
-        (status = "4XX", description = "A problem.", body = ProblemView,
-            content_type = "application/problem+json"),
+        Problems,
     )
 )]
 pub(super) async fn get_session(

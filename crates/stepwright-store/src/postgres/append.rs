@@ -281,7 +281,7 @@ fn too_large(run: &RunId, bytes: usize) -> StoreError {
     StoreError::Unavailable {
         what: format!("cannot append to the journal of run `{run}`"),
         source: Box::new(Said(format!(
-            "its facts have {bytes} bytes, and at most {APPEND_BYTES_MAX} are possible at once"
+            "the append is {bytes} bytes; the limit is {APPEND_BYTES_MAX}"
         ))),
         hint: Some("keep large values elsewhere, and hand on where they are".to_owned()),
         id: ErrorId::FACT_UNWRITABLE,

@@ -103,3 +103,24 @@ fn every_item_of_the_facade_has_an_example() {
     let bare: Vec<_> = known.difference(&shown).collect();
     assert!(bare.is_empty(), "{} have no example: {bare:?}", bare.len());
 }
+
+/// Returns the features of the facade, each with `true` if it is on by default.
+fn features() -> BTreeSet<(String, bool)> {
+    let manifest = fs::read_to_string(format!("{CRATES}/stepwright/Cargo.toml")).unwrap();
+    let table = manifest.split("[features]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let default = table.lines().next().unwrap();
+    let names = table.lines().skip(1).filter_map(|line| Some(line.split_once(" = [")?.0));
+    names.map(|name| (name.to_owned(), default.contains(&format!("\"{name}\"")))).collect()
+}
+
+#[test]
+fn the_first_page_has_every_feature() {
+    let page = fs::read_to_string(format!("{CRATES}/stepwright/docs/introduction.md")).unwrap();
+    let row = |line: &str| {
+        let (name, rest) = line.strip_prefix("| `")?.split_once("` |")?;
+        Some((name.to_owned(), rest.ends_with("| yes |")))
+    };
+    let rows: BTreeSet<_> = page.lines().filter_map(row).collect();
+    assert_eq!(rows, features());
+    assert!(rows.len() > 5);
+}

@@ -134,6 +134,18 @@ fn every_edge_goes_down() {
 }
 
 #[test]
+fn the_page_has_the_same_floors() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ARCHITECTURE.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let row = |line: &str| {
+        let (floor, rest) = line.strip_prefix("| ")?.split_once(" | `")?;
+        Some((rest.split_once('`')?.0.to_owned(), floor.parse().ok()?))
+    };
+    let rows: BTreeMap<String, u32> = page.lines().filter_map(row).collect();
+    assert_eq!(rows, FLOORS.map(|(name, floor)| (name.to_owned(), floor)).into());
+}
+
+#[test]
 fn heavy_dependencies_live_in_leaves() {
     let mut wrong = Vec::new();
     for (crate_name, needed) in dependencies() {

@@ -116,6 +116,30 @@ fn joined(folder: &str, file: &str) -> String {
     parts.join("/")
 }
 
+/// Returns `true` if a page that names a place as `core: event/kind.rs` is right, or names none.
+fn exists(place: &str) -> bool {
+    let Some((name, path)) = place.split_once(": ") else { return true };
+    let name = if name == "stepwright" { name.to_owned() } else { format!("stepwright-{name}") };
+    let folder = root().join("crates").join(name);
+    path.contains(char::is_whitespace)
+        || !folder.is_dir()
+        || ["", "src", "tests/it"].iter().any(|within| folder.join(within).join(path).exists())
+}
+
+#[test]
+fn the_places_where_developers_begin_exist() {
+    let mut wrong = Vec::new();
+    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let places: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+        assert!(places.iter().any(|place| place.contains(": tests/it/")), "{page} names no place");
+        let missing = places.into_iter().filter(|place| !exists(place));
+        wrong.extend(missing.map(|place| format!("{page} names `{place}`, which does not exist")));
+    }
+    none(&wrong);
+    assert!(!exists("core: event/kinds.rs"));
+}
+
 #[cfg(feature = "file")]
 mod workflows {
     use super::{blocks, none, pages};

@@ -9,6 +9,7 @@ use super::{convert, outputs, requirements, stored, tools};
 use crate::auth::{Caller, Read, Start, Who};
 use crate::state::{App, Served, ServedKind};
 use crate::stream;
+use crate::wire::media::with_media;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -144,15 +145,7 @@ pub(super) fn prepared(
     run = run.audio(form.media("audio", MediaKind::Audio)?);
     run = run.videos(form.media("videos", MediaKind::Video)?);
     run = run.files(form.media("input_files", MediaKind::File)?);
-    for media in form.files.clone() {
-        run = match media.kind {
-            MediaKind::Image => run.images([media]),
-            MediaKind::Audio => run.audio([media]),
-            MediaKind::Video => run.videos([media]),
-            MediaKind::File => run.files([media]),
-        };
-    }
-    Ok(run)
+    Ok(with_media(run, form.files.clone()))
 }
 
 /// The events that a stream shows, and their form.

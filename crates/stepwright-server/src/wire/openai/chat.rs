@@ -8,11 +8,11 @@ use crate::auth::{Caller, Start, Who};
 use crate::body::JsonBody;
 use crate::error::Problem;
 use crate::state::{App, Served, ServedKind};
+use crate::wire::media::with_media;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
-use stepwright_core::MediaKind;
 use stepwright_engine::Run;
 
 /// Answers a chat with a run.
@@ -65,15 +65,7 @@ fn prepared(who: &Who, served: &Served, chat: &ChatRequest) -> Result<Run, Fault
     if !metadata.is_empty() {
         run = run.metadata(served.metadata.clone().into_iter().chain(metadata).collect());
     }
-    for media in prompt.media {
-        run = match media.kind {
-            MediaKind::Image => run.images([media]),
-            MediaKind::Audio => run.audio([media]),
-            MediaKind::Video => run.videos([media]),
-            MediaKind::File => run.files([media]),
-        };
-    }
-    Ok(run)
+    Ok(with_media(run, prompt.media))
 }
 
 /// Takes a text out of the metadata.

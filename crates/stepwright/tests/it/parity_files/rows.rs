@@ -2,10 +2,12 @@
 
 use super::Cell::{self, Instead, Keys};
 
-/// The types with their heads in the sources, and the sources.
+/// The types with their heads in the sources, and the sources. A type may be in several of them.
 pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("WorkflowBuilder", "WorkflowBuilder", "stepwright-engine/src/builder.rs"),
-    ("limits of runs", "WorkflowBuilder", "stepwright-engine/src/limited.rs"),
+    ("WorkflowBuilder", "WorkflowBuilder", "stepwright-engine/src/builder/gate.rs"),
+    ("WorkflowBuilder", "WorkflowBuilder", "stepwright-engine/src/builder/input.rs"),
+    ("limits of runs", "WorkflowBuilder", "stepwright-engine/src/builder/limited.rs"),
     ("Step", "Step", "stepwright-engine/src/define/step.rs"),
     ("containers", "macro_rules! container", "stepwright-engine/src/define/mod.rs"),
     ("AnyStep", "AnyStep", "stepwright-engine/src/define/mod.rs"),
@@ -22,6 +24,7 @@ pub(crate) const SOURCES: &[(&str, &str, &str)] = &[
     ("Budget", "Budget", "stepwright-core/src/budget.rs"),
     ("Permissions", "Permissions", "stepwright-core/src/permission/mod.rs"),
     ("AgentBuilder", "AgentBuilder", "stepwright-agent/src/builder.rs"),
+    ("AgentBuilder", "AgentBuilder", "stepwright-agent/src/builder/tools.rs"),
     ("TeamBuilder", "TeamBuilder", "stepwright-agent/src/team/builder.rs"),
     ("context of agents", "AgentBuilder", "stepwright-agent/src/builder/context.rs"),
     ("Compaction", "Compaction", "stepwright-agent/src/compaction.rs"),

@@ -1,0 +1,14 @@
+//! The media of a request as those of a run.
+
+use stepwright_core::{Media, MediaKind};
+use stepwright_engine::Run;
+
+/// Gives media to a run, each by its kind.
+pub(super) fn with_media(run: Run, media: Vec<Media>) -> Run {
+    media.into_iter().fold(run, |run, media| match media.kind {
+        MediaKind::Image => run.images([media]),
+        MediaKind::Audio => run.audio([media]),
+        MediaKind::Video => run.videos([media]),
+        MediaKind::File => run.files([media]),
+    })
+}
