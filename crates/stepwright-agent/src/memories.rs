@@ -209,7 +209,8 @@ impl AgentMemory {
         let begin = answer.find('{').ok_or("it has no JSON object")?;
         let end = answer.rfind('}').ok_or("it has no JSON object")?;
         let json = answer.get(begin..=end).ok_or("it has no JSON object")?;
-        let said: Answered = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let said: Answered =
+            stepwright_core::json::read(json).map_err(|error| error.to_string())?;
         let is_known = |id: &str| self.began_with.contains(&format!("[{id}]"));
         let mut changes = Vec::new();
         for said in said.changes.into_iter().take(CHANGES_MAX) {

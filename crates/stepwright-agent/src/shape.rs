@@ -177,6 +177,8 @@ mod tests {
         {
             assert!(any.read(answer).await.unwrap_err().starts_with("it is not JSON"), "{answer}");
         }
+        let twice = any.read(r#"{"to": "ada", "to": "eve"}"#).await.unwrap_err();
+        assert!(twice.contains("an object has `to` twice"), "{twice}");
         let deep = any.read(&"[".repeat(60_000)).await.unwrap_err();
         assert!(deep.contains("nested deeper than 100"), "{deep}");
     }

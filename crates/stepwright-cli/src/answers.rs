@@ -258,4 +258,17 @@ mod tests {
         assert_eq!(forms[0], ("v1.2".to_owned(), filled));
         assert_eq!(forms[1].0, "x.y");
     }
+
+    #[test]
+    fn a_name_twice_in_an_answer_is_refused() {
+        let twice = r#"{"to": "ada", "to": "eve"}"#;
+        let error = value("--submit", "a", twice, None).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`--submit`: `a` is not JSON: an object has `to` twice at line 1 column 15"
+        );
+        let all = r#"{"a": {"decision": "approve"}, "a": {"decision": "reject"}}"#;
+        let error = of_json(all, "`answers.json`").unwrap_err().to_string();
+        assert!(error.contains("an object has `a` twice"), "{error}");
+    }
 }

@@ -83,8 +83,9 @@ fn parse(text: &str, shown: &str, schema: Option<&Value>) -> Result<Content, Err
         (Ok(value), Form::Json) => Ok(value.into()),
         (Ok(value), _) if value.is_object() || value.is_array() => Ok(value.into()),
         // This is JSON, but its parsed form would differ from the text.
-        (Err(error @ (JsonError::Number { .. } | JsonError::TooDeep { .. })), _)
-            if form == Form::Json || matches!(text.trim_start().as_bytes(), [b'{' | b'[', ..]) =>
+        (Err(error), _)
+            if !matches!(error, JsonError::Syntax(_))
+                && (form == Form::Json || text.trim_start().starts_with(['{', '['])) =>
         {
             Err(Error::usage(format!("{shown} cannot be used: {error}"))
                 .with_id(ErrorId::INPUT_NOT_JSON))
@@ -136,5 +137,15 @@ mod tests {
             assert_eq!(read_as(Some(&schema), "3"), Ok(json!("3")));
             assert_eq!(read_as(Some(&schema), "{a}"), Ok(json!("{a}")));
         }
+    }
+
+    #[test]
+    fn a_name_twice_is_an_error_where_the_input_is_json() {
+        let twice = r#"{"a": 1, "a": 2}"#;
+        let wanted = "INPUT cannot be used: an object has `a` twice at line 1 column 10";
+        for schema in [json!({"type": "object"}), json!(true)] {
+            assert_eq!(read_as(Some(&schema), twice), Err(wanted.to_owned()));
+        }
+        assert_eq!(read_as(None, twice), Ok(json!(twice)));
     }
 }

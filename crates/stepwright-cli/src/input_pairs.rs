@@ -64,14 +64,20 @@ fn valued(text: &str, schema: Option<&Value>, shown: &str) -> Result<Value, Erro
         Some(Value::String(kind)) => vec![kind],
         Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
         // Without a type, a number or an object is what it looks like.
-        _ => return Ok(json::parse(text).unwrap_or_else(|_| text.into())),
+        _ => vec!["string", "object"],
     };
     if kinds == ["string"] {
         return Ok(text.into());
     }
+    if kinds.contains(&"string") {
+        let value = json::parse_if_json(text).map_err(|error| {
+            let error = Error::usage(format!("`{shown}` cannot be used: {error}"));
+            error.with_id(ErrorId::INPUT_NOT_JSON)
+        })?;
+        return Ok(value.unwrap_or_else(|| text.into()));
+    }
     match json::parse(text) {
         Ok(value) => Ok(value),
-        Err(_) if kinds.contains(&"string") => Ok(text.into()),
         Err(error) => {
             let error = Error::usage(format!("`{shown}` is not JSON: {error}"));
             let hint = format!("the workflow declares it as `{}`", kinds.join("` or `"));
@@ -166,6 +172,10 @@ mod tests {
         assert_eq!(read(&["word=1"]), Err("the input of the workflow has no `word`".to_owned()));
         assert_eq!(read(&["topic"]), Err("`-i topic` is not of the form `NAME=VALUE`".to_owned()));
         assert_eq!(read(&["topic=a", "topic=b"]), Err("`-i topic=…` is given twice".to_owned()));
+        for pair in ["any={\"a\": 1, \"a\": 2}", "tags=[{\"a\": 1, \"a\": 2}]"] {
+            let error = read(&[pair]).unwrap_err();
+            assert!(error.contains("cannot be used: an object has `a` twice"), "{error}");
+        }
     }
 
     #[test]

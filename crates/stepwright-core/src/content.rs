@@ -81,7 +81,9 @@ impl Content {
                 serde_json::from_value(Value::String((**text).to_owned())).or_else(|as_text| {
                     // The text may be a model's.
                     crate::json::check_size(text.as_bytes()).map_err(serde::de::Error::custom)?;
-                    serde_json::from_str(text).map_err(|_| as_text)
+                    let value = serde_json::from_str(text).map_err(|_| as_text)?;
+                    crate::json::check_names(text.as_bytes()).map_err(serde::de::Error::custom)?;
+                    Ok(value)
                 })
             }
         }

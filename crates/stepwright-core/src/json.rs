@@ -3,7 +3,8 @@
 //!
 //! Everything that comes from outside is read here: arguments of tools, answers of models and
 //! people, pages, input files. A tree of values takes far more memory than its text, so both limits
-//! are checked before the tree is built.
+//! are checked before the tree is built. An object with a name twice is refused: of several readers
+//! of one text, each takes the value that it likes.
 //!
 //! ```
 //! use stepwright_core::json;
@@ -18,6 +19,8 @@
 use crate::number::{Inexact, check_literal};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// The maximum nesting depth of objects and lists. People and models rarely exceed a dozen, and
 /// parsers and other recursive code use stack for each level.
@@ -62,6 +65,16 @@ pub enum JsonError {
     /// key by something else.
     #[error("a key cannot begin with `{PRIVATE}`; use another key")]
     Reserved,
+    /// An object has two members of one name.
+    #[error("an object has `{name}` twice at line {line} column {column}")]
+    Twice {
+        /// The name, shortened if it is long.
+        name: String,
+        /// The line of the second one, from 1.
+        line: usize,
+        /// The column of its beginning, in bytes from 1.
+        column: usize,
+    },
     /// The text is not JSON.
     #[error(transparent)]
     Syntax(#[from] serde_json::Error),
@@ -90,34 +103,164 @@ fn keys(text: &[u8]) -> impl Iterator<Item = String> {
     let mut at = 0;
     std::iter::from_fn(move || {
         at += text[at..].iter().position(|byte| *byte == b'"')?;
-        let (start, mut escaped) = (at, false);
-        let end = text[start + 1..].iter().position(|byte| match byte {
-            _ if escaped => {
-                escaped = false;
-                false
-            }
-            b'\\' => {
-                escaped = true;
-                false
-            }
-            byte => *byte == b'"',
-        })?;
-        at = start + end + 2;
-        let is_key = text[at..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':');
-        let key = is_key.then(|| serde_json::from_slice(&text[start..at]).unwrap_or_default());
-        Some(key)
+        let start = at;
+        at = string_end(text, start)?;
+        Some(is_key(text, at).then(|| unescaped(&text[start..at])))
     })
     .flatten()
+}
+
+/// Returns the place behind the string that begins at `start` with its quote.
+fn string_end(text: &[u8], start: usize) -> Option<usize> {
+    let mut escaped = false;
+    let end = text[start + 1..].iter().position(|byte| match byte {
+        _ if escaped => {
+            escaped = false;
+            false
+        }
+        b'\\' => {
+            escaped = true;
+            false
+        }
+        byte => *byte == b'"',
+    })?;
+    Some(start + end + 2)
+}
+
+/// Returns `true` if the string that ends at `end` is the name of a member.
+fn is_key(text: &[u8], end: usize) -> bool {
+    text[end..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
+}
+
+fn unescaped(string: &[u8]) -> String {
+    serde_json::from_slice(string).unwrap_or_default()
+}
+
+/// Checks that no object has a name twice, in text that is deserialized into another type. The text
+/// is JSON; of any other, the result means nothing.
+///
+/// # Errors
+/// Fails if an object has a name twice.
+///
+/// ```
+/// use stepwright_core::json::check_names;
+/// assert!(check_names(br#"{"a": {"a": 1}, "b": [{"a": 2}, {"a": 3}]}"#).is_ok());
+/// let error = check_names(br#"{"to": "ada", "\u0074o": "eve"}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "an object has `to` twice at line 1 column 15");
+/// ```
+pub fn check_names(text: &[u8]) -> Result<(), JsonError> {
+    // The names of each object that is open. A list has none.
+    let mut open: Vec<HashSet<Cow<'_, [u8]>>> = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            // What is nested deeper cannot be used for that reason.
+            b'{' | b'[' if open.len() == DEPTH_MAX => return Ok(()),
+            b'{' | b'[' => open.push(HashSet::new()),
+            b'}' | b']' => drop(open.pop()),
+            b'"' => {
+                let Some(end) = string_end(text, at) else { return Ok(()) };
+                let inside = &text[at + 1..end - 1];
+                if let Some(names) = open.last_mut().filter(|_| is_key(text, end)) {
+                    let name = if inside.contains(&b'\\') {
+                        Cow::Owned(unescaped(&text[at..end]).into_bytes())
+                    } else {
+                        Cow::Borrowed(inside)
+                    };
+                    if let Some(name) = names.replace(name) {
+                        return Err(twice(text, at, &name));
+                    }
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+fn twice(text: &[u8], at: usize, name: &[u8]) -> JsonError {
+    let (line, column) = place(text, at);
+    let name = String::from_utf8_lossy(name).chars().take(NAME_CHARS_MAX).collect();
+    JsonError::Twice { name, line, column }
+}
+
+/// Checks the names of a text that was parsed: a name that is there twice is one member of the
+/// value, and only then the text is read again.
+fn check_names_of(value: &Value, text: &[u8]) -> Result<(), JsonError> {
+    fn members(value: &Value) -> usize {
+        match value {
+            Value::Array(list) => list.iter().map(members).sum(),
+            Value::Object(all) => all.len() + all.values().map(members).sum::<usize>(),
+            _ => 0,
+        }
+    }
+    let mut counter = ValueCounter::default();
+    counter.push(text);
+    if counter.keys == members(value) { Ok(()) } else { check_names(text) }
 }
 
 /// Parses `text`, which may be nested [`DEPTH_MAX`] deep and have [`VALUES_MAX`] values. Time and
 /// memory are linear in the length of the text.
 ///
 /// # Errors
-/// Fails if the text is nested deeper, has more values, has a number that [`check_literal`]
-/// refuses, or is not JSON.
+/// Fails if the text is nested deeper, has more values, has a name twice in one object, has a
+/// number that [`check_literal`] refuses, or is not JSON.
+///
+/// ```
+/// use stepwright_core::json::parse;
+/// let error = parse(r#"{"to": "ada", "to": "eve"}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "an object has `to` twice at line 1 column 15");
+/// ```
 pub fn parse(text: &str) -> Result<Value, JsonError> {
-    read(text)
+    parse_slice(text.as_bytes())
+}
+
+/// Parses `text` like [`parse`], but of equal names in one object the last one counts. For what a
+/// protocol has around the texts of others, and whose sender cannot be told.
+///
+/// # Errors
+/// Fails for the reasons of [`parse`], besides names.
+///
+/// ```
+/// use stepwright_core::json::parse_frame;
+/// assert_eq!(parse_frame(r#"{"id": 1, "id": 2}"#)?["id"], 2);
+/// # Ok::<(), stepwright_core::json::JsonError>(())
+/// ```
+pub fn parse_frame(text: &str) -> Result<Value, JsonError> {
+    parse_frame_slice(text.as_bytes())
+}
+
+/// Parses `bytes` like [`parse_frame`].
+///
+/// # Errors
+/// Fails for the reasons of [`parse_frame`], or if the bytes are not UTF-8.
+pub fn parse_frame_slice(bytes: &[u8]) -> Result<Value, JsonError> {
+    parsed(bytes)
+}
+
+/// Parses a text that may be JSON or any other text. `None` if it is not JSON.
+///
+/// # Errors
+/// Fails for the reasons of [`parse`] if the text begins like an object or a list, and would be
+/// another value than it says.
+///
+/// ```
+/// use stepwright_core::json::parse_if_json;
+/// assert_eq!(parse_if_json("[1]")?.unwrap()[0], 1);
+/// assert_eq!(parse_if_json("[draft] write it")?, None);
+/// assert!(parse_if_json(r#"{"to": "ada", "to": "eve"}"#).is_err());
+/// # Ok::<(), stepwright_core::json::JsonError>(())
+/// ```
+pub fn parse_if_json(text: &str) -> Result<Option<Value>, JsonError> {
+    match parse(text) {
+        Ok(value) => Ok(Some(value)),
+        Err(JsonError::Syntax(_)) => Ok(None),
+        Err(error) if text.trim_start().starts_with(['{', '[']) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Parses `text` like [`parse`], into another type.
@@ -132,10 +275,16 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 /// # Ok::<(), stepwright_core::json::JsonError>(())
 /// ```
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
-    check_size(text.as_bytes())?;
-    check_keys(text.as_bytes())?;
-    let value = serde_json::from_str(text).map_err(|error| too_large(text.as_bytes(), error))?;
-    check_numbers(text.as_bytes())?;
+    read_slice(text.as_bytes())
+}
+
+/// Parses `bytes` like [`read`].
+///
+/// # Errors
+/// Fails for the reasons of [`read`], or if the bytes are not UTF-8.
+pub fn read_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
+    let value = parsed(bytes)?;
+    check_names(bytes)?;
     Ok(value)
 }
 
@@ -144,6 +293,12 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
 /// # Errors
 /// Fails for the reasons of [`parse`], or if the bytes are not UTF-8.
 pub fn parse_slice(bytes: &[u8]) -> Result<Value, JsonError> {
+    let value = parsed(bytes)?;
+    check_names_of(&value, bytes)?;
+    Ok(value)
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     check_size(bytes)?;
     check_keys(bytes)?;
     let value = serde_json::from_slice(bytes).map_err(|error| too_large(bytes, error))?;
@@ -251,6 +406,9 @@ pub fn check_depth(text: &[u8]) -> Result<(), JsonError> {
     Ok(())
 }
 
+/// The maximum number of characters of a name in an error.
+const NAME_CHARS_MAX: usize = 100;
+
 /// The maximum number of characters of a number in an error.
 const NUMBER_CHARS_MAX: usize = 60;
 
@@ -325,6 +483,34 @@ mod tests {
         // As a value it is a text like any other.
         let text = r#"{"source":"const TOKEN: &str = \"$serde_json::private::Number\";"}"#;
         assert!(parse(text).unwrap()["source"].as_str().unwrap().contains("$serde_json::"));
+    }
+
+    #[test]
+    fn a_name_twice_in_one_object_is_refused_with_its_place() {
+        for (text, wanted) in [
+            (r#"{"a": 1, "a": 2}"#, "an object has `a` twice at line 1 column 10"),
+            ("[1, {\"b\": {\"a\": 1,\n \"a\": 2}}]", "an object has `a` twice at line 2 column 2"),
+            (
+                r#"{"a\"": 1, "c": [{}], "a\u0022" : 2}"#,
+                "an object has `a\"` twice at line 1 column 23",
+            ),
+            (r#"{"": 1, "": 1}"#, "an object has `` twice at line 1 column 9"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().to_string(), wanted, "{text}");
+            assert_eq!(parse_slice(text.as_bytes()).unwrap_err().to_string(), wanted, "{text}");
+            assert_eq!(read::<Value>(text).unwrap_err().to_string(), wanted, "{text}");
+            parse_frame(text).unwrap();
+        }
+        for text in [
+            r#"{"a": {"a": 1}, "b": [{"a": 1}, {"a": 2}]}"#,
+            r#"{"a": "\"a\":", "b": "a", "A": ["a", "a"]}"#,
+            r#"[{"a": 1}, {"a": 1}, "a", "a"]"#,
+        ] {
+            parse(text).unwrap();
+            read::<Value>(text).unwrap();
+        }
+        let long = format!(r#"{{"{0}": 1, "{0}": 2}}"#, "x".repeat(10_000));
+        assert!(parse(&long).unwrap_err().to_string().len() < 200);
     }
 
     #[test]

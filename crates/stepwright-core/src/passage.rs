@@ -105,7 +105,8 @@ impl StepContext {
     /// # Errors
     /// Fails if the journal is lost.
     pub async fn permit(&self, effect: &Effect) -> Result<Permit, StepError> {
-        self.host().permit(self.path(), self.path(), self.attempt(), effect).await
+        let effect = self.placed(effect);
+        self.host().permit(self.path(), self.path(), self.attempt(), &effect).await
     }
 
     /// Returns the verdict about an effect, without asking a person. For the parts of an effect
@@ -136,6 +137,7 @@ impl Call {
     /// Fails if the journal is lost.
     pub async fn permit(&self, effect: &Effect) -> Result<Permit, StepError> {
         let cx = self.context();
-        cx.host().permit(&self.caller, self.path(), cx.attempt(), effect).await
+        let effect = cx.placed(effect);
+        cx.host().permit(&self.caller, self.path(), cx.attempt(), &effect).await
     }
 }

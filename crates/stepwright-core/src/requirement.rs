@@ -145,14 +145,18 @@ pub enum RequirementKind {
         attempt: u32,
     },
     /// A permission for an effect. See [`Permissions`](crate::permission::Permissions). The answers
-    /// are [`Answer::Approve`] for this time, [`Answer::Always`] for the rest of the session, and
-    /// [`Answer::Reject`].
+    /// are [`Answer::Approve`] for this time, [`Answer::Always`] for the rest of the session or of
+    /// the run, and [`Answer::Reject`].
     Permission {
         /// The effect, such as `shell: git push`.
         effect: Arc<str>,
         /// The rule that [`Answer::Always`] remembers. `None` if no rule describes the effect.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule: Option<Arc<str>>,
+        /// `true` if the rule holds for the run alone, because it names a file in a folder that is
+        /// made for the run.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        for_run: bool,
     },
     /// More of a budget that is spent. The answers are [`Answer::Approve`] for the same amount
     /// again, [`Answer::Submit`] for another amount, in tokens, US dollars, seconds or calls, and

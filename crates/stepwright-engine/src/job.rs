@@ -167,7 +167,7 @@ impl Job {
             // Before the walk: afterwards the requests that the answers belong to may be gone.
             self.recorder.refuse_late(inbox)?;
         }
-        self.recorder.settle().await
+        self.recorder.settle_rules().await
     }
 
     /// Records the beginning of the run, unless it is resumed.

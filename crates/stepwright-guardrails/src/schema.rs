@@ -67,15 +67,14 @@ impl Guardrail for Shape {
 
     fn check(&self, checked: Checked, _: StepContext) -> BoxFuture<'_, Result<Ruling, StepError>> {
         // A text may be the JSON of a value.
-        let value = match checked.content.parse::<Value>() {
-            Ok(Value::String(text)) => match stepwright_core::json::parse(&text) {
-                Ok(value) => value,
-                Err(_) => Value::String(text),
+        let value = match checked.content.to_value() {
+            Value::String(text) => match stepwright_core::json::parse_if_json(&text) {
+                Ok(value) => Ok(value.unwrap_or(Value::String(text))),
+                Err(error) => Err(error.to_string()),
             },
-            Ok(value) => value,
-            Err(_) => checked.content.to_value(),
+            value => Ok(value),
         };
-        ruled!(match (self.check)(&value) {
+        ruled!(match value.and_then(|value| (self.check)(&value)) {
             Ok(()) => GuardVerdict::Allow,
             Err(why) => {
                 let reason = format!("it does not match the schema: {why}");

@@ -155,7 +155,7 @@ mod providers {
                     return None;
                 }
             }
-            stepwright_core::json::parse_slice(&body).ok()
+            stepwright_core::json::parse_frame_slice(&body).ok()
         })
     }
 }

@@ -91,7 +91,7 @@ impl Speaker {
 
     /// The error for a success that is no stream of events: a page of a proxy, for one.
     pub(crate) fn wrong_content(&self, content_type: &str, body: &str) -> ModelError {
-        if json::parse(body).is_ok_and(|value| value.get("error").is_some()) {
+        if json::parse_frame(body).is_ok_and(|value| value.get("error").is_some()) {
             return self.in_band(body);
         }
         let what = if content_type.is_empty() { "no content type" } else { content_type };
@@ -219,7 +219,7 @@ struct Said {
 
 impl Said {
     fn read(body: &str) -> Self {
-        let value: Value = json::parse(body).unwrap_or(Value::Null);
+        let value: Value = json::parse_frame(body).unwrap_or(Value::Null);
         // Gemini wraps its errors in a list.
         let value = value.get(0).unwrap_or(&value);
         // Responses puts a failure into the response that failed.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::ops::Range;
 use stepwright_core::json::{self, JsonError};
 
-/// Parses `data` as [`json::parse`] does. A long string for which `given` returns another text is
+/// Parses `data` as [`json::parse_frame`] does. A long string for which `given` returns another text is
 /// replaced by that. If `data` is not JSON, it is given back. If all of its long strings are
 /// replaced, `spare` becomes its memory.
 pub(crate) fn parse(
@@ -19,7 +19,7 @@ pub(crate) fn parse(
     let may_be_long = data.len() > LONG_BYTES && !has_mark(&data);
     let long = if may_be_long { long_strings(data.as_bytes()) } else { Vec::new() };
     if long.is_empty() {
-        return json::parse(&data).map_err(|error| (data, error));
+        return json::parse_frame(&data).map_err(|error| (data, error));
     }
     // What is wrong elsewhere is found while the text is still as it came.
     let mut small = Vec::new();
@@ -30,8 +30,8 @@ pub(crate) fn parse(
         kept = place.end;
     }
     small.extend_from_slice(&data.as_bytes()[kept..]);
-    let Ok(mut value) = json::parse_slice(&small) else {
-        return json::parse(&data).map_err(|error| (data, error));
+    let Ok(mut value) = json::parse_frame_slice(&small) else {
+        return json::parse_frame(&data).map_err(|error| (data, error));
     };
     drop(small);
     let mut bytes = data.into_bytes();
@@ -200,7 +200,7 @@ mod tests {
                 long("k"),
             );
             let value = parse(data.clone(), |_| None, &mut None).unwrap();
-            assert!(value == json::parse(&data).unwrap(), "{text}");
+            assert!(value == json::parse_frame(&data).unwrap(), "{text}");
         }
     }
 
@@ -211,11 +211,13 @@ mod tests {
             let data = format!(r#"{{"a": "{x}", "b": "{x}{end}"}}"#);
             let (back, error) = parse(data.clone(), |_| None, &mut None).unwrap_err();
             assert!(back == data, "{end}");
-            assert_eq!(error.to_string(), json::parse(&data).unwrap_err().to_string());
+            assert_eq!(error.to_string(), json::parse_frame(&data).unwrap_err().to_string());
         }
         let data = format!(r#"{{"a": "{x}", "b": }}"#);
         let (back, error) = parse(data.clone(), |_| None, &mut None).unwrap_err();
-        assert!(back == data && error.to_string() == json::parse(&data).unwrap_err().to_string());
+        assert!(
+            back == data && error.to_string() == json::parse_frame(&data).unwrap_err().to_string()
+        );
     }
 
     #[test]

@@ -64,8 +64,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             return Err(unfit("the body is not an object".to_owned()));
         }
         json::check_depth(&body).map_err(|error| unfit(format!("the body is {error}")))?;
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| unfit(format!("the body does not fit: {error}")))
+        let value = serde_json::from_slice(&body)
+            .map_err(|error| unfit(format!("the body does not fit: {error}")))?;
+        json::check_names(&body)
+            .map_err(|error| unfit(format!("the body does not fit: {error}")))?;
+        Ok(Self(value))
     }
 }

@@ -87,6 +87,11 @@ pub(crate) fn until(requirement: &Requirement) -> Option<String> {
     Some(format!("until {due}; then {then}"))
 }
 
+/// Returns the name of what the answer `always` holds for.
+pub(crate) fn reach(for_run: bool) -> &'static str {
+    if for_run { "this run" } else { "the session" }
+}
+
 /// Returns a text such as `approved by ada` or `rejected: too long`.
 pub(crate) fn replied(reply: &Reply) -> String {
     let mut text = word(&reply.answer);
@@ -111,7 +116,7 @@ pub(crate) fn replied(reply: &Reply) -> String {
 fn word(answer: &Answer) -> String {
     match answer {
         Answer::Approve => "approved",
-        Answer::Always => "approved for the session",
+        Answer::Always => "always approved",
         Answer::Reject { .. } => "rejected",
         Answer::Edit { .. } => "edited",
         Answer::Submit { .. } => "answered",

@@ -293,16 +293,19 @@ fn body(headers: &Headers<'_>, body: &[u8]) -> Result<Value, Refused> {
     let media = headers.get("content-type").unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if media == "application/json" || media.ends_with("+json") {
-        return serde_json::from_slice(body)
+        return stepwright_core::json::parse_slice(body)
             .map_err(|error| Refused::Unreadable(format!("the body is not JSON: {error}")));
     }
     if media == "application/x-www-form-urlencoded" {
         let mut form = fields(body);
         // GitHub and Slack send JSON in a form.
-        if let Some(Value::String(payload)) = form.get("payload")
-            && let Ok(value) = serde_json::from_str(payload)
-        {
-            form.insert("payload".to_owned(), value);
+        if let Some(Value::String(payload)) = form.get("payload") {
+            let value = stepwright_core::json::parse_if_json(payload).map_err(|error| {
+                Refused::Unreadable(format!("`payload` of the body cannot be used: {error}"))
+            })?;
+            if let Some(value) = value {
+                form.insert("payload".to_owned(), value);
+            }
         }
         return Ok(form.into());
     }

@@ -345,7 +345,7 @@ pub(crate) struct Continue {
     /// Approve
     #[arg(long, value_name = "ID", group = "answer", add = requests())]
     pub(crate) approve: Vec<String>,
-    /// Permit an effect, now and for the rest of the session
+    /// Permit an effect, now and for the rest of the session or of the run
     #[arg(long, value_name = "ID", group = "answer")]
     pub(crate) always: Vec<String>,
     /// Reject, with feedback

@@ -13,7 +13,8 @@ use crate::verbs::resume::{check_workflow, definition, explain, of_program, word
 use serde_json::Value;
 use stepwright::file::ChangedPrompt;
 use stepwright::{Content, Error, ErrorId, RunOutput, Workflow};
-use stepwright_core::{StepPath, json};
+use stepwright_core::StepPath;
+use stepwright_core::json::{self, JsonError};
 use stepwright_engine::Snapshot;
 
 /// Begins a step of a run and all that follows again, in a new run.
@@ -248,21 +249,21 @@ fn changed(output: &RunOutput, set: &[String], schema: Option<&Value>) -> Result
             };
             at = there;
         }
-        *at = value(text, at, schema);
+        *at = value(text, at, schema).map_err(|error| wrong(change, &error.to_string()))?;
     }
     Ok(Content::from(input))
 }
 
 /// Reads a value: a text where there was one or the schema wants one, and JSON if it is JSON.
-fn value(text: &str, before: &Value, schema: Option<&Value>) -> Value {
+fn value(text: &str, before: &Value, schema: Option<&Value>) -> Result<Value, JsonError> {
     let wants_text = match schema.and_then(|schema| schema.get("type")) {
         Some(wanted) => wanted == "string",
         None => before.is_string(),
     };
-    match json::parse(text) {
-        Ok(value) if !wants_text => value,
-        _ => Value::from(text),
+    if wants_text {
+        return Ok(text.into());
     }
+    Ok(json::parse_if_json(text)?.unwrap_or_else(|| text.into()))
 }
 
 fn wrong(change: &str, why: &str) -> Error {

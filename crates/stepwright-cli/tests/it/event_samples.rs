@@ -167,6 +167,7 @@ fn waits() -> Vec<EventKind> {
         step(K::Permission {
             effect: "shell: git push".into(),
             rule: Some("shell: git push".into()),
+            for_run: true,
         }),
         step(K::Budget {
             scope: "facts".into(),

@@ -29,6 +29,8 @@ pub struct Effect {
     is_asked: bool,
     /// `true` if people are shown more of it than rules see.
     is_unremembered: bool,
+    /// `true` if its path is in a folder that is made for the run, and removed with it.
+    is_of_run: bool,
 }
 
 /// The part of an effect that the pattern of a rule is compared with.
@@ -188,8 +190,15 @@ pub struct Address {
 impl Effect {
     fn new(name: impl Into<Arc<str>>, subject: Subject) -> Self {
         let names = vec![name.into()];
-        let (shown, is_model) = (None, false);
-        Self { names, subject, is_model, shown, is_asked: false, is_unremembered: false }
+        Self {
+            names,
+            subject,
+            is_model: false,
+            shown: None,
+            is_asked: false,
+            is_unremembered: false,
+            is_of_run: false,
+        }
     }
 
     /// Creates the call of a tool whose arguments rules do not look at.
@@ -309,6 +318,31 @@ impl Effect {
         self
     }
 
+    /// Makes its rule hold for the run alone, if it is the use of a file. For steps that work in a
+    /// folder which is made for the run: elsewhere, the same relative path names another file. The
+    /// gate does this for steps in such a [workspace](crate::StepContext::in_workspace_of_run).
+    ///
+    /// ```
+    /// use stepwright_core::permission::{Effect, PathForm, PathForms};
+    /// let form = PathForm { relative: Some("a.md".into()), absolute: Some("/tmp/x/a.md".into()) };
+    /// let forms = PathForms { forms: vec![form], ..PathForms::default() };
+    /// let effect = Effect::file("write_file", forms);
+    /// assert_eq!(effect.rule().unwrap(), "write_file: a.md");
+    /// let effect = effect.of_run();
+    /// assert_eq!(effect.rule().unwrap(), "write_file: /tmp/x/a.md");
+    /// assert!(effect.is_of_run());
+    /// ```
+    #[must_use]
+    pub fn of_run(mut self) -> Self {
+        self.is_of_run = matches!(self.subject, Subject::Path(_));
+        self
+    }
+
+    /// Returns `true` if its rule holds for the run alone.
+    pub fn is_of_run(&self) -> bool {
+        self.is_of_run
+    }
+
     /// Returns `true` if a person is asked about it where no permissions hold.
     pub fn is_asked(&self) -> bool {
         self.is_asked
@@ -358,8 +392,9 @@ impl Effect {
             }
             Subject::Path(forms) => {
                 let [form] = forms.forms.as_slice() else { return None };
-                let relative = form.relative.as_ref().filter(|_| forms.around.is_empty());
                 // The relative path names another file where the step has no workspace.
+                let is_own = forms.around.is_empty() && !self.is_of_run;
+                let relative = form.relative.as_ref().filter(|_| is_own);
                 let form = relative.or(form.absolute.as_ref())?;
                 let is_plain = !form.contains('*') && !forms.is_pattern;
                 is_plain.then(|| format!("{name}: {form}"))
@@ -379,7 +414,7 @@ impl Effect {
     /// assert_ne!(Effect::tool("charge").digest(), Effect::tool("refund").digest());
     /// ```
     pub fn digest(&self) -> String {
-        let Self { names, subject, is_model, shown, is_asked: _, is_unremembered: _ } = self;
+        let Self { names, subject, is_model, shown, .. } = self;
         // The form that pending requests in journals have.
         let whole = format!(
             "Effect {{ names: {names:?}, subject: {subject:?}, is_model: {is_model:?}, shown: \

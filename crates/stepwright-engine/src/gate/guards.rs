@@ -21,9 +21,9 @@ pub(crate) struct Guards {
     inside: Vec<(StepPath, usize)>,
     /// The permissions of workflows that tool calls run, with their paths.
     called: Vec<(StepPath, Guard)>,
-    /// The rules that a person wants to hold for the session.
+    /// The rules that a person wants to hold for the session, or for this run.
     remembered: Permissions,
-    /// Those of them that this run has added.
+    /// Those of them that the session may not have yet.
     added: Vec<Arc<str>>,
 }
 
@@ -101,7 +101,8 @@ impl Guards {
         }
     }
 
-    /// Remembers a rule for the session. `is_new` is `false` if the session has it already.
+    /// Remembers a rule. `is_new` is `false` if it holds for the run alone, or if the session has it
+    /// already.
     pub(crate) fn remember(&mut self, rule: &str, is_new: bool) {
         let Ok(parsed) = rule.parse::<Rule>() else { return };
         if !self.remembered.allow.contains(&parsed) {
@@ -112,8 +113,13 @@ impl Guards {
         }
     }
 
-    /// Returns the rules that this run adds to those of the session.
+    /// Returns the rules that the session may not have yet.
     pub(crate) fn added(&self) -> &[Arc<str>] {
         &self.added
+    }
+
+    /// Notes that the session has these rules.
+    pub(crate) fn kept(&mut self, rules: &[Arc<str>]) {
+        self.added.retain(|rule| !rules.contains(rule));
     }
 }

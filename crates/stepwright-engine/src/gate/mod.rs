@@ -3,10 +3,12 @@
 
 mod guards;
 mod ledger;
+mod session_rules;
 mod spent;
 
 pub(crate) use guards::{Guard, Guards, Judged};
 pub(crate) use ledger::{Exhausted, Ledger, LimitKey, Reserved};
+pub(crate) use session_rules::{SessionRules, rule_of};
 
 use std::sync::Arc;
 use stepwright_core::budget::Budget;

@@ -1,7 +1,9 @@
 //! Permissions and budgets of steps at work.
 
 use super::Recorder;
-use crate::gate::{Exhausted, GateSettings, Guard, Guards, Judged, Ledger, LimitKey, Reserved};
+use crate::gate::{
+    Exhausted, GateSettings, Guard, Guards, Judged, Ledger, LimitKey, Reserved, SessionRules,
+};
 use crate::stop::Stop;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use stepwright_core::context::StepHost;
 use stepwright_core::cost::Prices;
 use stepwright_core::event::{Event, Reply, WorkflowStarted};
 use stepwright_core::gate::{Admission, Demand, Permit, Release, Reservation};
-use stepwright_core::permission::{ALLOWED_KEY, Effect, Verdict};
+use stepwright_core::permission::{ALLOWED_KEY, Effect, Rule, Verdict};
 use stepwright_core::redact::redact;
 use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::{
@@ -31,8 +33,7 @@ pub(super) fn guards(
     past: &[Event],
 ) -> Option<Box<Guards>> {
     let mut guards = Guards::new(settings.guards.clone());
-    let known = started.state.get(ALLOWED_KEY).and_then(|rules| rules.as_array());
-    for rule in known.into_iter().flatten().filter_map(|rule| rule.as_str()) {
+    for rule in SessionRules::of(&started.state) {
         guards.remember(rule, false);
     }
     let mut asked: Vec<&Requirement> = Vec::new();
@@ -42,8 +43,10 @@ pub(super) fn guards(
             continue;
         };
         let about = asked.iter().rfind(|asked| asked.id == reply.requirement_id);
-        if let Some(RequirementKind::Permission { rule: Some(rule), .. }) = about.map(|a| &a.kind) {
-            guards.remember(rule, true);
+        if let Some(RequirementKind::Permission { rule: Some(rule), for_run, .. }) =
+            about.map(|asked| &asked.kind)
+        {
+            guards.remember(rule, !for_run);
         }
     }
     (!guards.is_empty()).then(|| Box::new(guards))
@@ -162,15 +165,23 @@ impl Recorder {
         let id = RequirementId::named(at.clone(), format!("permit{again}"), effect.digest());
         let id: Arc<str> = id.into();
         if self.pending.asked(&id).is_none() {
+            if let Some(earlier) = self.said_meanwhile(effect).await {
+                self.judged(asks, &shown, &earlier)?;
+                return Ok(Permit::Granted);
+            }
             self.judged(asks, &shown, judged)?;
         }
-        let rule =
-            effect.rule().filter(|rule| rule.parse::<stepwright_core::permission::Rule>().is_ok());
-        let rule: Option<Arc<str>> = rule.map(Into::into);
+        let rule = effect.rule().filter(|rule| rule.parse::<Rule>().is_ok());
+        let (rule, for_run) = (rule.map(Arc::<str>::from), effect.is_of_run());
+        let for_run = for_run && rule.is_some();
         let requirement = Requirement {
             id,
             path: at.clone(),
-            kind: RequirementKind::Permission { effect: shown.clone(), rule: rule.clone() },
+            kind: RequirementKind::Permission {
+                effect: shown.clone(),
+                rule: rule.clone(),
+                for_run,
+            },
             message: format!("May `{at}` do this: {shown}").into(),
             due: None,
             on_timeout: OnTimeout::default(),
@@ -181,7 +192,8 @@ impl Recorder {
             Answer::Always => {
                 if let Some(rule) = &rule {
                     let none = || Box::new(Guards::new([].into()));
-                    self.state().guards.get_or_insert_with(none).remember(rule, true);
+                    self.state().guards.get_or_insert_with(none).remember(rule, !for_run);
+                    self.keep_rules().await;
                 }
                 Permit::Granted
             }
@@ -211,7 +223,49 @@ impl Recorder {
         self.record(at, kind).map_err(|stop| stopped(&stop))
     }
 
-    /// Returns the changes of the session state that keep the rules of this run for the session.
+    /// Returns what a person has said about an effect since the run began, in answer to another run
+    /// of the session. A session that cannot be read says nothing: the person is asked.
+    async fn said_meanwhile(&self, effect: &Effect) -> Option<Judged> {
+        let rules = {
+            let _working = self.pending.work();
+            self.session_rules()?.load().await.ok()?
+        };
+        let mut state = self.state();
+        let guards = state.guards.get_or_insert_with(|| Box::new(Guards::new([].into())));
+        for rule in &rules {
+            guards.remember(rule, false);
+        }
+        guards.earlier(effect)
+    }
+
+    /// Waits until all facts recorded so far are in the journal, and the rules of this run in its
+    /// session.
+    pub(crate) async fn settle_rules(&self) -> Result<(), Stop> {
+        self.settle().await?;
+        self.keep_rules().await;
+        Ok(())
+    }
+
+    /// Adds the rules of this run to those of its session, where other runs find them at once. What
+    /// cannot be added now is added at the end of the run, or when it is resumed.
+    async fn keep_rules(&self) {
+        let added = self.state().guards.as_ref().map(|guards| guards.added().to_vec());
+        let Some(added) = added.filter(|added| !added.is_empty()) else { return };
+        let Some(rules) = self.session_rules() else { return };
+        let _working = self.pending.work();
+        if rules.add(&added, self.clock.now()).await.is_ok()
+            && let Some(guards) = &mut self.state().guards
+        {
+            guards.kept(&added);
+        }
+    }
+
+    fn session_rules(&self) -> Option<SessionRules<'_>> {
+        let journal = self.journal.as_ref()?;
+        Some(SessionRules { store: &journal.store, session: &self.run.session_id })
+    }
+
+    /// Returns the changes of the session state with the rules that the session may not have yet.
     pub(super) fn remembered(&self) -> Vec<Patch> {
         let state = self.state();
         let Some(guards) = &state.guards else { return Vec::new() };

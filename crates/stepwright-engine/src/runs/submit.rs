@@ -2,6 +2,7 @@
 
 use super::Runs;
 use super::snapshot::{Snapshot, answer_in};
+use crate::gate::{SessionRules, rule_of};
 use std::sync::Arc;
 use stepwright_core::event::{RefusedAnswer, Reply};
 use stepwright_core::store::{Signal, SignalKind};
@@ -101,6 +102,14 @@ impl Runs {
                 same(asked, answer, waiting)?;
                 again = true;
             }
+        }
+        // Other runs of the session must not ask again before a driver takes the answer. If this
+        // fails, the driver does it.
+        let rules: Vec<_> =
+            wanted.iter().filter_map(|(asked, answer)| rule_of(&asked.kind, answer)).collect();
+        if !rules.is_empty() {
+            let session = &snapshot.row().session_id;
+            let _ = SessionRules { store, session }.add(&rules, now).await;
         }
         let answered = wanted.iter().map(|(asked, _)| asked.id.clone()).collect();
         Ok(Submitted::All { answered, from: Some(fold.next_sequence()), again })

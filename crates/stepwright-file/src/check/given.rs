@@ -259,8 +259,8 @@ impl<'a> Checker<'a, '_> {
     pub(super) fn types(&mut self, what: &crate::format::Referring<'_>, place: &Place<'a>) {
         let code = ErrorId::EXPRESSION_INVALID;
         let source = &what.written.source;
-        if let Some(why) = what.template.and_then(Template::constant_failure) {
-            let span = what.written.scalar;
+        for (span, why) in what.template.map(Template::constant_failures).unwrap_or_default() {
+            let span = span.map_or(what.written.scalar, |span| what.written.place(span));
             self.mistakes.push(Diagnostic::new(code, source, span, why));
         }
         let Some(expression) = what.expression else { return };

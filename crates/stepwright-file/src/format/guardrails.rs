@@ -517,11 +517,17 @@ impl Guardrail for OfSchema {
         Box::pin(async move {
             // A text may be the JSON of a value.
             let value = match &checked.content {
-                Content::Text(text) => stepwright_core::json::parse(text)
-                    .unwrap_or_else(|_| checked.content.to_value()),
-                Content::Json(_) => checked.content.to_value(),
+                Content::Text(text) => stepwright_core::json::parse_if_json(text),
+                Content::Json(_) => Ok(None),
             };
-            let verdict = match fits(Arc::new(value), self.schema.clone()).await {
+            let fitting = match value {
+                Ok(value) => {
+                    let value = value.unwrap_or_else(|| checked.content.to_value());
+                    fits(Arc::new(value), self.schema.clone()).await
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            let verdict = match fitting {
                 Ok(()) => GuardVerdict::Allow,
                 Err(why) => given(self.then, format!("it does not match the schema: {why}")),
             };

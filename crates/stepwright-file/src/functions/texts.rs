@@ -5,79 +5,18 @@ use crate::expression::regular;
 use crate::source::Source;
 use crate::stack::with_stack;
 use crate::tree;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
-use std::collections::HashSet;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::sync::Arc;
-use stepwright_core::{json, number};
+use stepwright_core::json::{self, JsonError};
+use stepwright_core::number;
 
 pub(super) fn from_json(args: &[Value]) -> Given {
     let text = text(&args[0])?;
-    let value = json::parse(text).map_err(|error| format!("the text is not JSON: {error}"))?;
-    // The parser keeps the last of two members with one name.
-    match serde_json::from_str::<Names>(text) {
-        Err(error) if error.is_data() => Err(error.to_string()),
-        _ => Ok(value),
-    }
-}
-
-/// A JSON value in which no object has a name twice.
-struct Names;
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Names {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        let mut names = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if names.contains(&name) {
-                return Err(A::Error::custom(format!("an object has `{name}` twice")));
-            }
-            names.insert(name);
-            members.next_value::<Self>()?;
-        }
-        Ok(self)
-    }
+    json::parse(text).map_err(|error| match error {
+        JsonError::Twice { .. } => error.to_string(),
+        error => format!("the text is not JSON: {error}"),
+    })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "functions have one type")]

@@ -3,7 +3,7 @@
 use crate::access::{Home, Refused};
 #[cfg(feature = "knowledge")]
 use crate::beneath::Beneath;
-use crate::beneath::goes_down;
+use crate::beneath::{MISSING, goes_down};
 use crate::options::Options;
 use std::path::{Path, PathBuf};
 use stepwright_tools::__private::folder::glob::{self, Except, Stopped};
@@ -20,7 +20,15 @@ pub(super) fn of_database(home: &Home, path: &str, options: &Options) -> Result<
     };
     let parent = given.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.map_or_else(|| ".".into(), |parent| parent.display().to_string());
-    let folder = home.dir(&parent, &options.allow_path)?;
+    let folder = home.dir(&parent, &options.allow_path).map_err(|refused| {
+        if refused.why != MISSING {
+            return refused;
+        }
+        // As for the databases of runs, it is not created: the name may be misspelt.
+        let why = format!("its folder `{parent}` does not exist");
+        let help = Some(format!("create the folder `{parent}` beside this file"));
+        Refused { why, help }
+    })?;
     let place = folder.path().join(name);
     match place.symlink_metadata() {
         // A link may lead anywhere.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use stepwright_core::ErrorId;
+use stepwright_core::json::{self, JsonError};
 
 impl Reader<'_> {
     /// Reads `mcp: {file: mcp.json}`.
@@ -26,7 +27,7 @@ impl Reader<'_> {
             }
         };
         self.state.bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
-        let servers = match serde_json::from_str::<Value>(&text) {
+        let servers = match json::parse(&text) {
             Ok(mut value) => {
                 let servers = value.get_mut("mcpServers").map(Value::take);
                 let Some(Value::Object(servers)) = servers else {
@@ -36,8 +37,14 @@ impl Reader<'_> {
                 servers
             }
             Err(error) => {
-                // The message of the error quotes nothing but single characters.
-                let why = format!("line {} is not valid JSON", error.line());
+                // The message quotes nothing of the file.
+                let why = match error {
+                    JsonError::Syntax(error) => format!("line {} is not valid JSON", error.line()),
+                    JsonError::Twice { line, .. } => {
+                        format!("line {line} has a name that its object has twice")
+                    }
+                    _ => "it is not JSON that can be used".to_owned(),
+                };
                 self.mcp_refuse(&word, &why, None);
                 return Vec::new();
             }

@@ -41,6 +41,8 @@ pub(super) struct Guard {
     pub(super) sliced: Vec<String>,
     /// The variables that the template sets.
     pub(super) set: Vec<String>,
+    /// `true` if there is a variable of any kind.
+    pub(super) has_variables: bool,
     slicing: usize,
     /// The number of operations so far, which tells them apart.
     places: i64,
@@ -186,6 +188,7 @@ impl Guard {
     fn expr<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
         match expr {
             Expr::Var(e) => {
+                self.has_variables = true;
                 if self.slicing > 0 {
                     self.sliced.push(e.id.to_owned());
                 }

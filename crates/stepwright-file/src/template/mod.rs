@@ -41,6 +41,9 @@ struct Inner {
     text: String,
     flavour: Flavour,
     references: Vec<Reference>,
+    /// The `{{ … }}` that are the same in each run.
+    constants: Vec<Span>,
+    has_variables: bool,
 }
 
 /// The functions that templates may call.
@@ -66,7 +69,8 @@ impl Template {
         }
         let template = env.template_from_str(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
         let mut undeclared = template.undeclared_variables(false);
-        undeclared.extend(guard.sliced.into_iter().filter(|name| !guard.set.contains(name)));
+        let sliced = guard.sliced.iter().filter(|name| !guard.set.contains(name));
+        undeclared.extend(sliced.cloned());
         let tags = tags::scan(text);
         let mut mistakes = unknown_words(env, text, &tags.filters, &tags.tests);
         mistakes.extend(tags.numbers.iter().filter_map(|span| inexact(text, *span)));
@@ -75,7 +79,8 @@ impl Template {
             undeclared.contains(root) && !(GLOBALS.contains(&root) && reference.path.is_empty())
         });
         let references = references.collect();
-        let inner = Inner { text: text.into(), flavour, references };
+        let (constants, has_variables) = (tags.constants, guard.has_variables);
+        let inner = Inner { text: text.into(), flavour, references, constants, has_variables };
         Ok((Self(Arc::new(inner), Arc::default()), mistakes))
     }
 
@@ -88,17 +93,31 @@ impl Template {
         &self.0.text
     }
 
+    /// Renders what is the same in each run: a template without references, and otherwise each
+    /// `{{ … }}` without variables. Returns the failures with their places, or without a place for
+    /// the whole template.
+    pub(crate) fn constant_failures(&self) -> Vec<(Option<Span>, String)> {
+        if self.0.references.is_empty() {
+            return self.constant_failure().map(|why| (None, why)).into_iter().collect();
+        }
+        let failure = |span: &Span| {
+            let text = &self.0.text[span.start..span.end()];
+            let (part, _) = Self::parse(text, self.0.flavour).ok()?;
+            Some((Some(*span), part.within(self.1.clone()).constant_failure()?))
+        };
+        self.0.constants.iter().filter_map(failure).collect()
+    }
+
     /// Renders a template without references. Returns its failure, if it always fails.
-    pub(crate) fn constant_failure(&self) -> Option<String> {
+    fn constant_failure(&self) -> Option<String> {
         if !self.0.references.is_empty() || !self.0.text.contains('{') {
             return None;
         }
         let input = StepInput::of("");
         match self.render(&Values::of(&input), &Budget::inline()) {
-            // A value that is missing here may be one that the scan of the tags has not found.
-            Err(Unfinished::Failed(error)) => {
-                Some(error.data.message).filter(|why| !why.ends_with("has no value"))
-            }
+            // A value that is missing may be one that the scan of the tags has not found.
+            Err(Unfinished::Failed(error)) => Some(error.data.message)
+                .filter(|why| !self.0.has_variables || !why.ends_with("has no value")),
             _ => None,
         }
     }

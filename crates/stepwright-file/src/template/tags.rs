@@ -16,7 +16,14 @@ pub(super) struct Tags {
     pub(super) tests: Vec<Span>,
     /// The numbers.
     pub(super) numbers: Vec<Span>,
+    /// The `{{ … }}` in which no word may be a variable.
+    pub(super) constants: Vec<Span>,
 }
+
+/// The words inside tags that are never variables.
+const WORDS: [&str; 13] = [
+    "true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else",
+];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Token<'a> {
@@ -47,7 +54,12 @@ pub(super) fn scan(text: &str) -> Tags {
             }
         };
         let (tokens, end) = tokens(text, start, close);
+        let before = tags.paths.len();
         look(&tokens, &mut tags);
+        let is_word = |path: &Reference| WORDS.contains(&path.root.as_str());
+        if close == "}}" && tags.paths[before..].iter().all(is_word) {
+            tags.constants.push(Span::new(start - 2, end - (start - 2)));
+        }
         at = end;
         // Skip raw text, which has no tags.
         if matches!(tokens.first(), Some((Token::Word("raw"), _))) && close == "%}" {

@@ -580,3 +580,31 @@ fn operators_in_a_row_have_an_end_and_those_below_it_have_room() {
     let list = format!("{{{{ [{}] | length }}}}", "-1, {'a': 1 + 2}, ".repeat(1000));
     assert!(Template::parse(&list, Flavour::Plain).is_ok());
 }
+
+#[test]
+fn what_always_fails_is_found_in_the_words_of_the_run() {
+    let failures = |text: &str| {
+        let (template, _) = Template::parse(text, Flavour::Plain).unwrap();
+        template.constant_failures()
+    };
+    for text in ["{{ [] | max }}", "{{ 'abc'[5] }}", "{{ 1 / 0 }}", "{{ {'a': 1}.b.c }}"] {
+        let run = render(text, json!("x")).unwrap_err();
+        assert_eq!(failures(text), [(None, run.clone())]);
+        let beside = format!("{{{{ input }}}} {text}");
+        let place = Span::new(beside.len() - text.len(), text.len());
+        assert_eq!(render(&beside, json!("x")).unwrap_err(), run);
+        assert_eq!(failures(&beside), [(Some(place), run)]);
+    }
+    for text in [
+        "{{ input }} {{ [1] | max }}",
+        "{{ input }} {{ [] | max | default('none') }}",
+        "{{ input }} {{ 'a' if true else 'b' }} {{ range(3) | list }}",
+        "{{ input }} {% for x in [1] %}{{ x }}{{ loop.index }}{% endfor %}",
+        "{{ input }} {% set x = 'a' %}{{ x[5:] }}",
+        "{% set x = [] | max %}{% if x is defined %}{{ x }}{% endif %}",
+        "{{ input }} {% raw %}{{ 1 / 0 }}{% endraw %}{# {{ 1 / 0 }} #}",
+        "{% macro m() %}{{ caller() }}{% endmacro %}{{ input }}",
+    ] {
+        assert!(failures(text).is_empty(), "{text}: {:?}", failures(text));
+    }
+}

@@ -209,6 +209,12 @@ fn mistakes_are_told_at_their_places() {
             "SW0210 cannot use `../handbook.db`: it leads out of the folder of this file with `..`",
         ),
         (
+            "{database: data/handbook.db, sources: [docs/office.txt]}",
+            AGENT,
+            "SW0210 cannot use `data/handbook.db`: its folder `data` does not exist; create the \
+             folder `data` beside this file",
+        ),
+        (
             "{database: docs, sources: [docs/office.txt]}",
             AGENT,
             "SW0210 cannot use `docs`: it is not a regular file; ",

@@ -262,3 +262,19 @@ fn mistakes_are_in_words_of_this_project() {
         }
     }
 }
+
+#[test]
+fn a_constant_that_fails_is_found_in_the_file_of_a_prompt() {
+    let dir = tempfile::tempdir().unwrap();
+    let flow = dir.path().join("flow.yaml");
+    let prompt = "{prompt: {file: write.md}, agent: a}";
+    let text =
+        format!("format: 1\nname: T\nmodel: offline\nagents: {{a: {{}}}}\nsteps: [{prompt}]\n");
+    std::fs::write(&flow, text).unwrap();
+    std::fs::write(dir.path().join("write.md"), "About\n{{ input }}: {{ [] | max }}\n").unwrap();
+    let mistakes = Definition::read(&flow, &Options::default()).unwrap_err();
+    let first = mistakes.iter().next().unwrap();
+    assert_eq!(first.message, "`[] | max` in a template has no value");
+    assert!(first.file.ends_with("write.md"), "{first:?}");
+    assert_eq!((first.line, first.column), (2, 14));
+}

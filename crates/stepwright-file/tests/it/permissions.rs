@@ -2,6 +2,7 @@
 //! and commands, files and addresses that look like allowed ones.
 
 mod acts;
+mod always;
 mod cases;
 mod doors;
 

@@ -29,7 +29,7 @@ async fn a_question_of_the_agent_pauses_the_run_and_the_answer_reaches_it() {
             assert_eq!(output.status, RunStatus::Paused, "{kind} {output:?}");
             assert_eq!(output.requirements.len(), 1);
             let asked = &output.requirements[0];
-            let RequirementKind::Permission { effect, rule } = &asked.kind else {
+            let RequirementKind::Permission { effect, rule, .. } = &asked.kind else {
                 panic!("{asked:?}")
             };
             assert_eq!(&**effect, format!("write_file: {edit}.txt"), "{kind}");

@@ -5,6 +5,7 @@ use rmcp::model::{
     ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputResponses,
 };
 use serde_json::{Value, json};
+use stepwright_core::json::parse_if_json;
 use stepwright_core::requirement::{RequirementId, RequirementKind};
 use stepwright_core::{Answer, Content, Requirement};
 
@@ -122,22 +123,28 @@ fn given(request: &Requirement, content: &Value) -> Option<Answer> {
     }
     let decision = content.get("decision")?.as_str()?;
     let text = content.get("text").and_then(Value::as_str).unwrap_or_default();
-    decided(decision, text)
+    decided(decision, text).ok()
 }
 
 /// Returns the answer that a word and a text mean.
-pub(super) fn decided(decision: &str, text: &str) -> Option<Answer> {
-    let value = || serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-    Some(match decision {
+///
+/// # Errors
+/// If there is no such word, or if the text is JSON that cannot be used.
+pub(super) fn decided(decision: &str, text: &str) -> Result<Answer, String> {
+    let value = || match parse_if_json(text) {
+        Ok(value) => Ok(value.unwrap_or_else(|| text.into())),
+        Err(error) => Err(format!("the text of the decision cannot be used: {error}")),
+    };
+    Ok(match decision {
         "approve" => Answer::Approve,
         "always" => Answer::Always,
         "reject" if text.is_empty() => Answer::Reject { feedback: None },
         "reject" => Answer::reject(text),
-        "edit" => Answer::edit(Content::from(value())),
-        "submit" => Answer::submit(value()),
+        "edit" => Answer::edit(Content::from(value()?)),
+        "submit" => Answer::submit(value()?),
         "select" => Answer::select(text.split(',').map(|name| name.trim().to_owned())),
         "retry" => Answer::Retry,
         "skip" => Answer::Skip,
-        _ => return None,
+        _ => return Err(format!("`{decision}` is not a decision")),
     })
 }

@@ -203,8 +203,7 @@ async fn driven(
                 let wanted = wanted.ok_or_else(|| {
                     Error::usage(format!("run `{run}` has no pending request `{request}`"))
                 })?;
-                let answer: Answer = ask::decided(decision, text)
-                    .ok_or_else(|| Error::usage(format!("`{decision}` is not a decision")))?;
+                let answer: Answer = ask::decided(decision, text).map_err(Error::usage)?;
                 wanted.check(&answer).map_err(Error::usage)?;
                 continued(served, &output, vec![(request.to_owned(), answer)]).await?
             }

@@ -1,18 +1,12 @@
 //! The arguments of a call, while they come in fragments.
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use std::collections::HashSet;
-use std::fmt;
-use stepwright_core::json::{self, DEPTH_MAX, ValueCounter};
+use stepwright_core::json::{self, DEPTH_MAX, JsonError, ValueCounter};
 
 /// The longest arguments that are handed on although they are not JSON, in bytes, so that the model
 /// can be told. The library that reads the wires looks for what can be saved of them, in time and
 /// memory that grow with each bracket.
 const BROKEN_BYTES_MAX: usize = 64 * 1024;
-
-/// The longest part of a key in an error, in bytes.
-const KEY_BYTES_MAX: usize = 100;
 
 /// The largest number of values in the arguments of a call. Several trees of them exist at a time
 /// between the wire and the tool, and a tree takes up to 350 bytes for each value.
@@ -37,67 +31,14 @@ pub(super) fn check_values(arguments: &Value) -> Result<(), String> {
 /// Returns a key that one object in `json` has twice. A parser takes the last of them and does not
 /// tell, so that a reader before it may have seen another value.
 pub(super) fn twice(json: &str) -> Option<String> {
-    let mut found = None;
-    let mut reading = serde_json::Deserializer::from_str(json);
-    // What is no JSON is found elsewhere.
-    drop(Keys(&mut found).deserialize(&mut reading));
-    found
-}
-
-/// Reads a value for its keys alone.
-struct Keys<'a>(&'a mut Option<String>);
-
-impl<'de> DeserializeSeed<'de> for Keys<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
-        value.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Keys<'_> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Keys(&mut *self.0))?.is_some() {}
-        Ok(())
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = members.next_key::<String>()? {
-            if keys.contains(&key) {
-                self.0.get_or_insert(key);
-            } else {
-                keys.insert(key);
-            }
-            members.next_value_seed(Keys(&mut *self.0))?;
-        }
-        Ok(())
+    match json::check_names(json.as_bytes()) {
+        Err(JsonError::Twice { name, .. }) => Some(name),
+        _ => None,
     }
 }
 
 pub(super) fn repeated(key: &str) -> String {
-    let begin = &key[..key.floor_char_boundary(KEY_BYTES_MAX)];
-    format!("the arguments of a call have the key `{begin}` twice")
+    format!("the arguments of a call have the key `{key}` twice")
 }
 
 fn too_many() -> String {
@@ -204,7 +145,7 @@ impl ArgumentsScan {
 
     /// `true` if a call can be made with them.
     pub(super) fn is_whole(&self) -> bool {
-        self.is_blank() || (self.is_closed() && json::parse(&self.text).is_ok())
+        self.is_blank() || (self.is_closed() && json::parse_frame(&self.text).is_ok())
     }
 
     /// Looks at them when the call is complete.

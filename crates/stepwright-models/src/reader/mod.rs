@@ -267,7 +267,7 @@ impl Reader {
             let is_whole = !frame.is_cut
                 || is_failure(&frame.name)
                 || frame.data.trim() == "[DONE]"
-                || json::parse(&frame.data).is_ok();
+                || json::parse_frame(&frame.data).is_ok();
             if is_whole {
                 self.frame(frame, &mut out)?;
             }
@@ -398,7 +398,7 @@ impl Reader {
             Err((data, error @ JsonError::Syntax(_))) => match Halves::readable(&data) {
                 Some(readable) => {
                     drop(data);
-                    json::parse(&readable).map_err(no_json)?
+                    json::parse_frame(&readable).map_err(no_json)?
                 }
                 None => return Err(no_json(error)),
             },

@@ -157,3 +157,27 @@ async fn a_body_that_is_no_object_and_a_parameter_that_is_unknown_are_refused() 
     assert!(detail.starts_with("the query does not fit: after: "), "{detail}");
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_name_twice_in_a_body_is_refused_and_begins_nothing() {
+    let world = World::start();
+    let json = "application/json";
+    let body = r#"{"input": "x", "run_id": "r-1", "run_id": "r-2"}"#;
+    let refused = world.client.post_text("/v1/workflows/plain/runs", json, body).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("`run_id`"), "{detail}");
+    // Within a value, the parser would take the last one.
+    let body = r#"{"input": {"to": "ada", "to": "eve"}}"#;
+    let refused = world.client.post_text("/v1/workflows/plain/runs", json, body).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.ends_with("an object has `to` twice at line 1 column 25"), "{detail}");
+    let body = r#"{"message": "x", "additional_data": "{\"to\": 1, \"to\": 2}"}"#;
+    let refused = world.client.post_text("/workflows/plain/runs", json, body).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains("an object has `to` twice"), "{refused:?}");
+    let listed = world.client.get("/v1/runs").await.json();
+    assert_eq!(listed["runs"], serde_json::json!([]), "{listed}");
+    world.end().await;
+}

@@ -243,8 +243,11 @@ fn parsed(typed: &str) -> Result<Value, String> {
 }
 
 /// Parses an input of any type: JSON, or otherwise a text.
-pub(crate) fn anything(typed: &str) -> Value {
-    stepwright_core::json::parse(typed.trim()).unwrap_or_else(|_| typed.into())
+pub(crate) fn anything(typed: &str) -> Result<Value, String> {
+    match stepwright_core::json::parse_if_json(typed.trim()) {
+        Ok(value) => Ok(value.unwrap_or_else(|| typed.into())),
+        Err(error) => Err(format!("invalid JSON: {error}")),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::display::Display;
 use crate::excerpt::value_of;
 use crate::prompt::{Prompt, Typed};
 use crate::text::{clean, harmless};
+use crate::waiting::reach;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use stepwright_core::budget::Limit;
@@ -64,19 +65,24 @@ impl Question<'_> {
         let requirement = self.requirement;
         match &requirement.kind {
             K::UserInput { schema } | K::Wait { schema: Some(schema) } => self.form(schema).await,
-            K::Wait { schema: None } | K::ExternalExecution { .. } => {
+            K::Wait { schema: None } | K::ExternalExecution { .. } => loop {
                 match self.line("› ", "").await? {
-                    Input::Text(typed) => Ok(Answer::submit(form::anything(&typed))),
-                    Input::Rejection(why) => self.rejected(why, "why").await,
+                    Input::Text(typed) => match form::anything(&typed) {
+                        Ok(value) => return Ok(Answer::submit(value)),
+                        Err(mistake) => self.complain(&mistake),
+                    },
+                    Input::Rejection(why) => return self.rejected(why, "why").await,
                 }
-            }
+            },
             K::RouteSelection { choices, multiple } => self.route(choices, *multiple).await,
             K::OutputReview { output, .. } => self.review(&output.content).await,
             K::IterationReview { content, .. } => self.review(content).await,
             K::ToolConfirmation { tool } => self.call(&tool.arguments).await,
             K::ErrorDecision { retries, .. } => self.decision(*retries).await,
             K::Interrupted { .. } => self.interrupted().await,
-            K::Permission { rule, .. } => self.permission(rule.is_some()).await,
+            K::Permission { rule, for_run, .. } => {
+                self.permission(rule.is_some().then(|| reach(*for_run))).await
+            }
             K::Budget { limit, .. } => self.more(*limit).await,
             _ => match self.verdict("y/n › ", "why").await? {
                 ReviewDecision::No(feedback) => Ok(Answer::Reject { feedback }),
@@ -250,8 +256,8 @@ impl Question<'_> {
     }
 
     /// Reads a permission: yes, always, or no.
-    async fn permission(&mut self, can_last: bool) -> Result<Answer, NoAnswer> {
-        let prompt = if can_last { "y/a/n › " } else { "y/n › " };
+    async fn permission(&mut self, lasts: Option<&str>) -> Result<Answer, NoAnswer> {
+        let prompt = if lasts.is_some() { "y/a/n › " } else { "y/n › " };
         loop {
             let typed = match self.line(prompt, "").await? {
                 Input::Text(typed) => typed,
@@ -261,12 +267,16 @@ impl Question<'_> {
             let (word, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
             match (word.to_lowercase().as_str(), rest.trim()) {
                 ("y" | "yes" | "approve", "") => return Ok(Answer::Approve),
-                ("a" | "always", "") if can_last => return Ok(Answer::Always),
+                ("a" | "always", "") if lasts.is_some() => return Ok(Answer::Always),
                 ("n" | "no" | "reject", why) => return self.rejected(why.to_owned(), "why").await,
-                _ if can_last => {
-                    self.complain("type `y` for this time, `a` for the session, or `n` and why");
-                }
-                _ => self.complain("type `y`, or `n` and why"),
+                _ => match lasts {
+                    Some(reach) => {
+                        let what =
+                            format!("type `y` for this time, `a` for {reach}, or `n` and why");
+                        self.complain(&what);
+                    }
+                    None => self.complain("type `y`, or `n` and why"),
+                },
             }
         }
     }
@@ -420,6 +430,9 @@ fn hint(requirement: &Requirement) -> &'static str {
         K::ErrorDecision { .. } => "s skips · f fails · /later",
         K::Interrupted { .. } => {
             "d OUTPUT if it was done · r runs it again · f REASON fails · /later"
+        }
+        K::Permission { rule: Some(_), for_run: true, .. } => {
+            "y permits it once · a for this run · n REASON refuses · /later"
         }
         K::Permission { rule: Some(_), .. } => {
             "y permits it once · a for the session · n REASON refuses · /later"

@@ -11,7 +11,7 @@ use crate::options::Style as Form;
 use crate::screen::Screen;
 use crate::styled::{Line, StyledSpan, wrap};
 use crate::text::{clean, counted, harmless};
-use crate::waiting::{message, replied, until, waits, wanted};
+use crate::waiting::{message, reach, replied, until, waits, wanted};
 use anstyle::AnsiColor;
 use serde_json::Value;
 use stepwright_core::event::Reply;
@@ -227,10 +227,10 @@ impl View {
                 };
                 choices.iter().enumerate().flat_map(line).collect()
             }
-            K::Permission { effect, rule } => {
+            K::Permission { effect, rule, for_run } => {
                 let mut lines = wrap(&[StyledSpan::plain(clean(effect))], width);
                 if let Some(rule) = rule {
-                    let rule = format!("for the session: {}", harmless(rule));
+                    let rule = format!("for {}: {}", reach(*for_run), harmless(rule));
                     lines.extend(wrap(&[StyledSpan::new(rule, self.dim())], width));
                 }
                 lines

@@ -5,6 +5,7 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use std::io::Read;
 use std::time::Duration;
+use stepwright_core::permission::{Effect, PathForm, PathForms};
 use stepwright_core::plan::OnError;
 use stepwright_core::{
     Answer, Error, ErrorKind, HumanReview, Memory, OnReject, Requirement, RunOutput, RunStatus,
@@ -103,11 +104,32 @@ async fn each_kind_of_question_has_its_answers() {
         (None, "some words\n", json!("some words")),
         (None, "{\"a\": 1}\n", json!({ "a": 1 })),
         (None, "\"12\"\n", json!("12")),
+        (None, "{\"a\": 1, \"a\": 2}\n{\"a\": 3}\n", json!({ "a": 3 })),
         (Some(json!({ "type": "integer", "minimum": 3 })), "2\nx\n4\n", json!(4)),
         (Some(json!({ "type": "string" })), "12\n", json!("12")),
     ] {
         let answer = one(waiting(schema), lines).await;
         assert_eq!(answer, Answer::submit(expected), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_permission_says_what_it_holds_for() {
+    let form = PathForm { relative: Some("a.md".into()), absolute: Some("/tmp/x/a.md".into()) };
+    let forms = PathForms { shown: "a.md".into(), forms: vec![form], ..PathForms::default() };
+    let effect = Effect::file("write_file", forms).asked();
+    for (effect, rule, reach) in [
+        (effect.clone(), "for the session: write_file: a.md", "`a` for the session"),
+        (effect.of_run(), "for this run: write_file: /tmp/x/a.md", "`a` for this run"),
+    ] {
+        let step = Step::new("a", move |cx: StepContext| {
+            let effect = effect.clone();
+            async move { cx.begin_effect(&effect).await.map(|_| "done") }
+        });
+        let open = paused(&of(step)).await.requirements;
+        let (answers, written) = asked(&open, "what\na\n").await;
+        assert_eq!(answers.unwrap()[0].1, Answer::Always);
+        assert!(written.contains(rule) && written.contains(reach), "{written}");
     }
 }
 

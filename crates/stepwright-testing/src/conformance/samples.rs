@@ -228,6 +228,7 @@ pub(super) fn middle() -> Vec<EventKind> {
             requirement: requirement(RequirementKind::Permission {
                 effect: TEXT.into(),
                 rule: Some("shell: git *".into()),
+                for_run: true,
             })
             .into(),
         },

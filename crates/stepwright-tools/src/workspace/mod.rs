@@ -317,6 +317,7 @@ impl Executor for InWorkspace {
         let opened =
             if cx.is_played() { None } else { Some(open(&self.workspace, &input, &cx).await?) };
         let within = match &opened {
+            Some(opened) if opened.is_of_run() => cx.clone().in_workspace_of_run(&opened.dir),
             Some(opened) => cx.clone().in_workspace(&opened.dir),
             None => cx.clone(),
         };

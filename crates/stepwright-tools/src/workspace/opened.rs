@@ -70,6 +70,14 @@ impl Opened {
         Ok(files)
     }
 
+    /// Returns `true` if the folder was made for the run.
+    pub(super) fn is_of_run(&self) -> bool {
+        match self.kind {
+            OfKind::Temp { .. } | OfKind::Worktree { .. } => true,
+            OfKind::Dir { .. } => false,
+        }
+    }
+
     /// Removes the folder, if it was made for the run.
     fn remove(&self) {
         match &self.kind {

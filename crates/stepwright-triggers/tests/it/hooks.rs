@@ -268,6 +268,13 @@ fn bodies_that_cannot_be_read_and_failing_functions_are_refused() {
     let json = [("Content-Type", "application/json")];
     let Err(Refused::Unreadable(why)) = hook.receive(delivery(&json, "{")) else { panic!() };
     assert!(why.starts_with("the body is not JSON"), "{why}");
+    let twice = r#"{"to": "ada", "to": "eve"}"#;
+    let Err(Refused::Unreadable(why)) = hook.receive(delivery(&json, twice)) else { panic!() };
+    assert!(why.contains("an object has `to` twice"), "{why}");
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let twice = "payload=%7B%22a%22%3A1%2C%22a%22%3A2%7D";
+    let Err(Refused::Unreadable(why)) = hook.receive(delivery(&form, twice)) else { panic!() };
+    assert!(why.contains("`payload`") && why.contains("an object has `a` twice"), "{why}");
     let mut binary = delivery(&[], "");
     binary.body = vec![0xff];
     let Err(Refused::Unreadable(why)) = hook.receive(binary) else { panic!() };

@@ -7,6 +7,7 @@ mod killed;
 mod memories;
 mod messages;
 mod pairs;
+mod permitted;
 pub(crate) mod provider;
 mod shared_limits;
 mod survivor;

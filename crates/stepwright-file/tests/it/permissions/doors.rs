@@ -17,7 +17,8 @@ async fn a_variable_that_loads_code_is_part_of_the_command() {
             assert_eq!(paused.status, RunStatus::Paused, "{env} {command}");
             assert!(!place.made());
             // The rule that a person may remember has it.
-            let RequirementKind::Permission { rule, effect } = &paused.requirements[0].kind else {
+            let RequirementKind::Permission { rule, effect, .. } = &paused.requirements[0].kind
+            else {
                 panic!("{:?}", paused.requirements)
             };
             let rule = rule.as_deref().unwrap();

@@ -6,6 +6,7 @@ use crate::limits::BODY_BYTES_MAX;
 use axum::extract::{FromRequest, Multipart, Request};
 use http::{StatusCode, header};
 use serde_json::{Map, Value};
+use stepwright_core::json::{self, JsonError};
 use stepwright_core::{Media, MediaKind};
 
 /// The fields and files of a body. An empty field counts as absent.
@@ -54,12 +55,20 @@ impl Form {
     }
 
     /// Returns a field that is a JSON object. Anything else is left out, as `AgentOS` does.
-    pub(super) fn object(&self, name: &str) -> Option<Map<String, Value>> {
-        if let Ok(Value::Object(object)) = serde_json::from_str(self.get(name)?) {
-            Some(object)
-        } else {
-            tracing::warn!("`{name}` is no JSON object, and is left out");
-            None
+    ///
+    /// # Errors
+    /// If an object in it has a name twice.
+    pub(super) fn object(&self, name: &str) -> Result<Option<Map<String, Value>>, Fault> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match json::parse(text) {
+            Ok(Value::Object(object)) => Ok(Some(object)),
+            Err(error @ JsonError::Twice { .. }) => {
+                Err(Fault::bad(format!("Invalid JSON in {name} field: {error}")))
+            }
+            _ => {
+                tracing::warn!("`{name}` is no JSON object, and is left out");
+                Ok(None)
+            }
         }
     }
 
@@ -68,9 +77,17 @@ impl Form {
         let Some(text) = self.get(name) else { return Ok(Vec::new()) };
         let fault = |why: &str| Fault::invalid("value_error", "body", name, why, "");
         let items: Vec<Map<String, Value>> =
-            serde_json::from_str(text).map_err(|error| fault(&error.to_string()))?;
+            json::read(text).map_err(|error| fault(&error.to_string()))?;
         items.iter().map(|item| media(item, kind).ok_or_else(|| fault("no media"))).collect()
     }
+}
+
+/// Reads a field that is JSON.
+pub(super) fn read_field(text: &str, name: &str) -> Result<Value, Fault> {
+    json::parse(text).map_err(|error| match error {
+        JsonError::Twice { .. } => Fault::bad(format!("Invalid JSON in {name} field: {error}")),
+        _ => Fault::bad(format!("Invalid JSON in {name} field")),
+    })
 }
 
 /// Reads one media item of Agno.
@@ -128,10 +145,13 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             "multipart/form-data" => multipart(request, state).await,
             "application/json" => {
                 let body = body::read(request.into_body()).await?;
-                let Ok(Value::Object(members)) = serde_json::from_slice(&body) else {
-                    return Ok(Self::default());
-                };
-                Ok(Self::of_json(members))
+                match json::parse_slice(&body) {
+                    Ok(Value::Object(members)) => Ok(Self::of_json(members)),
+                    Err(error @ JsonError::Twice { .. }) => {
+                        Err(Fault::bad(format!("Invalid JSON in the body: {error}")))
+                    }
+                    _ => Ok(Self::default()),
+                }
             }
             _ => {
                 let body = body::read(request.into_body()).await?;

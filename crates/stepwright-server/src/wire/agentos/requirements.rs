@@ -2,6 +2,7 @@
 
 use super::convert;
 use super::fault::Fault;
+use super::form::read_field;
 use super::index::step_index;
 use super::tools;
 use serde_json::{Value, json};
@@ -100,8 +101,7 @@ pub(super) fn one(
 
 /// Reads the answers in the requests that a client sends back.
 pub(super) fn answers(text: &str, output: &RunOutput) -> Result<Vec<(String, Answer)>, Fault> {
-    let all: Value = serde_json::from_str(text)
-        .map_err(|_| Fault::bad("Invalid JSON in step_requirements field"))?;
+    let all = read_field(text, "step_requirements")?;
     let wrong = |why: &str| {
         Fault::bad(format!("Invalid structure or content for step_requirements: {why}"))
     };

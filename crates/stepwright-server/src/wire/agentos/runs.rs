@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use std::pin::Pin;
 use std::sync::Arc;
 use stepwright_core::event::EventKind;
+use stepwright_core::json::{self, JsonError};
 use stepwright_core::store::RunFilter;
 use stepwright_core::{
     Content, Error, ErrorKind, Event, MediaKind, RunId, RunOutput, RunStatus, SessionId,
@@ -119,9 +120,12 @@ pub(super) fn prepared(
     message: &str,
 ) -> Result<Run, Fault> {
     let wants_text = served.input_schema.as_ref().is_none_or(|schema| schema["type"] == "string");
-    let input = match serde_json::from_str::<Value>(message) {
-        Ok(value) if !wants_text => Content::from(value),
-        _ => Content::from(message),
+    let input = if wants_text {
+        Content::from(message)
+    } else {
+        let value = json::parse_if_json(message)
+            .map_err(|error| Fault::bad(format!("Invalid JSON in message field: {error}")))?;
+        value.map_or_else(|| Content::from(message), Content::from)
     };
     let mut run = served.run(who, form.get("user_id"), input)?;
     if let Some(session) = form.get("session_id") {
@@ -130,15 +134,18 @@ pub(super) fn prepared(
     if let Some(id) = form.get("run_id") {
         run = run.run_id(id);
     }
-    if let Some(state) = form.object("session_state") {
+    if let Some(state) = form.object("session_state")? {
         run = run.session_state(state);
     }
-    if let Some(data) = form.object("additional_data") {
+    if let Some(data) = form.object("additional_data")? {
         run = run.additional_data(data);
     }
     if let Some(text) = form.get("metadata") {
         let what = "Invalid metadata parameter: expected a JSON object";
-        let own: Map<String, Value> = serde_json::from_str(text).map_err(|_| Fault::bad(what))?;
+        let own: Map<String, Value> = json::read(text).map_err(|error| match error {
+            JsonError::Twice { .. } => Fault::bad(format!("Invalid metadata parameter: {error}")),
+            _ => Fault::bad(what),
+        })?;
         run = run.metadata(served.metadata.clone().into_iter().chain(own).collect());
     }
     run = run.images(form.media("images", MediaKind::Image)?);

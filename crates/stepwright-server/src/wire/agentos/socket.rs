@@ -16,6 +16,7 @@ use axum::response::Response;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use stepwright_core::json::JsonError;
 use stepwright_core::{Error, Event, RunId};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -130,8 +131,12 @@ fn member<'c>(command: &'c Command, name: &str) -> Option<&'c str> {
 impl Session {
     /// Carries out a command. Returns the frame that answers it at once.
     async fn answer(&mut self, command: &str) -> Option<Value> {
-        let Ok(Value::Object(command)) = serde_json::from_str(command) else {
-            return Some(error("Commands are JSON objects"));
+        let command = match stepwright_core::json::parse(command) {
+            Ok(Value::Object(command)) => command,
+            Err(twice @ JsonError::Twice { .. }) => {
+                return Some(error(format!("The command cannot be used: {twice}")));
+            }
+            _ => return Some(error("Commands are JSON objects")),
         };
         let action = member(&command, "action").unwrap_or("None");
         let done = match action {

@@ -2,6 +2,7 @@
 
 use super::convert;
 use super::fault::Fault;
+use super::form::read_field;
 use serde_json::{Map, Value, json};
 use stepwright_core::requirement::RequirementKind as K;
 use stepwright_core::{Answer, Requirement, RunOutput, StepPath};
@@ -131,8 +132,7 @@ pub(super) fn answer(asked: &Requirement, call: &Value, around: &Value) -> Optio
 /// Reads a field that is an array of objects.
 fn array(text: Option<&str>, name: &str) -> Result<Vec<Value>, Fault> {
     let Some(text) = text else { return Ok(Vec::new()) };
-    let parsed: Value = serde_json::from_str(text)
-        .map_err(|_| Fault::bad(format!("Invalid JSON in {name} field")))?;
+    let parsed = read_field(text, name)?;
     match parsed {
         Value::Array(all) if all.iter().all(Value::is_object) => Ok(all),
         _ => {

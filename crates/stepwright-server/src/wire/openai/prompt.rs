@@ -29,7 +29,7 @@ impl Prompt {
         let (text, media) = parts(&last.content)?;
         let wants_text = schema.is_none_or(|schema| schema["type"] == "string");
         if !wants_text {
-            let value: Value = serde_json::from_str(&text).map_err(|error| {
+            let value = stepwright_core::json::parse(&text).map_err(|error| {
                 let what = format!("the last message is not the JSON of the input: {error}");
                 Fault::invalid("messages", what)
             })?;
