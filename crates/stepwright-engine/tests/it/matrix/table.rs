@@ -83,9 +83,8 @@ const ACTING: &str = concat!(
     "(../crates/stepwright-cli/tests/it/kills/acting.rs) |\n",
 );
 
-/// The rows about teams and about what else agents do. Agents are above this crate, and processes
-/// that are killed start the command.
-const AGENTS: [(&str, &str, &str, &str); 6] = [
+/// The rows about teams and about what else agents do. Agents are above this crate.
+const AGENTS: [(&str, &str, &str, &str); 4] = [
     (
         "a team",
         "in each of its modes, in each container: the process dies after each entry, and no \
@@ -97,8 +96,8 @@ const AGENTS: [(&str, &str, &str, &str); 6] = [
         "an agent in front of a workflow, memories, media",
         "the same for an agent that runs a workflow, for one that writes memories of its user \
          after its answer (each change is made once), and for one that gets an image and whose \
-         tool draws another one (both are kept once, and every process can read them)",
-        "places::media_are_read_by_steps_and_models_and_are_in_no_fact",
+         tool draws another one (every process can read both)",
+        "places::a_kill_at_any_fact_repeats_no_answered_request_and_no_completed_call",
         "stepwright-agent/tests/it/places.rs",
     ),
     (
@@ -109,27 +108,12 @@ const AGENTS: [(&str, &str, &str, &str); 6] = [
         "stepwright-agent/tests/it/places.rs",
     ),
     (
-        "cancelled members",
-        "the run is cancelled while members stream, in each container: no further request is \
-         sent, and no memory is written",
-        "places::a_cancel_while_answers_stream_ends_the_run_and_changes_nothing",
-        "stepwright-agent/tests/it/places.rs",
-    ),
-    (
         "guardrails",
         "guards before and after a model, a tool and a step, and a judge, in each container: the \
          process dies after each entry, no content is judged twice, and a cancel shows nothing \
          of a text that is held back",
         "guardrails::a_kill_at_any_fact_repeats_no_completed_request_and_asks_no_judge_twice",
         "stepwright/tests/it/guardrails.rs",
-    ),
-    (
-        "a team and media in killed processes",
-        "a team with an image in a branch of a `parallel`, in a file: the process is killed \
-         (`kill -9`) between two members, and in another process no answered request is \
-         repeated, as the log of the provider says, and the image is sent again from the store",
-        "kills::teams::a_team_that_is_killed_between_two_members_asks_only_the_second_again",
-        "stepwright-cli/tests/it/kills/teams.rs",
     ),
 ];
 
