@@ -32,7 +32,7 @@ from .exceptions import (
 from .guardrails import Guard
 from .knowledge import Knowledge, OpenAIEmbedder
 from .media import Audio, File, Image, Video
-from .memory import Compaction, SessionSummary
+from .memory import AgentMemory, Compaction, Memories, SessionSummary, UserMemory
 from .models import Model
 from .server import Server, asgi
 from .steps import Condition, Loop, Map, Parallel, Router, Step, Steps
@@ -68,6 +68,7 @@ __version__: str = _native.version
 
 __all__ = [
     "Agent",
+    "AgentMemory",
     "AskUserTools",
     "Audio",
     "CalculatorTools",
@@ -84,6 +85,7 @@ __all__ = [
     "Loop",
     "Map",
     "McpServer",
+    "Memories",
     "Metrics",
     "Model",
     "NotFoundError",
@@ -113,6 +115,7 @@ __all__ = [
     "Team",
     "TerminalError",
     "UsageError",
+    "UserMemory",
     "Video",
     "WebPageTools",
     "WikipediaTools",

@@ -14,7 +14,7 @@ from .models import ModelLike
 if TYPE_CHECKING:
     from .guardrails import Guard
     from .knowledge import Knowledge
-    from .memory import Compaction, SessionSummary
+    from .memory import AgentMemory, Compaction, SessionSummary
     from .workflow import Workflow
 
 __all__ = ["Agent"]
@@ -74,6 +74,7 @@ class Agent(_Worker):
         knowledge: Documents that it can search.
         compaction: How a long conversation is kept within the window of the model.
         session_summary: A summary of the session, which it reads in each run.
+        memory: The memories of the user of a run, which all sessions of the user share.
         examples: Messages, each with the answer that it should give.
         handoffs: Agents that it may hand the conversation to.
         max_turns: The largest number of requests to the model for one message.
@@ -104,6 +105,7 @@ class Agent(_Worker):
         knowledge: Knowledge | None = None,
         compaction: Compaction | None = None,
         session_summary: SessionSummary | None = None,
+        memory: AgentMemory | None = None,
         examples: Sequence[tuple[str, str]] | None = None,
         handoffs: Sequence[Agent] | None = None,
         max_turns: int | None = None,
@@ -119,6 +121,7 @@ class Agent(_Worker):
         self.description, self.output_schema = description, output_schema
         self.guardrails, self.knowledge = list(guardrails or ()), knowledge
         self.compaction, self.session_summary = compaction, session_summary
+        self.memory = memory
         self.examples, self.handoffs = list(examples or ()), list(handoffs or ())
         self.temperature, self.budget = temperature, budget
         self._limits = {
@@ -157,6 +160,7 @@ class Agent(_Worker):
             "session_summary": (
                 None if self.session_summary is None else self.session_summary._lower()
             ),
+            "memory": None if self.memory is None else self.memory._lower(),
             "budget": self.budget,
             **self._limits,
         }

@@ -5,18 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from . import _native
+from .memory import Memories
 
 __all__ = ["InMemoryDb", "PostgresDb", "SqliteDb"]
 
 
-class InMemoryDb:
+class _Db:
+    """What all stores share."""
+
+    _store: _native.Store
+
+    def memories(self, user_id: str) -> Memories:
+        """Returns the memories of a user, to list, search, add, change and remove them."""
+        return Memories(self._store, user_id)
+
+
+class InMemoryDb(_Db):
     """Keeps runs and sessions as long as the process lives."""
 
     def __init__(self) -> None:
         self._store = _native.Store.memory()
 
 
-class SqliteDb:
+class SqliteDb(_Db):
     """Keeps runs and sessions in a file of SQLite. It is opened at its first use.
 
     Args:
@@ -39,7 +50,7 @@ class SqliteDb:
         return f"SqliteDb({self.db_file!r})"
 
 
-class PostgresDb:
+class PostgresDb(_Db):
     """Keeps runs and sessions in PostgreSQL. It connects at its first use.
 
     Args:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .guardrails import Guard
     from .knowledge import Knowledge
-    from .memory import Compaction, SessionSummary
+    from .memory import AgentMemory, Compaction, SessionSummary
 
 __all__ = ["Team"]
 
@@ -74,6 +74,7 @@ class Team(_Worker):
         knowledge: Knowledge | None = None,
         compaction: Compaction | None = None,
         session_summary: SessionSummary | None = None,
+        memory: AgentMemory | None = None,
         budget: dict[str, Any] | None = None,
         **leader: Any,
     ) -> None:
@@ -90,6 +91,7 @@ class Team(_Worker):
             knowledge=knowledge,
             compaction=compaction,
             session_summary=session_summary,
+            memory=memory,
             budget=budget,
             **leader,
         )

@@ -1,7 +1,7 @@
 """Runs a scenario with Agno against a scripted model, and prints the requests and the answer.
 
 `python diff.py` runs all scenarios and prints a JSON object: for each one the requests that reached
-the model (who asked, the messages without the system prompt, the names of the tools) and the answer.
+the model (who asked, the system prompt, the messages after it, the names of the tools) and the answer.
 """
 
 import json
@@ -44,8 +44,10 @@ class Model(BaseHTTPRequestHandler):
         with LOCK:
             reply = SCRIPT[who].pop(0) if SCRIPT.get(who) else "nothing more"
             messages = [it for it in body["messages"] if it["role"] not in ("system", "developer")]
+            system = [it for it in body["messages"] if it["role"] in ("system", "developer")]
             SEEN.append({
                 "who": who,
+                "system": "".join(shown(it) for it in system),
                 "messages": [shown(it) for it in messages],
                 "tools": sorted(tool["function"]["name"] for tool in body.get("tools", [])),
             })
@@ -135,6 +137,60 @@ def talk() -> dict:
     return {"requests": list(SEEN), "answer": " | ".join(answers)}
 
 
+def history(limit: int) -> dict:
+    """Three runs of a workflow in one session, each with so many earlier runs at most."""
+    SCRIPT.clear()
+    SCRIPT.update({"writer": ["One.", "Two.", "Three."]})
+    SEEN.clear()
+    flow = Workflow(
+        name="Talk",
+        steps=[Step(name="write", agent=Agent(name="Writer", model=model("writer")))],
+        add_workflow_history_to_steps=True,
+        num_history_runs=limit,
+        db=InMemoryDb(),
+    )
+    answers = [str(flow.run(text, session_id="s").content) for text in ("A?", "B?", "C?")]
+    return {"requests": list(SEEN), "answer": " | ".join(answers)}
+
+
+def conversation() -> dict:
+    """Three runs of an agent on its own in one session, with two earlier runs at most."""
+    SCRIPT.clear()
+    SCRIPT.update({"writer": ["One.", "Two.", "Three.", "Four."]})
+    SEEN.clear()
+    writer = Agent(
+        name="Writer",
+        model=model("writer"),
+        add_history_to_context=True,
+        num_history_runs=2,
+        db=InMemoryDb(),
+    )
+    asked = ("A?", "B?", "C?", "D?")
+    answers = [str(writer.run(text, session_id="s").content) for text in asked]
+    return {"requests": list(SEEN), "answer": " | ".join(answers)}
+
+
+def memory(script: list, **settings) -> dict:
+    """Two sessions of one user, and one of another user."""
+    SCRIPT.clear()
+    SCRIPT.update({"waiter": script})
+    SEEN.clear()
+    db = InMemoryDb()
+    waiter = Agent(name="Waiter", model=model("waiter"), db=db, **settings)
+    answers = []
+    for text, session, user in (
+        ("I travel by train.", "s-1", "ada"),
+        ("How do I travel?", "s-2", "ada"),
+        ("How do I travel?", "s-3", "ben"),
+    ):
+        answers.append(str(waiter.run(text, session_id=session, user_id=user).content))
+    kept = {
+        user: [it.memory for it in waiter.get_user_memories(user_id=user) or []]
+        for user in ("ada", "ben")
+    }
+    return {"requests": list(SEEN), "answer": " | ".join(answers), "kept": kept}
+
+
 DELEGATE = "delegate_task_to_member"
 SCENARIOS = {
     "coordinate": lambda: team("coordinate", {
@@ -171,6 +227,26 @@ SCENARIOS = {
         "scout": ["a, b"],
     }),
     "talk": talk,
+    "history": lambda: history(3),
+    "history_of_one": lambda: history(1),
+    "conversation": conversation,
+    "memory_after_run": lambda: memory([
+        "Good to know.",
+        [["add_memory", {"memory": "Travels by train.", "topics": ["travel"]}]],
+        "Added.",
+        "By train.",
+        "Nothing to add.",
+        "I do not know.",
+        "Nothing to add.",
+    ], update_memory_on_run=True),
+    "memory_by_tools": lambda: memory([
+        [["update_user_memory", {"task": "Remember: travels by train."}]],
+        [["add_memory", {"memory": "Travels by train.", "topics": ["travel"]}]],
+        "Added.",
+        "Noted.",
+        "By train.",
+        "I do not know.",
+    ], enable_agentic_memory=True),
 }
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ async function problem(response: Response): Promise<Problem> {
     text("help") ?? text("hint"));
 }
 
-async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
+async function asked(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(base() + path, { ...init, headers: headers(init.body
@@ -56,6 +56,11 @@ async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
       "check that `stepwright serve` is running");
   }
   if (!response.ok) throw await problem(response);
+  return response;
+}
+
+async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
+  const response = await asked(path, init);
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
 }
@@ -108,6 +113,8 @@ export const api = {
   events: (id: string, after?: number) =>
     ask<{ events: Event[]; next?: number | null }>(
       `${of(id)}/events?${search({ after })}`),
+  media: async (id: string, sha256: string, signal: AbortSignal) =>
+    (await asked(`${of(id)}/media/${sha256}`, { signal })).blob(),
   answer: (id: string, answers: Json) => post(`${of(id)}/answers`, { answers }),
   cancel: (id: string) => post(`${of(id)}/cancel`),
   resume: (id: string) => post<Began>(`${of(id)}/resume`),

@@ -17,9 +17,9 @@ use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
     Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, MemoryFilter,
-    MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore, SessionFilter,
-    SessionStore, SharedValue, Signal, SlotClaim, StoreError, UserMemory, ValueChange, Watched,
-    page,
+    MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
+    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, StoreError, UserMemory,
+    ValueChange, Watched, page,
 };
 use crate::world::Timestamp;
 use media::MediaIndex;
@@ -516,6 +516,14 @@ impl SessionStore for Memory {
 
     fn memories(&self, filter: MemoryFilter) -> BoxFuture<'_, Result<Vec<UserMemory>, StoreError>> {
         Box::pin(ready(Ok(self.tables().memories.list(&filter))))
+    }
+
+    fn memory_users(
+        &self,
+        limit: usize,
+        offset: usize,
+    ) -> BoxFuture<'_, Result<Vec<MemoryUser>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().memories.users(limit, offset))))
     }
 
     fn update_memories(&self, update: MemoryUpdate) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use crate::user_memory::{
     MEMORIES_MAX, MEMORY_BYTES_MAX, MEMORY_TOPIC_BYTES_MAX, MEMORY_TOPICS_MAX, MemoryChange,
-    MemoryFilter, MemoryUpdate, UserMemory,
+    MemoryFilter, MemoryUpdate, MemoryUser, UserMemory,
 };
 pub use any::AnyStore;
 pub use deleting::{Compacted, DeleteRun, DeletedRun};

@@ -98,6 +98,19 @@ pub enum MemoryChange {
         /// The id.
         memory_id: Arc<str>,
     },
+    /// Restores a memory of an export, which was changed last at the time of the update. Does
+    /// nothing if there is one of this id that was changed later.
+    Restore {
+        /// The id.
+        memory_id: Arc<str>,
+        /// The memory.
+        memory: Arc<str>,
+        /// Its topics.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        topics: Vec<Arc<str>>,
+        /// The time at which it was made.
+        created_at: Timestamp,
+    },
 }
 
 impl MemoryChange {
@@ -122,7 +135,8 @@ impl MemoryChange {
         match self {
             Self::Add { memory_id, .. }
             | Self::Edit { memory_id, .. }
-            | Self::Remove { memory_id } => memory_id,
+            | Self::Remove { memory_id }
+            | Self::Restore { memory_id, .. } => memory_id,
         }
     }
 
@@ -139,7 +153,9 @@ impl MemoryChange {
     /// ```
     pub fn mistake(&self) -> Option<String> {
         let (memory, topics) = match self {
-            Self::Add { memory, topics, .. } => (memory, topics.as_slice()),
+            Self::Add { memory, topics, .. } | Self::Restore { memory, topics, .. } => {
+                (memory, topics.as_slice())
+            }
             Self::Edit { memory, topics, .. } => (memory, topics.as_deref().unwrap_or_default()),
             Self::Remove { .. } => return None,
         };
@@ -183,9 +199,20 @@ impl MemoryChange {
             (Self::Edit { memory, topics, .. }, Some(before)) => {
                 Some(changed(before, memory, topics.as_deref()))
             }
-            (Self::Add { memory, topics, .. }, Some(before)) => {
-                Some(changed(before, memory, Some(topics)))
-            }
+            (Self::Restore { .. }, Some(before)) if before.updated_at > update.at => Some(before),
+            (
+                Self::Add { memory, topics, .. } | Self::Restore { memory, topics, .. },
+                Some(before),
+            ) => Some(changed(before, memory, Some(topics))),
+            (Self::Restore { memory_id, memory, topics, created_at }, None) => Some(UserMemory {
+                memory_id: memory_id.clone(),
+                user_id: update.user_id.clone(),
+                memory: memory.clone(),
+                topics: topics.clone(),
+                run_id: update.run_id.clone(),
+                created_at: *created_at,
+                updated_at: update.at,
+            }),
             (Self::Add { memory_id, memory, topics }, None) => Some(UserMemory {
                 memory_id: memory_id.clone(),
                 user_id: update.user_id.clone(),
@@ -224,6 +251,24 @@ impl MemoryUpdate {
     pub fn new(user_id: UserId, changes: Vec<MemoryChange>, at: Timestamp) -> Self {
         Self { user_id, run_id: None, changes, at }
     }
+}
+
+/// A user who has memories.
+///
+/// ```
+/// use stepwright_core::{Timestamp, UserId, store::MemoryUser};
+/// let (user_id, updated_at) = (UserId::new("ada")?, Timestamp(7));
+/// let ada = MemoryUser { user_id, memories: 3, updated_at };
+/// # Ok::<(), stepwright_core::IdError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryUser {
+    /// The user.
+    pub user_id: UserId,
+    /// The number of memories.
+    pub memories: u64,
+    /// The time of the last change of one of them.
+    pub updated_at: Timestamp,
 }
 
 /// The memories of a user to list.

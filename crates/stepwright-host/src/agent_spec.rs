@@ -47,6 +47,8 @@ pub struct AgentSpec {
     pub compaction: Option<CompactionSpec>,
     /// The summary of its session.
     pub session_summary: Option<SummarySpec>,
+    /// The memories of the user of a run.
+    pub memory: Option<MemorySpec>,
     /// The largest number of requests for one message.
     pub max_turns: Option<u32>,
     /// The timeout of a tool call, in seconds.
@@ -498,4 +500,30 @@ pub struct SummarySpec {
     pub model: Option<ModelSpec>,
     /// The instructions.
     pub instructions: Option<String>,
+}
+
+/// The memories that an agent keeps of the user of a run.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemorySpec {
+    /// The way in which memories are made.
+    pub by: MemoryBy,
+    /// The largest number of memories in the instructions.
+    pub known: Option<usize>,
+    /// The model that is asked after an answer. By default that of the agent.
+    pub model: Option<ModelSpec>,
+    /// The instructions about what to remember.
+    pub instructions: Option<String>,
+}
+
+/// The way in which memories are made.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MemoryBy {
+    /// The agent has tools for them.
+    #[default]
+    Tools,
+    /// A model is asked after each answer.
+    AfterRun,
 }

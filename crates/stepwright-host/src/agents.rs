@@ -1,7 +1,8 @@
 //! Agents and teams of their specifications.
 
 use crate::agent_spec::{
-    AgentSpec, CompactionBy, CompactionSpec, SummarySpec, TeamSpec, ToolData, Worker,
+    AgentSpec, CompactionBy, CompactionSpec, MemoryBy, MemorySpec, SummarySpec, TeamSpec, ToolData,
+    Worker,
 };
 use crate::functions::{Asked, Functions, Place, function};
 use crate::guards::guard;
@@ -13,7 +14,8 @@ use serde_json::Value;
 use std::sync::Arc;
 use stepwright::knowledge::{KnowledgeContext, KnowledgeTool};
 use stepwright::{
-    Agent, AgentBuilder, Compaction, Error, Member, SessionSummary, StepContext, StepInput, Team,
+    Agent, AgentBuilder, AgentMemory, Compaction, Error, Member, SessionSummary, StepContext,
+    StepInput, Team,
 };
 
 pub(crate) fn agent(spec: &AgentSpec, functions: &Functions) -> Result<Agent, Error> {
@@ -84,6 +86,9 @@ fn with_context(mut builder: AgentBuilder, spec: &AgentSpec) -> Result<AgentBuil
     if let Some(written) = &spec.session_summary {
         builder = builder.session_summary(summary(written)?);
     }
+    if let Some(written) = &spec.memory {
+        builder = builder.memory(memory(written)?);
+    }
     Ok(builder)
 }
 
@@ -134,6 +139,23 @@ fn summary(spec: &SummarySpec) -> Result<SessionSummary, Error> {
     }
     if let Some(key) = &spec.key {
         made = made.key(key);
+    }
+    if let Some(named) = &spec.model {
+        made = made.model(model(named)?);
+    }
+    if let Some(text) = &spec.instructions {
+        made = made.instructions(text);
+    }
+    Ok(made)
+}
+
+fn memory(spec: &MemorySpec) -> Result<AgentMemory, Error> {
+    let mut made = match spec.by {
+        MemoryBy::Tools => AgentMemory::by_tools(),
+        MemoryBy::AfterRun => AgentMemory::after_run(),
+    };
+    if let Some(memories) = spec.known {
+        made = made.known(memories);
     }
     if let Some(named) = &spec.model {
         made = made.model(model(named)?);

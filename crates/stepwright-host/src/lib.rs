@@ -15,6 +15,7 @@ mod functions;
 mod guards;
 mod home;
 mod knowledge;
+mod memories;
 mod models;
 mod questions;
 mod runtime;
@@ -25,14 +26,15 @@ mod toolbox;
 
 pub use agent_spec::{
     AgentSpec, CompactionBy, CompactionSpec, EmbedderSpec, GuardAt, GuardCheck, GuardSpec,
-    HandoffSpec, Kit, KnowledgeSpec, McpSpec, MemberSpec, ModelSpec, OutputSpec, SummarySpec,
-    TeamSpec, Then, ToolData, ToolSettings, ToolWords, Worker,
+    HandoffSpec, Kit, KnowledgeSpec, McpSpec, MemberSpec, MemoryBy, MemorySpec, ModelSpec,
+    OutputSpec, SummarySpec, TeamSpec, Then, ToolData, ToolSettings, ToolWords, Worker,
 };
 pub use build::workflow;
 pub use failure::FailureReport;
 pub use functions::{Asked, Functions, HostFunction, Place};
 pub use home::{Home, Job};
 pub use knowledge::knowledge;
+pub use memories::{MemoryAsked, MemoryQuestion};
 pub use questions::Question;
 pub use runtime::{HostRuntime, RuntimeError};
 pub use spec::{NodeSpec, Policies, Work, WorkflowSpec};

@@ -140,7 +140,7 @@ impl Question {
     }
 }
 
-fn data(answer: impl Serialize) -> Result<Value, Error> {
+pub(crate) fn data(answer: impl Serialize) -> Result<Value, Error> {
     serde_json::to_value(answer)
         .map_err(|error| Error::usage("the answer cannot be written as JSON").with_source(error))
 }

@@ -1,9 +1,15 @@
 //! Stores, which several workflows may share.
 
+use crate::caller::{Caller, Manner};
+use crate::convert::data_from_python;
+use crate::driving::Driving;
+use crate::enter::block;
 use crate::errors::plain_error;
 use crate::process;
+use crate::workflow::made;
 use pyo3::prelude::*;
 use stepwright::{AnyStore, Memory, Postgres, Sqlite};
+use stepwright_host::MemoryQuestion;
 
 /// A store. It is opened at its first use.
 #[pyclass(frozen)]
@@ -56,5 +62,24 @@ impl Store {
             plain_error(py, "StoreError", error.to_string(), error.hint().as_deref())
         })?;
         Ok(Self::of(AnyStore::new(store)))
+    }
+
+    /// Answers a question about the memories of a user.
+    #[pyo3(signature = (question, event_loop=None))]
+    fn memories(
+        &self,
+        py: Python<'_>,
+        question: &Bound<'_, PyAny>,
+        event_loop: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let question: MemoryQuestion = data_from_python(question)?;
+        let asked = question.ask(self.get(py)?);
+        let is_awaited = event_loop.is_some();
+        let caller = Caller::of(py, event_loop, Manner::default())?;
+        if is_awaited {
+            let driving = Driving::new(caller, || {}, async move { made(asked.await) });
+            return Ok(Py::new(py, driving)?.into_any());
+        }
+        made(block(py, &caller, || {}, asked)?)(py)
     }
 }

@@ -8,6 +8,7 @@ from typing import Iterator
 from stepwright import (
     Agent,
     CalculatorTools,
+    AgentMemory,
     Compaction,
     Condition,
     Guard,
@@ -74,6 +75,7 @@ desk = Team(
     knowledge=Knowledge("a.db"),
     compaction=Compaction(1000, by="drop"),
     session_summary=SessionSummary(every=2),
+    memory=AgentMemory(by="after_run", known=10),
 )
 
 workflow = Workflow(
@@ -95,6 +97,7 @@ output: WorkflowRunOutput = workflow.run("x")
 again: WorkflowRunOutput = workflow.fork("r-1", "First", new_run_id="r-2")
 sent: bool = workflow.send("r-1", "Be short.", mode="interrupt")["is_for_next_run"]
 history: list[str] = [one["input"] for one in workflow.get_history("s-1", num_runs=3)]
+remembered: str = SqliteDb("a.db").memories("ada").add("Likes tea.", topics=["drinks"]).memory
 server = Server(workflow, desk)
 status: str = output.status.value
 for event in workflow.run("x", stream=True):
@@ -113,5 +116,6 @@ asyncio.run(main())
 Loop("L", [first], max_iterations="3")  # expect: max_iterations
 Workflow("W", [first], db="a.db")  # expect: db
 Team("T", [], mode="all")  # expect: mode
+AgentMemory(by="hand")  # expect: by
 McpServer("files", timeout="1")  # expect: timeout
 output.no_method_of_ours(1).content  # any field of the journal can be read

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
-    MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange, Verified,
-    Watched,
+    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
+    RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange,
+    Verified, Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, StoredMedia,
@@ -164,6 +164,10 @@ impl SessionStore for LazyStore {
 
     fn memories(&self, filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
         Box::pin(async move { self.store().await?.memories(filter).await })
+    }
+
+    fn memory_users(&self, limit: usize, offset: usize) -> Answer<'_, Vec<MemoryUser>> {
+        Box::pin(async move { self.store().await?.memory_users(limit, offset).await })
     }
 
     fn update_memories(&self, update: MemoryUpdate) -> Answer<'_, u64> {

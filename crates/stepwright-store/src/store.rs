@@ -13,9 +13,9 @@ use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
-    MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange, Verified,
-    Watched,
+    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
+    RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange,
+    Verified, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, StoredMedia, Timestamp,
@@ -206,6 +206,10 @@ impl<B: Backend> SessionStore for SqlStore<B> {
 
     fn memories(&self, filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
         Box::pin(self.backend().read(memories::List(filter)))
+    }
+
+    fn memory_users(&self, limit: usize, offset: usize) -> Answer<'_, Vec<MemoryUser>> {
+        Box::pin(self.backend().read(memories::Users { limit, offset }))
     }
 
     fn update_memories(&self, update: MemoryUpdate) -> Answer<'_, u64> {

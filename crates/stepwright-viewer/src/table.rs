@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "d1ea08b1f5f59b77c58ceced30577af2a9faebbd526aaf3ed854e60ed2f6d04e";
+pub(crate) const DIGEST: &str = "59eab01247d560dcfb30f2516c58b54dad1ef0e2154edf1f4ef94235ccf2f407";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,18 +14,18 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-1feb7ef3e3bf.js",
-        File {
-            bytes: include_bytes!("../dist/assets/main-1feb7ef3e3bf.js"),
-            content_type: "text/javascript; charset=utf-8",
-            cache_control: IMMUTABLE,
-        },
-    ),
-    (
         "assets/main-3dc25c27addd.css",
         File {
             bytes: include_bytes!("../dist/assets/main-3dc25c27addd.css"),
             content_type: "text/css; charset=utf-8",
+            cache_control: IMMUTABLE,
+        },
+    ),
+    (
+        "assets/main-94a024ddc928.js",
+        File {
+            bytes: include_bytes!("../dist/assets/main-94a024ddc928.js"),
+            content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),

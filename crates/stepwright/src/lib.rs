@@ -183,7 +183,7 @@ pub mod store {
     pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
         Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
-        MemoryChange, MemoryFilter, MemoryUpdate, Queued, RequestChanges, RequestClaim,
+        MemoryChange, MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestChanges, RequestClaim,
         RequestEntry, RequestLimits, RequestState, RequestTurn, RequestsSent, RunFilter, RunRow,
         RunStore, SessionFilter, SessionStore, SharedRequests, SharedValue, Signal, SignalKind,
         SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store, StoreError, UserMemories, UserMemory,

@@ -108,7 +108,7 @@ export interface StepOutput {
 
 export interface Medium {
   kind: string;
-  source: { url?: string; path?: string; bytes?: string };
+  source: { url?: string; path?: string; bytes?: string; stored?: { sha256: string; bytes: number } };
   mime?: string;
   name?: string;
 }
@@ -127,6 +127,7 @@ export interface ToolOutcome {
   name: string;
   text: string;
   is_error: boolean;
+  media?: Medium[];
   whole?: string;
 }
 

@@ -5,9 +5,10 @@ import { count, duration, exact, excerpt, money, timeOfDay, tokens } from "../fo
 import { detailOf, usageOf, type AgentRun, type Execution, type Fold, type Turn } from "../model/fold";
 import { contains } from "../model/path";
 import { addCost, nothing, plus, tokensOf } from "../model/usage";
-import type { ErrorData, Event, Json, Medium, Part, Usage } from "../model/types";
+import type { ErrorData, Event, Json, Part, Usage } from "../model/types";
 import { Icon, Mark, toneOf } from "../ui/icons";
 import { CopyButton, LongText, Section, Value } from "../ui/value";
+import { Media, RunId } from "./media";
 import { Answers } from "./requests";
 import { labelOf } from "./timeline";
 
@@ -73,7 +74,7 @@ export function StepDetail({ fold, path, now, events, index, actions, goTo, sele
   const usage = usageOf(step);
   const firstText = step.spans.find((span) => span.firstText !== null);
   return (
-    <div class="detail-body">
+    <RunId.Provider value={fold.runId}><div class="detail-body">
       <header class="detail-head">
         <h2><Mark tone={toneOf(step.status)} label={step.status} /> {labelOf(path, step.type)}</h2>
         <p class="path"><code>{path}</code><CopyButton value={path} what="the path" /></p>
@@ -93,7 +94,8 @@ export function StepDetail({ fold, path, now, events, index, actions, goTo, sele
       {step.progress && step.status === "running" && <p class="progress">{step.progress}</p>}
       {step.call && <Section title="Arguments"><Value value={argumentsOf(step.call.arguments)} /></Section>}
       {step.outcome && <Section title="Result">
-        <LongText text={step.outcome.whole ?? step.outcome.text} raw={!step.outcome.is_error} /></Section>}
+        <LongText text={step.outcome.whole ?? step.outcome.text} raw={!step.outcome.is_error} />
+        {step.outcome.media && step.outcome.media.length > 0 && <Media media={step.outcome.media} />}</Section>}
       {waits.length > 0 && <Section title="Requests"><Answers waits={waits} /></Section>}
       {step.runs.map((run, at) => <Conversation run={run} number={step.runs.length > 1 ? at + 1 : null}
         select={select} step={step} now={`${run.turns.length} ${run.error?.message ?? ""} ${step.children.length}`} />)}
@@ -116,7 +118,7 @@ export function StepDetail({ fold, path, now, events, index, actions, goTo, sele
       )}
       {step.began && <Section title="Decision" open={false}><Value value={detailOf(step)} /></Section>}
       <EventsOf path={path} events={events} index={index} goTo={goTo} />
-    </div>
+    </div></RunId.Provider>
   );
 }
 
@@ -150,19 +152,6 @@ function Output({ step }: { step: Execution; status: string }): JSX.Element | nu
         </Section>
       )}
     </>
-  );
-}
-
-export function Media({ media }: { media: Medium[] }): JSX.Element {
-  return (
-    <ul class="media">{media.map((medium) => {
-      const { bytes, url, path } = medium.source;
-      const inline = bytes && medium.kind === "image"
-        && /^image\/(png|jpeg|gif|webp|avif)$/.test(medium.mime ?? "");
-      // Nothing is fetched from elsewhere: an address is shown, and not loaded.
-      return <li>{inline ? <img src={`data:${medium.mime};base64,${bytes}`} alt={medium.name ?? "image"} />
-        : <><span class="type">{medium.kind}</span> <code>{medium.name ?? url ?? path ?? medium.mime ?? ""}</code></>}</li>;
-    })}</ul>
   );
 }
 

@@ -16,5 +16,6 @@ mod limits;
 mod memories;
 mod options;
 mod output;
+mod places;
 mod team;
 mod turn;

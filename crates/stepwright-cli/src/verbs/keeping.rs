@@ -253,7 +253,13 @@ fn content(removed: &All) -> String {
 
 fn archive(archived: &Archived) -> String {
     let (runs, facts) = (many(archived.runs, "run"), many(archived.facts, "fact"));
-    format!("{runs} with {facts} and {}", many(archived.sessions, "session"))
+    let sessions = many(archived.sessions, "session");
+    let memories = match archived.memories {
+        0 => String::new(),
+        1 => ", and 1 memory".to_owned(),
+        count => format!(", and {count} memories"),
+    };
+    format!("{runs} with {facts} and {sessions}{memories}")
 }
 
 fn tell(summary: &impl serde::Serialize, text: &str, json: bool, stderr: Stderr) -> Exit {

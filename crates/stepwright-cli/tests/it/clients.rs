@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The scenarios of `clients/agno_clients.py`.
-const SCENARIOS: [&str; 12] = [
+const SCENARIOS: [&str; 13] = [
     "discovery",
     "workflow_runs",
     "workflow_streams",
@@ -15,6 +15,7 @@ const SCENARIOS: [&str; 12] = [
     "agent_runs",
     "team_runs",
     "sessions",
+    "memories",
     "files",
     "remotes",
     "metrics",

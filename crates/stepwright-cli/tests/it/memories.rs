@@ -63,3 +63,39 @@ fn memories_of_a_user_are_erased_with_all_else_and_the_command_says_so() {
     assert!(json_of(&place, &["list", "--user", "ada"]).as_array().unwrap().is_empty());
     assert_eq!(json_of(&place, &["list", "--user", "ben"]).as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn memories_move_with_their_user_or_with_everything_and_older_ones_overwrite_nothing() {
+    let place = place();
+    let added =
+        json_of(&place, &["add", "Travels by train.", "--topic", "travel", "--user", "ada"]);
+    json_of(&place, &["add", "Travels by car.", "--user", "ben"]);
+    let listed = |user: &str, db: &str| -> Value {
+        let ran = place.ran(["memories", "list", "--user", user, "--json", "--db", db]).ended(0);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let export = |arguments: &[&str]| place.on_db(&[&["export"], arguments].concat()).ended(0);
+    // A run alone, and a session alone, are not all that is stored of their user.
+    assert!(!export(&["r-1"]).stdout.contains("Travels"));
+    let (of_ada, all) = (export(&["--user", "ada"]), export(&[]));
+    assert!(of_ada.stderr.contains(", and 1 memory exported"), "{of_ada:#?}");
+    assert!(!of_ada.stdout.contains("Travels by car."));
+    assert!(all.stderr.contains(", and 2 memories exported"), "{all:#?}");
+    place.write("ada.jsonl", &of_ada.stdout);
+    place.write("all.jsonl", &all.stdout);
+    let imported = place.ran(["import", "ada.jsonl", "--db", "b.db"]).ended(0);
+    assert!(imported.stdout.contains(", and 1 memory imported"), "{imported:#?}");
+    let there = listed("ada", "b.db");
+    assert_eq!(there[0], added, "with its id, its topics and its times");
+    place.ran(["import", "all.jsonl", "--db", "b.db"]).ended(0);
+    assert_eq!(listed("ben", "b.db").as_array().unwrap().len(), 1);
+
+    let id = added["memory_id"].as_str().unwrap();
+    let edit = ["memories", "edit", id, "Travels by bike.", "--user", "ada", "--db", "b.db"];
+    place.ran(edit).ended(0);
+    place.ran(["import", "all.jsonl", "--db", "b.db"]).ended(0);
+    assert_eq!(listed("ada", "b.db")[0]["memory"], "Travels by bike.", "it is newer");
+    let broken = all.stdout.replacen("Travels by car.", "Travels by boat.", 1);
+    let refused = place.ran_on(&["import", "-", "--db", "c.db"], broken.as_bytes()).ended(2);
+    assert!(refused.stderr.contains("lines before it were changed"), "{refused:#?}");
+}

@@ -1,7 +1,8 @@
 //! Memories of users in the memory of this process.
 
 use crate::store::{
-    MEMORIES_MAX, MemoryFilter, MemoryUpdate, StoreError, UserMemory, page, too_many_memories,
+    MEMORIES_MAX, MemoryFilter, MemoryUpdate, MemoryUser, StoreError, UserMemory, page,
+    too_many_memories,
 };
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -17,6 +18,19 @@ impl Memories {
         let mut own: Vec<&UserMemory> = own.into_iter().flat_map(HashMap::values).collect();
         own.sort_by_key(|memory| (Reverse(memory.updated_at), memory.memory_id.clone()));
         own.into_iter().skip(filter.offset).take(page(filter.limit)).cloned().collect()
+    }
+
+    pub(super) fn users(&self, limit: usize, offset: usize) -> Vec<MemoryUser> {
+        let user = |own: &HashMap<Arc<str>, UserMemory>| {
+            let newest = own.values().max_by_key(|memory| memory.updated_at)?;
+            let (user_id, updated_at) = (newest.user_id.clone(), newest.updated_at);
+            Some(MemoryUser { user_id, memories: own.len() as u64, updated_at })
+        };
+        let mut users: Vec<MemoryUser> = self.0.values().filter_map(user).collect();
+        users.sort_by(|a, b| {
+            b.updated_at.cmp(&a.updated_at).then_with(|| a.user_id.as_str().cmp(b.user_id.as_str()))
+        });
+        users.into_iter().skip(offset).take(page(limit)).collect()
     }
 
     pub(super) fn update(&mut self, update: &MemoryUpdate) -> Result<u64, StoreError> {

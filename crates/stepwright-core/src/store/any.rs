@@ -9,9 +9,9 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
-    MemoryFilter, MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, Store, StoreError, UserMemory,
-    ValueChange, Verified, Watched,
+    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
+    RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, Store, StoreError,
+    UserMemory, ValueChange, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -150,6 +150,10 @@ impl SessionStore for AnyStore {
 
     fn memories(&self, filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
         self.0.memories(filter)
+    }
+
+    fn memory_users(&self, limit: usize, offset: usize) -> Answer<'_, Vec<MemoryUser>> {
+        self.0.memory_users(limit, offset)
     }
 
     fn update_memories(&self, update: MemoryUpdate) -> Answer<'_, u64> {

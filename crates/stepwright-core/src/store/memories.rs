@@ -94,7 +94,8 @@ impl UserMemories {
         let Some(secrets) = &self.secrets else { return };
         let clean = |text: &mut Arc<str>| *text = secrets.redact(text).as_ref().into();
         match change {
-            MemoryChange::Add { memory, topics, .. } => {
+            MemoryChange::Add { memory, topics, .. }
+            | MemoryChange::Restore { memory, topics, .. } => {
                 clean(memory);
                 topics.iter_mut().for_each(clean);
             }

@@ -10,8 +10,8 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
     Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, MemoryFilter,
-    MemoryUpdate, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SessionFilter, SharedValue,
-    Signal, SlotClaim, StoreError, UserMemory, ValueChange, Verified, Watched,
+    MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SessionFilter,
+    SharedValue, Signal, SlotClaim, StoreError, UserMemory, ValueChange, Verified, Watched,
 };
 use crate::world::Timestamp;
 use std::sync::Arc;
@@ -271,6 +271,13 @@ pub trait SessionStore: Send + Sync {
 
     /// Lists the memories of a user, the last changed first.
     fn memories(&self, _filter: MemoryFilter) -> Answer<'_, Vec<UserMemory>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Lists the users who have memories, at most `limit` of them behind the first `offset`: those
+    /// whose memories were changed last come first. A `limit` of 0 stands for
+    /// [`PAGE_MAX`](super::PAGE_MAX). An export of everything asks for them.
+    fn memory_users(&self, _limit: usize, _offset: usize) -> Answer<'_, Vec<MemoryUser>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 

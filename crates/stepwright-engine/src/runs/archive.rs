@@ -9,7 +9,7 @@ use std::sync::Arc;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::Append;
 use stepwright_core::media::{MEDIA_BYTES_MAX, MediaSource, StoredMedia};
-use stepwright_core::store::{RunFilter, Signal};
+use stepwright_core::store::{MemoryChange, MemoryUpdate, PAGE_MAX, RunFilter, Signal, UserMemory};
 use stepwright_core::{
     Error, ErrorId, ErrorKind, Event, EventKind, RunId, Session, SessionId, UserId, json,
 };
@@ -18,10 +18,11 @@ use stepwright_core::{
 const FORMAT: &str = "stepwright-runs";
 
 /// The version of the format.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
-/// The version before, which has no media.
-const VERSION_BEFORE: u32 = 1;
+/// The oldest version that is read. It has no media; those since version 2 have them, and those of
+/// version 3 have memories too.
+const VERSION_OLDEST: u32 = 1;
 
 /// The number of facts that are read and appended at a time.
 const PAGE: usize = 200;
@@ -29,10 +30,14 @@ const PAGE: usize = 200;
 /// The size of the parts that media are written in, in bytes.
 const PART_BYTES: usize = 1024 * 1024;
 
+/// The longest id of a memory that is imported, in bytes.
+const MEMORY_ID_BYTES_MAX: usize = 64;
+
 /// The longest line that is imported, in bytes.
 pub const IMPORT_LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The runs that [`Runs::export`] writes. Without any choice, all of them.
+/// The runs that [`Runs::export`] writes. Without any choice, all of them. The memories of users go
+/// along with all runs, and those of a user with the runs of the user.
 ///
 /// ```
 /// use stepwright_engine::Export;
@@ -45,7 +50,7 @@ pub struct Export {
     pub runs: Vec<RunId>,
     /// Only those of this session.
     pub session: Option<SessionId>,
-    /// Only those of this user.
+    /// Only those of this user, and the memories of the user.
     pub user: Option<UserId>,
 }
 
@@ -65,6 +70,9 @@ pub struct Archived {
     pub facts: u64,
     /// The number of runs that the store had already, with the same facts.
     pub known: u64,
+    /// The number of memories of users.
+    #[serde(default)]
+    pub memories: u64,
 }
 
 /// A line of an export.
@@ -96,6 +104,9 @@ enum Line {
     },
     Signal {
         signal: Box<Signal>,
+    },
+    Memory {
+        memory: Box<UserMemory>,
     },
     /// The end of a run. `sum` is of all lines since its beginning.
     RunEnd {
@@ -152,8 +163,8 @@ fn unwritable(why: &str) -> Error {
 
 impl Runs {
     /// Writes runs as lines of JSON, each with the facts of its journal, its inbox, its session and
-    /// its plan. `write` gets one line at a time, without a line break. [`Runs::import`] reads
-    /// them.
+    /// its plan, and memories of users: see [`Export`]. `write` gets one line at a time, without a
+    /// line break. [`Runs::import`] reads them.
     ///
     /// A run that is under way is written as far as it is now.
     ///
@@ -214,9 +225,36 @@ impl Runs {
             archived.facts += self.export_run(&run, row.session_id, &mut out).await?;
             archived.runs += 1;
         }
+        archived.memories = self.export_memories(which, &mut out).await?;
         let sum = out.all.text();
         out.line(&Line::End { runs: archived.runs, sum })?;
         Ok(archived)
+    }
+
+    /// Writes the memories of the user, or of all users if everything is exported.
+    async fn export_memories<W: FnMut(&str) -> std::io::Result<()>>(
+        &self,
+        which: &Export,
+        out: &mut Out<W>,
+    ) -> Result<u64, Error> {
+        if !which.runs.is_empty() || which.session.is_some() {
+            return Ok(0);
+        }
+        let mut users: Vec<UserId> = which.user.iter().cloned().collect();
+        let mut is_last = which.user.is_some();
+        while !is_last {
+            let page = self.memory_users(0, users.len()).await?;
+            is_last = page.len() < PAGE_MAX;
+            users.extend(page.into_iter().map(|user| user.user_id));
+        }
+        let mut written = 0;
+        for user in users {
+            for memory in self.memories(user.as_str())?.list().await? {
+                out.line(&Line::Memory { memory: Box::new(memory) })?;
+                written += 1;
+            }
+        }
+        Ok(written)
     }
 
     async fn export_run<W: FnMut(&str) -> std::io::Result<()>>(
@@ -272,7 +310,7 @@ impl Runs {
     /// Reads runs that [`Runs::export`] has written into this store. Everything is checked: the
     /// sums of the lines, the numbers of the facts, and that they are a possible history. A run
     /// that the store has already with the same facts is passed over; one with other facts is an
-    /// error.
+    /// error. A memory that the store has, and that was changed later there, stays as it is.
     ///
     /// With `dry_run`, everything is checked and nothing is written. Do that first: an error in the
     /// middle of an import leaves the runs before it in the store.
@@ -339,7 +377,7 @@ impl Import {
         }
         match (&line, self.number) {
             (Line::Begin { format, version }, 1)
-                if format == FORMAT && (VERSION_BEFORE..=VERSION).contains(version) => {}
+                if format == FORMAT && (VERSION_OLDEST..=VERSION).contains(version) => {}
             (Line::Begin { format, version }, 1) => {
                 let what = format!(
                     "its format is `{format}` {version}, and this program reads `{FORMAT}` \
@@ -387,6 +425,10 @@ impl Import {
                 if !dry_run {
                     runs.store.remember_plan(&digest, &plan).await?;
                 }
+            }
+            Line::Memory { memory } => {
+                self.outside()?;
+                self.memory(runs, *memory, dry_run).await?;
             }
             Line::Run { run_id, session_id } => {
                 self.outside()?;
@@ -440,6 +482,32 @@ impl Import {
                 }
                 self.ended = true;
             }
+        }
+        Ok(())
+    }
+
+    /// Restores a memory of a user.
+    async fn memory(
+        &mut self,
+        runs: &Runs,
+        memory: UserMemory,
+        dry_run: bool,
+    ) -> Result<(), Error> {
+        let UserMemory { memory_id, user_id, memory, topics, run_id, created_at, updated_at } =
+            memory;
+        let change = MemoryChange::Restore { memory_id, memory, topics, created_at };
+        if let Some(why) = change.mistake() {
+            return Err(self.wrong(&why));
+        }
+        if !(1..=MEMORY_ID_BYTES_MAX).contains(&change.memory_id().len()) {
+            let what = format!("the id of a memory must have 1 to {MEMORY_ID_BYTES_MAX} bytes");
+            return Err(self.wrong(&what));
+        }
+        self.archived.memories += 1;
+        if !dry_run {
+            let changes = vec![change];
+            let update = MemoryUpdate { user_id, run_id, changes, at: updated_at };
+            runs.store.update_memories(update).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::Runs;
 use std::sync::Arc;
-use stepwright_core::store::{MemoryChange, UserMemories, UserMemory};
+use stepwright_core::store::{MemoryChange, MemoryFilter, MemoryUser, UserMemories, UserMemory};
 use stepwright_core::{Error, ErrorId, ErrorKind, UserId, World};
 
 /// The memories of one user in a store, over all sessions and workflows: see [`Runs::memories`].
@@ -78,6 +78,37 @@ impl Memories {
         self.get(memory_id).await
     }
 
+    /// Returns a memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none of this id.
+    pub async fn get(&self, memory_id: &str) -> Result<UserMemory, Error> {
+        let all = self.inner.list(0).await?;
+        all.into_iter().find(|memory| &*memory.memory_id == memory_id).ok_or_else(|| {
+            let user = self.inner.user();
+            let message = format!("memory `{memory_id}` of user `{user}` was not found");
+            let error = Error::new(ErrorKind::NotFound, message).with_id(ErrorId::NOT_FOUND);
+            error.with_hint(format!("`stepwright memories list --user {user}` shows the ids"))
+        })
+    }
+
+    /// Replaces the text and the topics of a memory, and returns the memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if the user has no memory of this id. As [`Memories::add`].
+    pub async fn replace<T: Into<Arc<str>>>(
+        &self,
+        memory_id: &str,
+        memory: impl Into<Arc<str>>,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<UserMemory, Error> {
+        self.get(memory_id).await?;
+        let (id, memory) = (memory_id.into(), memory.into());
+        let topics = Some(topics.into_iter().map(Into::into).collect());
+        self.change(MemoryChange::Edit { memory_id: id, memory, topics }).await?;
+        self.get(memory_id).await
+    }
+
     /// Removes a memory.
     ///
     /// # Errors
@@ -94,19 +125,45 @@ impl Memories {
         self.inner.update(vec![change]).await?;
         Ok(())
     }
-
-    async fn get(&self, memory_id: &str) -> Result<UserMemory, Error> {
-        let all = self.inner.list(0).await?;
-        all.into_iter().find(|memory| &*memory.memory_id == memory_id).ok_or_else(|| {
-            let user = self.inner.user();
-            let message = format!("memory `{memory_id}` of user `{user}` was not found");
-            let error = Error::new(ErrorKind::NotFound, message).with_id(ErrorId::NOT_FOUND);
-            error.with_hint(format!("`stepwright memories list --user {user}` shows the ids"))
-        })
-    }
 }
 
 impl Runs {
+    /// Lists the users who have memories, at most `limit` of them behind the first `offset`: those
+    /// whose memories were changed last come first. A `limit` of 0 stands for
+    /// [`PAGE_MAX`](stepwright_core::store::PAGE_MAX).
+    ///
+    /// ```
+    /// # use stepwright_core::{AnyStore, Memory};
+    /// # use stepwright_engine::Runs;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let runs = Runs::of(AnyStore::new(Memory::default()));
+    /// runs.memories("ada")?.add("Likes tea.", ["drinks"]).await?;
+    /// assert_eq!(runs.memory_users(10, 0).await?[0].user_id.as_str(), "ada");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn memory_users(
+        &self,
+        limit: usize,
+        offset: usize,
+    ) -> Result<Vec<MemoryUser>, Error> {
+        let Some(own) = &self.user else {
+            return Ok(self.store.memory_users(limit, offset).await?);
+        };
+        let all = self.store.memories(MemoryFilter::of(own.clone())).await?;
+        // The last changed comes first.
+        let newest = all.first().filter(|_| offset == 0);
+        let user = newest.map(|newest| MemoryUser {
+            user_id: own.clone(),
+            memories: all.len() as u64,
+            updated_at: newest.updated_at,
+        });
+        Ok(user.into_iter().collect())
+    }
+
     /// Returns the memories of a user, to list, search, add, change and remove them.
     ///
     /// # Errors

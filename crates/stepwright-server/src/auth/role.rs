@@ -87,6 +87,6 @@ rights! {
     Start, "start or change runs", Operator;
     /// To answer pending requests.
     Answer, "answer requests", Approver;
-    /// To change and delete sessions.
-    Manage, "change or delete sessions", ;
+    /// To change and delete sessions and memories.
+    Manage, "change or delete sessions and memories", ;
 }

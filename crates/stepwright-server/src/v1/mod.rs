@@ -5,6 +5,7 @@ mod drive;
 mod events;
 mod hooks;
 mod list;
+mod media;
 mod metrics;
 mod runs;
 mod schedules;
@@ -25,6 +26,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::get_run))
         .routes(routes!(events::list_events))
+        .routes(routes!(media::get_media))
         .routes(routes!(drive::answer_run))
         .routes(routes!(drive::cancel_run))
         .routes(routes!(drive::resume_run))

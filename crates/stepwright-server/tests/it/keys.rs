@@ -15,6 +15,7 @@ const ACCESS: &[(&str, &[Role])] = &[
     ("get /v1/runs", READ),
     ("get /v1/runs/{id}", READ),
     ("get /v1/runs/{id}/events", READ),
+    ("get /v1/runs/{id}/media/{hash}", READ),
     ("post /v1/runs/{id}/answers", &[Role::Approver]),
     ("post /v1/runs/{id}/cancel", START),
     ("post /v1/runs/{id}/resume", START),
@@ -59,6 +60,14 @@ const AGENTOS: &[(&str, &[Role])] = &[
     ("get /sessions/{session}/runs", READ),
     ("get /sessions/{session}/runs/{run}", READ),
     ("get /sessions/{session}/run-previews", READ),
+    ("get /memories", READ),
+    ("post /memories", START),
+    ("delete /memories", ADMIN),
+    ("get /memories/{id}", READ),
+    ("patch /memories/{id}", ADMIN),
+    ("delete /memories/{id}", ADMIN),
+    ("get /memory_topics", READ),
+    ("get /user_memory_stats", READ),
     ("get /metrics", READ),
     ("post /metrics/refresh", ADMIN),
     ("get /metrics/refresh/status", READ),
@@ -89,6 +98,7 @@ async fn probe_at(client: &Client, operation: &str, ids: [&str; 3], body: &Value
     let (method, path) = operation.split_once(' ').unwrap();
     let [id, run, session] = ids;
     let path = path.replace("{id}", id).replace("{run}", run).replace("{session}", session);
+    let path = path.replace("{hash}", "abc");
     let method: Method = method.to_uppercase().parse().unwrap();
     let client = client.with("content-type", "application/json");
     let body = if method == Method::GET { String::new() } else { body.to_string() };

@@ -7,6 +7,8 @@ mod client;
 mod crash;
 mod keys;
 mod limits;
+mod media;
+mod memories;
 mod openai;
 mod runs;
 mod streams;

@@ -7,12 +7,15 @@ use crate::sums::{MemoryValues, Sums};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stepwright_core::store::{
-    MEMORIES_MAX, MemoryFilter, MemoryUpdate, PAGE_MAX, UserMemory, too_many_memories,
+    MEMORIES_MAX, MemoryFilter, MemoryUpdate, MemoryUser, UserMemory, page, too_many_memories,
 };
 use stepwright_core::{RunId, Timestamp, UserId};
 
 const COLUMNS: &str =
     "SELECT user_id, memory_id, body, run_id, created_at, updated_at, sum, key_id FROM memories";
+
+const USERS: &str = "SELECT user_id, count(*), max(updated_at) FROM memories GROUP BY user_id
+    ORDER BY max(updated_at) DESC, user_id LIMIT $1 OFFSET $2";
 
 const COUNT: &str = "SELECT count(*) FROM memories WHERE user_id = $1";
 
@@ -71,15 +74,40 @@ impl<C: Connection> Work<C> for List {
 
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
         let MemoryFilter { user_id, limit, offset } = &self.0;
-        let limit = if *limit == 0 { PAGE_MAX } else { (*limit).min(PAGE_MAX) };
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let (user, limit) = (user_id.as_str().into(), count(limit).into());
+        let (user, limit) = (user_id.as_str().into(), count(page(*limit)).into());
         let values: [Value<'_>; 3] = [user, limit, count(*offset).into()];
         let sums = c.sums();
         let sql = format!(
             "{COLUMNS} WHERE user_id = $1 ORDER BY updated_at DESC, memory_id LIMIT $2 OFFSET $3"
         );
         c.select(sql, &values, |row| read::<C>(row, sums)).await
+    }
+}
+
+/// Lists the users who have memories.
+pub(crate) struct Users {
+    pub(crate) limit: usize,
+    pub(crate) offset: usize,
+}
+
+impl<C: Connection> Work<C> for Users {
+    type Made = Vec<MemoryUser>;
+
+    async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let values: [Value<'_>; 2] = [count(page(self.limit)).into(), count(self.offset).into()];
+        c.select(USERS, &values, |row| {
+            let (user, memories, updated_at) = (row.text(0)?, row.number(1)?, row.number(2)?);
+            let odd =
+                |error: stepwright_core::IdError| damaged_memory(&user, "", error.to_string());
+            Ok(MemoryUser {
+                user_id: UserId::new(&user).map_err(odd)?,
+                memories: from_column(memories),
+                updated_at: Timestamp(from_column(updated_at)),
+            })
+        })
+        .await
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::{Outcome, TestRun, cases, same, samples, user_id, wants};
 use std::sync::Arc;
-use stepwright_core::store::{MEMORIES_MAX, MemoryChange, MemoryFilter, MemoryUpdate, UserMemory};
+use stepwright_core::store::{
+    MEMORIES_MAX, MemoryChange, MemoryFilter, MemoryUpdate, MemoryUser, UserMemory,
+};
 use stepwright_core::{RunId, Store, StoreError, Timestamp};
 
 cases![
@@ -10,6 +12,8 @@ cases![
     changes_made_twice_are_made_once,
     no_user_reaches_the_memories_of_another,
     the_last_changed_come_first,
+    users_with_memories_are_listed,
+    a_restored_memory_is_as_it_was_unless_it_was_changed_since,
     too_many_memories_are_refused_and_change_nothing,
     memories_outlive_sessions_and_runs,
 ];
@@ -108,6 +112,42 @@ async fn the_last_changed_come_first(store: &dyn Store) -> Outcome {
     same("the order", ids(&all(store, "anna").await?), order.to_vec())?;
     let page = MemoryFilter { limit: 2, offset: 1, ..MemoryFilter::of(user_id("anna")) };
     same("a page", ids(&store.memories(page).await?), order[1..3].to_vec())
+}
+
+async fn users_with_memories_are_listed(store: &dyn Store) -> Outcome {
+    same("the users of none", store.memory_users(0, 0).await?, Vec::new())?;
+    for (at, user, id) in [(3, "anna", "m-1"), (9, "ben", "m-1"), (5, "anna", "m-2")] {
+        change(store, user, at, vec![add(id, "Some.")]).await?;
+    }
+    change(store, "cora", 7, vec![add("m-1", "Some.")]).await?;
+    let user = |user: &str, memories, at| MemoryUser {
+        user_id: user_id(user),
+        memories,
+        updated_at: Timestamp(at),
+    };
+    let wanted = [user("ben", 1, 9), user("cora", 1, 7), user("anna", 2, 5)];
+    same("the users", store.memory_users(0, 0).await?, wanted.to_vec())?;
+    same("a page of them", store.memory_users(1, 1).await?, wanted[1..2].to_vec())?;
+    change(store, "cora", 8, vec![remove("m-1")]).await?;
+    let left = vec![wanted[0].clone(), wanted[2].clone()];
+    same("the users that have memories left", store.memory_users(0, 0).await?, left)
+}
+
+async fn a_restored_memory_is_as_it_was_unless_it_was_changed_since(store: &dyn Store) -> Outcome {
+    let restored = |memory: &str| MemoryChange::Restore {
+        memory_id: "m-1".into(),
+        memory: memory.into(),
+        topics: vec!["food".into()],
+        created_at: Timestamp(3),
+    };
+    same("a restored memory", change(store, "anna", 7, vec![restored("Old.")]).await?, 1)?;
+    same("the same again", change(store, "anna", 7, vec![restored("Old.")]).await?, 0)?;
+    let memory = all(store, "anna").await?.remove(0);
+    same("its times", (memory.created_at, memory.updated_at), (Timestamp(3), Timestamp(7)))?;
+    same("a newer one", change(store, "anna", 9, vec![restored("New.")]).await?, 1)?;
+    same("an older one", change(store, "anna", 8, vec![restored("Old.")]).await?, 0)?;
+    let memory = all(store, "anna").await?.remove(0);
+    same("the newer memory", (&*memory.memory, memory.updated_at), ("New.", Timestamp(9)))
 }
 
 async fn too_many_memories_are_refused_and_change_nothing(store: &dyn Store) -> Outcome {

@@ -356,6 +356,33 @@ async def sessions(client):
     await refused(client.delete_sessions(["w-1", "w-2"], types[:1]), 400)
 
 
+async def memories(client):
+    config = await client.aget_config()
+    assert config.memory.dbs[0].db_id == config.session.dbs[0].db_id, config.memory
+    tea = await client.create_memory("Drinks tea.", user_id="u-7", topics=["food", "drinks"])
+    assert (tea.memory, tea.user_id, tea.topics) == ("Drinks tea.", "u-7", ["food", "drinks"]), tea
+    assert tea.updated_at is not None
+    train = await client.create_memory("Travels by train.", user_id="u-7", topics=["travel"])
+    car = await client.create_memory("Travels by car.", user_id="u-8")
+    page = await client.list_memories(user_id="u-7", limit=1, sort_by="memory", sort_order="asc")
+    assert ([it.memory for it in page.data], page.meta.total_count) == (["Drinks tea."], 2), page
+    some = await client.list_memories(user_id="u-7", topics=["travel", "none"])
+    assert [it.memory_id for it in some.data] == [train.memory_id], some
+    found = await client.list_memories(search_content="by car")
+    assert [it.memory_id for it in found.data] == [car.memory_id], found
+    assert (await client.get_memory(tea.memory_id)).memory == "Drinks tea."
+    await refused(client.get_memory(tea.memory_id, user_id="u-8"), 404)
+    changed = await client.update_memory(tea.memory_id, "Drinks coffee.", "u-7", topics=["food"])
+    assert (changed.memory_id, changed.topics) == (tea.memory_id, ["food"]), changed
+    assert await client.get_memory_topics(user_id="u-7") == ["food", "travel"]
+    stats = await client.get_user_memory_stats(user_id="u-7")
+    assert [(it.user_id, it.total_memories) for it in stats.data] == [("u-7", 2)], stats
+    await client.delete_memory(train.memory_id, user_id="u-7")
+    await client.delete_memories([tea.memory_id, car.memory_id], user_id="u-7")
+    left = await client.list_memories()
+    assert [it.memory_id for it in left.data] == [car.memory_id], left
+
+
 async def files(client):
     image = Image(content=b"\x89PNG", mime_type="image/png")
     text = File(content=b"a,b", filename="a.csv", mime_type="text/csv")
@@ -468,7 +495,7 @@ async def auth(command, files_of, model_url):
 
 SCENARIOS = [
     discovery, workflow_runs, workflow_streams, background, continuing, agent_runs, team_runs,
-    sessions, files, remotes, metrics,
+    sessions, memories, files, remotes, metrics,
 ]
 
 

@@ -64,7 +64,7 @@ const CODE: &str = "      - {name: code, prompt: A line., agent: {harness: {acp:
 
 /// Waits until this is true of the facts of the run.
 #[track_caller]
-fn waits_for(kept: &Kept, is_so: impl Fn(&[Event]) -> bool) {
+pub(super) fn waits_for(kept: &Kept, is_so: impl Fn(&[Event]) -> bool) {
     let until = Instant::now() + PATIENCE;
     loop {
         let facts = kept.facts("r-1");
@@ -76,7 +76,7 @@ fn waits_for(kept: &Kept, is_so: impl Fn(&[Event]) -> bool) {
     }
 }
 
-fn has_completed(facts: &[Event], path: &str) -> bool {
+pub(super) fn has_completed(facts: &[Event], path: &str) -> bool {
     facts.iter().any(|fact| {
         fact.path.as_str() == path && matches!(fact.kind, EventKind::StepCompleted { .. })
     })
@@ -84,7 +84,7 @@ fn has_completed(facts: &[Event], path: &str) -> bool {
 
 /// Asserts that no request that was answered was sent again.
 #[track_caller]
-fn check_calls(calls: &[Call]) {
+pub(super) fn check_calls(calls: &[Call]) {
     let mut answered = HashSet::new();
     for call in calls.iter().filter(|call| call.answered) {
         assert!(answered.insert(&call.key), "asked twice: {call:#?}");

@@ -12,6 +12,7 @@ pub(crate) mod provider;
 mod shared_limits;
 mod survivor;
 mod takeups;
+mod teams;
 mod workers;
 
 use crate::support::{PATIENCE, Place, Ran};

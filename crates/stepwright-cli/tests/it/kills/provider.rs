@@ -146,8 +146,9 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
         Value::String(text) => text.clone(),
         // Messages of a user that follow each other are one message with several texts.
         parts => {
-            let last = parts.as_array().and_then(|parts| parts.last());
-            last.and_then(|part| part["text"].as_str()).unwrap_or_default().to_owned()
+            let parts = parts.as_array().into_iter().flatten().rev();
+            let last = parts.filter_map(|part| part["text"].as_str()).next();
+            last.unwrap_or_default().to_owned()
         }
     };
     let planned = Planned::of(&messages);
@@ -187,7 +188,8 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
         None => last["role"] == "user" && asked["tools"].is_array(),
     };
     let answer = if let Some(name) = call {
-        let arguments = json!({"message": planned.as_ref().map_or(0, |it| it.nth).to_string()});
+        let nth = planned.as_ref().map_or(0, |it| it.nth).to_string();
+        let arguments = json!({ argument(&asked, name): nth });
         vec![json!({"tool_calls": [{
             "index": 0, "id": format!("key-{key}"), "type": "function",
             "function": {"name": name, "arguments": arguments.to_string()},
@@ -233,6 +235,14 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the name of the first argument that a tool needs.
+fn argument(asked: &Value, tool: &str) -> String {
+    let mut tools = asked["tools"].as_array().into_iter().flatten();
+    let tool = tools.find(|it| it["function"]["name"] == tool);
+    let needed = tool.and_then(|it| it["function"]["parameters"]["required"][0].as_str());
+    needed.unwrap_or("message").to_owned()
+}
+
 /// The next call of an agent that is told which tools to use.
 struct Planned {
     /// The number of calls before it.
@@ -243,7 +253,13 @@ struct Planned {
 
 impl Planned {
     fn of(messages: &[Value]) -> Option<Self> {
-        let text = |message: &Value| message["content"].as_str().map(ToOwned::to_owned);
+        let text = |message: &Value| match &message["content"] {
+            // Beside a text there may be images.
+            Value::Array(parts) => {
+                parts.iter().find_map(|part| Some(part["text"].as_str()?.into()))
+            }
+            content => content.as_str().map(ToOwned::to_owned),
+        };
         let told = messages.iter().filter(|message| message["role"] == "user").find_map(text)?;
         let plan: Vec<&str> = told.strip_prefix("Use ")?.split(", ").collect();
         let nth = messages.iter().filter(|message| message["role"] == "tool").count();

@@ -83,6 +83,40 @@ const ACTING: &str = concat!(
     "(../crates/stepwright-cli/tests/it/kills/acting.rs) |\n",
 );
 
+/// The rows about teams and about what else agents do. Agents are above this crate.
+const AGENTS: [(&str, &str, &str, &str); 4] = [
+    (
+        "a team",
+        "in each of its modes, in each container: the process dies after each entry, and no \
+         answered request and no completed call of a member is repeated",
+        "places::a_kill_at_any_fact_repeats_no_answered_request_and_no_completed_call",
+        "stepwright-agent/tests/it/places.rs",
+    ),
+    (
+        "an agent in front of a workflow, memories, media",
+        "the same for an agent that runs a workflow, for one that writes memories of its user \
+         after its answer (each change is made once), and for one that gets an image and whose \
+         tool draws another one (every process can read both)",
+        "places::a_kill_at_any_fact_repeats_no_answered_request_and_no_completed_call",
+        "stepwright-agent/tests/it/places.rs",
+    ),
+    (
+        "a question of a member",
+        "tools of members and of steps behind an agent ask, two members at once, in each \
+         container, and are answered in another process, which repeats nothing",
+        "places::a_pause_inside_a_member_is_continued_by_another_process_without_repeating_anything",
+        "stepwright-agent/tests/it/places.rs",
+    ),
+    (
+        "guardrails",
+        "guards before and after a model, a tool and a step, and a judge, in each container: the \
+         process dies after each entry, no content is judged twice, and a cancel shows nothing \
+         of a text that is held back",
+        "guardrails::a_kill_at_any_fact_repeats_no_completed_request_and_asks_no_judge_twice",
+        "stepwright/tests/it/guardrails.rs",
+    ),
+];
+
 /// The page.
 pub(super) fn written(columns: &[Column]) -> String {
     let mut page = HEAD.to_owned();
@@ -110,6 +144,12 @@ pub(super) fn written(columns: &[Column]) -> String {
     page.push_str(WORKSPACE);
     page.push_str(SERVERS);
     page.push_str(ACTING);
+    for (title, what, test, file) in AGENTS {
+        let _ = writeln!(
+            page,
+            "| {title} | (no column: it concerns agents) {what} | [`{test}`](../crates/{file}) |"
+        );
+    }
     let mut body = String::new();
     for kind in STEPS.into_iter().chain(CONTAINERS) {
         let _ = writeln!(body, "\n## {}\n", heading(kind));

@@ -2,6 +2,7 @@
 
 use super::convert;
 use super::fault::Fault;
+use super::memories;
 use crate::auth::{Caller, Manage, Read};
 use crate::state::{App, MemberOf, Served, ServedKind};
 use axum::Json;
@@ -51,7 +52,7 @@ pub(super) async fn config(_: Caller<Read>, State(app): State<App>) -> Json<Valu
     }
     Json(json!({
         "os_id": app.name, "available_models": models, "os_database": DB, "databases": [DB],
-        "session": dbs(&[TABLE]), "metrics": dbs(&[TABLE]), "memory": {"dbs": []},
+        "session": dbs(&[TABLE]), "metrics": dbs(&[TABLE]), "memory": dbs(&[memories::TABLE]),
         "learning": {"dbs": []}, "evals": {"dbs": []}, "traces": {"dbs": []},
         "knowledge": {"dbs": [], "knowledge_instances": []}, "filesystem": {"namespaces": []},
         "queue": {"durable": false, "queue_per_session": false},

@@ -7,6 +7,7 @@ mod fault;
 mod form;
 mod index;
 mod kind;
+mod memories;
 mod metrics;
 mod outputs;
 mod query;
@@ -45,6 +46,8 @@ pub(crate) fn root(app: &Shared) -> Response {
 pub(crate) fn router() -> Router<App> {
     let sessions = get(sessions::list).post(sessions::create).delete(sessions::delete_all);
     let session = get(sessions::get).patch(sessions::patch).delete(sessions::delete);
+    let memories = get(memories::list).post(memories::create).delete(memories::delete_all);
+    let memory = get(memories::get).patch(memories::patch).delete(memories::delete);
     let mut router = Router::new()
         .route("/health", get(discovery::health))
         .route("/info", get(discovery::info))
@@ -53,6 +56,10 @@ pub(crate) fn router() -> Router<App> {
         .route("/workflows/ws", any(socket::connect))
         .route("/workflows/{id}", get(discovery::workflow))
         .route("/databases/{db_id}/migrate", post(discovery::migrate))
+        .route("/memories", memories)
+        .route("/memories/{memory_id}", memory)
+        .route("/memory_topics", get(memories::topics))
+        .route("/user_memory_stats", get(memories::stats))
         .route("/metrics", get(metrics::list))
         .route("/metrics/refresh", post(metrics::refresh))
         .route("/metrics/refresh/status", get(metrics::status))

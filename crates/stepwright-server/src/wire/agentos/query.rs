@@ -55,11 +55,17 @@ impl Asked {
         text.map(|text| text.parse().map_err(|_| not_a_number(name, text))).transpose()
     }
 
+    /// Checks the name of the database, if there is one.
+    pub(super) fn database(&self) -> Result<(), Fault> {
+        match self.get("db_id").filter(|db| *db != DB) {
+            Some(db) => Err(Fault::not_found(format!("No database found with id '{db}'"))),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the kind of sessions. Checks the database too, which all routes of sessions have.
     pub(super) fn kind(&self) -> Result<Option<ServedKind>, Fault> {
-        if let Some(db) = self.get("db_id").filter(|db| *db != DB) {
-            return Err(Fault::not_found(format!("No database found with id '{db}'")));
-        }
+        self.database()?;
         let parse = |word| {
             let why = "Input should be 'agent', 'team' or 'workflow'";
             let fault = || Fault::invalid("enum", "query", "type", why, word);

@@ -17,7 +17,7 @@ use stepwright_core::store::{PAGE_MAX, RunFilter, SessionFilter};
 use stepwright_core::{Error, ErrorKind, Patch, RunOutput, Session, Timestamp, UserId};
 
 /// Returns a time as `AgentOS` writes it: without a fraction unless there is one.
-fn iso(at: Timestamp) -> String {
+pub(super) fn iso(at: Timestamp) -> String {
     at.to_rfc3339()
 }
 
