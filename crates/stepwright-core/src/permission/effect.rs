@@ -19,6 +19,7 @@ const DIGEST_CHARS: usize = 16;
 /// assert_eq!(effect.to_string(), "shell: git push");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Effect {
     names: Vec<Arc<str>>,
     subject: Subject,

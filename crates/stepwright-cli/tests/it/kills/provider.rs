@@ -146,8 +146,8 @@ fn serve(socket: &TcpStream, shared: &Shared) -> io::Result<()> {
         Value::String(text) => text.clone(),
         // Messages of a user that follow each other are one message with several texts.
         parts => {
-            let parts = parts.as_array().into_iter().flatten().rev();
-            let last = parts.filter_map(|part| part["text"].as_str()).next();
+            let mut parts = parts.as_array().into_iter().flatten().rev();
+            let last = parts.find_map(|part| part["text"].as_str());
             last.unwrap_or_default().to_owned()
         }
     };
