@@ -1,7 +1,8 @@
 //! Teams in each mode, agents in front of workflows, agents that remember, and agents with media,
-//! inside each container: killed at each fact, paused inside a tool of a member, and resumed by
-//! another process.
+//! inside each container: killed at each fact, paused inside a tool of a member, cancelled while an
+//! answer streams, and resumed by another process.
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,15 +31,16 @@ enum Subject {
     Draws,
 }
 
-/// The subjects, with the requests of a whole run, and the calls of the tool.
-const SUBJECTS: [(Subject, usize, usize); 7] = [
-    (Subject::Team(TeamMode::Coordinate), 6, 2),
-    (Subject::Team(TeamMode::Route), 3, 1),
-    (Subject::Team(TeamMode::Collaborate), 5, 2),
-    (Subject::Team(TeamMode::Tasks), 5, 1),
-    (Subject::InFront, 3, 1),
-    (Subject::Remembers, 3, 1),
-    (Subject::Draws, 2, 1),
+/// The subjects, with the requests of a whole run, the requests until answers stream, and the calls
+/// of the tool.
+const SUBJECTS: [(Subject, usize, usize, usize); 7] = [
+    (Subject::Team(TeamMode::Coordinate), 6, 5, 2),
+    (Subject::Team(TeamMode::Route), 3, 3, 1),
+    (Subject::Team(TeamMode::Collaborate), 5, 4, 2),
+    (Subject::Team(TeamMode::Tasks), 5, 4, 1),
+    (Subject::InFront, 3, 3, 1),
+    (Subject::Remembers, 3, 2, 1),
+    (Subject::Draws, 2, 2, 1),
 ];
 
 const CONTAINERS: usize = 7;
@@ -51,6 +53,7 @@ const DRAWING: usize = 30_000;
 enum Act {
     Works,
     Asks,
+    Hangs,
 }
 
 /// One process: its model, and the calls of its tool that ended.
@@ -99,7 +102,7 @@ fn image(bytes: usize) -> Media {
 
 /// Returns the answer to a request of a leader, of an agent in front of a workflow, of a member, or
 /// for memories.
-fn reply(subject: Subject, request: &ModelRequest) -> Reply {
+fn reply(subject: Subject, act: Act, request: &ModelRequest) -> Reply {
     let instructions = request.instructions.as_deref().unwrap_or_default();
     let is_answer = |message: &&Message| matches!(message, Message::Assistant(_));
     let turns = request.messages.iter().filter(is_answer).count();
@@ -110,10 +113,11 @@ fn reply(subject: Subject, request: &ModelRequest) -> Reply {
     if !instructions.contains("Work.") {
         return led(subject, turns);
     }
-    if turns == 0 {
-        return Reply::call("work", json!({}));
+    match act {
+        _ if turns == 0 => Reply::call("work", json!({})),
+        Act::Hangs => Reply::text("half of it ").and_hang(),
+        _ => Reply::text(format!("an answer after {} bytes", seen(request))),
     }
-    Reply::text(format!("an answer after {} bytes", seen(request)))
 }
 
 fn led(subject: Subject, turns: usize) -> Reply {
@@ -130,22 +134,18 @@ fn led(subject: Subject, turns: usize) -> Reply {
     }
 }
 
-/// Returns the number of bytes of media in a request.
+/// Returns the number of bytes of media in a request. Those of a tool are shown in a message behind
+/// its result.
 fn seen(request: &ModelRequest) -> usize {
     let parts = request.messages.iter().flat_map(|message| match message {
         Message::User { parts } => parts.as_slice(),
         _ => &[],
     });
-    let of_people = parts.filter_map(|part| match part {
-        Part::Media { media } => Some(media),
+    let media = parts.filter_map(|part| match part {
+        Part::Media { media } => media.live(),
         _ => None,
     });
-    let results = request.messages.iter().flat_map(|message| match message {
-        Message::Tool { results } => results.as_slice(),
-        _ => &[],
-    });
-    let of_tools = results.flat_map(|result| &result.media);
-    of_people.chain(of_tools).filter_map(Media::live).map(|bytes| bytes.len()).sum()
+    media.map(|bytes| bytes.len()).sum()
 }
 
 /// Adds up the bytes of all media that it can read.
@@ -159,7 +159,7 @@ async fn weigh(input: StepInput, cx: StepContext) -> Result<String, StepError> {
 
 impl Process {
     fn new(subject: Subject, act: Act) -> Self {
-        let model = FunctionModel::new(move |request| reply(subject, request));
+        let model = FunctionModel::new(move |request| reply(subject, act, request));
         Self { subject, act, model, worked: Arc::default() }
     }
 
@@ -264,7 +264,7 @@ async fn memories(store: &Memory) -> Vec<String> {
 
 #[tokio::test]
 async fn a_kill_at_any_fact_repeats_no_answered_request_and_no_completed_call() {
-    for (subject, requests, calls) in SUBJECTS {
+    for (subject, requests, _, calls) in SUBJECTS {
         for container in 0..CONTAINERS {
             let (store, process) = (Memory::default(), Process::new(subject, Act::Works));
             let flow = process.workflow(container, &store);
@@ -296,8 +296,23 @@ async fn a_kill_at_any_fact_repeats_no_answered_request_and_no_completed_call() 
 }
 
 #[tokio::test]
+async fn media_are_read_by_steps_and_models_and_are_in_no_fact() {
+    for container in 0..CONTAINERS {
+        let (store, process) = (Memory::default(), Process::new(Subject::Draws, Act::Works));
+        let flow = process.workflow(container, &store);
+        let output = process.run(&flow).await.unwrap();
+        let text = output.content.text().into_owned();
+        let (both, photo) = (PHOTO + DRAWING, PHOTO);
+        assert!(text.contains(&format!("an answer after {both} bytes")), "{container}: {text}");
+        assert!(text.ends_with(&format!(", and {photo} bytes")), "{container}: {text}");
+        let written = serde_json::to_string(&journal(&store).await).unwrap();
+        assert!(written.len() < PHOTO, "{container}: {} bytes of facts", written.len());
+    }
+}
+
+#[tokio::test]
 async fn a_pause_inside_a_member_is_continued_by_another_process_without_repeating_anything() {
-    for (subject, requests, calls) in SUBJECTS {
+    for (subject, requests, _, calls) in SUBJECTS {
         for container in 0..CONTAINERS {
             let place = format!("{subject:?} in container {container}");
             let (store, first) = (Memory::default(), Process::new(subject, Act::Asks));
@@ -316,6 +331,39 @@ async fn a_pause_inside_a_member_is_continued_by_another_process_without_repeati
             let left = (requests - answered, calls);
             assert_eq!((second.requests(), second.worked()), left, "{place}");
             grammar::check(&journal(&store).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_while_answers_stream_ends_the_run_and_changes_nothing() {
+    for (subject, _, until, calls) in SUBJECTS {
+        // The text of a member is a text of the team where it is its answer.
+        let shows = matches!(
+            subject,
+            Subject::Team(TeamMode::Route) | Subject::InFront | Subject::Remembers | Subject::Draws
+        );
+        for container in 0..CONTAINERS {
+            let place = format!("{subject:?} in container {container}");
+            let (store, process) = (Memory::default(), Process::new(subject, Act::Hangs));
+            let flow = process.workflow(container, &store);
+            let mut run = process.run(&flow).stream_events(true).stream();
+            let (mut begun, mut has_shown) = (0, !shows);
+            while begun < until || !has_shown {
+                let event = run.next().await.unwrap();
+                begun += usize::from(event.name() == "ModelRequestStarted");
+                has_shown |= event.name() == "RunContent";
+            }
+            assert!(flow.cancel_run("r").await.unwrap(), "{place}");
+            while run.next().await.is_some() {}
+            let facts = journal(&store).await;
+            grammar::check(&facts);
+            assert_eq!(facts.last().unwrap().name(), "WorkflowCancelled", "{place}");
+            assert_eq!(process.requests(), until, "{place}");
+            assert_eq!(worked(&facts), calls, "{place}");
+            let partial = serde_json::to_string(&facts).unwrap().contains("half of it");
+            assert_eq!(partial, shows, "{place}: the text that was shown is in the journal");
+            assert!(memories(&store).await.is_empty(), "{place}");
         }
     }
 }
