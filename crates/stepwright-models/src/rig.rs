@@ -394,8 +394,8 @@ impl Inner {
             .additional_params(extra))
     }
 
-    /// Returns `true` if the library would leave out that a tool must be called: DeepSeek refuses it
-    /// while a model reasons, and all but one do unless they are told not to.
+    /// Returns `true` if the library would leave out that a tool must be called: DeepSeek refuses
+    /// that while a model reasons, and all but one do unless they are told not to.
     fn would_drop_choice(&self, request: &ModelRequest) -> bool {
         let must_call = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::One(_));
         let options = &request.options;

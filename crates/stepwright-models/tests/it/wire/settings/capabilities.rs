@@ -242,8 +242,8 @@ async fn the_page_says_what_each_provider_can_be_asked() {
          Video |\n|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut others = String::from(
-        "| | Reasoning asked for by | Reasoning goes back | Marks of the cache | Counts of tokens | \
-         Batch |\n|---|---|---|---|---|---|\n",
+        "| | Reasoning asked for by | Reasoning goes back | Marks of the cache | \
+         Counts of tokens | Batch |\n|---|---|---|---|---|---|\n",
     );
     for provider in Provider::all() {
         let name = provider.name;
