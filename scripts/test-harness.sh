@@ -14,7 +14,8 @@ if [ ! -e "$home/installed" ]; then
     rm -rf "$home"
     mkdir -p "$home"
     cp scripts/harness/package.json scripts/harness/package-lock.json "$home"
-    (cd "$home" && npm ci --ignore-scripts --no-audit --no-fund --silent) >&2
+    # Not `npm ci`: it refuses a lock file that has the programs of one platform only.
+    (cd "$home" && npm install --ignore-scripts --no-audit --no-fund --loglevel=error) >&2
     # Their packages put the program of this machine in its place by scripts of their own.
     (cd "$home/node_modules/@anthropic-ai/claude-code" && node install.cjs) >&2
     (cd "$home/node_modules/opencode-ai" && node postinstall.mjs) >&2

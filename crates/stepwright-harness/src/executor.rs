@@ -3,6 +3,7 @@
 use crate::conversation::{Conversation, Session};
 use crate::failure::Failure;
 use crate::harness::Harness;
+use crate::process::is_there;
 use crate::prompts;
 use crate::worktree::{self, Place};
 use serde_json::json;
@@ -211,6 +212,10 @@ async fn place(
     let dir = folder(&dir, "`dir`")?;
     if !settings.worktree {
         return Ok(Place { base, dir, worktree: None });
+    }
+    if !worktree::is_planned(cx) && !is_there(&settings.program_in(&base)) {
+        // No worktree is left behind that no agent has worked in.
+        return Err(settings.missing());
     }
     worktree::made(base, dir, cx).await
 }

@@ -6,12 +6,14 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stepwright_agent::__private::OutputSchema;
 use stepwright_core::budget::Budget;
 use stepwright_core::permission::CommandLine;
-use stepwright_core::{Error, ErrorKind, Fingerprint, OnInterrupted};
+use stepwright_core::{
+    Error, ErrorCode, ErrorId, ErrorKind, Fingerprint, OnInterrupted, StepError,
+};
 
 /// The answers to the questions of a coding agent about what it may do. Permissions decide first,
 /// where a rule of them allows or denies what it asks about.
@@ -80,6 +82,23 @@ impl Settings {
     /// Returns the program to start.
     pub(crate) fn program(&self) -> &str {
         self.program.as_deref().unwrap_or_else(|| self.kind.program())
+    }
+
+    /// Returns the program with its path, if it was given with one, which begins at `base`.
+    pub(crate) fn program_in(&self, base: &Path) -> String {
+        let program = self.program();
+        if program.contains('/') {
+            return base.join(program).to_string_lossy().into_owned();
+        }
+        program.to_owned()
+    }
+
+    /// Returns the error of a program that is not there.
+    pub(crate) fn missing(&self) -> StepError {
+        let (name, program) = (self.kind.name(), self.program());
+        let message = format!("`{name}` cannot be used: there is no program `{program}`");
+        let error = StepError::terminal(message).with_code(ErrorCode::Failed);
+        error.with_id(ErrorId::HARNESS_MISSING).with_hint(self.kind.install())
     }
 }
 

@@ -113,7 +113,7 @@ impl Said {
 }
 
 /// Returns `true` if a program is there: at its path, or in `PATH`.
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let is_file = |path: &Path| path.is_file();
     if program.contains('/') || program.contains('\\') {
         return is_file(Path::new(program));

@@ -270,31 +270,17 @@ impl Conversation<'_> {
         let effect = effects::start(kind, &self.shown_words(&args), &shown);
         let _begun = self.cx.begin_effect(&effect).await?;
         let program = Program {
-            name: self.program(),
+            name: settings.program_in(&self.place.base),
             args,
             env,
             pass_env: settings.pass_env.clone(),
             dir: self.place.dir.clone(),
         };
         Live::start(program, job, self.cx).await.map_err(|why| match why {
-            NotStarted::Missing => {
-                let (name, program) = (kind.name(), settings.program());
-                let message = format!("`{name}` cannot be used: there is no program `{program}`");
-                let error = StepError::terminal(message).with_code(ErrorCode::Failed);
-                error.with_id(ErrorId::HARNESS_MISSING).with_hint(kind.install()).into()
-            }
+            NotStarted::Missing => settings.missing().into(),
             NotStarted::Failed(why) => self.failed(&why).into(),
             NotStarted::Stopped(error) => Failure::Recorded(error),
         })
-    }
-
-    /// Returns the program with its path, if it was given with one.
-    fn program(&self) -> String {
-        let program = self.harness.settings.program();
-        if program.contains('/') {
-            return self.place.base.join(program).to_string_lossy().into_owned();
-        }
-        program.to_owned()
     }
 
     /// Returns the command as rules see it: the same for each start.

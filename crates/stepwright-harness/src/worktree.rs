@@ -46,6 +46,11 @@ pub(crate) struct Worktree {
     shown: PathBuf,
 }
 
+/// Returns `true` if an earlier attempt has recorded the worktree of the step.
+pub(crate) fn is_planned(cx: &StepContext) -> bool {
+    cx.recorded(KEY).is_some()
+}
+
 /// Makes the worktree of a step, or finds the one that an earlier attempt has made.
 pub(crate) async fn made(
     base: PathBuf,

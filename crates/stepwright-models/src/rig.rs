@@ -247,8 +247,8 @@ impl Model for RigModel {
     fn check(&self, request: &ModelRequest) -> Result<(), ModelError> {
         // Nothing of a text is waited for.
         let Some(request) = self.0.request(request.clone()).now_or_never() else { return Ok(()) };
-        (self.0.encode)(request?)
-            .map_err(|error| self.0.speaker.error(ModelErrorKind::BadRequest, error.to_string()))
+        // The same error as that of the request.
+        (self.0.encode)(request?).map_err(|error| failure(error.into(), &self.0.speaker))
     }
 }
 
@@ -303,6 +303,18 @@ impl Inner {
         if let Some(tool) = request.options.hosted_tools.iter().find(lacks) {
             return Err(bad(format!("`{name}` has no tool `{}` of its own", tool.as_str()))
                 .with_hint("leave it out of `hosted_tools`, or give the agent a tool"));
+        }
+        // The library would leave them out.
+        if self.spec.wire == Wire::Gateway(Gateway::Mira) && !request.options.extra.is_empty() {
+            return Err(bad(format!("`{name}` takes no parameters of `extra`"))
+                .with_hint("leave `extra` out"));
+        }
+        if self.would_drop_choice(&request) {
+            return Err(bad(format!(
+                "`{}` cannot be made to call a tool while it reasons",
+                self.id
+            ))
+            .with_hint("set `reasoning_effort` to `none`, or leave the choice to the model"));
         }
         if let Some(why) = adapt::refused_mode(&request, self.spec, self.calls_tools()) {
             return Err(bad(format!("`{}` {why}", self.id))
@@ -380,6 +392,19 @@ impl Inner {
             // Reasons that are new are ours to judge.
             .accept_unknown_finish_reasons(true)
             .additional_params(extra))
+    }
+
+    /// Returns `true` if the library would leave out that a tool must be called: DeepSeek refuses
+    /// that while a model reasons, and all but one do unless they are told not to.
+    fn would_drop_choice(&self, request: &ModelRequest) -> bool {
+        let must_call = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::One(_));
+        let options = &request.options;
+        let reasons = match options.reasoning_effort {
+            Some(effort) => effort != ReasoningEffort::None,
+            None => self.speaker.model != "deepseek-chat",
+        };
+        let is_told = options.extra.contains_key("thinking");
+        self.spec.wire == Wire::DeepSeek && must_call && reasons && !is_told
     }
 
     async fn message(
@@ -622,4 +647,29 @@ fn failure(error: ProviderError, speaker: &Speaker) -> ModelError {
 fn truncated(speaker: &Speaker) -> ModelError {
     let message = format!("the answer of `{}` ended before it was finished", speaker.provider);
     speaker.error(ModelErrorKind::Truncated, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalogue::PROVIDERS;
+    use rig_core::providers::registry::ProviderId;
+
+    /// The providers of the library that have another name there.
+    const RENAMED: [(&str, &str); 3] =
+        [("azure.openai", "azure"), ("gcp.gemini", "google"), ("xiaomimimo", "xiaomi")];
+
+    /// Those that are left out: they want the login of a subscription in place of a key.
+    const WITHOUT_KEY: [&str; 2] = ["chatgpt", "copilot"];
+
+    #[test]
+    fn every_provider_of_the_library_has_a_name() {
+        let vendors = ProviderId::all().map(|id| id.vendor());
+        let names = vendors.map(|vendor| {
+            RENAMED.iter().find(|(theirs, _)| *theirs == vendor).map_or(vendor, |(_, ours)| *ours)
+        });
+        let has = |name: &str| PROVIDERS.iter().any(|spec| spec.name == name);
+        let missing: Vec<&str> =
+            names.filter(|name| !has(name) && !WITHOUT_KEY.contains(name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

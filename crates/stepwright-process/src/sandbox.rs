@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use stepwright_core::{
     AnyExecutor, ErrorCode, ErrorId, Executor, Fingerprint, StepContext, StepError, StepInput,
     StepOutput,
@@ -17,6 +18,9 @@ use stepwright_engine::IntoExecutor;
 
 /// The exit code with which containers report that they did not run the command.
 const NOT_RUN: i32 = 125;
+
+/// The time of the program of a sandbox to tell that it works. A daemon that hangs never does.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A sandbox for the commands of steps: of the steps themselves, and of the tools of their agents.
 ///
@@ -155,7 +159,7 @@ impl Sandbox {
             }
             if !is_installed(backend) {
                 let program = backend.program();
-                return Err(unavailable(format!("`{program}` is not installed"))
+                return Err(unavailable(format!("there is no program `{program}` in `PATH`"))
                     .with_hint(format!("install {backend}, or choose another backend")));
             }
             return Ok(backend);
@@ -304,6 +308,53 @@ fn unavailable(what: impl Into<String>) -> StepError {
     StepError::terminal(what).with_code(ErrorCode::BadInput).with_id(ErrorId::SANDBOX_UNAVAILABLE)
 }
 
+/// Returns the error of a program that made no sandbox, from what it wrote to stderr.
+fn not_made(backend: Backend, image: Option<&str>, complaint: &str) -> StepError {
+    let (program, image) = (backend.program(), image.unwrap_or_default());
+    let lower = complaint.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let said = said(backend, complaint);
+    let (what, hint) = if backend == Backend::Bubblewrap {
+        let hint = if says(&["namespace", "uid map", "uid_map"]) {
+            "allow user namespaces on this system, or name an `image` for podman or docker"
+        } else {
+            "check the folder of the step and the `mounts` of its sandbox"
+        };
+        (format!("bubblewrap cannot make a sandbox here: {said}"), hint.to_owned())
+    } else if says(&["no such image", "image not known", "unable to find image"]) {
+        let hint = format!("get it with `{program} pull {image}`: a run never downloads an image");
+        (format!("{backend} does not have the image `{image}`"), hint)
+    } else if says(&["permission denied"]) {
+        let hint = format!("let this user use {backend}, or choose another backend");
+        (format!("{backend} does not let this user in: {said}"), hint)
+    } else if says(&["cannot connect to", "failed to connect to", "connection refused"]) {
+        let (hint, address) = match backend {
+            Backend::Docker => ("start its daemon", "DOCKER_HOST"),
+            _ => ("start its service", "CONTAINER_HOST"),
+        };
+        let hint = format!(
+            "{hint}, or set `{address}` to the address of one that runs; `{program} info` shows \
+             whether it answers"
+        );
+        (format!("{backend} does not answer: {said}"), hint)
+    } else {
+        let hint = format!("try `{program} run --rm --pull=never {image} true`");
+        (format!("{backend} did not run the command: {said}"), hint)
+    };
+    unavailable(what).with_hint(hint)
+}
+
+/// Returns the line that tells what is wrong, of all that a program wrote to stderr.
+fn said(backend: Backend, complaint: &str) -> String {
+    let mut lines = complaint.lines().map(str::trim).filter(|line| !line.is_empty());
+    // Docker ends with advice on its options, and bubblewrap begins with warnings.
+    let line = if backend == Backend::Bubblewrap { lines.next_back() } else { lines.next() };
+    let line = line.unwrap_or("it does not say why");
+    let begins = [format!("{}: ", backend.program()), "Error: ".to_owned()];
+    let line = begins.iter().fold(line, |line, begin| line.strip_prefix(begin).unwrap_or(line));
+    line.to_owned()
+}
+
 /// The work of a step, with a sandbox around its commands. See [`Sandbox::around`].
 ///
 /// ```
@@ -341,8 +392,7 @@ impl Boxed {
     /// Returns the error of a container that did not run its command.
     pub(crate) fn failure(&self, status: i32, complaint: &str) -> Option<StepError> {
         let container = self.container.as_ref().filter(|_| status == NOT_RUN)?;
-        let program = container.backend.program();
-        Some(unavailable(format!("`{program}` did not run the command: {}", complaint.trim())))
+        Some(not_made(container.backend, Some(&container.image), complaint))
     }
 
     /// Notes that the command has ended, and its container with it.
@@ -356,6 +406,7 @@ impl Boxed {
 struct Container {
     backend: Backend,
     name: String,
+    image: String,
 }
 
 impl Drop for Container {
@@ -391,7 +442,8 @@ pub(crate) async fn boxed(
         Backend::Docker => &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"],
     };
     let env = of_client.iter().map(|name| (*name).to_owned()).collect();
-    let container = name.map(|name| Container { backend, name });
+    let image = sandbox.image.clone().unwrap_or_default();
+    let container = name.map(|name| Container { backend, name, image });
     Ok(Some(Boxed { words, env, container }))
 }
 
@@ -404,28 +456,35 @@ async fn probe(sandbox: &Sandbox, backend: Backend, inner: &Inner<'_>) -> Result
     if WORKED.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
         return Ok(());
     }
-    let program = backend.program();
     let words = match &sandbox.image {
         None => {
             let words = ["true".to_owned()];
             let (dir, shown) = (inner.dir, inner.shown);
             sandbox.bubblewrap(&Inner { words: &words, dir, shown, env: Vec::new() })
         }
-        Some(image) => [program, "image", "inspect", image].map(str::to_owned).to_vec(),
+        Some(image) => [backend.program(), "image", "inspect", image].map(str::to_owned).to_vec(),
     };
-    let mut command = tokio::process::Command::new(&words[0]);
-    command.args(&words[1..]).stdin(Stdio::null()).kill_on_drop(true);
-    let done = command
-        .output()
-        .await
-        .map_err(|error| unavailable(format!("`{program}` cannot be started: {error}")))?;
+    let done = answered(backend, &words).await?;
     if !done.status.success() {
-        let why = String::from_utf8_lossy(&done.stderr);
-        let why = why.trim().lines().last().unwrap_or("it does not tell why").to_owned();
-        return Err(unavailable(format!("a sandbox of {backend} cannot be made here: {why}")));
+        let complaint = String::from_utf8_lossy(&done.stderr);
+        return Err(not_made(backend, sandbox.image.as_deref(), &complaint));
     }
     WORKED.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
     Ok(())
+}
+
+/// Runs a command of a backend that ends by itself.
+async fn answered(backend: Backend, words: &[String]) -> Result<Output, StepError> {
+    let program = backend.program();
+    let mut command = tokio::process::Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).kill_on_drop(true);
+    match tokio::time::timeout(ANSWER_TIMEOUT, command.output()).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(unavailable(format!("`{program}` cannot be started: {error}"))
+            .with_hint(format!("check the file that `command -v {program}` names"))),
+        Err(_) => Err(unavailable(format!("{backend} has not answered for {ANSWER_TIMEOUT:?}"))
+            .with_hint(format!("see whether `{program} info` ends, and start {backend} again"))),
+    }
 }
 
 /// Returns `true` if the program of a backend is in `PATH`.
@@ -485,6 +544,73 @@ mod tests {
         let end = "--tmpfs /tmp --ro-bind /data/in /in --bind /work /work --chdir /work --setenv \
                    HOME /tmp -- wc";
         assert!(words.ends_with(end), "{words}");
+    }
+
+    #[test]
+    fn a_program_that_makes_no_sandbox_tells_what_to_do() {
+        use Backend::{Bubblewrap, Docker, Podman};
+        let daemon = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the \
+                      docker daemon running?";
+        let run = format!("docker: {daemon}\n\nRun 'docker run --help' for more information\n");
+        let start = "start its daemon, or set `DOCKER_HOST` to the address of one that runs; \
+                     `docker info` shows whether it answers";
+        let no_answer = format!("docker does not answer: {daemon}");
+        let pull = |program: &str| {
+            format!("get it with `{program} pull alpine:3`: a run never downloads an image")
+        };
+        for (backend, complaint, what, hint) in [
+            (Docker, format!("{daemon}\n"), no_answer.clone(), start.to_owned()),
+            // The daemon has ended between the question and the command.
+            (Docker, run, no_answer, start.to_owned()),
+            (
+                Docker,
+                "Error response from daemon: No such image: alpine:3".to_owned(),
+                "docker does not have the image `alpine:3`".to_owned(),
+                pull("docker"),
+            ),
+            (
+                Docker,
+                "permission denied while trying to connect to the Docker daemon socket".to_owned(),
+                "docker does not let this user in: permission denied while trying to connect to \
+                 the Docker daemon socket"
+                    .to_owned(),
+                "let this user use docker, or choose another backend".to_owned(),
+            ),
+            (
+                Podman,
+                "Error: alpine:3: image not known\n".to_owned(),
+                "podman does not have the image `alpine:3`".to_owned(),
+                pull("podman"),
+            ),
+            (
+                Podman,
+                String::new(),
+                "podman did not run the command: it does not say why".to_owned(),
+                "try `podman run --rm --pull=never alpine:3 true`".to_owned(),
+            ),
+            (
+                Bubblewrap,
+                "bwrap: setting up uid map: Permission denied".to_owned(),
+                "bubblewrap cannot make a sandbox here: setting up uid map: Permission denied"
+                    .to_owned(),
+                "allow user namespaces on this system, or name an `image` for podman or docker"
+                    .to_owned(),
+            ),
+        ] {
+            let error = not_made(backend, Some("alpine:3"), &complaint);
+            assert_eq!(error.to_string(), what);
+            assert_eq!(error.data.hint, Some(hint), "{what}");
+            assert_eq!(error.data.id, Some(ErrorId::SANDBOX_UNAVAILABLE), "{what}");
+        }
+    }
+
+    /// Time passes as soon as nothing is left to do, so this does not wait.
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_hangs_is_not_waited_for() {
+        let error = answered(Backend::Docker, &["sleep".to_owned(), "1000".to_owned()]).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.to_string(), "docker has not answered for 10s");
+        assert!(error.data.hint.unwrap().contains("`docker info`"));
     }
 
     #[test]

@@ -124,3 +124,15 @@ async fn a_folder_without_a_repository_or_a_commit_is_refused() {
     assert!(error.hint.unwrap().contains("needs a commit"), "{}", error.message);
     assert_eq!(agent.log(), [""; 0]);
 }
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_leaves_no_worktree_behind() {
+    let agent = Scripted::new("acp", "");
+    repository(&agent);
+    let harness = agent.harness.clone().program("no-such-program").worktree(true);
+    let workflow = Workflow::builder("W").step(Step::new("code", harness)).build().unwrap();
+    let error = workflow.run("go").await.unwrap_err();
+    assert_eq!(error.id(), ErrorId::HARNESS_MISSING);
+    assert_eq!(git(&agent.work(), &["worktree", "list"]).lines().count(), 1);
+    assert_eq!(git(&agent.work(), &["branch", "--list"]).lines().count(), 1);
+}

@@ -2,8 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 #[cfg(feature = "providers")]
-mod abilities;
-#[cfg(feature = "providers")]
 mod fallback;
 #[cfg(feature = "providers")]
 mod limits;

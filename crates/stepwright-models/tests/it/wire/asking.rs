@@ -5,9 +5,7 @@ use super::server::{Request, Server};
 use super::speech::{KEY, Script, Wire, anthropic, gemini};
 use serde_json::{Value, json};
 use stepwright_core::message::{Message, StopReason, ToolOutcome};
-use stepwright_core::model::{
-    Model as _, ModelErrorKind, ModelOptions, ModelRequest, OutputMode, ToolChoice,
-};
+use stepwright_core::model::{Model as _, ModelOptions, ModelRequest, OutputMode, ToolChoice};
 use stepwright_core::tool::ToolSpec;
 
 fn parameters() -> Value {
@@ -588,51 +586,6 @@ async fn dialogue(wire: Wire) -> (Seen, Vec<Request>) {
     request.messages = serde_json::from_str(&written).unwrap();
     let seen = watch(model, request, None).await;
     (seen, server.requests())
-}
-
-/// Each wire sends a setting, or refuses it before anything is sent. The check of an agent that is
-/// built finds the same.
-#[tokio::test]
-async fn every_setting_is_sent_or_refused() {
-    let with = |change: fn(&mut ModelOptions)| {
-        let mut request = hello();
-        change(&mut request.options);
-        request
-    };
-    let top_p = || with(|options| options.top_p = Some(0.25));
-    let seed = || with(|options| options.seed = Some(7));
-    let stop = || with(|options| options.stop = vec!["END".into()]);
-    for wire in Wire::ALL {
-        let places = match wire {
-            Wire::Chat => ["/top_p", "/seed", "/stop"],
-            Wire::Responses => ["/top_p", "", ""],
-            Wire::Anthropic => ["/top_p", "", "/stop_sequences"],
-            Wire::Gemini => [
-                "/generationConfig/topP",
-                "/generationConfig/seed",
-                "/generationConfig/stopSequences",
-            ],
-            Wire::Ollama => ["/options/top_p", "/options/seed", "/options/stop"],
-        };
-        let values = [json!(0.25), json!(7), json!(["END"])];
-        for ((request, place), value) in
-            [top_p(), seed(), stop()].into_iter().zip(places).zip(values)
-        {
-            if place.is_empty() {
-                let server = Server::start([wire.says(&Script::text(&["Yes."]))]).await;
-                let model = wire.model(&server);
-                let refused = model.check(&request).unwrap_err();
-                assert_eq!(refused.kind, ModelErrorKind::BadRequest, "{wire:?}");
-                let seen = watch(model, request, None).await;
-                assert_eq!(seen.answer.unwrap_err().kind, ModelErrorKind::BadRequest, "{wire:?}");
-                continue;
-            }
-            let server = Server::start([wire.says(&Script::text(&["Yes."]))]).await;
-            wire.model(&server).check(&request).unwrap();
-            let got = asked(wire, request).await;
-            assert_eq!(got.body.pointer(place), Some(&value), "{wire:?}: {}", got.body);
-        }
-    }
 }
 
 #[tokio::test]

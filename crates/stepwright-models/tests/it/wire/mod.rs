@@ -21,4 +21,5 @@ mod long;
 mod media;
 mod memory;
 mod saying;
+mod settings;
 mod strict;
