@@ -42,6 +42,8 @@ mod person;
 #[cfg(unix)]
 mod places;
 mod resuming;
+#[cfg(unix)]
+mod sandboxes;
 mod sessions;
 mod starting;
 #[cfg(unix)]
