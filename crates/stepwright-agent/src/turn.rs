@@ -133,7 +133,9 @@ async fn converse(
         let reserved = admitted.as_ref().and_then(Reservation::tokens);
         log.note(EventKind::ModelRequestStarted { turn, reserved, purpose: None }).await?;
         let again = log.recorded_retries();
+        // A request that a process that died has begun is sent again.
         if log.is_over() && admitted.is_none() {
+            fill_media(&mut request.messages, cx).await?;
             match admit(agent, &mut request, before, cx).await? {
                 Admitted::Yes(held) => admitted = Some(held),
                 Admitted::Spent(error) => return Err(TurnError::Failed(error)),

@@ -1,16 +1,27 @@
 //! Work that an event loop drives.
 
 use crate::caller::{Caller, Suspends};
+use crate::convert::data_to_python;
 use crate::enter::poll_once;
+use crate::errors::raise;
 use crate::process::runtime;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
-use stepwright::BoxFuture;
+use stepwright::{BoxFuture, Error};
 
 /// The result of work, which becomes a value of Python on Python's thread.
 pub(crate) type Made = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
+/// Returns what becomes a value of Python, or its exception.
+pub(crate) fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
+    Box::new(move |py| match answer {
+        Ok(value) => Ok(data_to_python(py, &value)?.unbind()),
+        Err(error) => Err(raise(py, &error)),
+    })
+}
 
 /// Work that a coroutine drives: it calls `poll`, goes on with the function that this returns, and
 /// waits until it is woken if there is none.

@@ -2,9 +2,8 @@
 
 use crate::caller::{Caller, Manner};
 use crate::convert::data_from_python;
-use crate::driving::Driving;
+use crate::driving::{Driving, made};
 use crate::enter::block;
-use crate::workflow::made;
 use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -2,11 +2,10 @@
 
 use crate::caller::{Caller, Manner};
 use crate::convert::data_from_python;
-use crate::driving::Driving;
+use crate::driving::{Driving, made};
 use crate::enter::block;
 use crate::errors::plain_error;
 use crate::process;
-use crate::workflow::made;
 use pyo3::prelude::*;
 use stepwright::{AnyStore, Memory, Postgres, Sqlite};
 use stepwright_host::MemoryQuestion;

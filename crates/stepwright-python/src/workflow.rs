@@ -12,7 +12,6 @@ use crate::output::Output;
 use crate::stores::Store;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use serde::Serialize;
 use std::future::IntoFuture as _;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -32,13 +31,6 @@ type Asked = BoxFuture<'static, Result<RunOutput, Error>>;
 fn ended(answer: Result<RunOutput, Error>) -> Made {
     Box::new(move |py| match answer {
         Ok(output) => Ok(Py::new(py, Output::new(output))?.into_any()),
-        Err(error) => Err(raise(py, &error)),
-    })
-}
-
-pub(crate) fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
-    Box::new(move |py| match answer {
-        Ok(value) => Ok(data_to_python(py, &value)?.unbind()),
         Err(error) => Err(raise(py, &error)),
     })
 }

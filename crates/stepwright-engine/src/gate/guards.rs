@@ -101,8 +101,8 @@ impl Guards {
         }
     }
 
-    /// Remembers a rule. `is_new` is `false` if it holds for the run alone, or if the session has it
-    /// already.
+    /// Remembers a rule. `is_new` is `false` if it holds for the run alone, or if the session has
+    /// it already.
     pub(crate) fn remember(&mut self, rule: &str, is_new: bool) {
         let Ok(parsed) = rule.parse::<Rule>() else { return };
         if !self.remembered.allow.contains(&parsed) {

@@ -144,8 +144,8 @@ impl Page {
     /// Returns the value if the page is JSON by its type and its content, and the text otherwise.
     ///
     /// # Errors
-    /// Fails if the JSON is nested too deep, has a name twice in one object, or an integer that would
-    /// be rounded.
+    /// Fails if the JSON is nested too deep, has a name twice in one object, or an integer that
+    /// would be rounded.
     pub fn content(self) -> Result<Content, StepError> {
         if !self.json {
             return Ok(self.text.into());

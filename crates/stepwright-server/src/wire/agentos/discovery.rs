@@ -3,15 +3,13 @@
 use super::convert;
 use super::fault::Fault;
 use super::memories;
+use super::query::DB;
 use crate::auth::{Caller, Manage, Read};
 use crate::state::{App, MemberOf, Served, ServedKind};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use stepwright_core::plan::{Node, NodeKind};
-
-/// The id of the one database.
-pub(super) const DB: &str = "stepwright";
 
 /// The name of the table of sessions.
 const TABLE: &str = "sessions";

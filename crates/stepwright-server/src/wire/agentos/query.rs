@@ -1,11 +1,13 @@
 //! The parameters of a request.
 
-use super::discovery::DB;
 use super::fault::Fault;
 use crate::state::ServedKind;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use std::convert::Infallible;
+
+/// The id of the one database.
+pub(super) const DB: &str = "stepwright";
 
 /// The parameters of a request. An empty one counts as absent, and one may come several times.
 #[derive(Debug)]
