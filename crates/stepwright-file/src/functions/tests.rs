@@ -121,7 +121,7 @@ fn what_goes_wrong_is_said() {
         (
             "from_json",
             json!(["[{\"a\": 1, \"a\": 2}]"]),
-            "`from_json`: an object has `a` twice at line 1 column 10",
+            "`from_json`: an object has `a` twice at line 1 column 11",
         ),
         ("from_yaml", json!(["- b:\n    a: 1\n    a: 2"]), "`from_yaml`: a mapping has `a` twice"),
         ("truncate", json!(["a"]), "`truncate` takes 2 to 3 values, and was given 1"),
