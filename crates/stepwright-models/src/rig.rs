@@ -394,7 +394,7 @@ impl Inner {
             .additional_params(extra))
     }
 
-    /// Returns `true` if the library would leave out that a tool must be called: DeepSeek refuses
+    /// Returns `true` if the library would leave out that a tool must be called: `DeepSeek` refuses
     /// that while a model reasons, and all but one do unless they are told not to.
     fn would_drop_choice(&self, request: &ModelRequest) -> bool {
         let must_call = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::One(_));

@@ -2,7 +2,7 @@
 
 use crate::caller::{Caller, Manner};
 use crate::convert::{data_from_python, data_to_python, with_bytes};
-use crate::driving::{Driving, Made};
+use crate::driving::{Driving, Made, made};
 use crate::enter::block;
 use crate::errors::raise;
 use crate::events::Events;
