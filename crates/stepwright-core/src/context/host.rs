@@ -68,7 +68,8 @@ pub trait StepHost: Send + Sync {
     /// Returns the trace of the run.
     fn trace(&self) -> Traced<'_>;
 
-    /// Resets the idle timeout of the step without an event. See [`StepContext::keep_alive`].
+    /// Resets the idle timeout of the step without an event. See
+    /// [`StepContext::keep_alive`](crate::StepContext::keep_alive).
     fn keep_alive(&self, _: &StepPath) {}
 
     /// Returns the facts that the current attempt of this step recorded before a crash, in order.
@@ -184,7 +185,7 @@ pub trait StepHost: Send + Sync {
     }
 
     /// Notes work to do when the run has ended, once for each key. See
-    /// [`StepContext::at_end`].
+    /// [`StepContext::at_end`](crate::StepContext::at_end).
     fn at_end(&self, _key: &str, _work: AtEnd) {}
 
     /// Returns the identity of the run.
