@@ -8,9 +8,9 @@ use serde_json::Value;
 use std::ops::Range;
 use stepwright_core::json::{self, JsonError};
 
-/// Parses `data` as [`json::parse_frame`] does. A long string for which `given` returns another text
-/// is replaced by that. If `data` is not JSON, it is given back. If all of its long strings are
-/// replaced, `spare` becomes its memory.
+/// Parses `data` as [`json::parse_frame`] does. A long string for which `given` returns another
+/// text is replaced by that. If `data` is not JSON, it is given back. If all of its long strings
+/// are replaced, `spare` becomes its memory.
 pub(crate) fn parse(
     data: String,
     given: impl Fn(&str) -> Option<String>,
