@@ -2,7 +2,6 @@
 
 use super::convert;
 use super::fault::Fault;
-use super::memories;
 use super::query::DB;
 use crate::auth::{Caller, Manage, Read};
 use crate::state::{App, MemberOf, Served, ServedKind};
@@ -13,6 +12,9 @@ use stepwright_core::plan::{Node, NodeKind};
 
 /// The name of the table of sessions.
 const TABLE: &str = "sessions";
+
+/// The name of the table of memories.
+const MEMORIES: &str = "memories";
 
 /// `GET /health`.
 pub(super) async fn health(State(app): State<App>) -> Json<Value> {
@@ -50,7 +52,7 @@ pub(super) async fn config(_: Caller<Read>, State(app): State<App>) -> Json<Valu
     }
     Json(json!({
         "os_id": app.name, "available_models": models, "os_database": DB, "databases": [DB],
-        "session": dbs(&[TABLE]), "metrics": dbs(&[TABLE]), "memory": dbs(&[memories::TABLE]),
+        "session": dbs(&[TABLE]), "metrics": dbs(&[TABLE]), "memory": dbs(&[MEMORIES]),
         "learning": {"dbs": []}, "evals": {"dbs": []}, "traces": {"dbs": []},
         "knowledge": {"dbs": [], "knowledge_instances": []}, "filesystem": {"namespaces": []},
         "queue": {"durable": false, "queue_per_session": false},

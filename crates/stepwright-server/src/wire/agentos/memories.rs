@@ -17,9 +17,6 @@ use stepwright_core::ErrorKind;
 use stepwright_core::store::{MemoryUser, PAGE_MAX, UserMemory};
 use stepwright_engine::Memories;
 
-/// The name of the table of memories.
-pub(super) const TABLE: &str = "memories";
-
 /// A new memory, or the new text and topics of one.
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
