@@ -3,7 +3,8 @@
 use crate::support::{Place, Ran};
 use std::os::unix::fs::PermissionsExt as _;
 
-/// Runs a command in a sandbox of `backend`, with nothing in `PATH` but a program of this script.
+/// Runs a command in a sandbox of `backend`, which is a program of this script. Without one, nothing
+/// is in `PATH`.
 fn ran(backend: &str, script: Option<&str>) -> Ran {
     let place = Place::with(&format!(
         "format: 1\nname: Boxed\nsandbox: {{backend: {backend}, image: 'alpine:3'}}\n\
@@ -11,13 +12,15 @@ fn ran(backend: &str, script: Option<&str>) -> Ran {
     ));
     let programs = place.path("programs");
     std::fs::create_dir(&programs).unwrap();
+    let mut path = programs.clone().into_os_string();
     if let Some(script) = script {
+        path.push(":/usr/bin:/bin");
         let program = programs.join(backend);
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut command = place.command(["run", "flow.yaml", "--allow-shell", "--no-db"]);
-    let ran = Ran::of(command.env("PATH", &programs)).ended(1);
+    let ran = Ran::of(command.env("PATH", path)).ended(1);
     assert!(!place.path("made").exists(), "the command ran outside of its sandbox");
     ran
 }
