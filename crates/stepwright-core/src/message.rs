@@ -289,12 +289,19 @@ impl Usage {
 
     /// Returns `true` if nothing was reported.
     pub fn is_empty(&self) -> bool {
-        self.input_tokens.is_none()
-            && self.output_tokens.is_none()
-            && self.cache_read_tokens.is_none()
-            && self.cache_write_tokens.is_none()
-            && self.reasoning_tokens.is_none()
-            && self.image_tokens.is_none()
+        // Each field by its name, so that the compiler asks about a new one.
+        let Self {
+            input_tokens: None,
+            output_tokens: None,
+            cache_read_tokens: None,
+            cache_write_tokens: None,
+            reasoning_tokens: None,
+            image_tokens: None,
+        } = self
+        else {
+            return false;
+        };
+        true
     }
 
     /// Returns the usage since it was `before`.

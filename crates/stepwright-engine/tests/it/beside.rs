@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use stepwright_core::store::{Leases as _, RunStore as _};
 use stepwright_core::{
-    Answer, ErrorId, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepContext,
-    StepError, StepInput,
+    Answer, Error, ErrorId, ErrorKind, Event, EventKind, HumanReview, Memory, RunOutput, RunStatus,
+    StepContext, StepError, StepInput,
 };
 use stepwright_engine::{Parallel, RunStream, Step, Workflow, WorkflowBuilder, real_world};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 /// A workflow on a store, as each of several processes has it: a step that works until it may end,
 /// beside one that asks.
@@ -64,7 +65,19 @@ impl Shared {
         }
         panic!("it does not ask");
     }
+
+    /// Another process that has begun to claim the run, and goes on when `go_on` lets it.
+    async fn claiming(&self) -> (Workflow, Arc<Claims>, Claiming) {
+        let claims = Arc::new(Claims::default());
+        let store = Slow { claims: Some(claims.clone()), ..Slow::quick(self.store.clone()) };
+        let other = self.builder().store(store).build().unwrap();
+        let claiming = tokio::spawn(other.resume("r").into_future());
+        claims.begun.acquire().await.unwrap().forget();
+        (other, claims, claiming)
+    }
 }
+
+type Claiming = JoinHandle<Result<RunOutput, Error>>;
 
 const YES: [(&str, Answer); 1] = [("both/ask", Answer::Approve)];
 
@@ -129,11 +142,7 @@ async fn a_run_is_cancelled_from_a_process_that_is_just_trying_to_claim_it() {
     let shared = Shared::new();
     let driver = shared.process();
     shared.asking(&driver).await;
-    let claims = Arc::new(Claims::default());
-    let store = Slow { claims: Some(claims.clone()), ..Slow::quick(shared.store.clone()) };
-    let other = shared.builder().store(store).build().unwrap();
-    let claiming = tokio::spawn(other.resume("r").into_future());
-    claims.begun.acquire().await.unwrap().forget();
+    let (other, claims, claiming) = shared.claiming().await;
     let (cancelled, ended) = tokio::join!(other.cancel_run("r"), async {
         // The claim fails: the run has a driver that is alive.
         claims.go_on.add_permits(100);
@@ -149,11 +158,7 @@ async fn a_wait_for_a_run_outlasts_a_claim_that_is_refused_because_its_driver_li
     let shared = Shared::new();
     let driver = shared.process();
     shared.asking(&driver).await;
-    let claims = Arc::new(Claims::default());
-    let store = Slow { claims: Some(claims.clone()), ..Slow::quick(shared.store.clone()) };
-    let other = shared.builder().store(store).build().unwrap();
-    let claiming = tokio::spawn(other.resume("r").into_future());
-    claims.begun.acquire().await.unwrap().forget();
+    let (other, claims, claiming) = shared.claiming().await;
     let handle = other.handle("r").await.unwrap();
     let mut waiting = pin!(handle.wait());
     assert!(futures_util::poll!(&mut waiting).is_pending(), "it waits for the claim");

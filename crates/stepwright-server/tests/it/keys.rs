@@ -87,7 +87,7 @@ const READ: &[Role] = &[Role::Viewer, Role::Operator, Role::Approver];
 const START: &[Role] = &[Role::Operator];
 const ADMIN: &[Role] = &[];
 
-fn key(keys: &ApiKeys, role: Role, user: Option<&str>) -> String {
+pub(crate) fn key(keys: &ApiKeys, role: Role, user: Option<&str>) -> String {
     let user = user.map(str::to_owned);
     let new = NewKey { name: "test".to_owned(), role, user, expires_at: None };
     keys.create(new).unwrap().1

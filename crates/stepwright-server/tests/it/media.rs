@@ -1,6 +1,7 @@
 //! The bytes of media of runs.
 
 use crate::client::Client;
+use crate::keys::key;
 use crate::world::{World, workflows};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use stepwright_core::media::StoredMedia;
 use stepwright_core::{Media, MediaKind, Memory};
 use stepwright_engine::Parts;
-use stepwright_server::{ApiKeys, NewKey, Role};
+use stepwright_server::{ApiKeys, Role};
 use tokio::sync::Semaphore;
 
 /// An image that is too large for a fact.
@@ -102,11 +103,7 @@ async fn another_user_does_not_get_the_bytes_whose_hash_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.json");
     let keys = ApiKeys::in_file(&path);
-    let key = |user: &str| {
-        let user = Some(user.to_owned());
-        let new = NewKey { name: "test".into(), role: Role::Admin, user, expires_at: None };
-        keys.create(new).unwrap().1
-    };
+    let key = |user| key(&keys, Role::Admin, Some(user));
     let store = Memory::default();
     let world = World::with(store.clone(), |server| server.keys(&path));
     let (anna, ben) = (world.client.with_key(&key("anna")), world.client.with_key(&key("ben")));

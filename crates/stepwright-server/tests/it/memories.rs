@@ -1,12 +1,13 @@
 //! Memories of users, as clients of `AgentOS` reach them.
 
 use crate::client::{Answer, Client};
+use crate::keys::key;
 use crate::world::World;
 use http::Method;
 use serde_json::{Value, json};
 use stepwright_core::{AnyStore, Memory};
 use stepwright_engine::Runs;
-use stepwright_server::{ApiKeys, NewKey, Role};
+use stepwright_server::{ApiKeys, Role};
 
 async fn added(client: &Client, memory: &str, user: &str, topics: &[&str]) -> String {
     let body = json!({"memory": memory, "user_id": user, "topics": topics});
@@ -99,11 +100,7 @@ async fn a_key_of_a_user_reaches_the_memories_of_that_user_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.json");
     let keys = ApiKeys::in_file(&path);
-    let key = |user: &str| {
-        let user = Some(user.to_owned());
-        let new = NewKey { name: "test".into(), role: Role::Admin, user, expires_at: None };
-        keys.create(new).unwrap().1
-    };
+    let key = |user| key(&keys, Role::Admin, Some(user));
     let store = Memory::default();
     let world = World::with(store.clone(), |server| server.keys(&path));
     let (anna, ben) = (world.client.with_key(&key("anna")), world.client.with_key(&key("ben")));

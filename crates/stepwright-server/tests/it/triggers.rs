@@ -1,11 +1,12 @@
 //! Schedules and webhooks over HTTP.
 
+use crate::keys::key;
 use crate::world::World;
 use serde_json::json;
 use std::time::Duration;
 use stepwright_core::Memory;
 use stepwright_engine::Workflow;
-use stepwright_server::{ApiKeys, HOOK_BODY_BYTES_MAX, NewKey, Role, ServerBuilder};
+use stepwright_server::{ApiKeys, HOOK_BODY_BYTES_MAX, Role, ServerBuilder};
 use stepwright_triggers::{Schedule, Signature, Timetable, Webhook};
 
 const SECRET: &str = concat!("It's a Secret to Every", "body");
@@ -124,11 +125,7 @@ async fn a_key_of_one_user_sees_no_triggers() {
     let memory = Memory::default();
     let world = World::with(memory.clone(), |server| news(server, &memory).keys(&file));
     let keys = ApiKeys::in_file(&file);
-    let key = |user: Option<&str>| {
-        let user = user.map(str::to_owned);
-        let new = NewKey { name: "k".into(), role: Role::Admin, user, expires_at: None };
-        world.client.with_key(&keys.create(new).unwrap().1)
-    };
+    let key = |user| world.client.with_key(&key(&keys, Role::Admin, user));
     let (anna, owner) = (key(Some("anna")), key(None));
     assert_eq!(anna.get("/v1/schedules").await.json()["schedules"], json!([]));
     assert_eq!(anna.get("/v1/webhooks").await.json()["webhooks"], json!([]));

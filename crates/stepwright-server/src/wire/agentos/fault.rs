@@ -32,8 +32,12 @@ impl Fault {
         self.detail
     }
 
-    pub(super) fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND
+    /// Returns the result of a removal. It is no error if there was nothing to remove.
+    pub(super) fn unless_gone(removed: Result<(), Self>) -> Result<(), Self> {
+        removed.or_else(|fault| match fault.status {
+            StatusCode::NOT_FOUND => Ok(()),
+            _ => Err(fault),
+        })
     }
 
     /// The fault for a field that is needed.

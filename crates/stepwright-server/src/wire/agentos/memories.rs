@@ -191,15 +191,12 @@ pub(super) async fn patch(
 
 /// Deletes a memory. It is no error if there is none.
 async fn remove(app: &App, who: &Who, id: &str, named: Option<&str>) -> Result<(), Fault> {
-    let (_, memories) = match found(app, who, id, named).await {
-        Ok(found) => found,
-        Err(fault) if fault.is_not_found() => return Ok(()),
-        Err(fault) => return Err(fault),
+    let removed = async {
+        let (_, memories) = found(app, who, id, named).await?;
+        memories.remove(id).await?;
+        Ok(())
     };
-    match memories.remove(id).await {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
-    }
+    Fault::unless_gone(removed.await)
 }
 
 /// `DELETE /memories/{id}`, also of unknown ids.

@@ -348,15 +348,12 @@ pub(super) async fn patch(
 
 /// Deletes a session. It is no error if there is none.
 async fn remove(app: &App, who: &Who, id: &str, asked: &Asked) -> Result<(), Fault> {
-    let session = match found(app, who, id, asked, missing(id, asked)).await {
-        Ok(session) => session,
-        Err(fault) if fault.is_not_found() => return Ok(()),
-        Err(fault) => return Err(fault),
+    let removed = async {
+        let session = found(app, who, id, asked, missing(id, asked)).await?;
+        app.seen_by(who)?.sessions().delete(&session.session_id).await?;
+        Ok(())
     };
-    match app.seen_by(who)?.sessions().delete(&session.session_id).await {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
-    }
+    Fault::unless_gone(removed.await)
 }
 
 /// `DELETE /sessions/{sid}`, also of unknown ids.
