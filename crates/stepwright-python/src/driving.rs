@@ -1,8 +1,8 @@
 //! Work that an event loop drives.
 
-use crate::caller::{Caller, Suspends};
+use crate::caller::{Caller, Manner, Suspends};
 use crate::convert::data_to_python;
-use crate::enter::poll_once;
+use crate::enter::{block, poll_once};
 use crate::errors::raise;
 use crate::process::runtime;
 use pyo3::exceptions::PyRuntimeError;
@@ -15,8 +15,23 @@ use stepwright::{BoxFuture, Error};
 /// The result of work, which becomes a value of Python on Python's thread.
 pub(crate) type Made = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
+/// Answers a question on this thread, or returns work for the event loop that does.
+pub(crate) fn answer<T: Serialize + Send + 'static>(
+    py: Python<'_>,
+    event_loop: Option<Bound<'_, PyAny>>,
+    asked: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> PyResult<Py<PyAny>> {
+    let is_awaited = event_loop.is_some();
+    let caller = Caller::of(py, event_loop, Manner::default())?;
+    if is_awaited {
+        let driving = Driving::new(caller, || {}, async move { made(asked.await) });
+        return Ok(Py::new(py, driving)?.into_any());
+    }
+    made(block(py, &caller, || {}, asked)?)(py)
+}
+
 /// Returns what becomes a value of Python, or its exception.
-pub(crate) fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
+fn made<T: Serialize + Send + 'static>(answer: Result<T, Error>) -> Made {
     Box::new(move |py| match answer {
         Ok(value) => Ok(data_to_python(py, &value)?.unbind()),
         Err(error) => Err(raise(py, &error)),

@@ -1,9 +1,7 @@
 //! The native part of `Knowledge`.
 
-use crate::caller::{Caller, Manner};
 use crate::convert::data_from_python;
-use crate::driving::{Driving, made};
-use crate::enter::block;
+use crate::driving::answer;
 use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -47,13 +45,7 @@ impl Knowledge {
         event_loop: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let asked = answered(self.knowledge.clone(), data_from_python(question)?);
-        let is_awaited = event_loop.is_some();
-        let caller = Caller::of(py, event_loop, Manner::default())?;
-        if is_awaited {
-            let driving = Driving::new(caller, || {}, async move { made(asked.await) });
-            return Ok(Py::new(py, driving)?.into_any());
-        }
-        made(block(py, &caller, || {}, asked)?)(py)
+        answer(py, event_loop, asked)
     }
 }
 

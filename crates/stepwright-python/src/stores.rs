@@ -1,9 +1,7 @@
 //! Stores, which several workflows may share.
 
-use crate::caller::{Caller, Manner};
 use crate::convert::data_from_python;
-use crate::driving::{Driving, made};
-use crate::enter::block;
+use crate::driving::answer;
 use crate::errors::plain_error;
 use crate::process;
 use pyo3::prelude::*;
@@ -73,12 +71,6 @@ impl Store {
     ) -> PyResult<Py<PyAny>> {
         let question: MemoryQuestion = data_from_python(question)?;
         let asked = question.ask(self.get(py)?);
-        let is_awaited = event_loop.is_some();
-        let caller = Caller::of(py, event_loop, Manner::default())?;
-        if is_awaited {
-            let driving = Driving::new(caller, || {}, async move { made(asked.await) });
-            return Ok(Py::new(py, driving)?.into_any());
-        }
-        made(block(py, &caller, || {}, asked)?)(py)
+        answer(py, event_loop, asked)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::caller::{Caller, Manner};
 use crate::convert::{data_from_python, data_to_python, with_bytes};
-use crate::driving::{Driving, Made, made};
+use crate::driving::{Driving, Made, answer};
 use crate::enter::block;
 use crate::errors::raise;
 use crate::events::Events;
@@ -205,17 +205,7 @@ impl Workflow {
     ) -> PyResult<Py<PyAny>> {
         let question: Question = data_from_python(question)?;
         let asked = question.ask(self.workflow.clone());
-        match event_loop {
-            Some(event_loop) => {
-                let caller = Caller::of(py, Some(event_loop), Manner::default())?;
-                let driving = Driving::new(caller, || {}, async move { made(asked.await) });
-                Ok(Py::new(py, driving)?.into_any())
-            }
-            None => {
-                let caller = Caller::of(py, None, Manner::default())?;
-                made(block(py, &caller, || {}, asked)?)(py)
-            }
-        }
+        answer(py, event_loop, asked)
     }
 
     #[pyo3(signature = (input, options, printed, event_loop=None))]
