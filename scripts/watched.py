@@ -20,7 +20,8 @@ def main():
         env.setdefault("CARGO_TERM_COLOR", "always")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env,
                                start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda *_: stop(process, 128 + signal.SIGTERM))
+    for ends in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ends, lambda number, _: stop(process, 128 + number))
     lines = queue.Queue()
 
     def read():
