@@ -3,8 +3,8 @@
 use crate::support::{Place, Ran};
 use std::os::unix::fs::PermissionsExt as _;
 
-/// Runs a command in a sandbox of `backend`, which is a program of this script. Without one, nothing
-/// is in `PATH`.
+/// Runs a command in a sandbox of `backend`, which is a program of this script. Without one,
+/// nothing is in `PATH`.
 fn ran(backend: &str, script: Option<&str>) -> Ran {
     let place = Place::with(&format!(
         "format: 1\nname: Boxed\nsandbox: {{backend: {backend}, image: 'alpine:3'}}\n\
