@@ -287,6 +287,9 @@ async fn opencode_asks_and_works() {
 async fn codex_works_and_a_later_step_goes_on() {
     let Some(home) = home() else { return };
     let place = Place::new();
+    // There it has no sandbox, and so no command of it runs.
+    let is_temporary = place.work().starts_with(std::env::temp_dir());
+    assert!(!is_temporary, "Codex runs no command below the folder of temporary files");
     let model = Model::start(&place.work());
     let settings = format!(
         "model = \"scripted\"\nmodel_provider = \"scripted\"\n[model_providers.scripted]\nname = \
