@@ -277,17 +277,17 @@ async fn carry_out(
     let begins = matches!(ready, ReadyCall::Begin(_) | ReadyCall::Answered(_));
     let (mut ready, mut admitted) = (ready, None);
     let options = agent.options_of(&call.tool().name);
-    if let (ReadyCall::Begin(made), Some(options)) = (&ready, options)
-        && let Ok(given) = arguments(&made.arguments)
-        && let Some(answer) = options.kept(&made.name, &given, call.context())
-    {
-        ready = ReadyCall::Answered(answered(made, answer));
-    }
+    let kept = match (&ready, options) {
+        (ReadyCall::Begin(made), Some(options)) => arguments(&made.arguments)
+            .ok()
+            .and_then(|given| options.kept(&made.name, &given, call.context())),
+        _ => None,
+    };
     let limited = |told: ToolOutcome| match options.and_then(ToolOptions::limit_of_result) {
         Some(limit) => results::limited(told, place.result, limit),
         None => told,
     };
-    if let ReadyCall::Begin(made) = &ready {
+    if let (ReadyCall::Begin(made), None) = (&ready, &kept) {
         // A person may be asked for more. Only this call waits then, and others go on.
         let _waiting = call.go_on();
         match call.context().reserve(&Demand::ToolCall).await? {
@@ -310,7 +310,8 @@ async fn carry_out(
             return Ok(told);
         }
     };
-    if place.nth < TOOL_CALLS_MAX
+    if kept.is_none()
+        && place.nth < TOOL_CALLS_MAX
         && agent.tool(&made.name).is_some()
         && let Ok(arguments) = arguments(&made.arguments)
         && let Some(played) = played::call(&made, &arguments, call.context()).await
@@ -327,7 +328,11 @@ async fn carry_out(
         begun.end(&told).await.map_err(TurnError::Recorded)?;
         return Ok(told);
     }
-    let told = match answer(agent, place, &made, call.context()).await {
+    let given = match kept {
+        Some(answer) => Ok(answer),
+        None => answer(agent, place, &made, call.context()).await,
+    };
+    let told = match given {
         Ok(answer) => answered(&made, answer),
         Err(CallError::Tool(ToolError::Fatal(error))) => {
             let error = of_tool(&made.name, error);

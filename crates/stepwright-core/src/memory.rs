@@ -394,7 +394,12 @@ impl RunStore for Memory {
 
     fn runs(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
         let tables = self.tables();
-        let newest = tables.order.iter().rev().filter_map(|run| tables.runs.get(run));
+        let behind = match &filter.before {
+            None => tables.order.len(),
+            Some(before) => tables.order.iter().position(|run| run == before).unwrap_or(0),
+        };
+        let newest = tables.order.iter().take(behind).rev();
+        let newest = newest.filter_map(|run| tables.runs.get(run));
         let wanted = newest.map(|(row, _)| row).filter(|row| filter.matches(row));
         let rows = wanted.skip(filter.offset).take(page(filter.limit)).cloned().collect();
         Box::pin(ready(Ok(rows)))

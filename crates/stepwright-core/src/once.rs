@@ -199,7 +199,7 @@ impl<T: Serialize + DeserializeOwned + Send, W> Once<'_, T, W> {
 
 fn read<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StepError> {
     serde_json::from_value(value).map_err(|error| {
-        StepError::terminal(format!("what was recorded under `{key}` does not fit: {error}"))
+        StepError::terminal(format!("the recorded value of `{key}` has another type: {error}"))
             .with_id(ErrorId::RECORD_UNFIT)
             .with_hint("use another key when the type of the result changes")
     })
@@ -208,7 +208,7 @@ fn read<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, StepError> {
 /// Returns the event that records the result of an effect.
 fn recorded<T: Serialize>(key: &Arc<str>, done: &T) -> Result<EventKind, StepError> {
     let value = serde_json::to_value(done).map_err(|error| {
-        StepError::terminal(format!("what came of `{key}` cannot be written as JSON: {error}"))
+        StepError::terminal(format!("the result of `{key}` cannot be written as JSON: {error}"))
             .with_id(ErrorId::RECORD_UNFIT)
     })?;
     Ok(EventKind::StepRecorded { key: key.clone(), value })

@@ -24,6 +24,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Patch {
+    /// Sets a key that has no value, and leaves another one as it is.
+    Init {
+        /// The key.
+        key: String,
+        /// The first value.
+        value: Value,
+    },
     /// Replaces the value. `null` removes the key.
     Set {
         /// The key.
@@ -127,6 +134,19 @@ pub enum PatchError {
 }
 
 impl Patch {
+    /// Sets `key` if it has no value.
+    ///
+    /// ```
+    /// use stepwright_core::state::{Patch, State};
+    /// let mut state = State::from_iter([("visits".to_owned(), 2.into())]);
+    /// Patch::init("visits", 0).apply(&mut state).unwrap();
+    /// Patch::init("name", "Ada").apply(&mut state).unwrap();
+    /// assert_eq!((&state["visits"], &state["name"]), (&2.into(), &"Ada".into()));
+    /// ```
+    pub fn init(key: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::Init { key: key.into(), value: value.into() }
+    }
+
     /// Replaces the value of `key`.
     pub fn set(key: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::Set { key: key.into(), value: value.into() }
@@ -150,7 +170,8 @@ impl Patch {
     /// Returns the key that is changed.
     pub fn key(&self) -> &str {
         match self {
-            Self::Set { key, .. }
+            Self::Init { key, .. }
+            | Self::Set { key, .. }
             | Self::Append { key, .. }
             | Self::Merge { key, .. }
             | Self::Increment { key, .. } => key,
@@ -170,6 +191,11 @@ impl Patch {
             wanted,
         };
         match self {
+            Self::Init { value, .. } => {
+                if !value.is_null() {
+                    entry(state, key, || value.clone());
+                }
+            }
             Self::Set { value: Value::Null, .. } => {
                 state.shift_remove(key);
             }
@@ -379,6 +405,7 @@ fn conflict<'a>(
 impl fmt::Display for Patch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Init { key, value } => write!(f, "{key} ?= {value}"),
             Self::Set { key, value } => write!(f, "{key} = {value}"),
             Self::Append { key, value } => write!(f, "{key} += [{value}]"),
             Self::Merge { key, value } => write!(f, "{key} <- {}", Value::Object(value.clone())),

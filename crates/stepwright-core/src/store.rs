@@ -204,6 +204,9 @@ pub struct RunFilter {
     pub workflow_id: Option<WorkflowId>,
     /// Only those with this status.
     pub status: Option<RunStatus>,
+    /// Only those that began before this one, for the page behind it. None if there is no such
+    /// run.
+    pub before: Option<RunId>,
     /// The number of rows at most; 0 means [`PAGE_MAX`], which is also the maximum.
     pub limit: usize,
     /// The number of rows to skip.
@@ -211,7 +214,8 @@ pub struct RunFilter {
 }
 
 impl RunFilter {
-    /// Returns `true` if `row` passes the filter.
+    /// Returns `true` if `row` passes the filter, besides [`before`](Self::before), which says
+    /// where a page begins.
     pub fn matches(&self, row: &RunRow) -> bool {
         self.session_id.as_ref().is_none_or(|id| *id == row.session_id)
             && self.user_id.as_ref().is_none_or(|id| row.user_id.as_ref() == Some(id))
@@ -237,6 +241,8 @@ pub struct SessionFilter {
     pub user_id: Option<UserId>,
     /// Only those that this workflow opened.
     pub workflow_id: Option<WorkflowId>,
+    /// Only those behind the session with this time of its last change and this id.
+    pub behind: Option<(Timestamp, SessionId)>,
     /// The number of rows at most; 0 means [`PAGE_MAX`], which is also the maximum.
     pub limit: usize,
     /// The number of rows to skip.
@@ -248,6 +254,10 @@ impl SessionFilter {
     pub fn matches(&self, session: &Session) -> bool {
         self.user_id.as_ref().is_none_or(|id| session.user_id.as_ref() == Some(id))
             && self.workflow_id.as_ref().is_none_or(|id| *id == session.workflow_id)
+            && self.behind.as_ref().is_none_or(|(time, id)| {
+                session.updated_at < *time
+                    || (session.updated_at == *time && session.session_id > *id)
+            })
     }
 }
 

@@ -8,7 +8,7 @@ mod secrets;
 use crate::compile::{Settings, compile};
 use crate::define::{AfterSteps, AnyStep, History, IntoStep, MediaInput, RunLimits, add_after};
 use crate::definition::Definition;
-use crate::gate::{GateSettings, Guard};
+use crate::gate::{GateSettings, Guard, reserved};
 use crate::process::PerProcess;
 use crate::real::real_world;
 use crate::runner::{Dispatching, Runner};
@@ -21,6 +21,7 @@ use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::cost::Prices;
 use stepwright_core::dispatch::{Dispatcher, Limits};
 use stepwright_core::observe::Observer;
+use stepwright_core::permission::ALLOWED_KEY;
 use stepwright_core::plan::After;
 use stepwright_core::redact::Secrets;
 use stepwright_core::state::{Reducer, Reducers, State};
@@ -471,6 +472,9 @@ impl WorkflowBuilder {
         if let Some(mistake) = self.session_budget.as_ref().and_then(Budget::mistake) {
             let error = Error::new(ErrorKind::Definition, format!("session budget: {mistake}"));
             return Err(error.with_hint("set a limit of the `session_budget`"));
+        }
+        if self.state.contains_key(ALLOWED_KEY) {
+            return Err(Error::new(ErrorKind::Definition, reserved()).with_hint("use another key"));
         }
         if let Some(mistake) = self.run_limits.mistake() {
             return Err(Error::new(ErrorKind::Definition, mistake));

@@ -72,8 +72,8 @@ impl Slot {
     }
 
     /// Waits for the slot, and for the one that the run needs besides, unless the run is cancelled
-    /// meanwhile. With `leaves`, the dispatcher
-    /// comes back instead, so that runs that wait do not keep others from being driven.
+    /// meanwhile. With `leaves`, the dispatcher comes back instead, so that runs that wait do not
+    /// keep others from being driven.
     pub(crate) async fn wait(
         &self,
         recorder: &Recorder,

@@ -36,7 +36,8 @@ pub(crate) use select_sessions;
 /// The condition for runs of workflow `$1` that may need a driver at `$2`, at most `$3` of them.
 ///
 /// Each of the three kinds has an index of its own, which is small: it knows only the runs of which
-/// that may be said.
+/// that may be said. Runs that can go on come before those that are under way, which may have a
+/// driver that lives.
 pub(crate) const WAITING: &str = " WHERE id IN (
       SELECT * FROM (SELECT id FROM runs
         WHERE workflow_id = $1 AND wake_at IS NOT NULL AND wake_at <= $2 AND status = 'PAUSED'
@@ -48,7 +49,7 @@ pub(crate) const WAITING: &str = " WHERE id IN (
       UNION SELECT * FROM (SELECT id FROM runs
         WHERE workflow_id = $1 AND background AND status IN ('PENDING', 'RUNNING')
         ORDER BY id LIMIT $3) AS under_way
-    ) ORDER BY id LIMIT $3";
+    ) ORDER BY CASE WHEN status = 'PAUSED' THEN 0 ELSE 1 END, id LIMIT $3";
 
 /// The columns of [`SignalColumns`](crate::rows::SignalColumns), in its order.
 const SIGNALS: &str =
@@ -101,6 +102,11 @@ impl<'f> Query<'f> {
         };
         query.only("status", status.map(RunStatus::as_str));
         query.sql.push_str(more);
+        if let Some(before) = &filter.before {
+            query.also("id < (SELECT id FROM runs WHERE run_id = ");
+            query.bind(Value::Text(before.as_str()));
+            query.sql.push(')');
+        }
         // By the order in which they began, which is the order of the rows: clocks go back.
         query.page("id DESC", filter.limit, filter.offset)
     }
@@ -109,6 +115,16 @@ impl<'f> Query<'f> {
         let mut query = Self::new(select);
         query.only("user_id", filter.user_id.as_ref().map(UserId::as_str));
         query.only("workflow_id", filter.workflow_id.as_ref().map(WorkflowId::as_str));
+        if let Some((time, id)) = &filter.behind {
+            let time = || Value::Number(i64::try_from(time.0).unwrap_or(i64::MAX));
+            query.also("(updated_at < ");
+            query.bind(time());
+            query.sql.push_str(" OR (updated_at = ");
+            query.bind(time());
+            query.sql.push_str(" AND session_id > ");
+            query.bind(Value::Text(id.as_str()));
+            query.sql.push_str("))");
+        }
         query.page("updated_at DESC, session_id", filter.limit, filter.offset)
     }
 
@@ -118,11 +134,16 @@ impl<'f> Query<'f> {
 
     fn only(&mut self, column: &str, value: Option<&'f str>) {
         if let Some(value) = value {
-            self.sql.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
-            self.sql.push_str(column);
+            self.also(column);
             self.sql.push_str(" = ");
             self.bind(Value::Text(value));
         }
+    }
+
+    /// Begins one more condition.
+    fn also(&mut self, condition: &str) {
+        self.sql.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(condition);
     }
 
     fn page(mut self, order: &str, limit: usize, offset: usize) -> Self {

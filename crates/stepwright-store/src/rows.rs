@@ -233,7 +233,7 @@ impl RunColumns {
             workflow_id: WorkflowId::new(self.workflow_id).map_err(odd)?,
             digest: self.digest.into(),
             status: RunStatus::from_word(&self.status)
-                .ok_or_else(|| corrupt(format!("`{}` is no status", self.status)))?,
+                .ok_or_else(|| corrupt(format!("unknown run status `{}`", self.status)))?,
             created_at: Timestamp(from_column(self.created_at)),
             updated_at: Timestamp(from_column(
                 self.updated_at.ok_or_else(|| corrupt("it has no facts".to_owned()))?,

@@ -527,6 +527,9 @@ function applyPatch(state: Members, patch: Patch): Members {
   const next = { ...state };
   const old = next[patch.key];
   switch (patch.op) {
+    case "init":
+      if (!(patch.key in next) && patch.value !== null) next[patch.key] = patch.value;
+      break;
     case "set":
       if (patch.value === null || patch.value === undefined) delete next[patch.key];
       else next[patch.key] = patch.value;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_agent::FunctionTool;
+use stepwright_agent::{FunctionTool, ToolOptions};
 use stepwright_core::guardrail::{AnyGuardrail, Guard, GuardPlace, GuardVerdict};
 use stepwright_core::{ErrorCode, ErrorId, EventKind, StepError, StepOutput, StepPath};
 use stepwright_testing::model::{FunctionModel, Reply, ScriptedModel};
@@ -137,6 +137,21 @@ async fn calls_are_judged_before_and_after_and_only_those_of_the_named_tools() {
     let said = refused(host.run(&agent, "go").await);
     assert_eq!(said, "guardrail `words` refused the result of tool `look`: it bites");
     assert_eq!(host.tool_answers(), [format!("!look: {said}")], "the call has an end");
+}
+
+#[tokio::test]
+async fn a_kept_result_of_a_tool_is_judged_like_a_new_one() {
+    let look_at = || Reply::call("look", json!({"up": "cat"}));
+    let model = ScriptedModel::new([look_at(), look_at(), Reply::text("done")]);
+    let options = ToolOptions::new().cache(Duration::from_mins(1));
+    let agent = on(&model)
+        .tool_with(look(), options)
+        .guardrail(Guard::after_tool(about("cat", GuardVerdict::rewrite("<dog>"))))
+        .build()
+        .unwrap();
+    let host = Host::new();
+    host.run(&agent, "go").await.unwrap();
+    assert_eq!(host.tool_answers(), ["look: <dog>", "look: <dog>"]);
 }
 
 #[tokio::test]

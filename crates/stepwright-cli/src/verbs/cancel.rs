@@ -8,6 +8,7 @@ use crate::ui::terminal::{Stderr, write};
 use std::time::Duration;
 use stepwright::term::status_word;
 use stepwright::{Error, ErrorId, ErrorKind, RunStatus, StepInput, Workflow};
+use stepwright_core::plan::{After, Node, NodeKind, Plan, children};
 use stepwright_engine::{drivers, real_world};
 
 /// The time to wait for the end: longer than the time after which a silent driver on another
@@ -36,6 +37,11 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
     let nothing = async |_: StepInput| ();
     let ender = Workflow::builder("stepwright cancel").step(nothing);
     let ender = opened.beneath(ender).build()?;
+    let left_out = match &row.driver {
+        // Its driver has the definition.
+        Some(_) => Vec::new(),
+        None => steps_after(runs.plan(run).await?.as_ref()),
+    };
     let world = real_world();
     let began = world.now();
     // Repeated until the run has ended, it stays one request: a second one would cut its `finally`
@@ -47,6 +53,14 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
         let row = runs.row(run).await.map_err(run_error)?;
         if row.status.is_terminal() {
             write(&format!("run {run} {}", status_word(row.status)));
+            if row.status == RunStatus::Cancelled && !left_out.is_empty() {
+                let keys: Vec<_> = left_out.iter().map(|key| format!("`{key}`")).collect();
+                stderr.note(&format!(
+                    "{} did not run: no process drove the run, and only its workflow file has the \
+                     steps",
+                    keys.join(" and ")
+                ));
+            }
             return Ok(match row.status {
                 RunStatus::Cancelled => Exit::Completed,
                 // The run ended by itself first.
@@ -66,4 +80,24 @@ pub(crate) async fn cancel_run(arguments: &CancelRun, stderr: Stderr) -> Result<
         }
         let _ = tokio::time::timeout(LOOK_AGAIN, changed).await;
     }
+}
+
+/// Returns the keys of the steps that run after a cancelled run.
+fn steps_after(plan: Option<&Plan>) -> Vec<&'static str> {
+    fn find(nodes: &[Node], found: &mut Vec<&'static str>) {
+        for node in nodes {
+            if let NodeKind::After { on: on @ (After::Always | After::Undo), .. } = &node.kind
+                && !found.contains(&on.key())
+            {
+                found.push(on.key());
+            }
+            children(node).iter().for_each(|inside| find(inside, found));
+        }
+    }
+    let mut found = Vec::new();
+    if let Some(plan) = plan {
+        find(&plan.body, &mut found);
+        find(&plan.after, &mut found);
+    }
+    found
 }

@@ -296,7 +296,7 @@ fn check_open(looked: &Looked<'_>) -> Result<(), Error> {
     let (run, output) = (&looked.row.run_id, &looked.output);
     if output.is_terminal() {
         let how = how_ended(output.status);
-        let what = format!("run `{run}` has ended, and waits for nothing: {how}");
+        let what = format!("run `{run}` has ended, and has no pending requests: {how}");
         return Err(Error::usage(what).with_id(ErrorId::RUN_ENDED));
     }
     if !output.requirements.iter().any(Requirement::needs_person) {

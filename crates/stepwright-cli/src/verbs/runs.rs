@@ -33,6 +33,7 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
         user_id: arguments.user.clone(),
         workflow_id: arguments.workflow.clone(),
         status: arguments.status,
+        before: None,
         limit: arguments.page.limit,
         offset: arguments.page.offset,
     };

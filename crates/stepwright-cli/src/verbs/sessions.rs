@@ -35,6 +35,7 @@ async fn list(arguments: &SessionList, stderr: Stderr) -> Result<Exit, Error> {
     let filter = SessionFilter {
         user_id: arguments.user.clone(),
         workflow_id: arguments.workflow.clone(),
+        behind: None,
         limit: arguments.page.limit,
         offset: arguments.page.offset,
     };

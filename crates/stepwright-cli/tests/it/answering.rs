@@ -118,7 +118,7 @@ fn wrong_answers_are_refused_and_change_nothing() {
     assert!(late.stderr.contains("comes too late: it has been answered"), "{late:#?}");
     answered(&place, &["--approve", "letter"]).ended(0);
     let over = answered(&place, &["--approve", "letter"]).ended(2);
-    assert!(over.stderr.contains("run `r-1` has ended, and waits for nothing"), "{over:#?}");
+    assert!(over.stderr.contains("run `r-1` has ended, and has no pending requests"), "{over:#?}");
 }
 
 #[test]

@@ -207,3 +207,15 @@ fn ctrl_c_at_a_terminal_cancels_the_run_and_ends_what_its_commands_have_started(
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Without its driver, a run is cancelled by a process that does not have its steps.
+#[test]
+fn a_paused_run_that_is_cancelled_tells_which_steps_did_not_run() {
+    let place = Place::with(
+        "format: 1\nname: After\nsteps:\n  - {name: a, value: x, undo: [{name: u, value: y}]}\n  - \
+         {name: ask, user_input: {}}\nfinally: [{name: f, value: z}]\n",
+    );
+    place.run(["--db", "a.db", "--run-id", "r1"]).ended(3);
+    let ran = place.ran(&["cancel", "r1", "--db", "a.db"]).ended(0);
+    assert!(ran.stderr.contains("`undo` and `finally` did not run"), "{ran:#?}");
+}

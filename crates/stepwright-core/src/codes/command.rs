@@ -131,7 +131,7 @@ super::entry::catalogue! {
 
     /// `stepwright docs` was asked for a page that this version does not have.
     /// `stepwright docs` lists the pages.
-    TOPIC_UNKNOWN = 123, "there is no such page";
+    TOPIC_UNKNOWN = 123, "unknown topic of the documentation";
 
     /// `stepwright init` or `stepwright skill install` does not overwrite files. Move the file
     /// away, or choose another directory.

@@ -223,15 +223,15 @@ impl Fold {
     }
 
     fn answered(&mut self, reply: &Reply) -> Result<(), &'static str> {
-        let waits = self.waits.as_deref_mut().ok_or("nothing is waited for")?;
+        let waits = self.waits.as_deref_mut().ok_or("no request is pending")?;
         let place = waits.iter().position(|wait| wait.id == reply.requirement_id);
-        waits.remove(place.ok_or("that is not waited for")?);
+        waits.remove(place.ok_or("the request is not pending")?);
         Ok(())
     }
 
     fn refused(&mut self, refused: &RefusedAnswer) -> Result<(), &'static str> {
         if !self.waits_for(&refused.reply.requirement_id) {
-            return Err("that is not waited for");
+            return Err("the request is not pending");
         }
         if let Some(run) = &mut self.run {
             run.refused.push(refused.clone());

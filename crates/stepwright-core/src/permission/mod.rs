@@ -17,7 +17,7 @@ use std::fmt;
 pub const RULES_MAX: usize = 1000;
 
 /// The key of the session state under which rules are kept that a person wants to hold for the
-/// whole session. Steps cannot change it.
+/// whole session. Only the answer of a person adds one; setting the key to `null` removes all.
 pub const ALLOWED_KEY: &str = "stepwright:allowed";
 
 /// The permissions of a workflow, a project or a user.

@@ -128,8 +128,8 @@ impl Effects for Live<'_> {
                 }
             }
             _ => {
-                Ok(Err(StepError::terminal("the plan and the table do not fit")
-                    .with_id(ErrorId::INTERNAL)))
+                let what = format!("internal error: the plan has no executor for `{step}`");
+                Ok(Err(StepError::terminal(what).with_id(ErrorId::INTERNAL)))
             }
         };
         match answer {
@@ -287,8 +287,10 @@ fn check_route(node: &Node, names: &[Arc<str>]) -> Result<(), StepError> {
     for (place, name) in names.iter().enumerate() {
         if !choices.iter().any(|choice| choice.name == *name) {
             let known: Vec<_> = choices.iter().map(|choice| format!("`{}`", choice.name)).collect();
-            let message = format!("`{name}` is no choice; there are {}", known.join(", "));
-            return Err(StepError::terminal(message).with_id(ErrorId::CHOICE_INVALID));
+            let message =
+                format!("router `{}` selects `{name}`, which it does not have", node.name);
+            let error = StepError::terminal(message).with_id(ErrorId::CHOICE_INVALID);
+            return Err(error.with_hint(format!("the choices are {}", known.join(", "))));
         }
         if names[..place].contains(name) {
             let message = format!("`{name}` is chosen twice; a step runs once in a router");
@@ -300,10 +302,10 @@ fn check_route(node: &Node, names: &[Arc<str>]) -> Result<(), StepError> {
 
 fn check_items(items: Vec<Content>) -> Result<Vec<Content>, StepError> {
     match items.len() {
-        many if many > ITEMS_MAX => Err(StepError::terminal(format!(
-            "a map works on at most {ITEMS_MAX} items, these are {many}"
-        ))
-        .with_code(ErrorCode::Limit)),
+        many if many > ITEMS_MAX => {
+            Err(StepError::terminal(format!("the map has {many} items; the limit is {ITEMS_MAX}"))
+                .with_code(ErrorCode::Limit))
+        }
         _ => Ok(items),
     }
 }

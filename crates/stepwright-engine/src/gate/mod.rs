@@ -8,7 +8,7 @@ mod spent;
 
 pub(crate) use guards::{Guard, Guards, Judged};
 pub(crate) use ledger::{Exhausted, Ledger, LimitKey, Reserved};
-pub(crate) use session_rules::{SessionRules, rule_of};
+pub(crate) use session_rules::{SessionRules, refuse_rules, reserved, rule_of};
 
 use std::sync::Arc;
 use stepwright_core::budget::Budget;

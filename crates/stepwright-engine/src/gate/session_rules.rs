@@ -4,7 +4,7 @@ use std::sync::Arc;
 use stepwright_core::permission::ALLOWED_KEY;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::state::State;
-use stepwright_core::{Answer, AnyStore, Patch, SessionId, StoreError, Timestamp};
+use stepwright_core::{Answer, AnyStore, Error, ErrorId, Patch, SessionId, StoreError, Timestamp};
 
 /// The rules of one session, in its store.
 pub(crate) struct SessionRules<'a> {
@@ -40,6 +40,25 @@ impl SessionRules<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Returns the reason to refuse a change of the key of the rules.
+pub(crate) fn reserved() -> String {
+    format!("state key `{ALLOWED_KEY}` is reserved for the permissions of the session")
+}
+
+/// Refuses changes that give a session a rule: only the answer of a person does. Removing all rules
+/// only takes permissions away.
+pub(crate) fn refuse_rules<'p>(patches: impl IntoIterator<Item = &'p Patch>) -> Result<(), Error> {
+    let adds = |patch: &Patch| {
+        let removes = matches!(patch, Patch::Set { value, .. } if value.is_null());
+        patch.key() == ALLOWED_KEY && !removes
+    };
+    if !patches.into_iter().any(adds) {
+        return Ok(());
+    }
+    let error = Error::usage(reserved()).with_id(ErrorId::STATE_CHANGE_INVALID);
+    Err(error.with_hint("use another key; a permission is remembered by the answer `always`"))
 }
 
 /// Returns the rule that an answer makes for the session.

@@ -349,8 +349,7 @@ fn join_up(
 
 /// Makes the failure of a container in which too few branches have an output.
 fn too_few(with: u32, needed: u32, count: u32) -> StepError {
-    let had = if with == 0 { "none".to_owned() } else { format!("only {with}") };
-    let what = format!("{had} of {count} branches had an output, and {needed} must");
+    let what = format!("{with} of {count} branches have an output; `join` requires {needed}");
     StepError::terminal(what)
         .with_id(ErrorId::BRANCHES_TOO_FEW)
         .with_hint("the results of the branches say why they have none; or need fewer with `join`")

@@ -2,6 +2,7 @@
 
 use super::halt::Halt;
 use crate::effects::{Effects, Failure, Stop};
+use crate::gate::reserved;
 use serde_json::Value;
 use std::sync::Arc;
 use stepwright_core::executor::RunInput;
@@ -140,9 +141,7 @@ impl Flow {
         let changed = Arc::make_mut(&mut state);
         for patch in patches {
             if patch.key() == ALLOWED_KEY {
-                let what =
-                    format!("the key `{ALLOWED_KEY}` belongs to the permissions of the session");
-                let error = StepError::terminal(what).with_code(ErrorCode::State);
+                let error = StepError::terminal(reserved()).with_code(ErrorCode::State);
                 return Err(error.with_hint("use another key"));
             }
             patch.apply(changed).map_err(state_error)?;

@@ -60,7 +60,10 @@ impl Job {
                     SignalKind::Answer(reply) => {
                         let asked = open.iter().find(|asked| asked.id == reply.requirement_id);
                         let Some(asked) = asked.filter(|asked| {
-                            !late.contains(&asked.id) && asked.check(&reply.answer).is_ok()
+                            // The answer before may have answered this one too.
+                            recorder.pending().is_open(&asked.id)
+                                && !late.contains(&asked.id)
+                                && asked.check(&reply.answer).is_ok()
                         }) else {
                             continue;
                         };

@@ -292,7 +292,17 @@ impl Recorder {
     }
 
     /// Records a fact.
-    pub(crate) fn record(&self, at: &StepPath, mut kind: EventKind) -> Result<(), Stop> {
+    pub(crate) fn record(&self, at: &StepPath, kind: EventKind) -> Result<(), Stop> {
+        self.record_and(at, kind, |_| ())
+    }
+
+    /// Records a fact, and changes the state before anyone sees the fact.
+    fn record_and(
+        &self,
+        at: &StepPath,
+        mut kind: EventKind,
+        change: impl FnOnce(&mut RecorderState),
+    ) -> Result<(), Stop> {
         self.media.keep(&mut kind);
         // A workflow that a tool call runs ends with its call, and the call with its attempt.
         if self.calls_workflows.load(Ordering::Acquire) && ends_calls(&kind) {
@@ -344,6 +354,7 @@ impl Recorder {
             || state.called.is_some()
             || state.events.is_some();
         if !kept && !logs && state.readers.is_idle() {
+            change(&mut state);
             drop(state);
             return self.warn(warnings);
         }
@@ -366,6 +377,7 @@ impl Recorder {
         } else if !state.readers.is_idle() {
             state.readers.show(fact);
         }
+        change(&mut state);
         drop(state);
         self.warn(warnings)
     }
@@ -382,17 +394,17 @@ impl Recorder {
 
     /// Records the last fact of the run, with its changes of the session.
     pub(crate) fn end(&self, kind: EventKind, mut patches: Vec<Patch>) -> Result<(), Stop> {
-        self.record(&StepPath::root(), kind)?;
         if self.journal.is_none() {
-            return Ok(());
+            return self.record(&StepPath::root(), kind);
         }
         patches.extend(self.remembered());
-        let mut state = self.state();
-        let since = state.fold.metrics_since_retry();
-        let retried = since.is_some();
-        let metrics = since.unwrap_or_else(|| state.fold.metrics());
-        state.close = Some(Box::new(SessionClose { patches, metrics, retried }));
-        Ok(())
+        // With the fact: another task may append what is recorded at any time.
+        self.record_and(&StepPath::root(), kind, |state| {
+            let since = state.fold.metrics_since_retry();
+            let retried = since.is_some();
+            let metrics = since.unwrap_or_else(|| state.fold.metrics());
+            state.close = Some(Box::new(SessionClose { patches, metrics, retried }));
+        })
     }
 
     /// Takes back the end of the run, because the store refused its changes of the session state,

@@ -17,6 +17,14 @@ pub(super) struct Readers {
     observed: Option<Observed>,
 }
 
+impl Drop for Readers {
+    /// A recorder that goes without an end, such as that of a run that is left to another driver,
+    /// shows nothing more.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// The observer of a run, from the beginning of its work here to the end.
 pub(super) struct Observed(Arc<dyn Observer>, RunId);
 

@@ -4,6 +4,7 @@ use super::driven::Driven;
 use super::input::keep_media;
 use super::runtime::{block_on_given, runtime};
 use super::{IntoInput, RunHandle};
+use crate::gate::refuse_rules;
 use crate::job::{Job, Left};
 use crate::local::{Local, LocalRuns, Place};
 use crate::outbox::Outbox;
@@ -28,7 +29,9 @@ use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, RunStatus,
     Session, SessionId, UserId, World,
 };
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// A run before it begins. Await it for its output, make it a [`Run::stream`], put it into the
 /// [`Run::background`], or wait for it with [`Run::blocking`].
@@ -302,24 +305,19 @@ impl Run {
     /// affect the run. If this process ends, the run stops, unless its workflow has a store: then
     /// another process can resume it. [`RunHandle`] has an example.
     ///
+    /// The run begins in a task of its own, so dropping this future does not stop it halfway.
+    ///
     /// # Errors
     /// If the run cannot begin.
     pub async fn background(self) -> Result<RunHandle, Error> {
-        let workflow = self.workflow.clone();
-        let runner = workflow.runner();
-        if runner.is_dispatched() {
-            return self.into_setup().dispatched().await;
-        }
-        let mut prepared = self.into_setup().prepare(None, true).await?;
-        if let Some(other) = prepared.admit().await? {
-            return Ok(RunHandle::new(workflow, other));
-        }
-        let Prepared { job, run, place, .. } = prepared;
-        runner.supervise();
-        job.begin_for_others().await?;
-        runner.dispatch(&run, None, Cause::Begun).await?;
-        place.stay();
-        Ok(RunHandle::new(workflow, run))
+        let begins = self.into_setup().begin();
+        let Ok(runtime) = Handle::try_current() else { return begins.await };
+        runtime.spawn(begins.in_current_span()).await.unwrap_or_else(|lost| {
+            if lost.is_panic() {
+                std::panic::resume_unwind(lost.into_panic());
+            }
+            Err(Error::usage("the run cannot begin: the runtime of its process is shutting down"))
+        })
     }
 
     /// Drives the run to its end on this thread, for programs without async. [`Workflow`] has an
@@ -353,6 +351,25 @@ impl Run {
 }
 
 impl Setup {
+    /// Begins the run in the background.
+    async fn begin(self) -> Result<RunHandle, Error> {
+        let workflow = self.workflow.clone();
+        let runner = workflow.runner();
+        if runner.is_dispatched() {
+            return self.dispatched().await;
+        }
+        let mut prepared = self.prepare(None, true).await?;
+        if let Some(other) = prepared.admit().await? {
+            return Ok(RunHandle::new(workflow, other));
+        }
+        let Prepared { job, run, place, .. } = prepared;
+        runner.supervise();
+        job.begin_for_others().await?;
+        runner.dispatch(&run, None, Cause::Begun).await?;
+        place.stay();
+        Ok(RunHandle::new(workflow, run))
+    }
+
     /// Begins the run, and leaves it to the driver that the dispatcher tells.
     async fn dispatched(self) -> Result<RunHandle, Error> {
         let mut prepared = self.prepare(None, true).await?;
@@ -509,10 +526,14 @@ impl Setup {
         let (mut state, version) = session.map(|s| (s.state, s.version)).unwrap_or_default();
         let mut patches = Vec::new();
         if version == 0 {
-            // No run has changed the state yet: the session is new, or its runs have failed.
-            patches.extend(sets(&definition.state).filter(|p| !state.contains_key(p.key())));
+            // No run has changed the state yet: the session is new, or its runs have failed. By
+            // the end of this run another one may have.
+            let first = definition.state.iter().filter(|(key, _)| !state.contains_key(*key));
+            patches.extend(first.map(|(key, value)| Patch::init(key, value.clone())));
         }
-        patches.extend(sets(&options.session_state));
+        let given = options.session_state.iter();
+        patches.extend(given.map(|(key, value)| Patch::set(key, value.clone())));
+        refuse_rules(&patches)?;
         for patch in &patches {
             patch.apply(&mut state).map_err(|error| {
                 Error::usage(error.to_string()).with_id(ErrorId::STATE_CHANGE_INVALID)
@@ -584,10 +605,6 @@ pub(super) fn session_used(metrics: &SessionMetrics) -> SessionUsed {
 fn shared(state: State) -> Arc<State> {
     static EMPTY: LazyLock<Arc<State>> = LazyLock::new(Arc::default);
     if state.is_empty() { EMPTY.clone() } else { Arc::new(state) }
-}
-
-fn sets(state: &State) -> impl Iterator<Item = Patch> {
-    state.iter().map(|(key, value)| Patch::set(key, value.clone()))
 }
 
 /// Makes the error of a value for a run that other processes may drive.

@@ -5,12 +5,14 @@ use super::builder::Prepared;
 use super::remote::RemoteFollower;
 use crate::journal::load_after;
 use crate::outbox::Outbox;
-use crate::runner::{Admission, HEARTBEAT, is_dead};
+use crate::runner::{Admission, HEARTBEAT, Runner, is_dead};
 use crate::runs::Sent;
 use std::sync::Arc;
 use std::time::Duration;
+use stepwright_core::event::WorkflowStarted;
 use stepwright_core::store::{Signal, Watched};
 use stepwright_core::{AnyStore, Error, ErrorKind, RunId, RunOutput, RunStatus};
+use tokio::runtime::Handle;
 
 /// The time after which a run is looked for again that has its slot, and has not begun.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -35,12 +37,15 @@ impl Prepared {
         let Self { job, run, workflow, .. } = self;
         let Some(store) = job.recorder.store().cloned() else { return Ok(None) };
         let runner = workflow.runner();
+        let (entering, started) = (runner.clone(), job.started.clone());
+        let mut entering = Entering(Some((entering, store.clone(), run.clone(), started)));
         // The process renews its lease, and passes requests to cancel, while the run waits.
         runner.supervise();
         loop {
             let (other, mode) = match runner.admit(&store, run, &job.started).await? {
                 Admission::Slot(slot) => {
                     job.slot = slot.map(Box::new);
+                    entering.0 = None;
                     return Ok(None);
                 }
                 Admission::Busy(other, mode) => (other, mode),
@@ -118,6 +123,20 @@ impl Prepared {
             }
             // If the driver dies, the store reports no change.
             let _ = world.timeout(HEARTBEAT, changed).await;
+        }
+    }
+}
+
+/// A run that is being admitted. If its future is dropped meanwhile, its entries would keep other
+/// runs from beginning as long as this process lives, so they are removed. A run that was refused
+/// has none: removing them again changes nothing.
+struct Entering(Option<(Arc<Runner>, AnyStore, RunId, Arc<WorkflowStarted>)>);
+
+impl Drop for Entering {
+    fn drop(&mut self) {
+        let Some((runner, store, run, started)) = self.0.take() else { return };
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { runner.leave_slots(&store, &run, &started).await });
         }
     }
 }

@@ -68,8 +68,8 @@ impl Drop for Name {
     }
 }
 
-/// Returns `true` if a driver is known to be dead. That is never known of a
-/// driver on another machine.
+/// Returns `true` if a driver is known to be dead. That is never known of a driver on another
+/// machine.
 ///
 /// ```
 /// // As in `RunRow::driver`, for a run that is driven on another machine.

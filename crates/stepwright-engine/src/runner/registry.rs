@@ -3,7 +3,7 @@
 use super::supervise::supervise;
 use super::{HEARTBEAT, Runner, TakeUp};
 use crate::held::Held;
-use futures_util::future::{Either, select, select_all};
+use futures_util::future::{Either, join_all, select, select_all};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,18 +40,22 @@ pub(crate) async fn serve(runners: &[Arc<Runner>], stop: CancellationToken) -> R
         stop.cancelled().await;
         return Ok(());
     }
-    let supervising = runners.iter().map(|runner| Box::pin(supervise(Arc::downgrade(runner))));
-    let supervising = pin!(select_all(supervising));
-    match select(pin!(select_all(serving)), supervising).await {
-        Either::Left(((served, _, others), _)) => {
-            // One of several dispatchers has failed, or all of them stop.
-            stop.cancel();
-            for other in others {
-                other.await?;
-            }
-            served
+    // One without a store has nothing to supervise. The others are supervised until every
+    // dispatcher has left its runs.
+    let supervised = runners.iter().filter(|runner| runner.remembering().is_some());
+    let supervising = join_all(supervised.map(|runner| supervise(Arc::downgrade(runner))));
+    let serving = async {
+        let (mut served, _, others) = select_all(serving).await;
+        // One of several dispatchers has failed, or all of them stop.
+        stop.cancel();
+        for other in others {
+            served = served.and(other.await);
         }
-        Either::Right(_) => Ok(()),
+        served
+    };
+    match select(pin!(serving), pin!(supervising)).await {
+        Either::Left((served, _)) => served,
+        Either::Right((_, serving)) => serving.await,
     }
 }
 

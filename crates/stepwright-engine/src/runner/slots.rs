@@ -1,7 +1,7 @@
 //! Finds and admits runs to the slots of their keys.
 
 use super::Runner;
-use crate::define::{Concurrency, KEY_BYTES_MAX, OnBusy, WhenFull, key_of};
+use crate::define::{Concurrency, Dedupe, KEY_BYTES_MAX, OnBusy, WhenFull, key_of};
 use crate::slot::{Slot, stale};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -106,9 +106,7 @@ impl Runner {
         let mut slot = self.slot_of_key(store, started, world.now()).await?;
         let mut first = None;
         if let Some(dedupe) = &limits.dedupe {
-            let input = input_of(started, world.now());
-            let whole = || digest(&serde_json::to_string(&*started.input).unwrap_or_default());
-            let key = key_of("dedupe", dedupe.key.as_ref(), &input, whole).await?;
+            let key = dedupe_key(dedupe, started, world.now()).await?;
             let scope: Arc<str> = once_scope(&self.definition.id, started, &key).into();
             let claim = FirstClaim {
                 scope: scope.clone(),
@@ -152,6 +150,29 @@ impl Runner {
         Ok(slot)
     }
 
+    /// Removes the entries of a run that has not begun.
+    pub(crate) async fn leave_slots(
+        &self,
+        store: &AnyStore,
+        run: &RunId,
+        started: &WorkflowStarted,
+    ) {
+        let (limits, now) = (&self.definition.limits, self.world.now());
+        let mut slot = self.no_slot(store, started);
+        if let Some(dedupe) = &limits.dedupe
+            && let Ok(key) = dedupe_key(dedupe, started, now).await
+        {
+            slot.first = Some(once_scope(&self.definition.id, started, &key).into());
+        }
+        if limits.on_busy.is_some() {
+            slot = Slot { also: Some(Box::new(slot)), ..self.slot_of_session(store, started) };
+        }
+        slot.leave_as(store, run, false).await;
+        if let Ok(Some(slot)) = self.slot_of_key(store, started, now).await {
+            slot.leave_as(store, run, false).await;
+        }
+    }
+
     fn no_slot(&self, store: &AnyStore, started: &WorkflowStarted) -> Slot {
         Slot {
             scope: "".into(),
@@ -173,6 +194,16 @@ pub(crate) enum Admission {
     Slot(Option<Slot>),
     /// Its input becomes a message of this mode to the run of its session that is under way.
     Busy(RunId, SendMode),
+}
+
+/// Returns the key of the runs of which one may begin: by default, the whole input.
+async fn dedupe_key(
+    dedupe: &Dedupe,
+    started: &WorkflowStarted,
+    now: Timestamp,
+) -> Result<Arc<str>, Error> {
+    let whole = || digest(&serde_json::to_string(&*started.input).unwrap_or_default());
+    key_of("dedupe", dedupe.key.as_ref(), &input_of(started, now), whole).await
 }
 
 fn input_of(started: &WorkflowStarted, now: Timestamp) -> StepInput {

@@ -371,7 +371,7 @@ impl Import {
         // The depth is limited before anything is read into it.
         json::parse(text).map_err(|error| self.wrong(&format!("it is not JSON ({error})")))?;
         let line: Line = serde_json::from_str(text)
-            .map_err(|error| self.wrong(&format!("it is no line of an export ({error})")))?;
+            .map_err(|error| self.wrong(&format!("it is not part of an export ({error})")))?;
         if self.ended {
             return Err(self.wrong("it comes after the end of the export"));
         }
@@ -541,10 +541,8 @@ impl Import {
         if dry_run {
             return Ok(());
         }
-        for page in facts.chunks(PAGE) {
-            let (run, facts) = (run.clone(), page.to_vec());
-            runs.store.append(Append { run, facts, close: None, driver: None }).await?;
-        }
+        // In one piece: half of a run looks like one whose process died, and would be driven on.
+        runs.store.append(Append { run, facts, close: None, driver: None }).await?;
         for signal in signals {
             runs.store.submit(signal).await?;
         }

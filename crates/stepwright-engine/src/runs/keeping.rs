@@ -144,9 +144,8 @@ impl Runs {
 
     /// Erases a run, a session or all that is stored of a user: journals with everything in them,
     /// inboxes, sessions with their names and states, memories of the user, and what the store
-    /// remembers in memory. Then
-    /// the store is compacted, so that deleted data is not left in free space. The forks of an
-    /// erased run are erased with it, because they share its facts.
+    /// remembers in memory. Then the store is compacted, so that deleted data is not left in free
+    /// space. The forks of an erased run are erased with it, because they share its facts.
     ///
     /// Plans stay: they hold the texts of definitions. Backups, logs and exports are out of reach.
     ///

@@ -1,6 +1,7 @@
 //! Sessions: find, list, rename, change and delete them.
 
 use super::{Runs, history, not_found};
+use crate::gate::refuse_rules;
 use crate::owned::is_below;
 use stepwright_core::store::SessionFilter;
 use stepwright_core::{
@@ -154,7 +155,8 @@ impl Sessions {
         Ok(runs.store.rename_session(&found.session_id, name, runs.world.now()).await?)
     }
 
-    /// Changes the state of a session outside of any run, and returns the changed session.
+    /// Changes the state of a session outside of any run, and returns the changed session. Fails
+    /// with [`ErrorId::STATE_CHANGE_INVALID`] if a change adds to the permissions of the session.
     ///
     /// ```
     /// # use stepwright_core::Patch;
@@ -174,6 +176,7 @@ impl Sessions {
         session: impl AsRef<str>,
         patches: &[Patch],
     ) -> Result<Session, Error> {
+        refuse_rules(patches)?;
         let (runs, found) = self.owned(session).await?;
         Ok(runs.store.patch_session(&found.session_id, patches, runs.world.now()).await?)
     }

@@ -125,7 +125,7 @@ impl Snapshot {
         let status = self.status();
         if status.is_terminal() {
             let run = &self.row().run_id;
-            let what = format!("run `{run}` has ended ({status}), and waits for nothing");
+            let what = format!("run `{run}` has ended ({status}), and has no pending requests");
             return Err(Error::usage(what).with_id(ErrorId::RUN_ENDED));
         }
         Ok(())

@@ -54,7 +54,10 @@ fn the_first_branch_with_an_output_wins_and_the_others_are_cancelled() {
     // If none has an output, the container fails, as soon as that is certain.
     let race = Parallel::new("p").join(Join::First).branch(fails("f")).branch(fails("g"));
     let error = run(of(race)).unwrap_err();
-    assert_eq!(error.to_string(), "step `p` failed: none of 2 branches had an output, and 1 must");
+    assert_eq!(
+        error.to_string(),
+        "step `p` failed: 0 of 2 branches have an output; `join` requires 1"
+    );
     assert_eq!(error.id().to_string(), "SW0424");
 }
 
@@ -70,7 +73,7 @@ fn a_quorum_is_enough_and_a_quorum_out_of_reach_fails_at_once() {
 
     let both = Parallel::new("p").join(Join::Quorum(2)).branch(fails("f")).branch(after("a", 99));
     let error = run(of(both)).unwrap_err();
-    let told = "step `p` failed: none of 2 branches had an output, and 2 must";
+    let told = "step `p` failed: 0 of 2 branches have an output; `join` requires 2";
     assert_eq!(error.to_string(), told);
     assert_eq!(error.output().unwrap().metrics.duration_ms, 0);
 

@@ -149,7 +149,7 @@ async fn a_decision_that_fails_never_means_no() {
     let error = of(unknown).build().unwrap().run("in").await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "step `r` failed: `nowhere` is no choice; there are `here`, `there`"
+        "step `r` failed: router `r` selects `nowhere`, which it does not have"
     );
 }
 

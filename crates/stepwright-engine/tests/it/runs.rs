@@ -50,7 +50,7 @@ async fn a_reader_without_a_definition_lists_loads_answers_and_follows() {
     let output = runs.get(&run("r")).await.unwrap();
     assert_eq!((output.status, text(&output).as_str()), (RunStatus::Completed, "inask"));
     let late = runs.submit(&run("r"), [("ask", Answer::Approve)], None).await.unwrap_err();
-    assert_eq!(late.to_string(), "run `r` has ended (COMPLETED), and waits for nothing");
+    assert_eq!(late.to_string(), "run `r` has ended (COMPLETED), and has no pending requests");
 }
 
 #[tokio::test]

@@ -3,9 +3,13 @@
 use crate::support::{fails, mark, of};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use stepwright_core::permission::ALLOWED_KEY;
 use stepwright_core::state::State;
 use stepwright_core::store::RunFilter;
-use stepwright_core::{ErrorKind, Memory, Patch, RunStatus, StepInput, StepOutput};
+use stepwright_core::{
+    ErrorId, ErrorKind, Memory, Patch, RunStatus, StepError, StepInput, StepOutput,
+};
 use stepwright_engine::{Json, Step, Workflow};
 use tokio::sync::Barrier;
 
@@ -196,4 +200,71 @@ async fn typed_values_go_through_the_state_and_out() {
     let workflow: Workflow = of(typed).session_state(state(&json!({"n": [1]}))).build().unwrap();
     let output = workflow.run("in").session_id("s").await.unwrap();
     assert_eq!(output.parse::<Vec<u8>>().unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn only_answers_of_people_add_to_the_permissions_of_a_session() {
+    let rule = state(&json!({ALLOWED_KEY: ["*"]}));
+    let error = of(mark("a")).session_state(rule.clone()).build().unwrap_err();
+    assert!(error.to_string().contains("reserved for the permissions"), "{error}");
+
+    let writes = Step::new("writes", |_: StepInput| async {
+        StepOutput::from("").patch(Patch::append(ALLOWED_KEY, "*"))
+    });
+    let workflow = of(writes).store(Memory::default()).build().unwrap();
+    let error = workflow.run("in").session_id("s").await.unwrap_err();
+    assert!(error.to_string().contains("reserved for the permissions"), "{error}");
+
+    let workflow = of(mark("a")).store(Memory::default()).build().unwrap();
+    let error = workflow.run("in").session_id("s").session_state(rule).await.unwrap_err();
+    assert_eq!(error.id(), ErrorId::STATE_CHANGE_INVALID);
+    workflow.run("in").session_id("s").await.unwrap();
+    for patch in [Patch::set(ALLOWED_KEY, json!(["*"])), Patch::append(ALLOWED_KEY, "*")] {
+        let error = workflow.sessions().patch("s", &[patch]).await.unwrap_err();
+        assert_eq!(error.id(), ErrorId::STATE_CHANGE_INVALID);
+    }
+    // Taking them away is allowed.
+    workflow.sessions().patch("s", &[Patch::set(ALLOWED_KEY, json!(null))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_state_of_a_session_overwrites_nothing_that_other_runs_have_changed() {
+    let both = Arc::new(Barrier::new(2));
+    let meet = Step::new("meet", move |_: StepInput| {
+        let both = both.clone();
+        async move {
+            both.wait().await;
+            StepOutput::from("").patch(Patch::increment("n", 1)).patch(Patch::append("seen", "x"))
+        }
+    });
+    let first = state(&json!({"n": 10, "seen": []}));
+    let workflow = of(meet).session_state(first).store(Memory::default()).build().unwrap();
+    let run = || workflow.run("in").session_id("s");
+    let (one, other) = tokio::join!(run(), run());
+    one.unwrap();
+    other.unwrap();
+    let found = workflow.get_session_state("s").await.unwrap();
+    assert_eq!(found, state(&json!({"n": 12, "seen": ["x", "x"]})));
+}
+
+#[tokio::test]
+async fn a_retry_of_the_first_run_of_a_session_keeps_the_state_of_the_later_ones() {
+    let failures = Arc::new(AtomicUsize::new(1));
+    let count = Step::new("count", move |_: StepInput| {
+        let fails = failures.swap(0, Ordering::SeqCst) > 0;
+        async move {
+            if fails {
+                return Err(StepError::terminal("not yet"));
+            }
+            Ok(StepOutput::from("").patch(Patch::increment("n", 1)))
+        }
+    });
+    let workflow = of(count).session_state(state(&json!({"n": 0}))).store(Memory::default());
+    let workflow = workflow.build().unwrap();
+    workflow.run("in").session_id("s").run_id("first").await.unwrap_err();
+    for _ in 0..2 {
+        workflow.run("in").session_id("s").await.unwrap();
+    }
+    workflow.retry("first").await.unwrap();
+    assert_eq!(workflow.get_session_state("s").await.unwrap()["n"], 3);
 }

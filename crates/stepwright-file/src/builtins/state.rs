@@ -110,6 +110,7 @@ fn read(
             reader.push(mistake.also(first, "first here"));
             continue;
         }
+        reader.check_state_key(key);
         // Check the types of constants now. Computed values are checked during the run.
         let wanted = match (by, &one.value) {
             (_, Yaml::Text(text)) if text.trim_start().starts_with('=') => None,

@@ -8,6 +8,7 @@ use crate::system::is_variable;
 use crate::tree::{Key, Node, Yaml};
 use serde_json::{Map, Value};
 use stepwright_core::ErrorId;
+use stepwright_core::permission::ALLOWED_KEY;
 use stepwright_core::state::{Reducer, State};
 
 /// The maximum number of names in `env`, and in `secrets`.
@@ -59,7 +60,19 @@ impl Reader<'_> {
             self.wrong_type(node, "`session_state` maps keys to values");
             return None;
         };
+        map.iter().for_each(|(key, _)| self.check_state_key(key));
         Some((self.constants(map), key.span))
+    }
+
+    /// Refuses the key that only answers of people change.
+    pub(crate) fn check_state_key(&mut self, key: &Key) {
+        if key.name == ALLOWED_KEY {
+            let what =
+                format!("state key `{ALLOWED_KEY}` is reserved for the permissions of the session");
+            let mistake =
+                self.mistake(key.span, what).label("reserved").coded(ErrorId::KEY_INVALID);
+            self.push(mistake.help("use another key"));
+        }
     }
 
     /// Takes the ways to combine changes of keys.

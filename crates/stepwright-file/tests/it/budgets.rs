@@ -316,6 +316,13 @@ async fn of_several_branches_at_a_limit_one_answer_lets_all_go_on() {
     let answer = [(id.as_str(), Answer::submit(4))];
     let output = workflow.continue_run("r", answer).await.unwrap();
     assert_eq!((output.status, model.requests().len()), (RunStatus::Completed, 6));
+    // The first of several answers is theirs too, and the others are not recorded.
+    let paused = workflow.run("hi").run_id("p").await.unwrap();
+    let ids: Vec<String> = paused.requirements.iter().map(|asked| asked.id.to_string()).collect();
+    let answers = ids.iter().map(|id| (id.as_str(), Answer::submit(4)));
+    let output = workflow.continue_run("p", answers).await.unwrap();
+    assert_eq!(output.status, RunStatus::Completed);
+    grammar::check(&journal(&store, "p").await);
     let rejected = workflow.run("hi").run_id("q").await.unwrap();
     let answers = rejected.requirements.iter();
     let answers = answers.map(|asked| (asked.id.to_string(), Answer::reject("no")));

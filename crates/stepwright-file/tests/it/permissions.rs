@@ -528,12 +528,21 @@ async fn once_is_not_always() {
     assert_eq!(again.requirements[0].path.as_str(), "second");
 }
 
-#[tokio::test]
-async fn a_step_cannot_write_the_permissions_of_the_session() {
-    let place = Place::new();
-    let text = steps(&format!("  - {{name: set, set_state: {{'{ALLOWED_KEY}': ['*']}}}}\n"));
-    let error = place.workflow(&text, place.rules("allow", &["*"])).run("x").await.unwrap_err();
-    assert!(error.to_string().contains("belongs to the permissions"), "{error}");
+#[test]
+fn a_file_cannot_write_the_permissions_of_the_session() {
+    for change in ["set_state: {KEY: ['*']}", "append_state: {KEY: '*'}", "merge_state: {KEY: {}}"]
+    {
+        refused(&steps(&format!("  - {{name: set, {change}}}\n")));
+    }
+    refused(&format!("session_state: {{KEY: ['*']}}\n{}", steps("  - {name: a, value: x}\n")));
+}
+
+/// Checks that a file is refused that changes the permissions of the session.
+fn refused(text: &str) {
+    let text = text.replace("KEY", &format!("'{ALLOWED_KEY}'"));
+    let mistakes = Definition::parse(&text, "test.yaml", &Options::default()).unwrap_err();
+    let told = mistakes.to_string();
+    assert!(told.contains("reserved for the permissions of the session"), "{told}");
 }
 
 #[tokio::test]

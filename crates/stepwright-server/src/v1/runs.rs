@@ -1,6 +1,6 @@
 //! Lists of runs, single runs, and the inbox.
 
-use super::list::{Behind, Cursor, page};
+use super::list::{no_cursor, page};
 use super::views::{RequestView, RowView};
 use crate::auth::{Caller, Read};
 use crate::error::{Problem, Problems};
@@ -13,7 +13,7 @@ use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwright_core::store::{RunFilter, RunRow};
-use stepwright_core::{RunId, RunStatus, SessionId, UserId, WorkflowId};
+use stepwright_core::{ErrorKind, RunId, RunStatus, SessionId, UserId, WorkflowId};
 use stepwright_engine::Runs;
 use utoipa::{IntoParams, ToSchema};
 
@@ -123,43 +123,52 @@ pub(super) async fn list_runs(
     let size = page(query.limit)?;
     let status =
         |word: &str| serde_json::from_value::<RunStatus>(Value::from(word.to_uppercase())).ok();
-    let cursor = query.cursor.as_deref().map(Cursor::parse).transpose()?;
+    let runs = app.seen_by(&who)?;
+    let before = match &query.cursor {
+        Some(cursor) => Some(last_of(&runs, cursor).await?),
+        None => None,
+    };
     let wanted = query.q.unwrap_or_default().to_lowercase();
     let mut filter = RunFilter {
         status: parsed(query.status.as_deref(), status, "status")?,
         workflow_id: parsed(query.workflow.as_deref(), |id| WorkflowId::new(id).ok(), "id")?,
         session_id: parsed(query.session.as_deref(), |id| SessionId::new(id).ok(), "id")?,
         user_id: parsed(query.user.as_deref(), |id| UserId::new(id).ok(), "id")?,
+        before,
         // One more than the page has says if there is another page.
         limit: if wanted.is_empty() { size + 1 } else { LIST_PAGE_MAX },
-        offset: cursor.as_ref().map_or(0, |cursor| cursor.offset),
+        offset: 0,
     };
-    let runs = app.seen_by(&who)?;
-    let mut behind = Behind::new(cursor);
-    let (mut found, mut read, mut seen) = (Vec::new(), 0, None);
+    let (mut found, mut read) = (Vec::new(), 0);
     let is_over = 'read: loop {
         let rows = runs.list(filter.clone()).await?;
         let is_last = rows.len() < filter.limit;
         for row in rows {
-            if !behind.is_known(row.created_at.0, row.run_id.as_str()) {
-                if found.len() == size || read == SEARCH_ROWS_MAX {
-                    break 'read false;
-                }
-                read += 1;
-                seen = Some((row.created_at.0, row.run_id.to_string()));
-                if fits(&row, &wanted) {
-                    found.push(row);
-                }
+            if found.len() == size || read == SEARCH_ROWS_MAX {
+                break 'read false;
             }
-            filter.offset += 1;
+            read += 1;
+            filter.before = Some(row.run_id.clone());
+            if fits(&row, &wanted) {
+                found.push(row);
+            }
         }
         if is_last {
             break true;
         }
     };
-    let next = seen.filter(|_| !is_over);
-    let next = next.map(|(time, id)| Cursor { offset: filter.offset, time, id }.text());
+    let next = filter.before.filter(|_| !is_over).map(|run| run.to_string());
     Ok(Json(Page { runs: rows(&app, &runs, found).await, next }))
+}
+
+/// Returns the last run of the page before.
+async fn last_of(runs: &Runs, cursor: &str) -> Result<RunId, Problem> {
+    let run = RunId::new(cursor).map_err(|_| no_cursor(cursor))?;
+    match runs.row(&run).await {
+        Ok(_) => Ok(run),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(no_cursor(cursor)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Returns rows with their columns.

@@ -1,6 +1,6 @@
 //! Sessions.
 
-use super::list::{Behind, Cursor, page};
+use super::list::{no_cursor, page};
 use super::runs::{parsed, queried, rows as rows_of};
 use super::views::{RowView, SessionView};
 use crate::auth::{Caller, Read};
@@ -12,7 +12,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use stepwright_core::store::{RunFilter, SessionFilter};
-use stepwright_core::{UserId, WorkflowId};
+use stepwright_core::{SessionId, Timestamp, UserId, WorkflowId};
 use utoipa::{IntoParams, ToSchema};
 
 /// The filters of a list of sessions.
@@ -66,39 +66,29 @@ pub(super) async fn list_sessions(
 ) -> Result<Json<SessionsPage>, Problem> {
     let query = queried(query)?;
     let size = page(query.limit)?;
-    let cursor = query.cursor.as_deref().map(Cursor::parse).transpose()?;
-    let mut filter = SessionFilter {
+    let filter = SessionFilter {
         workflow_id: parsed(query.workflow.as_deref(), |id| WorkflowId::new(id).ok(), "id")?,
         user_id: parsed(query.user.as_deref(), |id| UserId::new(id).ok(), "id")?,
-        limit: LIST_PAGE_MAX,
-        offset: cursor.as_ref().map_or(0, |cursor| cursor.offset),
+        behind: query.cursor.as_deref().map(last_of).transpose()?,
+        // One more than the page has says if there is another page.
+        limit: size + 1,
+        offset: 0,
     };
-    let sessions = app.seen_by(&who)?.sessions();
-    let mut behind = Behind::new(cursor);
-    let mut found = Vec::new();
-    loop {
-        let rows = sessions.find(filter.clone()).await?;
-        let is_last = rows.len() < LIST_PAGE_MAX;
-        for row in rows {
-            if behind.is_known(row.updated_at.0, row.session_id.as_str()) {
-                filter.offset += 1;
-                continue;
-            }
-            if found.len() == size {
-                let last: &stepwright_core::Session = &found[size - 1];
-                let (time, id) = (last.updated_at.0, last.session_id.to_string());
-                let next = Cursor { offset: filter.offset, time, id }.text();
-                let sessions = found.into_iter().map(SessionView::from).collect();
-                return Ok(Json(SessionsPage { sessions, next: Some(next) }));
-            }
-            filter.offset += 1;
-            found.push(row);
-        }
-        if is_last {
-            let sessions = found.into_iter().map(SessionView::from).collect();
-            return Ok(Json(SessionsPage { sessions, next: None }));
-        }
-    }
+    let mut found = app.seen_by(&who)?.sessions().find(filter).await?;
+    let is_over = found.len() <= size;
+    found.truncate(size);
+    let last = found.last().filter(|_| !is_over);
+    let next = last.map(|last| format!("{}.{}", last.updated_at.0, last.session_id));
+    let sessions = found.into_iter().map(SessionView::from).collect();
+    Ok(Json(SessionsPage { sessions, next }))
+}
+
+/// Returns the time and the id of the last session of the page before.
+fn last_of(cursor: &str) -> Result<(Timestamp, SessionId), Problem> {
+    let parts = cursor.split_once('.');
+    let last = parts
+        .and_then(|(time, id)| Some((Timestamp(time.parse().ok()?), SessionId::new(id).ok()?)));
+    last.ok_or_else(|| no_cursor(cursor))
 }
 
 /// Returns a session with its runs.

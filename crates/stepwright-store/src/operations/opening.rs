@@ -235,7 +235,7 @@ fn too_deep(run: &RunId) -> StoreError {
     StoreError::Unavailable {
         what: format!("cannot fork run `{run}`"),
         source: Box::new(Said(format!(
-            "it is a fork of a fork, {ORIGINS_MAX} times, and that is the maximum"
+            "it is a fork of a fork, {ORIGINS_MAX} times; that is the limit"
         ))),
         hint: Some("fork one of its origins".to_owned()),
         id: ErrorId::STORE_UNAVAILABLE,

@@ -81,7 +81,13 @@ impl<C: Connection> Work<C> for Forward {
         let values = [self.run.as_str().into(), (&*self.id).into()];
         let read = |row: &C::Row<'_>| Ok(signal(row)?.signal(sums)?);
         let Some(found) = c.select(open_signal(), &values, read).await?.pop() else {
-            return Ok(false);
+            if !attempt.lost {
+                return Ok(false);
+            }
+            // The earlier attempt may have taken it. One that its run has read is still there.
+            let there = "SELECT 1 FROM inbox WHERE run = (SELECT id FROM runs WHERE run_id = $1)
+                AND id = $2";
+            return Ok(c.select(there, &values, |_| Ok(())).await?.is_empty());
         };
         // Of two that take the same signal, one finds the row.
         let taken = "DELETE FROM inbox WHERE run = (SELECT id FROM runs WHERE run_id = $1)
@@ -181,7 +187,9 @@ impl<C: Connection> Work<C> for ClaimRun {
         }
         Err(StoreError::Unavailable {
             what: format!("cannot claim run `{run}`"),
-            source: Box::new(Said("other drivers claim and release it all the time".to_owned())),
+            source: Box::new(Said(
+                "other drivers claimed or released it during every attempt".to_owned(),
+            )),
             hint: None,
             id: ErrorId::STORE_CONTENDED,
         }

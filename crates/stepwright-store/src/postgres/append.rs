@@ -312,7 +312,7 @@ pub(super) async fn append(
         (blobs, _) => record_with(link, append, blobs).await,
     };
     match outcome {
-        // Whatever refuses: it may be the earlier attempt, which got through.
+        // A refusal of any kind may come from the earlier attempt, which got through.
         Err(Failure::Refused(_)) if attempt.lost && is_recorded(link, append).await? => Ok(()),
         outcome => outcome,
     }
@@ -416,7 +416,9 @@ async fn begin(connection: &mut Link, append: &Append<'_>, row: &RunRow) -> Resu
     }
     Err(StoreError::Unavailable {
         what: format!("cannot begin run `{}` in session `{}`", append.run, row.session_id),
-        source: Box::new(Said("others open and delete that session all the time".to_owned())),
+        source: Box::new(Said(
+            "other processes opened or deleted that session during every attempt".to_owned(),
+        )),
         hint: None,
         id: ErrorId::STORE_CONTENDED,
     }

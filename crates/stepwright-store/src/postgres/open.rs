@@ -241,7 +241,7 @@ fn check(schema: &str) -> Result<(), StoreError> {
     let what = match schema {
         "" => "it is empty".to_owned(),
         _ if schema.len() > SCHEMA_BYTES_MAX => {
-            format!("it has {} bytes, and at most {SCHEMA_BYTES_MAX} are possible", schema.len())
+            format!("it has {} bytes; the limit is {SCHEMA_BYTES_MAX}", schema.len())
         }
         _ if schema.chars().any(char::is_control) => "it has a control character".to_owned(),
         _ if schema.starts_with("pg_") => "PostgreSQL keeps names with `pg_` to itself".to_owned(),

@@ -280,7 +280,9 @@ async fn an_answer_that_comes_too_late_is_told_and_the_run_is_shown_to_its_end()
     assert_eq!(output.status, RunStatus::Completed);
     let text = written.text();
     assert!(
-        text.contains("error[SW0707]: run `r-1` has ended (COMPLETED), and waits for nothing"),
+        text.contains(
+            "error[SW0707]: run `r-1` has ended (COMPLETED), and has no pending requests"
+        ),
         "{text}"
     );
     assert!(text.contains("[a] approved\n\n[a]\na is done\n[a] completed\n"), "{text}");

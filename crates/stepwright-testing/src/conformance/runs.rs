@@ -4,7 +4,7 @@ use super::{
     Outcome, START, TestRun, cases, same, samples, session_id, started, user_id, workflow,
 };
 use stepwright_core::store::{Claim, Claimed, PAGE_MAX, RunFilter};
-use stepwright_core::{EventKind, RunStatus, Store, Timestamp};
+use stepwright_core::{EventKind, RunId, RunStatus, Store, Timestamp};
 
 cases![
     the_row_of_a_run_is_a_fold_of_its_journal,
@@ -88,6 +88,15 @@ async fn runs_are_listed_newest_first_by_pages(store: &dyn Store) -> Outcome {
     same("a page", list(RunFilter { limit: 5, ..all() }).await?, names(&down[..5]))?;
     let next = RunFilter { limit: 5, offset: 5, ..all() };
     same("the next page", list(next).await?, names(&down[5..10]))?;
+    let before = |run: &str| -> Result<Option<RunId>, super::Nonconformance> {
+        run.parse().map(Some).map_err(|_| super::Nonconformance("no name".into()))
+    };
+    let behind = RunFilter { before: before("r07")?, limit: 3, ..all() };
+    same("the page behind a run", list(behind).await?, names(&[6, 5, 4]))?;
+    let behind = RunFilter { before: before("r07")?, user_id: Some(user_id("u2")), ..all() };
+    same("behind a run, of a user", list(behind).await?, names(&[5, 2]))?;
+    let behind = RunFilter { before: before("gone")?, ..all() };
+    same("behind a run that is not there", list(behind).await?, names(&[]))?;
     let past = RunFilter { offset: 12, ..all() };
     same("a page past the end", list(past).await?, names(&[]))?;
 

@@ -281,6 +281,12 @@ async fn sessions_are_listed_last_used_first(store: &dyn Store) -> Outcome {
     };
     check("all", all(), "s2 s4 s5 s0 s3 s1").await?;
     check("a page", SessionFilter { limit: 2, offset: 1, ..all() }, "s4 s5").await?;
+    let behind = Some((Timestamp(START + 50), session_id("s4")));
+    let next = SessionFilter { behind, limit: 2, ..all() };
+    check("the page behind a session", next, "s5 s0").await?;
+    let behind = Some((Timestamp(START + 50), session_id("s2")));
+    let next = SessionFilter { behind, limit: 1, ..all() };
+    check("the page behind one of two with the same time", next, "s4").await?;
     let user = SessionFilter { user_id: Some(user_id("u1")), ..all() };
     check("of a user", user.clone(), "s5 s3 s1").await?;
     let of_workflow = SessionFilter { workflow_id: Some(workflow("w1")), ..all() };

@@ -102,14 +102,18 @@ impl Provider {
         self.shared.state().calls.iter().filter(|call| call.by == by).map(|_| 1).sum()
     }
 
-    /// Waits until there is something in the log.
+    /// Waits until there is something in the log. As long as calls come, it waits on: a busy
+    /// machine takes its time.
     #[track_caller]
     pub(crate) fn waits_for<T>(&self, find: impl Fn(&[Call]) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+        let (mut until, mut seen) = (Instant::now() + PATIENCE, 0);
         let mut state = self.shared.state();
         loop {
             if let Some(found) = find(&state.calls) {
                 return found;
+            }
+            if state.calls.len() > seen {
+                (until, seen) = (Instant::now() + PATIENCE, state.calls.len());
             }
             let left = until.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "{:#?}", state.calls);

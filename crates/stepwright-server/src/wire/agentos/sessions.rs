@@ -335,7 +335,8 @@ pub(super) async fn patch(
     if let Some(state) = wanted.session_state {
         let gone = session.state.keys().filter(|key| !state.contains_key(key.as_str()));
         let gone = gone.map(|key| Patch::set(key.clone(), Value::Null));
-        let set = state.iter().map(|(key, value)| Patch::set(key.clone(), value.clone()));
+        let changed = state.iter().filter(|(key, value)| session.state.get(*key) != Some(value));
+        let set = changed.map(|(key, value)| Patch::set(key.clone(), value.clone()));
         let patches: Vec<Patch> = gone.chain(set).collect();
         sessions.patch(&id, &patches).await?;
     }
