@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "59eab01247d560dcfb30f2516c58b54dad1ef0e2154edf1f4ef94235ccf2f407";
+pub(crate) const DIGEST: &str = "2e81d0b842b9463fda25ad4c9746fa536b25aac6e9ec0f72208d4f9a2fed5e81";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,18 +14,18 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-3dc25c27addd.css",
+        "assets/main-1995f4fe73de.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-3dc25c27addd.css"),
-            content_type: "text/css; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-1995f4fe73de.js"),
+            content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
     (
-        "assets/main-94a024ddc928.js",
+        "assets/main-19fbfc110f3b.css",
         File {
-            bytes: include_bytes!("../dist/assets/main-94a024ddc928.js"),
-            content_type: "text/javascript; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-19fbfc110f3b.css"),
+            content_type: "text/css; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
