@@ -139,6 +139,7 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     const events = shifted(read(name), name, now - (at + 1) * 420_000);
     add(name, events);
   });
+  add("digest.morning.20261130T080000Z", shifted(read("digest"), "digest.morning.20261130T080000Z", now - 19 * 3_600_000));
   add("limited", askingRun("limited", "research-desk", { id: "write!budget", path: "write", requires: "budget",
     message: "The budget of the run is spent", scope: "", limit: "usd", used: 1_490_000_000, of: 1_500_000_000 }, now - 9_000_000));
   if (big > 0) add("big", bigRun(big, now - 5_400_000));
@@ -152,7 +153,7 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
   const times = (first, step) => Array.from({ length: 5 }, (_, at) => first + at * step);
   const schedules = [
     { id: "digest.morning", workflow_id: "digest", name: "morning", timetable: "`0 9 * * mon-fri` in Europe/Berlin",
-      paused: false, next: times(now + 5 * 3_600_000, DAY), last: { at: now - 19 * 3_600_000, run_id: "digest", note: null } },
+      paused: false, next: times(now + 5 * 3_600_000, DAY), last: { at: now - 19 * 3_600_000, run_id: "digest.morning.20261130T080000Z", note: null } },
     { id: "triage.hourly", workflow_id: "triage", name: "hourly", timetable: "every 1h", paused: false,
       next: times(now + 1_260_000, 3_600_000),
       last: { at: now - 2_340_000, run_id: "refund-paused", note: "run `refund-paused` was under way" } },
@@ -249,7 +250,7 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     ["POST", /^schedules\/([^/]+)\/run$/, ([id]) => {
       const schedule = schedules.find((one) => one.id === id);
       if (!schedule) return undefined;
-      const run_id = `${id}.${(made += 1)}`;
+      const run_id = `r-${(made += 1)}`;
       const [first, ...rest] = read(schedule.workflow_id);
       void play(add(run_id, [{ ...first, run_id, time_ms: Date.now() }]), rest);
       schedule.last = { at: Date.now(), run_id, note: null };

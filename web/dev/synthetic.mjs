@@ -42,7 +42,7 @@ export function manyRows(count, now) {
     const name = NAMES[at % NAMES.length];
     const status = STATUSES[(at * 7 + (at >> 3)) % STATUSES.length];
     const took = 800 + ((at * 7919) % 240_000);
-    const created_at = now - 6_000_000 - at * 61_000;
+    const created_at = now - 6_000_000 - at * 1_201_000;
     const number = count - at;
     const tokens = 300 + ((number * 104_729) % 48_000);
     return { run_id: `run-${String(number).padStart(6, "0")}`, session_id: `s-${at % 900}`, user_id: null,

@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "2e81d0b842b9463fda25ad4c9746fa536b25aac6e9ec0f72208d4f9a2fed5e81";
+pub(crate) const DIGEST: &str = "5dcaa0873b05949f5614df232811a7dc39758d452b6494f6c806533ef682c9bc";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,17 +14,17 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-1995f4fe73de.js",
+        "assets/main-42f29c826d88.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-1995f4fe73de.js"),
+            bytes: include_bytes!("../dist/assets/main-42f29c826d88.js"),
             content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
     (
-        "assets/main-19fbfc110f3b.css",
+        "assets/main-7f2911b0ff8c.css",
         File {
-            bytes: include_bytes!("../dist/assets/main-19fbfc110f3b.css"),
+            bytes: include_bytes!("../dist/assets/main-7f2911b0ff8c.css"),
             content_type: "text/css; charset=utf-8",
             cache_control: IMMUTABLE,
         },

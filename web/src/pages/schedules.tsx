@@ -78,7 +78,7 @@ function OneSchedule({ schedule }: { schedule: Schedule }): JSX.Element {
   const [first, ...later] = next;
   return (
     <>
-      <div class="row"><h2 class="grow">{id}</h2>
+      <div class="card-head"><h2 class="grow">{id}</h2>
         <span class={`pill ${paused ? "paused" : "completed"}`}><Mark tone={paused ? "paused" : "completed"} />
           {paused ? "Paused" : "Active"}</span></div>
       <p>{marked(timetable)}</p>
@@ -90,17 +90,17 @@ function OneSchedule({ schedule }: { schedule: Schedule }): JSX.Element {
         <dt>Last</dt><dd>{last === null ? <span class="quiet">Not yet</span> : <>
           <Moment at={last.at} /> <span class="quiet">{ago(last.at, now)}</span>
           {last.run_id !== null && <> <a href={href(["runs", last.run_id])}>its run</a></>}
-          {last.note !== null && <p class="warn-text">{marked(last.note)}</p>}</>}</dd>
+          {last.note !== null && <div class="warn-text">{marked(last.note)}</div>}</>}</dd>
       </dl>
       <p class="row">
         <button disabled={busy.value} aria-label={`${paused ? "Resume" : "Pause"} ${id}`}
           onClick={() => void act(turn, paused ? "Resumed" : "Paused")}>
           <Icon name={paused ? "play" : "pause"} size={14} /> {paused ? "Resume" : "Pause"}</button>
-        <button disabled={busy.value} aria-label={`Run ${id} now`}
+        <button disabled={busy.value} aria-label={`Run now: ${id}`}
           onClick={() => void act(async () => go(href(["runs", (await api.runSchedule(id)).run_id])), "Begun")}>
           <Icon name="clock" size={14} /> Run now</button>
-        <a class="button ghost" href={href(["runs"], { q: `${id}.` })} aria-label={`Runs of ${id}`}>Its runs</a>
-        <a class="button ghost" href={href(["workflows", workflow_id])} aria-label={`Workflow of ${id}`}>Its workflow</a>
+        <a class="button ghost" href={href(["runs"], { q: `${id}.` })} aria-label={`Runs at its times: ${id}`}>Runs at its times</a>
+        <a class="button ghost" href={href(["workflows", workflow_id])} aria-label={`Its workflow: ${id}`}>Its workflow</a>
       </p>
     </>
   );
@@ -132,7 +132,7 @@ function OneWebhook({ webhook: { id, workflow_id, created_at } }: { webhook: Web
           </span>
         ) : <button aria-label={`New address of ${id}`} onClick={() => (sure.value = true)}>
           <Icon name="retry" size={14} /> New address</button>}
-        <a class="button ghost" href={href(["workflows", workflow_id])} aria-label={`Workflow of ${id}`}>Its workflow</a>
+        <a class="button ghost" href={href(["workflows", workflow_id])} aria-label={`Its workflow: ${id}`}>Its workflow</a>
       </p>
       {address.value !== null && (
         <Dialog title={`The new address of ${id}`} close={() => (address.value = null)}>

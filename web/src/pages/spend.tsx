@@ -108,62 +108,74 @@ export function SpendPage(): JSX.Element {
             {days} days</button>
         ))}</div></div>
       {problem.value && <p class="banner failed" role="alert">{problem.value}</p>}
-      {found && <Sums found={found} />}
-      <Budgets />
+      {found && <Totals found={found} />}
+      <div class="tables">{found && <Days found={found} />}
+        <div class="tables">{found && <Workflows found={found} />}<Budgets /></div></div>
     </main>
   );
 }
 
-const costOf = (sum: Sum): string => money({ nano: sum.nano, unpriced: sum.unpriced });
+const costOf = ({ nano, unpriced }: Sum): string => money({ nano, unpriced });
+const tokensOf = ({ tokens }: Sum): string => (tokens === 0 ? "–" : short(tokens));
 
-function Sums({ found: { spend, days, done, cut } }: { found: Read }): JSX.Element {
-  const { all } = spend;
-  const most = Math.max(...[...spend.days.values()].map((sum) => sum.nano), 1);
-  const workflows = [...spend.workflows].sort(([, a], [, b]) => b.nano - a.nano || b.tokens - a.tokens);
+function Totals({ found: { spend: { all }, done, cut } }: { found: Read }): JSX.Element {
   return (
     <>
       <dl class="figures panel flat">
         <div><dt>Cost</dt><dd>{costOf(all)}</dd></div>
-        <div><dt>Tokens</dt><dd>{all.tokens === 0 ? "–" : short(all.tokens)}</dd></div>
+        <div><dt>Tokens</dt><dd>{tokensOf(all)}</dd></div>
         <div><dt>Runs</dt><dd>{count(all.runs)}</dd></div>
-        <div><dt>A run</dt><dd>{all.runs === 0 ? "–" : money({ nano: all.nano / all.runs, unpriced: 0 })}</dd></div>
+        <div><dt>Per run</dt><dd>{all.runs === 0 ? "–" : money({ nano: all.nano / all.runs, unpriced: 0 })}</dd></div>
       </dl>
       <p class="quiet" role="status">
         {!done ? `Reading: ${plural(all.runs, "run")} so far…` : <>
           {cut !== null && <strong>Only the newest {count(all.runs)} runs, since {date(cut)}, are counted. </strong>}
           A run counts on the day on which it began.
-          {all.unpriced > 0 && ` The models of ${plural(all.unpriced, "run")} have no price: a + stands for them.`}
+          {all.unpriced > 0 && ` ${plural(all.unpriced, "run")} used a model without a price: a + stands for them.`}
           {all.unknown > 0 && ` The server cannot tell what ${plural(all.unknown, "run")} used.`}</>}</p>
-      <div class="tables">
-        <section class="panel" aria-labelledby="spend-days"><h2 id="spend-days">By day</h2>
-          <table class="sums"><thead><tr><th scope="col">Day</th><th scope="col" class="num">Runs</th>
-            <th scope="col" class="num">Tokens</th><th scope="col" class="num">Cost</th><td class="bar-cell" /></tr></thead>
-            <tbody>{days.map((day) => {
-              const sum = spend.days.get(day);
-              return (
-                <tr class={sum ? "" : "quiet"}><th scope="row">{date(day)}</th><td class="num">{sum ? count(sum.runs) : "–"}</td>
-                  <td class="num">{sum?.tokens ? short(sum.tokens) : "–"}</td><td class="num">{sum ? costOf(sum) : "–"}</td>
-                  <td class="bar-cell"><i style={{ width: `${(100 * (sum?.nano ?? 0)) / most}%` }} /></td></tr>
-              );
-            })}</tbody></table></section>
-        <section class="panel" aria-labelledby="spend-workflows"><h2 id="spend-workflows">By workflow</h2>
-          {workflows.length === 0 ? <p class="quiet">{done ? "No runs in these days." : ""}</p> : (
-            <table class="sums"><thead><tr><th scope="col">Workflow</th><th scope="col" class="num">Runs</th>
-              <th scope="col" class="num">Tokens</th><th scope="col" class="num">Cost</th><th scope="col" class="num">Share</th></tr></thead>
-              <tbody>{workflows.map(([id, sum]) => (
-                <tr><th scope="row"><a href={href(["runs"], { workflow: id })}>{id}</a></th><td class="num">{count(sum.runs)}</td>
-                  <td class="num">{sum.tokens ? short(sum.tokens) : "–"}</td><td class="num">{costOf(sum)}</td>
-                  <td class="num">{all.nano ? `${Math.round((100 * sum.nano) / all.nano)} %` : "–"}</td></tr>
-              ))}</tbody></table>)}</section>
-      </div>
     </>
+  );
+}
+
+function Days({ found: { spend, days } }: { found: Read }): JSX.Element {
+  const most = Math.max(...[...spend.days.values()].map((sum) => sum.nano), 1);
+  // Days before the first run would be empty rows.
+  const shown = days.slice(0, Math.max(days.findLastIndex((day) => spend.days.has(day)) + 1, SPANS[0]!));
+  return (
+    <section class="panel" aria-labelledby="spend-days"><h2 id="spend-days">By day</h2>
+      <table class="sums"><thead><tr><th scope="col">Day</th><th scope="col" class="num">Runs</th>
+        <th scope="col" class="num">Tokens</th><th scope="col" class="num">Cost</th><td class="bar-cell" /></tr></thead>
+        <tbody>{shown.map((day) => {
+          const sum = spend.days.get(day);
+          return (
+            <tr class={sum ? "" : "quiet"}><th scope="row">{date(day)}</th><td class="num">{sum ? count(sum.runs) : "–"}</td>
+              <td class="num">{sum ? tokensOf(sum) : "–"}</td><td class="num">{sum ? costOf(sum) : "–"}</td>
+              <td class="bar-cell"><i style={{ width: `${(100 * (sum?.nano ?? 0)) / most}%` }} /></td></tr>
+          );
+        })}</tbody></table></section>
+  );
+}
+
+function Workflows({ found: { spend, done } }: { found: Read }): JSX.Element {
+  const { all } = spend;
+  const workflows = [...spend.workflows].sort(([, a], [, b]) => b.nano - a.nano || b.tokens - a.tokens);
+  return (
+    <section class="panel" aria-labelledby="spend-workflows"><h2 id="spend-workflows">By workflow</h2>
+      {workflows.length === 0 ? <p class="quiet">{done ? "No runs in these days." : ""}</p> : (
+        <table class="sums"><thead><tr><th scope="col">Workflow</th><th scope="col" class="num">Runs</th>
+          <th scope="col" class="num">Tokens</th><th scope="col" class="num">Cost</th><th scope="col" class="num">Share</th></tr></thead>
+          <tbody>{workflows.map(([id, sum]) => (
+            <tr><th scope="row"><a href={href(["runs"], { workflow: id })}>{id}</a></th><td class="num">{count(sum.runs)}</td>
+              <td class="num">{tokensOf(sum)}</td><td class="num">{costOf(sum)}</td>
+              <td class="num">{all.nano ? `${Math.round((100 * sum.nano) / all.nano)} %` : "–"}</td></tr>
+          ))}</tbody></table>)}</section>
   );
 }
 
 function Budgets(): JSX.Element {
   const spent = (entries.value ?? []).filter((entry) => entry.requirement.requires === "budget");
   return (
-    <section aria-labelledby="budgets" class="column-gap"><h2 id="budgets">Budgets</h2>
+    <section aria-labelledby="budgets" class="panel"><h2 id="budgets">Budgets</h2>
       {spent.map((entry) => (
         <Request key={`${entry.run.run_id} ${entry.requirement.id}`} run={entry.run.run_id} requirement={entry.requirement}
           from={null} answered={() => void refreshInbox()}
@@ -171,8 +183,8 @@ function Budgets(): JSX.Element {
       ))}
       {budgets.value?.length === 0 && <p class="quiet"><Icon name="spend" size={14} /> No workflow has a budget. Set one in its
         file: <code>budget: {"{usd: 1.50, at_limit: pause}"}</code></p>}
-      <ul class="cards">{budgets.value?.map(({ workflow, name, budgets: of }) => (
-        <li class="card"><h3><a href={href(["workflows", workflow])}>{name}</a></h3>
+      <ul class="column-gap">{budgets.value?.map(({ workflow, name, budgets: of }) => (
+        <li><h3><a href={href(["workflows", workflow])}>{name}</a></h3>
           <ul class="limits">{of.map((budget) => (
             <li><span>{whose(budget)}</span> <strong>{budget.limits.join(", ")}</strong> <span class="quiet">{budget.then}</span></li>
           ))}</ul></li>

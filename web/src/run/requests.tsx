@@ -182,7 +182,7 @@ function Controls({ requirement, send, busy }: { requirement: Requirement; busy:
             Always in {requirement.for_run ? "this run" : "the session"}</button>
         )}
         {why}{button("Reject", reject, "danger")}
-        {requirement.rule !== undefined && <p class="hint whole">Always allows <code>{requirement.rule}</code></p>}</div>;
+        {requirement.rule !== undefined && requirement.rule !== requirement.effect && <p class="hint whole">Always allows <code>{requirement.rule}</code></p>}</div>;
     case "sleep": case "deadline":
       return <p class="quiet">The run goes on by itself.</p>;
     default:
