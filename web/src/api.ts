@@ -76,6 +76,7 @@ async function call<O extends Operation>(operation: O, given: Given<O>): Promise
     { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   return (await response.json()) as Answer<O>;
 }
+
 function search(query: object): string {
   const found = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
   return new URLSearchParams(found.map(([name, value]) => [name, String(value)])).toString();

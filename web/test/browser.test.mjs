@@ -124,11 +124,16 @@ test("keys go through rows and events, close branches, and name themselves", asy
   await page.keyboard.press("2");
   await page.waitForSelector(".graph");
   await page.keyboard.press("Shift+?");
-  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  const keys = page.getByRole("dialog", { name: "Keys" });
+  await keys.waitFor();
   await page.keyboard.press("Escape");
+  await keys.waitFor({ state: "detached" });
   await page.keyboard.press("g");
   await page.keyboard.press("i");
   await page.getByRole("heading", { name: "Inbox" }).waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("s");
+  await page.getByRole("heading", { name: "Schedules" }).waitFor();
   await close();
 });
 

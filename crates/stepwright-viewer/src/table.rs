@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "5dcaa0873b05949f5614df232811a7dc39758d452b6494f6c806533ef682c9bc";
+pub(crate) const DIGEST: &str = "31c52d5b70f3b1f36b369c0bb2cf454535784032bfd5f7924fd4f9808a8fcf34";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
