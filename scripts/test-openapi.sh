@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sends the requests that Schemathesis makes of the OpenAPI document to `stepwright serve --demo`.
-# No answer may be a failure of the server, and each must be one that the document has.
+# No answer may be a failure of the server, and each must be one that the document has. The types of
+# the page must be made of this document, which needs Node.
 #
 #   scripts/test-openapi.sh                builds the command
 #   scripts/test-openapi.sh PATH           uses this one
@@ -47,6 +48,8 @@ until grep -q 'Listening at' "$place/told"; do
     sleep 0.1
 done
 url="$(sed -n 's/.*Listening at \(http[^ ]*\).*/\1/p' "$place/told")"
+
+node web/dev/types.mjs --check "$url/v1/openapi.json"
 
 # Runs of the samples, so that some ids are those of runs.
 for run in r-1 r-2; do

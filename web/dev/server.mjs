@@ -32,6 +32,25 @@ const STATUS = { WorkflowCompleted: "COMPLETED", WorkflowError: "ERROR", Workflo
   WorkflowPaused: "PAUSED", WorkflowStarted: "RUNNING", WorkflowContinued: "RUNNING",
   WorkflowRetried: "RUNNING", WorkflowForked: "RUNNING" };
 
+/** The budgets of the samples. */
+const LIMITS = {
+  "research-desk": { budget: { usd: 1.5, time_ms: 600_000, at_limit: "pause" },
+    content: { session_budget: '{"tokens":1000000}' } },
+  triage: { budget: { model_calls: 50, tool_calls: 100 } },
+};
+
+/** A run that asks for what `requirement` says, and does nothing else. */
+export function askingRun(run_id, workflow_id, requirement, time_ms) {
+  const fact = (sequence, path, event, more) =>
+    ({ sequence, time_ms: time_ms + sequence, run_id, path, step_name: path, event, ...more });
+  return [
+    fact(0, "", "WorkflowStarted", { workflow_id, workflow_name: workflow_id, digest: "0".repeat(64),
+      session_id: `s-${run_id}`, input: { content: "bridges" } }),
+    fact(1, requirement.path, "StepPaused", { requirement }),
+    fact(2, "", "WorkflowPaused", {}),
+  ];
+}
+
 export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
   const runs = new Map();
   const workflows = JSON.parse(readFileSync(new URL("workflows.json", import.meta.url), "utf8"));
@@ -72,15 +91,22 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     const last = run.events.at(-1).time_ms;
     const row = { run_id: run.id, session_id: first.session_id, user_id: first.user_id,
       workflow_id: first.workflow_id, digest: first.digest, status, created_at: fork?.time_ms ?? first.time_ms,
-      updated_at: last, background: true, ...(fork ? { origin: { run: fork.origin.run, sequence: fork.origin.until } } : {}) };
-    const output = { input: fork?.input?.content ?? first.input.content, content: null,
+      updated_at: last, wake_at: null, background: true, driver: null,
+      origin: fork ? { run: fork.origin.run, until: fork.origin.until } : null };
+    const input = fork?.input?.content ?? first.input.content;
+    row.user_id ??= null;
+    row.input = (typeof input === "string" ? input : JSON.stringify(input)).slice(0, 200);
+    row.tokens = usage.input_tokens + usage.output_tokens;
+    row.cost = cost.unpriced_requests ? null : cost.usd;
+    const output = { input, content: null,
       metrics: { duration_ms: last - row.created_at, usage, cost },
       ...(error && status === "ERROR" ? { error } : {}) };
     return { row, output };
   }
   const rowOf = (run) => foldOf(run).row;
   const shown = ({ id, path, requires, message, due, schema, choices, multiple, on_timeout, ...detail }) =>
-    ({ id, path, kind: requires, message, deadline: due, form: schema, choices, multiple, decisions: [], detail });
+    ({ id, path, kind: requires, message: message ?? "", deadline: due ?? null, form: schema ?? null,
+      choices: choices ?? null, multiple: multiple ?? false, decisions: [], detail });
   function requestsOf(run) {
     const open = new Map();
     for (const event of run.events) {
@@ -113,6 +139,9 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     const events = shifted(read(name), name, now - (at + 1) * 420_000);
     add(name, events);
   });
+  add("digest.morning.20261130T080000Z", shifted(read("digest"), "digest.morning.20261130T080000Z", now - 19 * 3_600_000));
+  add("limited", askingRun("limited", "research-desk", { id: "write!budget", path: "write", requires: "budget",
+    message: "The budget of the run is spent", scope: "", limit: "usd", used: 1_490_000_000, of: 1_500_000_000 }, now - 9_000_000));
   if (big > 0) add("big", bigRun(big, now - 5_400_000));
 
   const tailOf = (id) => {
@@ -120,9 +149,33 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     return read("desk").filter((event) => !has.has(event.sequence));
   };
 
+  const DAY = 86_400_000;
+  const times = (first, step) => Array.from({ length: 5 }, (_, at) => first + at * step);
+  const schedules = [
+    { id: "digest.morning", workflow_id: "digest", name: "morning", timetable: "`0 9 * * mon-fri` in Europe/Berlin",
+      paused: false, next: times(now + 5 * 3_600_000, DAY), last: { at: now - 19 * 3_600_000, run_id: "digest.morning.20261130T080000Z", note: null } },
+    { id: "triage.hourly", workflow_id: "triage", name: "hourly", timetable: "every 1h", paused: false,
+      next: times(now + 1_260_000, 3_600_000),
+      last: { at: now - 2_340_000, run_id: "refund-paused", note: "run `refund-paused` was under way" } },
+    { id: "blog.weekly", workflow_id: "blog", name: "weekly", timetable: "`@weekly` in UTC", paused: true, next: [], last: null },
+  ];
+  const webhooks = [{ id: "order.paid", workflow_id: "order", name: "paid", created_at: now - 6 * DAY }];
+  const turned = (id, paused) => {
+    const schedule = schedules.find((one) => one.id === id);
+    return schedule && Object.assign(schedule, { paused, next: paused ? [] : times(now + 5 * 3_600_000, DAY) });
+  };
+  const shownWorkflow = ({ plan, ...rest }) => ({ kind: "workflow", digest: "0".repeat(64), description: null, ...rest });
+
+  const accepted = (run) => {
+    const { run_id, session_id, status } = rowOf(run);
+    return { run_id, session_id, status };
+  };
   const routes = [
-    ["GET", /^workflows$/, () => ({ workflows: workflows.map(({ plan, input_schema, ...rest }) => rest) })],
-    ["GET", /^workflows\/([^/]+)$/, ([id]) => workflows.find((one) => one.id === id)],
+    ["GET", /^workflows$/, () => ({ workflows: workflows.map(shownWorkflow) })],
+    ["GET", /^workflows\/([^/]+)$/, ([id]) => {
+      const found = workflows.find((one) => one.id === id);
+      return found && { ...shownWorkflow(found), plan: { ...found.plan, ...LIMITS[id] } };
+    }],
     ["POST", /^workflows\/([^/]+)\/runs$/, ([id], body) => {
       const name = { "research-desk": "desk-live", blog: "blog", triage: "refund-paused", approval: "approval-review",
         digest: "digest", order: "undo" }[id];
@@ -172,14 +225,14 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
         const rest = tailOf(id).filter((event) => !["WorkflowContinued", "StepContinued"].includes(event.event));
         void play(run, rest.map((event, at) => ({ ...event, sequence: last + facts.length + 1 + at })));
       }
-      return { status: "RUNNING" };
+      return accepted(run);
     }],
     ["POST", /^runs\/([^/]+)\/cancel$/, ([id]) => {
       const run = runs.get(id);
       run.cancelled = true;
       push(run, { sequence: run.events.at(-1).sequence + 1, time_ms: Date.now(), run_id: id, path: "", step_name: "",
         event: "WorkflowCancelled", reason: "cancelled by request" });
-      return { status: "CANCELLED" };
+      return accepted(run);
     }],
     ["POST", /^runs\/([^/]+)\/(rerun|fork)$/, ([id], body) => {
       const run_id = `fork-${(made += 1)}`;
@@ -191,8 +244,27 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
       void play(run, begin.slice(at + 1));
       return { run_id, session_id: forked.session_id, status: "RUNNING" };
     }],
-    ["POST", /^runs\/([^/]+)\/(resume|retry)$/, ([id]) => ({ run_id: id, session_id: "", status: "RUNNING" })],
-    ["POST", /^runs\/([^/]+)\/messages$/, () => ({ id: "m-1" })],
+    ["POST", /^runs\/([^/]+)\/(resume|retry)$/, ([id]) => accepted(runs.get(id))],
+    ["GET", /^schedules$/, () => ({ schedules })],
+    ["POST", /^schedules\/([^/]+)\/(pause|resume)$/, ([id, word]) => turned(id, word === "pause")],
+    ["POST", /^schedules\/([^/]+)\/run$/, ([id]) => {
+      const schedule = schedules.find((one) => one.id === id);
+      if (!schedule) return undefined;
+      const run_id = `r-${(made += 1)}`;
+      const [first, ...rest] = read(schedule.workflow_id);
+      void play(add(run_id, [{ ...first, run_id, time_ms: Date.now() }]), rest);
+      schedule.last = { at: Date.now(), run_id, note: null };
+      return { run_id, session_id: first.session_id, status: "RUNNING" };
+    }],
+    ["GET", /^webhooks$/, () => ({ webhooks })],
+    ["POST", /^webhooks\/([^/]+)\/token$/, ([id]) => {
+      const webhook = webhooks.find((one) => one.id === id);
+      if (!webhook) return undefined;
+      webhook.created_at = Date.now();
+      const token = `swh_${String((made += 1)).padStart(64, "0")}`;
+      return { token, path: `/v1/hooks/${token}` };
+    }],
+    ["POST", /^runs\/([^/]+)\/messages$/, ([id]) => ({ run_id: id, message_id: "m-1", is_for_next_run: false })],
   ];
 
   const asked = [];

@@ -42,18 +42,18 @@ export function manyRows(count, now) {
     const name = NAMES[at % NAMES.length];
     const status = STATUSES[(at * 7 + (at >> 3)) % STATUSES.length];
     const took = 800 + ((at * 7919) % 240_000);
-    const created_at = now - 6_000_000 - at * 61_000;
-    return { run_id: `run-${String(count - at).padStart(6, "0")}`, session_id: `s-${at % 900}`,
+    const created_at = now - 6_000_000 - at * 1_201_000;
+    const number = count - at;
+    const tokens = 300 + ((number * 104_729) % 48_000);
+    return { run_id: `run-${String(number).padStart(6, "0")}`, session_id: `s-${at % 900}`, user_id: null,
       workflow_id: name.toLowerCase().replace(" ", "-"), digest: DIGEST, status, created_at,
-      updated_at: created_at + took, background: true };
+      updated_at: created_at + took, wake_at: null, background: true, driver: null, origin: null,
+      input: `Question ${number} of the day`, tokens, cost: number % 97 === 0 ? null : tokens * 2.1e-6 };
   });
 }
 
-export function outputOfRow(row) {
-  const number = Number(row.run_id.slice(4));
-  const tokens = 300 + ((number * 104_729) % 48_000);
-  return { input: `Question ${number} of the day`, content: null,
-    metrics: { duration_ms: row.updated_at - row.created_at, cost: { usd: tokens * 2.1e-6 },
-      usage: { input_tokens: tokens, output_tokens: Math.floor(tokens / 6) } },
-    ...(row.status === "ERROR" ? { error: { error: { code: "model", message: "the model is busy: 429" } } } : {}) };
+export function outputOfRow({ input, tokens, cost, status, created_at, updated_at }) {
+  return { input, content: null, metrics: { duration_ms: updated_at - created_at, cost: { usd: cost ?? 0 },
+    usage: { input_tokens: tokens - Math.floor(tokens / 7), output_tokens: Math.floor(tokens / 7) } },
+    ...(status === "ERROR" ? { error: { error: { code: "model", message: "the model is busy: 429" } } } : {}) };
 }

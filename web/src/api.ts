@@ -1,9 +1,10 @@
 // Requests to `/v1` of the server that served this page, and to nothing else.
 
 import { signal } from "@preact/signals";
+import type { Operations, Schemas } from "./api-types";
 import {
-  requirementOf, type AskedRequest, type Event, type InboxEntry, type Json, type Plan, type RunOutput,
-  type RunRow, type Workflow,
+  requirementOf, type AskedRequest, type Event, type InboxEntry, type Json, type Refined, type RunDetail, type RunRow,
+  type Workflow,
 } from "./model/types";
 
 /** The key with which the page presents itself, if the server asks for one. */
@@ -59,74 +60,66 @@ async function asked(path: string, init: RequestInit = {}): Promise<Response> {
   return response;
 }
 
-async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
-  const response = await asked(path, init);
-  if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+type Operation = keyof Operations;
+type Answer<O extends Operation> = Operations[O]["answer"];
+type Given<O extends Operation> = Omit<Operations[O], "answer">;
+type Parts = { path?: { [name: string]: string }; query?: object; body?: unknown };
+
+/** Does an operation of the OpenAPI document, which says what it needs and answers. */
+async function call<O extends Operation>(operation: O, given: Given<O>): Promise<Answer<O>> {
+  const { path = {}, query = {}, body } = given as Parts;
+  const [method, template] = operation.split(" ") as [string, string];
+  const at = template.slice("/v1/".length)
+    .replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(path[name]!));
+  const text = search(query);
+  const response = await asked(text ? `${at}?${text}` : at,
+    { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  return (await response.json()) as Answer<O>;
 }
 
-const post = <T>(path: string, body: unknown = {}): Promise<T> =>
-  ask<T>(path, { method: "POST", body: JSON.stringify(body) });
-
-const of = (id: string): string => `runs/${encodeURIComponent(id)}`;
-
-export interface RunFilter {
-  status?: string;
-  workflow?: string;
-  session?: string;
-  user?: string;
-  q?: string;
-  limit?: number;
-  cursor?: string;
-}
-
-export interface RunDetail {
-  run: RunRow;
-  output?: RunOutput | null;
-  requests?: AskedRequest[];
-  plan?: Plan | null;
-}
-
-export interface Began {
-  run_id: string;
-  session_id: string;
-  status?: string;
-}
-
-function search(query: { [name: string]: string | number | undefined }): string {
+function search(query: object): string {
   const found = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
   return new URLSearchParams(found.map(([name, value]) => [name, String(value)])).toString();
 }
 
-const listOf = <T>(answer: unknown, name: string): T[] =>
-  Array.isArray(answer) ? (answer as T[])
-    : ((answer as { [field: string]: T[] | undefined })[name] ?? []);
+export type RunFilter = Operations["GET /v1/runs"]["query"];
+export type Began = Schemas["Accepted"];
+export type Schedule = Schemas["Schedule"];
+export type Webhook = Schemas["Webhook"];
+type NewRun = Refined<Schemas["NewRun"], { input: Json }>;
 
+// Where the document has any JSON, the answer is read as what the model of the page says of it.
 export const api = {
-  workflows: async () => listOf<Workflow>(await ask("workflows"), "workflows"),
-  workflow: (id: string) => ask<Workflow>(`workflows/${encodeURIComponent(id)}`),
-  start: (workflow: string, body: { input: Json; session_id?: string; user_id?: string }) =>
-    post<Began>(`workflows/${encodeURIComponent(workflow)}/runs`, body),
-  runs: (filter: RunFilter) =>
-    ask<{ runs: RunRow[]; next?: string | null }>(`runs?${search({ ...filter })}`),
-  run: (id: string) => ask<RunDetail>(of(id)),
-  events: (id: string, after?: number) =>
-    ask<{ events: Event[]; next?: number | null }>(
-      `${of(id)}/events?${search({ after })}`),
+  workflows: async () => (await call("GET /v1/workflows", {})).workflows as Workflow[],
+  workflow: async (id: string) => (await call("GET /v1/workflows/{id}", { path: { id } })) as Workflow,
+  start: (id: string, body: NewRun) => call("POST /v1/workflows/{id}/runs", { path: { id }, body }),
+  runs: async (query: RunFilter) =>
+    (await call("GET /v1/runs", { query })) as { runs: RunRow[]; next: string | null },
+  run: async (id: string) => (await call("GET /v1/runs/{id}", { path: { id } })) as RunDetail,
+  events: async (id: string, after?: number) =>
+    (await call("GET /v1/runs/{id}/events", { path: { id }, query: after === undefined ? {} : { after } })) as
+      { events: Event[]; next: number | null },
   media: async (id: string, sha256: string, signal: AbortSignal) =>
-    (await asked(`${of(id)}/media/${sha256}`, { signal })).blob(),
-  answer: (id: string, answers: Json) => post(`${of(id)}/answers`, { answers }),
-  cancel: (id: string) => post(`${of(id)}/cancel`),
-  resume: (id: string) => post<Began>(`${of(id)}/resume`),
-  retry: (id: string) => post<Began>(`${of(id)}/retry`),
-  rerun: (id: string, from: string) => post<Began>(`${of(id)}/rerun`, { from }),
-  fork: (id: string, change: { at: string; set?: Json; model?: string; prompt?: string }) =>
-    post<Began>(`${of(id)}/fork`, change),
-  message: (id: string, text: string, mode: string) => post(`${of(id)}/messages`, { text, mode }),
+    (await asked(`runs/${encodeURIComponent(id)}/media/${sha256}`, { signal })).blob(),
+  answer: (id: string, answers: Json) => call("POST /v1/runs/{id}/answers", { path: { id }, body: { answers } }),
+  cancel: (id: string) => call("POST /v1/runs/{id}/cancel", { path: { id } }),
+  resume: (id: string) => call("POST /v1/runs/{id}/resume", { path: { id } }),
+  retry: (id: string) => call("POST /v1/runs/{id}/retry", { path: { id } }),
+  rerun: (id: string, from: string) => call("POST /v1/runs/{id}/rerun", { path: { id }, body: { from } }),
+  fork: (id: string, body: Schemas["NewFork"]) => call("POST /v1/runs/{id}/fork", { path: { id }, body }),
+  message: (id: string, text: string, mode: string) =>
+    call("POST /v1/runs/{id}/messages", { path: { id }, body: { text, mode } }),
   inbox: async (): Promise<InboxEntry[]> => {
-    const found = listOf<{ run: RunRow; request: AskedRequest }>(await ask("inbox"), "requests");
-    return found.map(({ run, request }) => ({ run, requirement: requirementOf(request) }));
+    const { requests } = await call("GET /v1/inbox", {});
+    return requests.map(({ run, request }) =>
+      ({ run: run as RunRow, requirement: requirementOf(request as AskedRequest) }));
   },
+  schedules: async () => (await call("GET /v1/schedules", {})).schedules,
+  pauseSchedule: (id: string) => call("POST /v1/schedules/{id}/pause", { path: { id } }),
+  resumeSchedule: (id: string) => call("POST /v1/schedules/{id}/resume", { path: { id } }),
+  runSchedule: (id: string) => call("POST /v1/schedules/{id}/run", { path: { id } }),
+  webhooks: async () => (await call("GET /v1/webhooks", {})).webhooks,
+  renewToken: (id: string) => call("POST /v1/webhooks/{id}/token", { path: { id } }),
 };
 
 /**
@@ -141,7 +134,7 @@ export async function follow(id: string, after: number, take: (event: Event) => 
     try {
       const more: { [name: string]: string } = { accept: "text/event-stream" };
       if (last >= 0) more["last-event-id"] = String(last);
-      const response = await fetch(`${base()}${of(id)}/events`,
+      const response = await fetch(`${base()}runs/${encodeURIComponent(id)}/events`,
         { headers: headers(more), signal: abort });
       if (response.status === 204) return;
       if (!response.ok || !response.body) throw await problem(response);

@@ -1,7 +1,7 @@
 // Numbers, times and texts for people.
 
-import { tokensOf, type Money } from "./model/usage";
-import type { Cost, Json, Usage } from "./model/types";
+import { tokensOf as sumOf, type Money } from "./model/usage";
+import type { Json, RunRow, Usage } from "./model/types";
 
 export function duration(ms: number): string {
   if (ms < 0) return "0 ms";
@@ -23,9 +23,13 @@ export const plural = (number: number, one: string, many = `${one}s`): string =>
   `${count(number)} ${number === 1 ? one : many}`;
 
 export function tokens(usage: Usage | undefined): string {
-  const sum = tokensOf(usage);
+  const sum = sumOf(usage);
   return sum === 0 ? "–" : short(sum);
 }
+
+/** The tokens of a row; nothing if the server cannot tell. */
+export const tokensOf = ({ tokens }: RunRow): string =>
+  tokens === null ? "" : tokens === 0 ? "–" : short(tokens);
 
 export function short(number: number): string {
   if (number < 10_000) return count(number);
@@ -40,17 +44,20 @@ export function money({ nano, unpriced }: Money): string {
   return `$${text}${unpriced ? "+" : ""}`;
 }
 
-export const cost = (of: Cost | undefined): string =>
-  of ? money({ nano: Math.round(of.usd * 1e9), unpriced: of.unpriced_requests ?? 0 }) : "–";
+/** The cost of a row; nothing if the server cannot tell. */
+export const costOf = ({ tokens, cost }: RunRow): string =>
+  tokens === null ? "" : cost === null ? "unpriced" : money({ nano: Math.round(cost * 1e9), unpriced: 0 });
 
 const clock = new Intl.DateTimeFormat("en-GB",
   { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 const day = new Intl.DateTimeFormat("en-GB",
   { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const dayOfYear = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
 const whole = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "medium" });
 
 export const timeOfDay = (ms: number): string => clock.format(ms);
 export const moment = (ms: number): string => day.format(ms);
+export const date = (ms: number): string => dayOfYear.format(ms);
 export const exact = (ms: number): string => whole.format(ms);
 
 export function ago(ms: number, now: number): string {

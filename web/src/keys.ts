@@ -10,6 +10,7 @@ export function isForField(key: KeyboardEvent): boolean {
 
 export const KEYS: [string, string][] = [
   ["g r", "runs"], ["g i", "inbox"], ["g w", "workflows"], ["g c", "chat"],
+  ["g s", "schedules"], ["g p", "spend"],
   ["/", "search"], ["j k", "next and previous row"], ["Enter", "open the row"],
   ["h l", "close and open a row of the timeline"], ["[ ]", "previous and next event"],
   ["1 2 3 4", "timeline, graph, events, output"], ["Esc", "close the details"], ["?", "these keys"],

@@ -11,6 +11,8 @@ import { ComparePage } from "./pages/compare";
 import { InboxPage, refreshInbox, waitingCount } from "./pages/inbox";
 import { RunPage } from "./pages/run";
 import { RunsPage } from "./pages/runs";
+import { SchedulesPage } from "./pages/schedules";
+import { SpendPage } from "./pages/spend";
 import { StartPage, WorkflowsPage } from "./pages/workflows";
 import { go, route } from "./router";
 import { Dialog } from "./ui/dialog";
@@ -19,7 +21,7 @@ import { Toasts } from "./ui/toast";
 
 const LINKS: [string, string, string][] = [
   ["runs", "Runs", "runs"], ["inbox", "Inbox", "inbox"], ["workflows", "Workflows", "flow"],
-  ["chat", "Chat", "chat"],
+  ["chat", "Chat", "chat"], ["schedules", "Schedules", "clock"], ["spend", "Spend", "spend"],
 ];
 const INBOX_MS = 10_000;
 const help = signal(false);
@@ -57,6 +59,8 @@ function Page(): JSX.Element {
     case "inbox": return <InboxPage />;
     case "workflows": return second === undefined ? <WorkflowsPage /> : <StartPage key={second} id={second} />;
     case "chat": return <ChatPage id={second} />;
+    case "schedules": return <SchedulesPage />;
+    case "spend": return <SpendPage />;
     case "compare": return <ComparePage />;
     case undefined: return <RunsPage />;
     default: return <main class="page"><div class="empty"><h1>There is no such page</h1><a class="button" href="#/runs">All runs</a></div></main>;
@@ -143,7 +147,7 @@ function useKeys(): void {
       if (isForField(key)) return;
       if (key.key === "?") help.value = true;
       else if (pending === "g" && !embedded()) {
-        const name = ({ r: "runs", i: "inbox", w: "workflows", c: "chat" } as { [key: string]: string })[key.key];
+        const name = ({ r: "runs", i: "inbox", w: "workflows", c: "chat", s: "schedules", p: "spend" } as { [key: string]: string })[key.key];
         if (name) go(`#/${name}`);
       }
       pending = key.key;

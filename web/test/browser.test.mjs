@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
-import { startServer } from "../dev/server.mjs";
+import { askingRun, startServer } from "../dev/server.mjs";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const screens = process.env.SCREENS;
@@ -124,11 +124,16 @@ test("keys go through rows and events, close branches, and name themselves", asy
   await page.keyboard.press("2");
   await page.waitForSelector(".graph");
   await page.keyboard.press("Shift+?");
-  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  const keys = page.getByRole("dialog", { name: "Keys" });
+  await keys.waitFor();
   await page.keyboard.press("Escape");
+  await keys.waitFor({ state: "detached" });
   await page.keyboard.press("g");
   await page.keyboard.press("i");
   await page.getByRole("heading", { name: "Inbox" }).waitFor();
+  await page.keyboard.press("g");
+  await page.keyboard.press("s");
+  await page.getByRole("heading", { name: "Schedules" }).waitFor();
   await close();
 });
 
@@ -174,15 +179,113 @@ test("the inbox lists all pending requests, and answers one", async () => {
   await close();
 });
 
+test("a permission can be given for good only where a rule describes the effect", async () => {
+  const effect = { requires: "permission", message: "May it push?", effect: "shell: git push" };
+  const ask = (id, more) => server.add(id, askingRun(id, "article", { id: `${id}!permit`, path: id, ...effect, ...more }, Date.now()));
+  const asked = [ask("unruled", {}), ask("ruled", { rule: "shell(git push *)" }),
+    ask("folder", { rule: "write(/tmp/run/a.txt)", for_run: true })];
+  const { page, close } = await open("#/inbox");
+  const of = (id) => page.getByRole("article", { name: `Needs a permission: ${id}` });
+  await of("unruled").getByRole("button", { name: "Approve" }).waitFor();
+  assert.equal(await of("unruled").getByText("Always").count(), 0);
+  await of("folder").getByRole("button", { name: "Always in this run" }).waitFor();
+  await of("ruled").getByText("Always allows shell(git push *)").waitFor();
+  await of("ruled").getByRole("button", { name: "Always in the session" }).click();
+  await of("ruled").waitFor({ state: "detached" });
+  const answer = server.runs.get("ruled").events.findLast((event) => event.event === "StepContinued");
+  assert.deepEqual(answer.answer, { decision: "always" });
+  for (const run of asked) server.runs.delete(run.id);
+  await close();
+});
+
+test("a schedule shows its times, is paused and resumed, and begins a run now", async () => {
+  const { page, close } = await open("#/schedules");
+  const card = page.locator(".card", { hasText: "digest.morning" });
+  await card.getByText("0 9 * * mon-fri").waitFor();
+  await card.getByText("in 5 h").waitFor();
+  assert.equal(await card.getByRole("link", { name: "its run" }).getAttribute("href"), "#/runs/digest.morning.20261130T080000Z");
+  await page.locator(".card", { hasText: "triage.hourly" }).getByText("was under way").waitFor();
+  await card.getByRole("button", { name: "Pause digest.morning" }).click();
+  await card.getByText("Its times pass without runs").waitFor();
+  await card.getByRole("button", { name: "Resume digest.morning" }).click();
+  await card.getByText("Active").waitFor();
+  await card.getByRole("button", { name: "Run now: digest.morning" }).click();
+  await page.waitForFunction(() => location.hash.startsWith("#/runs/r-"));
+  await status(page, "COMPLETED");
+  await page.goBack();
+  await card.getByRole("link", { name: "Runs at its times: digest.morning" }).click();
+  await page.locator("a.run-row code", { hasText: /^digest\.morning\.2026/ }).waitFor();
+  await close();
+});
+
+test("a webhook gets a new address after a second question, which is shown once", async () => {
+  const { page, close } = await open("#/schedules");
+  await page.getByRole("button", { name: "New address of order.paid" }).click();
+  await page.getByRole("button", { name: "Yes, refuse the one of now" }).click();
+  const dialog = page.getByRole("dialog", { name: "The new address of order.paid" });
+  await dialog.getByText(`${server.url}v1/hooks/swh_`).waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  assert.equal(await page.getByText("swh_").count(), 0);
+  await close();
+});
+
+test("the spend of the days is the sum of the runs that began in them", async () => {
+  const { page, close } = await open("#/spend?days=7");
+  await page.waitForSelector("main:not([aria-busy])");
+  // Sums of the days and of the workflows are of the same runs.
+  const cells = (section, nth) => page.getByRole("region", { name: section }).locator(`tbody tr td:nth-of-type(${nth})`)
+    .evaluateAll((all) => all.map((cell) => Number(cell.textContent.replace(/[^\d.]/g, "")) || 0));
+  const sum = (numbers) => numbers.reduce((all, number) => all + number, 0);
+  const today = new Date();
+  const since = new Date(today.getFullYear(), today.getMonth(), today.getDate() - 6).getTime();
+  const rows = [];
+  let all = 0;
+  for (let cursor = ""; cursor !== null;) {
+    const page = await (await fetch(`${server.url}v1/runs?limit=200&cursor=${cursor}`)).json();
+    all += page.runs.length;
+    rows.push(...page.runs.filter((row) => row.created_at >= since));
+    cursor = page.next;
+  }
+  assert.ok(rows.length > 200 && rows.length < all, `${rows.length} of ${all} runs are more than a page, and not all`);
+  const runs = await cells("By day", 1);
+  assert.equal(runs.length, 7);
+  assert.equal(sum(runs), rows.length);
+  assert.equal(sum(await cells("By workflow", 1)), rows.length);
+  const cost = rows.reduce((all, row) => all + (row.cost ?? 0), 0);
+  assert.ok(Math.abs(sum(await cells("By workflow", 3)) - cost) < 0.1, `${cost}`);
+  await page.getByText(/used a model without a price/).waitFor();
+  await page.getByRole("button", { name: "90 days" }).click();
+  await page.locator(".figures").getByText(String(all), { exact: true }).waitFor();
+  assert.match(page.url(), /#\/spend\?days=90$/);
+  await close();
+});
+
+test("budgets stand beside the spend, and more of one is given in its unit", async () => {
+  const { page, close } = await open("#/spend");
+  await page.getByText("$1.50, 10 min").waitFor();
+  await page.getByText("1,000,000 tokens").waitFor();
+  const request = page.getByRole("article", { name: "Budget is spent: write" });
+  await request.getByText("$1.49 of $1.50 are used or reserved.").waitFor();
+  await request.getByLabel("Another amount, in US dollars").fill("0.75");
+  await request.getByRole("button", { name: "Give 0.75 US dollars" }).click();
+  await request.waitFor({ state: "detached" });
+  const answer = server.runs.get("limited").events.findLast((event) => event.event === "StepContinued");
+  assert.deepEqual(answer.answer, { decision: "submit", value: 0.75 });
+  server.add("limited", askingRun("limited", "research-desk", server.runs.get("limited").events[1].requirement, Date.now()));
+  await close();
+});
+
 test("the filters of the list are in its address", async () => {
   const { page, close } = await open("#/runs?status=ERROR");
   await page.waitForSelector(".run-row .pill.failed");
   assert.equal(await page.locator("a.run-row .pill:not(.failed)").count(), 0);
+  // Why a run failed is not in its row, and comes when that is in sight.
+  await page.locator("a.run-row .error-text").first().waitFor();
   await page.getByRole("button", { name: "Failed" }).click();
   await page.getByLabel("Search runs").fill("refund-paused");
   await page.waitForFunction(() => location.hash === "#/runs?q=refund-paused");
   await page.waitForFunction(() => document.querySelectorAll("a.run-row").length === 1);
-  // Tokens, cost and input come when the row is in sight.
   await page.getByText("I want my money back").waitFor();
   await page.getByLabel("Search runs").fill("nothing like this");
   await page.getByText("No run fits these filters").waitFor();
@@ -260,6 +363,7 @@ const PAGES = {
   graph: "#/runs/desk?view=graph&step=gather%2Fmirror", events: "#/runs/desk?view=events&at=27",
   output: "#/runs/desk?view=output", failed: "#/runs/undo", inbox: "#/inbox", workflows: "#/workflows",
   start: "#/workflows/research-desk", chat: "#/chat/triage", compare: "#/compare?a=desk&b=desk-fork",
+  schedules: "#/schedules", spend: "#/spend",
 };
 for (const [name, address] of Object.entries(PAGES)) {
   test(`axe finds nothing serious on ${name}, at desktop and phone width, light and dark`, async () => {

@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "59eab01247d560dcfb30f2516c58b54dad1ef0e2154edf1f4ef94235ccf2f407";
+pub(crate) const DIGEST: &str = "31c52d5b70f3b1f36b369c0bb2cf454535784032bfd5f7924fd4f9808a8fcf34";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,18 +14,18 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-3dc25c27addd.css",
+        "assets/main-42f29c826d88.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-3dc25c27addd.css"),
-            content_type: "text/css; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-42f29c826d88.js"),
+            content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
     (
-        "assets/main-94a024ddc928.js",
+        "assets/main-7f2911b0ff8c.css",
         File {
-            bytes: include_bytes!("../dist/assets/main-94a024ddc928.js"),
-            content_type: "text/javascript; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-7f2911b0ff8c.css"),
+            content_type: "text/css; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),

@@ -1,5 +1,7 @@
-// The shapes of `/v1` and of the event stream, as `docs/events.md` describes them. Only the fields
-// that the viewer reads.
+// The shapes of the event stream, as `docs/events.md` describes them: only the fields that the viewer
+// reads. Those of `/v1` are from its OpenAPI document, with what that document has as any JSON.
+
+import type { Schemas } from "../api-types";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Members = { [key: string]: Json };
@@ -52,25 +54,19 @@ export interface Requirement {
   error?: ErrorData;
   effect?: string;
   rule?: string;
+  for_run?: boolean;
   scope?: string;
+  of_session?: boolean;
   limit?: string;
   used?: number;
   of?: number;
 }
 
+/** A type of the document, with the members that it leaves open. */
+export type Refined<S, R> = Omit<S, keyof R> & R;
+
 /** A pending request as `/v1` shows it. */
-export interface AskedRequest {
-  id: string;
-  path: string;
-  kind: string;
-  message?: string | null;
-  deadline?: number | null;
-  form?: Schema | null;
-  choices?: string[] | null;
-  multiple?: boolean | null;
-  decisions?: string[];
-  detail?: Members | null;
-}
+export type AskedRequest = Refined<Schemas["Request"], { form: Schema | null; detail: Members }>;
 
 /** A pending request with the run that it belongs to. */
 export interface InboxEntry {
@@ -81,7 +77,7 @@ export interface InboxEntry {
 /** The form of an event for a request of `/v1`. */
 export function requirementOf(asked: AskedRequest): Requirement {
   const { id, path, kind, message, deadline, form, choices, multiple, detail } = asked;
-  const of: Requirement = { ...((detail ?? {}) as unknown as Partial<Requirement>), id, path, requires: kind };
+  const of: Requirement = { ...(detail as unknown as Partial<Requirement>), id, path, requires: kind };
   if (message) of.message = message;
   if (deadline) of.due = deadline;
   if (form) of.schema = form;
@@ -173,22 +169,19 @@ export interface PlanNode {
   name: string;
   kind: NodeKind;
   after?: PlanNode[];
+  budgets?: Members[];
+  content?: Members;
 }
 
 export interface Plan {
   name: string;
   body: PlanNode[];
   after?: PlanNode[];
+  budget?: Members;
+  content?: Members;
 }
 
-export interface Workflow {
-  id: string;
-  name: string;
-  kind?: string;
-  description?: string | null;
-  plan?: Plan | null;
-  input_schema?: Schema | null;
-}
+export type Workflow = Refined<Schemas["Workflow"], { plan?: Plan | null; input_schema: Schema | null }>;
 
 /** What the events of a run fold into, as far as lists show it. */
 export interface RunOutput {
@@ -198,14 +191,7 @@ export interface RunOutput {
   error?: { error?: ErrorData } | null;
 }
 
-export interface RunRow {
-  run_id: string;
-  session_id: string;
-  user_id?: string;
-  workflow_id: string;
-  status: RunStatus;
-  created_at: number;
-  updated_at: number;
-  wake_at?: number | null;
-  origin?: { run: string } | null;
-}
+export type RunRow = Refined<Schemas["Run"], { status: RunStatus; origin: { run: string } | null }>;
+
+export type RunDetail = Refined<Schemas["WholeRun"], { run: RunRow; output: RunOutput; requests: AskedRequest[];
+  plan: Plan | null }>;

@@ -10,7 +10,7 @@ import { isForPeople, Request } from "../run/requests";
 import { Icon } from "../ui/icons";
 import { explain } from "../ui/toast";
 
-const entries = signal<InboxEntry[] | null>(null);
+export const entries = signal<InboxEntry[] | null>(null);
 const problem = signal<string | null>(null);
 const SHOWN_MAX = 50;
 const shown = signal(SHOWN_MAX);

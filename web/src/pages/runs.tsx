@@ -5,12 +5,12 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { api, type RunFilter } from "../api";
 import { clock } from "../clock";
-import { ago, cost, duration, exact, excerpt, tokens } from "../format";
+import { failureOf } from "../failures";
+import { ago, costOf, duration, exact, excerpt, tokensOf } from "../format";
 import { isForField } from "../keys";
 import type { RunRow, RunStatus } from "../model/types";
 import { go, href, route, setQuery } from "../router";
 import { Icon, Mark, StatusPill, toneOf, wordOf } from "../ui/icons";
-import { outputOf } from "../outputs";
 import { explain } from "../ui/toast";
 import { VirtualList } from "../ui/virtual";
 
@@ -127,17 +127,16 @@ export function RunsPage(): JSX.Element {
 }
 
 function Row({ row, now, chosen: isChosen }: { row: RunRow; now: number; chosen: boolean }): JSX.Element {
-  const more = outputOf(row);
-  const error = row.status === "ERROR" ? more?.error?.error?.message : undefined;
+  const error = failureOf(row);
   return (
     <a class={`run-row${isChosen ? " selected" : ""}`} href={href(["runs", row.run_id])}>
       <span class="cell-status"><StatusPill status={row.status} /></span>
       <span class="cell-run"><strong>{row.workflow_id}</strong><code>{row.run_id}</code></span>
       <span class="cell-input">{error ? <span class="error-text">{excerpt(error, 90)}</span>
-        : more ? excerpt(more.input, 90) : ""}</span>
+        : excerpt(row.input ?? "", 90)}</span>
       <span class="num cell-took">{duration(durationOf(row, now))}</span>
-      <span class="num cell-tokens">{more ? tokens(more.metrics?.usage) : ""}</span>
-      <span class="num cell-cost">{more ? cost(more.metrics?.cost) : ""}</span>
+      <span class="num cell-tokens">{tokensOf(row)}</span>
+      <span class="num cell-cost">{costOf(row)}</span>
       <time class="num cell-began" dateTime={new Date(row.created_at).toISOString()} title={exact(row.created_at)}>{ago(row.created_at, now)}</time>
     </a>
   );

@@ -89,15 +89,11 @@ function ForkDialog({ store, fold, at, close }: { store: RunStore; fold: Fold; a
   close: () => void }): JSX.Element {
   const text = (value: Json): string => typeof value === "string" ? value : JSON.stringify(value, null, 2);
   const isText = typeof fold.input === "string";
-  const step = fold.executions.findLast((other) => other.path === at);
-  const agent = step?.executorType === "agent";
   const began = useMemo(() => text(fold.input), []);
   const input = useMemo(() => signal(began), []);
-  const model = useSignal("");
-  const prompt = useSignal("");
   const wrong = useSignal<string | null>(null);
   const send = (): void => {
-    const change: { at: string; set?: Json; model?: string; prompt?: string } = { at };
+    const change: { at: string; set?: Json } = { at };
     if (input.value !== began) {
       try {
         change.set = { input: isText ? input.value : (JSON.parse(input.value) as Json) };
@@ -106,8 +102,6 @@ function ForkDialog({ store, fold, at, close }: { store: RunStore; fold: Fold; a
         return;
       }
     }
-    if (model.value) change.model = model.value;
-    if (prompt.value) change.prompt = prompt.value;
     close();
     void begin(() => api.fork(store.id, change), "Forked");
   };
@@ -122,12 +116,8 @@ function ForkDialog({ store, fold, at, close }: { store: RunStore; fold: Fold; a
         <div class="field"><label for="fork-input">Input</label>
           <textarea id="fork-input" class={isText ? "" : "mono"} rows={6} value={input.value}
             onInput={(event) => (input.value = event.currentTarget.value)} /></div>
-        {agent && <div class="field"><label for="fork-prompt">Prompt of this step</label>
-          <textarea id="fork-prompt" rows={3} placeholder="As in the definition" value={prompt.value}
-            onInput={(event) => (prompt.value = event.currentTarget.value)} /></div>}
-        <div class="field"><label for="fork-model">Model of all agents</label>
-          <input id="fork-model" type="text" placeholder="As in the definition" value={model.value}
-            onInput={(event) => (model.value = event.currentTarget.value)} /></div>
+        <p class="hint">At the terminal, <code>stepwright fork {store.id}{at && ` --at ${at}`} --model MODEL</code> uses
+          another model, and <code>stepwright fork --help</code> lists the other changes.</p>
         {wrong.value && <p class="error-text" role="alert">{wrong.value}</p>}
         <div class="row"><button class="primary" type="submit">Fork</button>
           <button type="button" onClick={close}>Leave it</button></div>

@@ -1,12 +1,13 @@
 // Pending requests, each with the controls for its kind of answer.
 
 import { useSignal } from "@preact/signals";
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { api } from "../api";
 import { ago, exact } from "../format";
 import type { Wait } from "../model/fold";
+import { amount, unitOf } from "../model/budget";
 import type { Json, Requirement } from "../model/types";
 import { href } from "../router";
 import { clock } from "../clock";
@@ -80,10 +81,13 @@ const onTimeout = (value: Json): string =>
 function Shown({ requirement }: { requirement: Requirement }): JSX.Element | null {
   const shown = requirement.output?.content ?? requirement.content ?? requirement.arguments
     ?? (typeof requirement.tool === "object" ? requirement.tool : undefined);
-  const { error, effect } = requirement;
+  const { error, effect, limit, used, of } = requirement;
   return (
     <>
       {effect && <pre class="plain" tabIndex={0}>{effect}</pre>}
+      {limit !== undefined && used !== undefined && of !== undefined && <p>
+        {amount(limit, used)} of {amount(limit, of)} are used or reserved
+        {requirement.of_session ? " in the session" : requirement.scope ? <> at <code>{requirement.scope}</code></> : ""}.</p>}
       {error && <p class="error-text">{error.message}</p>}
       {shown !== undefined && shown !== null && <div class="shown"><Value value={shown} /></div>}
     </>
@@ -168,14 +172,44 @@ function Controls({ requirement, send, busy }: { requirement: Requirement; busy:
       return <div class="controls">{button("It was not done: run it", () => send({ decision: "retry" }), "primary")}
         {button("It was done", () => send({ decision: "submit", value: feedback.value || null }))}{why}
         {button("Fail", reject, "danger")}</div>;
+    case "budget":
+      return <Budget requirement={requirement} send={send} busy={busy}>{why}{button("Reject", reject, "danger")}</Budget>;
+    case "permission":
+      return <div class="controls">
+        {button("Approve", () => send({ decision: "approve" }), "primary")}
+        {requirement.rule !== undefined && (
+          <button disabled={busy} title={requirement.rule} onClick={() => send({ decision: "always" })}>
+            Always in {requirement.for_run ? "this run" : "the session"}</button>
+        )}
+        {why}{button("Reject", reject, "danger")}
+        {requirement.rule !== undefined && requirement.rule !== requirement.effect && <p class="hint whole">Always allows <code>{requirement.rule}</code></p>}</div>;
     case "sleep": case "deadline":
       return <p class="quiet">The run goes on by itself.</p>;
     default:
       return <div class="controls">
         {button("Approve", () => send({ decision: "approve" }), "primary")}
-        {requirement.requires === "permission" && button("Always", () => send({ decision: "always" }))}
         {why}{button("Reject", reject, "danger")}</div>;
   }
+}
+
+/** More of a budget: the same amount again, or another one. */
+function Budget({ requirement, send, busy, children }: { requirement: Requirement; busy: boolean;
+  send: (answer: { [field: string]: Json }) => void; children: ComponentChildren }): JSX.Element {
+  const more = useSignal("");
+  const { limit = "", of = 0 } = requirement;
+  const number = Number(more.value);
+  return (
+    <div class="controls">
+      <button class="primary" disabled={busy} onClick={() => send({ decision: "approve" })}>
+        Approve {amount(limit, of)} more</button>
+      <input type="number" min="0" step="any" class="more-amount" placeholder="Another amount"
+        aria-label={`Another amount, in ${unitOf(limit)}`} value={more.value}
+        onInput={(event) => (more.value = event.currentTarget.value)} />
+      <button disabled={busy || !(number > 0)} onClick={() => send({ decision: "submit", value: number })}>
+        Give {number > 0 ? `${more.value} ` : ""}{unitOf(limit)}</button>
+      {children}
+    </div>
+  );
 }
 
 function initialOf(requirement: Requirement): Json {

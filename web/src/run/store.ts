@@ -2,7 +2,7 @@
 // shown, which may be in the past.
 
 import { computed, signal } from "@preact/signals";
-import { api, follow, type RunDetail } from "../api";
+import { api, follow } from "../api";
 import { History } from "../model/history";
 import type { Fold } from "../model/fold";
 import type { Event, Plan, RunRow } from "../model/types";
@@ -104,7 +104,7 @@ export class RunStore {
   }
 
   private async refresh(): Promise<void> {
-    const detail: RunDetail = await api.run(this.id);
+    const detail = await api.run(this.id);
     this.row.value = detail.run;
     if (detail.plan) this.plan.value = detail.plan;
     else if (!this.plan.value && detail.run.workflow_id) {

@@ -22,6 +22,8 @@ const PATHS: { [name: string]: string } = {
   runs: "M2.5 4h11M2.5 8h11M2.5 12h7",
   inbox: "M2.5 9.5l2-6h7l2 6v3h-11zM2.5 9.5H6l.8 1.5h2.4L10 9.5h3.5",
   flow: "M3 3h4v3H3zM9 10h4v3H9zM5 6v2.5h6V10",
+  clock: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM8 4.8V8l2.2 1.6",
+  spend: "M3 13V9M6.5 13V5M10 13V7M13.5 13V3",
   chat: "M2.5 3.5h11v7H7l-3 2.5v-2.5H2.5z",
   export: "M8 2.5v7M5 7l3 3 3-3M3 12.5h10",
   fork: "M5 3.5v9M5 9c0-3 6-1.5 6-5.5M5 3.5h.01M11 3.5h.01M5 12.5h.01",
