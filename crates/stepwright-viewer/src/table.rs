@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "31c52d5b70f3b1f36b369c0bb2cf454535784032bfd5f7924fd4f9808a8fcf34";
+pub(crate) const DIGEST: &str = "44844c45fdd4b2c40e69239caaa9c02c9f7f607898d34fadd707995c785582b0";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,9 +14,9 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-42f29c826d88.js",
+        "assets/main-6cffa14deac3.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-42f29c826d88.js"),
+            bytes: include_bytes!("../dist/assets/main-6cffa14deac3.js"),
             content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
