@@ -10,6 +10,7 @@
 #     install      builds the binary of a release, and installs it in systems without Rust
 #     traces       sends traces to a receiver that is not ours (Phoenix)
 #     workers      five hundred runs on workers that are killed and frozen
+#     restate      the dispatcher on Restate, whose workers are killed
 #     page         the page in a browser (Chromium)
 #     python       the Python package, installed from its wheel
 #     teams        teams beside Agno's, with the same model
@@ -22,7 +23,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-longer=(features install traces workers page python teams clients openapi embeddings busy fuzzing mutants)
+longer=(features install traces workers restate page python teams clients openapi embeddings busy fuzzing mutants)
 chosen=()
 ordinary=yes
 case "${1:-}" in
@@ -226,6 +227,10 @@ traces() {
 
 workers() {
     STEPWRIGHT_TEST_WORKERS=500 tests_of --nocapture a_long_time_of_workers
+}
+
+restate() {
+    scripts/test-restate.sh
 }
 
 page() {

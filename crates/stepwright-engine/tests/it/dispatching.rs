@@ -1,6 +1,6 @@
 //! The answers to a dispatcher that hands over a run.
 
-use crate::support::mark;
+use crate::support::{hangs, mark};
 use futures_util::future::select;
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use stepwright_core::dispatch::{
 };
 use stepwright_core::store::{Claim, Claimed, Leases as _};
 use stepwright_core::world::{VirtualClock, World};
-use stepwright_core::{BoxFuture, HumanReview, Memory, RunId, RunStatus, Timestamp};
+use stepwright_core::{BoxFuture, ErrorId, HumanReview, Memory, RunId, RunStatus, Timestamp};
 use stepwright_engine::{LocalDispatcher, Step, Worker, Workflow, real_world};
 use tokio_util::sync::CancellationToken;
 
@@ -119,6 +119,38 @@ async fn where_the_dispatcher_has_one_driver_at_a_time_no_lease_is_waited_for() 
     assert_eq!(store.claim(claim).await.unwrap(), Claimed::Yes);
     workflow.serve(CancellationToken::new()).await.unwrap();
     assert_eq!(once.answers.lock().unwrap().pop(), Some(Driven::Done));
+}
+
+#[tokio::test]
+async fn a_process_that_resumes_a_run_by_itself_leaves_it_to_the_worker_that_drives_it() {
+    let once = Once { one_at_a_time: true, ..Once::default() };
+    let (store, once) = (Memory::default(), Arc::new(once));
+    let workflow = build("w", "1", &store, &once);
+    workflow.run("-").run_id("r").background().await.unwrap();
+    let (run, driver) = (RunId::new("r").unwrap(), Arc::<str>::from("elsewhere"));
+    store.heartbeat(&driver, real_world().wall()).await.unwrap();
+    let claim = Claim { run, driver, dead: None, stale: Timestamp(0) };
+    assert_eq!(store.claim(claim).await.unwrap(), Claimed::Yes);
+    let refused = workflow.resume("r").await.unwrap_err();
+    assert_eq!(refused.id(), ErrorId::RUN_DRIVEN_ELSEWHERE, "{refused}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_released_is_for_another_worker() {
+    let (store, once) = (Memory::default(), Arc::new(Once::default()));
+    let builder = Workflow::builder("w").step(hangs("a")).store(store);
+    let workflow = builder.dispatcher(once.clone()).build().unwrap();
+    workflow.run("-").run_id("r").background().await.unwrap();
+    let released = async {
+        // Until it has been taken up, there is nothing to release.
+        while !workflow.release_now("r") {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (served, ()) = tokio::join!(workflow.serve(CancellationToken::new()), released);
+    served.unwrap();
+    let answer = once.answers.lock().unwrap().pop();
+    assert!(matches!(&answer, Some(Driven::NotMine { .. })), "{answer:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Helpers that the tests share.
 
+pub(crate) use crate::shapes::{mark, part};
+
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -10,21 +12,12 @@ use stepwright_core::message::{Arguments, ToolCall, ToolOutcome};
 use stepwright_core::{
     Content, Error, Event, OnInterrupted, RunOutput, StepContext, StepInput, StepOutput,
 };
-use stepwright_engine::{AnyStep, IntoStep, Run, Step, Workflow, WorkflowBuilder};
+use stepwright_engine::{IntoStep, Run, Step, Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;
 
 /// A workflow of one step.
 pub(crate) fn of<M>(step: impl IntoStep<M>) -> WorkflowBuilder {
     Workflow::builder("test").step(step)
-}
-
-/// A step that writes its name behind what it is given.
-pub(crate) fn mark(name: &str) -> Step {
-    let mine = name.to_owned();
-    Step::new(name, move |input: StepInput| {
-        let text = format!("{}{mine}", input.text());
-        async move { text }
-    })
 }
 
 /// A step that fails, for good.
@@ -38,10 +31,6 @@ pub(crate) fn hangs(name: &str) -> Step {
         cx.emit("so far");
         std::future::pending::<StepOutput>().await
     })
-}
-
-pub(crate) fn part<M>(step: impl IntoStep<M>) -> AnyStep {
-    step.into_step()
 }
 
 /// Streams a run to its end, and checks the grammar of its events.
