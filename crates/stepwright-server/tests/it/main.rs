@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails there")]
 
 mod agentos;
+mod agui;
 mod client;
 mod crash;
 mod keys;
 mod limits;
+mod mcp;
 mod media;
 mod memories;
 mod openai;
