@@ -5,7 +5,7 @@ use crate::error::Problem;
 use crate::openapi;
 use crate::page;
 use crate::state::App;
-use crate::wire::{agentos, agui};
+use crate::wire::{a2a, agentos, agui};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn};
@@ -27,8 +27,9 @@ pub(crate) fn router(app: &App) -> Router {
         .merge(v1)
         // Agno's clients, and agent-ui.
         .merge(agentos::router())
-        // Clients of AG-UI.
-        .merge(agui::router());
+        // Clients of AG-UI, and agents of others.
+        .merge(agui::router())
+        .merge(a2a::router());
     // Clients of MCP.
     #[cfg(feature = "mcp")]
     let router = router.merge(crate::wire::mcp::router(app));

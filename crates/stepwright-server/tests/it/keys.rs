@@ -79,6 +79,9 @@ const OTHERS: &[(&str, &[Role])] = &[
     ("post /mcp", READ),
     ("get /mcp", READ),
     ("delete /mcp", READ),
+    ("get /.well-known/agent-card.json", READ),
+    ("get /a2a/{id}/.well-known/agent-card.json", READ),
+    ("post /a2a/{id}", READ),
     ("post /agui", &[Role::Operator, Role::Approver]),
     ("post /agui/{id}", &[Role::Operator, Role::Approver]),
 ];

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails there")]
 
+mod a2a;
 mod agentos;
 mod agui;
 mod client;

@@ -27,7 +27,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 /// The first parts of paths that are not those of `AgentOS`.
-const OTHERS: [&str; 4] = ["v1", "ready", "mcp", "agui"];
+const OTHERS: [&str; 6] = ["v1", "ready", "mcp", "agui", "a2a", ".well-known"];
 
 /// Returns `true` for a path of `AgentOS`: everything that is not ours.
 pub(crate) fn is_of(path: &str) -> bool {

@@ -3,6 +3,7 @@
 use super::shapes::{ResumeEntry, ResumeStatus};
 use crate::error::Problem;
 use crate::v1::RequestView;
+use crate::wire::answers::{decided, own_form};
 use serde_json::{Value, json};
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{Answer, Requirement};
@@ -23,16 +24,6 @@ pub(super) fn interrupt(asked: &Requirement) -> Value {
     }
     interrupt["metadata"] = view;
     interrupt
-}
-
-/// Returns the JSON Schema of the value that a request waits for, if it has one.
-fn own_form(asked: &Requirement) -> Option<&Value> {
-    let schema = match &asked.kind {
-        RequirementKind::UserInput { schema } => schema,
-        RequirementKind::Wait { schema: Some(schema) } => schema,
-        _ => return None,
-    };
-    schema.is_object().then_some(&**schema)
 }
 
 /// Returns the JSON Schema of an answer to any request: that of `/v1`.
@@ -84,13 +75,4 @@ pub(super) fn answers(
 /// Returns the problem for an interrupt of no run of the thread.
 pub(super) fn unknown(id: &str) -> Problem {
     Problem::not_found(format!("no run of this thread waits for an answer to `{id}`"))
-}
-
-/// Returns the answer in a payload: the JSON of an answer, or `true` or `false`.
-fn decided(payload: &Value) -> Option<Answer> {
-    match payload {
-        Value::Bool(true) => Some(Answer::Approve),
-        Value::Bool(false) => Some(Answer::Reject { feedback: None }),
-        _ => serde_json::from_value(payload.clone()).ok(),
-    }
 }

@@ -164,7 +164,7 @@ impl Fold {
     fn take(&mut self, event: &Event) {
         match &event.kind {
             EventKind::WorkflowStarted(started) => {
-                self.state = (*started.state).clone();
+                self.state.clone_from(&started.state);
                 self.snapshot(event);
             }
             EventKind::StepStarted { .. } | EventKind::ContainerStarted { .. } => {
@@ -320,7 +320,7 @@ impl Fold {
         }
         let arguments = match &tool.arguments {
             Arguments::Json(arguments) => arguments.to_string(),
-            Arguments::Invalid(text) => text.to_string(),
+            Arguments::Invalid(text) => text.clone(),
         };
         let id = json!(tool.id);
         let own = json!({"toolCallId": id, "toolCallName": tool.name});

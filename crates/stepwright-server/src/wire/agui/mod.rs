@@ -19,6 +19,7 @@ use axum::response::Response;
 use axum::routing::post;
 use futures_util::stream::{self as streams, Stream, StreamExt as _};
 use serde_json::Value;
+use std::fmt::Write as _;
 use stepwright_core::store::RunFilter;
 use stepwright_core::{Event, EventKind, RunOutput, RunStatus, SessionId};
 use stepwright_engine::{RunStream, Runs};
@@ -58,17 +59,14 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let runs = app.seen_by(who)?;
     let entries = input.resume.take().filter(|entries| !entries.is_empty());
-    let (fold, events, is_new) = match entries {
-        Some(entries) => {
-            who.check::<Answer>()?;
-            let (fold, events) = resumed(&runs, who, served, &input, &entries).await?;
-            (fold, events, false)
-        }
-        None => {
-            who.check::<Start>()?;
-            let events = started(who, served, &input)?;
-            (Fold::new(input.thread_id, input.run_id), events, true)
-        }
+    let is_new = entries.is_none();
+    let (fold, events) = if let Some(entries) = entries {
+        who.check::<Answer>()?;
+        resumed(&runs, who, served, &input, &entries).await?
+    } else {
+        who.check::<Start>()?;
+        let events = started(who, served, &input)?;
+        (Fold::new(input.thread_id, input.run_id), events)
     };
     let frames = frames(runs, fold, begun(events).await?, is_new);
     stream::answer(app, frames, ": keep-alive\n\n", "text/event-stream")
@@ -168,5 +166,9 @@ async fn converted(fold: &mut Fold, runs: &Runs, event: &Event) -> Vec<Value> {
 
 /// Writes events as frames.
 fn text(events: &[Value]) -> String {
-    events.iter().map(|event| format!("data: {event}\n\n")).collect()
+    let mut text = String::new();
+    for event in events {
+        let _ = write!(text, "data: {event}\n\n");
+    }
+    text
 }
