@@ -14,7 +14,7 @@
 #     page         the page in a browser (Chromium)
 #     python       the Python package, installed from its wheel
 #     teams        teams beside Agno's, with the same model
-#     clients      the server with the clients of Agno and OpenAI
+#     clients      the server with the clients of Agno, OpenAI, AG-UI and A2A
 #     openapi      requests made of the OpenAPI document (Schemathesis)
 #     embeddings   a search with the embeddings of a real model
 #     busy         all tests, three times on one busy core

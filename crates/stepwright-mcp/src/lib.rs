@@ -41,7 +41,7 @@ mod web;
 pub use connection::{START_TIMEOUT, TOOLS_MAX};
 pub use link::PARKED_CALL_KEPT;
 pub use oauth::{LOGIN_TIMEOUT, OAuth};
-pub use serve::{HttpOptions, McpService, REQUEST_BYTES_MAX};
+pub use serve::{HttpOptions, McpService, MountedMcp, REQUEST_BYTES_MAX, SESSIONS_MAX};
 pub use server::{McpServer, SERVER_NAME_BYTES_MAX};
 pub use settings::CALL_TIMEOUT;
 pub use watch::ResourceWatch;

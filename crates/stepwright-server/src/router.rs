@@ -5,7 +5,7 @@ use crate::error::Problem;
 use crate::openapi;
 use crate::page;
 use crate::state::App;
-use crate::wire::agentos;
+use crate::wire::{a2a, agentos, agui};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn};
@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 
 pub(crate) fn router(app: &App) -> Router {
     let (v1, _) = openapi::router().split_for_parts();
-    Router::new()
+    let router = Router::new()
         // Kubernetes, Prometheus and the like.
         .route("/ready", get(ready))
         // Browsers, and AgentOS's clients.
@@ -27,6 +27,13 @@ pub(crate) fn router(app: &App) -> Router {
         .merge(v1)
         // Agno's clients, and agent-ui.
         .merge(agentos::router())
+        // Clients of AG-UI, and agents of others.
+        .merge(agui::router())
+        .merge(a2a::router());
+    // Clients of MCP.
+    #[cfg(feature = "mcp")]
+    let router = router.merge(crate::wire::mcp::router(app));
+    router
         .route_layer(from_fn(name_route))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

@@ -1,7 +1,7 @@
 //! The builder of a server.
 
 use crate::auth::Keys;
-use crate::state::{App, MemberOf, Origins, Served, ServedKind};
+use crate::state::{App, McpOptions, MemberOf, Origins, Served, ServedKind};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
@@ -47,6 +47,7 @@ pub struct ServerBuilder {
     hosts: Vec<String>,
     origins: Vec<String>,
     keys: Option<PathBuf>,
+    mcp: McpOptions,
     insecure: bool,
     drives: bool,
 }
@@ -61,6 +62,7 @@ impl Server {
             hosts: Vec::new(),
             origins: Vec::new(),
             keys: None,
+            mcp: McpOptions::default(),
             insecure: false,
             drives: true,
         }
@@ -236,6 +238,21 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets the key that signs the states of calls of MCP that wait for input: at least 32 bytes
+    /// that others cannot guess. Servers with the same key go on with each other's calls. By
+    /// default each process has a key of its own. It has no effect without the feature `mcp`.
+    pub fn mcp_key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.mcp.key = Some(key.into());
+        self
+    }
+
+    /// Makes agents and teams tools of MCP, as workflows are. A call of an agent passes by the
+    /// confirmations and reviews of the steps that it has in a workflow.
+    pub fn mcp_agents(mut self, agents: bool) -> Self {
+        self.mcp.agents = agents;
+        self
+    }
+
     /// Lets other machines reach a server without keys. All who can reach it can then run its
     /// workflows.
     pub fn insecure(mut self, insecure: bool) -> Self {
@@ -288,7 +305,10 @@ impl ServerBuilder {
         let is_open_elsewhere = self.insecure || self.keys.is_some();
         let keys = self.keys.map(Keys::in_file);
         let triggers = triggers(&runs, &self.served)?;
-        let app = App::new(self.name, runs, self.served, Origins(self.origins), keys, triggers);
+        let origins = Origins(self.origins);
+        let app = App::new(self.name, runs, self.served, origins, keys, triggers, self.mcp);
+        #[cfg(feature = "mcp")]
+        crate::wire::mcp::check(&app)?;
         Ok(Server { app, hosts: self.hosts, is_open_elsewhere, drives: self.drives })
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::json::JsonError;
 use stepwright_core::plan::NodeKind;
 use stepwright_core::store::RunRow;
 use stepwright_core::{Content, Error, RunId, Timestamp};
@@ -30,6 +31,8 @@ pub(crate) struct State {
     pub(crate) keys: Option<crate::auth::Keys>,
     pub(crate) scheduler: Scheduler,
     pub(crate) receiver: Receiver,
+    #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "there is no MCP"))]
+    pub(crate) mcp: McpOptions,
     pub(crate) started: Timestamp,
     pub(crate) counters: Counters,
     pub(crate) columns: Known,
@@ -70,6 +73,15 @@ pub(crate) struct MemberOf {
     pub(crate) description: Option<String>,
 }
 
+/// The settings of MCP.
+#[derive(Clone, Default)]
+pub(crate) struct McpOptions {
+    /// The key that signs the states of calls.
+    pub(crate) key: Option<Vec<u8>>,
+    /// `true` if agents and teams are tools too.
+    pub(crate) agents: bool,
+}
+
 /// The pages of other servers that may send requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Origins(pub(crate) Vec<String>);
@@ -95,6 +107,7 @@ impl App {
         origins: Origins,
         keys: Option<crate::auth::Keys>,
         (scheduler, receiver): (Scheduler, Receiver),
+        mcp: McpOptions,
     ) -> Self {
         Self(Arc::new(State {
             name,
@@ -104,6 +117,7 @@ impl App {
             keys,
             scheduler,
             receiver,
+            mcp,
             started: real_world().wall(),
             counters: Counters::default(),
             columns: Known::default(),
@@ -188,6 +202,19 @@ impl Found<'_> {
 }
 
 impl Served {
+    /// Returns `true` if any text is an input.
+    pub(crate) fn takes_text(&self) -> bool {
+        self.input_schema.as_ref().is_none_or(|schema| schema["type"] == "string")
+    }
+
+    /// Returns the input that a message is: its text, or the value that it is the JSON of.
+    pub(crate) fn content(&self, text: String) -> Result<Content, JsonError> {
+        if self.takes_text() {
+            return Ok(Content::from(text));
+        }
+        stepwright_core::json::parse(&text).map(Content::from)
+    }
+
     /// Prepares a run of the caller.
     pub(crate) fn run(&self, who: &Who, user: Option<&str>, input: Content) -> Result<Run, Error> {
         let run = match (who.only(), user) {

@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use http::header;
 use std::convert::Infallible;
+use stepwright_core::{Error, ErrorKind, Event, EventKind};
+use stepwright_engine::RunStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,25 @@ enum Next {
     Frame(Option<String>),
     Silence,
     Stop,
+}
+
+/// Begins a run. Returns its events, of which the first has been read.
+///
+/// # Errors
+/// If the run cannot begin.
+pub(crate) async fn begun(
+    mut events: RunStream,
+) -> Result<impl Stream<Item = Event> + Send, Error> {
+    let first = events.next().await;
+    let refused = first.as_ref().is_some_and(|event| {
+        // The only end that is in no journal.
+        event.delta > 0 && matches!(event.kind, EventKind::WorkflowError { .. })
+    });
+    if refused {
+        events.output().await?;
+        return Err(Error::new(ErrorKind::Run, "the run did not begin"));
+    }
+    Ok(stream::iter(first).chain(events))
 }
 
 /// Answers with a stream of frames, which are whole events. It ends when the frames do, or when the

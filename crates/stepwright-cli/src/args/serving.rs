@@ -206,6 +206,10 @@ pub(crate) struct Serve {
     /// `http://localhost:3000`. Can be given several times
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
+    /// Make agents and teams tools at `/mcp` too; a call of one passes by the reviews of workflows
+    #[cfg(feature = "mcp")]
+    #[arg(long)]
+    pub(crate) mcp_agents: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
     /// Store runs and sessions in this SQLite file, which is created if it does not exist, or in

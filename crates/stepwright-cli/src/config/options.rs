@@ -36,7 +36,7 @@ const NO_SETTINGS: [&str; 2] = ["help", "version"];
 
 /// Options with which a file could widen what the user allows. A project may set them only if the
 /// user trusts it.
-const PERMISSIONS: [&str; 11] = [
+const PERMISSIONS: [&str; 12] = [
     "allow-host",
     "allow-origin",
     "allow-path",
@@ -44,6 +44,7 @@ const PERMISSIONS: [&str; 11] = [
     "base-dir",
     "env-file",
     "http",
+    "mcp-agents",
     "operate",
     "pass-env",
     "permissions",

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 const TOKEN: &str = "STEPWRIGHT_MCP_TOKEN";
 
 /// The variable with the key that signs the states of calls.
-const KEY: &str = "STEPWRIGHT_MCP_KEY";
+pub(crate) const KEY: &str = "STEPWRIGHT_MCP_KEY";
 
 /// The time that runs have to record what they have done when this command ends.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -107,6 +107,13 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         for origin in &arguments.allow_origin {
             server = server.origin(origin);
         }
+        #[cfg(feature = "mcp")]
+        {
+            server = server.mcp_agents(arguments.mcp_agents);
+            if let Ok(key) = std::env::var(crate::verbs::mcp::KEY) {
+                server = server.mcp_key(key);
+            }
+        }
         if let Some(keys) = key_file(arguments.auth)? {
             server = server.keys(keys);
         }

@@ -1,5 +1,6 @@
-//! `stepwright serve`, as the clients of Agno and `OpenAI` see it. Without `STEPWRIGHT_TEST_AGNO`,
-//! the folder that `scripts/test-agno.sh` prints, the tests report that they are skipped.
+//! `stepwright serve`, as the clients of Agno, `OpenAI`, AG-UI and A2A see it. Without
+//! `STEPWRIGHT_TEST_AGNO`, the folder that `scripts/test-agno.sh` prints, the tests report that
+//! they are skipped.
 
 use crate::support::Place;
 use std::path::PathBuf;
@@ -231,4 +232,16 @@ fn a_socket_starts_continues_and_follows_runs() {
 fn the_client_of_openai_chats_with_workflows_agents_and_teams() {
     let Some((well, told)) = ran("openai_client.py") else { return };
     assert_eq!(well, ["whole", "streams", "errors"], "{told}");
+}
+
+#[test]
+fn every_event_is_one_of_ag_ui() {
+    let Some((well, told)) = ran("agui_client.py") else { return };
+    assert_eq!(well, ["workflows", "agents", "teams", "interrupts", "failures"], "{told}");
+}
+
+#[test]
+fn the_sdk_of_a2a_gives_tasks_to_workflows_agents_and_teams() {
+    let Some((well, told)) = ran("a2a_client.py") else { return };
+    assert_eq!(well, ["cards", "tasks", "questions", "ends"], "{told}");
 }

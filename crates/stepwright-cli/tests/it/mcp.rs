@@ -3,7 +3,7 @@
 
 use crate::support::Place;
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -281,7 +281,11 @@ struct Served(Child, String);
 impl Served {
     fn start(place: &Place, more: &[&str]) -> Self {
         let arguments = ["mcp", "flow.yaml", "publish.yaml", "--no-db", "--http", "127.0.0.1:0"];
-        let mut command = place.command(arguments.iter().chain(more));
+        Self::of(place.command(arguments.iter().chain(more)))
+    }
+
+    /// Starts a command that names its address in its first line.
+    fn of(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.next().unwrap().unwrap();
@@ -337,11 +341,8 @@ fn a_token_is_needed_if_there_is_one() {
     let place = place();
     let arguments = ["mcp", "flow.yaml", "--no-db", "--http", "127.0.0.1:0"];
     let mut command = place.command(arguments);
-    command.env("STEPWRIGHT_MCP_TOKEN", "a long secret").stderr(Stdio::piped());
-    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let line = lines.next().unwrap().unwrap();
-    let served = Served(child, line.split_whitespace().last().unwrap().to_owned());
+    command.env("STEPWRIGHT_MCP_TOKEN", "a long secret");
+    let served = Served::of(command);
     assert_eq!(served.status(""), "HTTP/1.1 401 Unauthorized");
     assert_eq!(served.status("Authorization: Bearer wrong\r\n"), "HTTP/1.1 401 Unauthorized");
     assert_eq!(served.status("Authorization: Bearer a long secret\r\n"), "HTTP/1.1 200 OK");
@@ -402,4 +403,43 @@ fn a_client_of_the_python_sdk_calls_workflows_over_http() {
     let place = place();
     let served = Served::start(&place, &[]);
     saw(&place, &python, &format!("http={}", served.1));
+}
+
+#[test]
+fn a_client_of_the_python_sdk_calls_workflows_of_the_server() {
+    let Some(python) = python() else { return };
+    let place = place();
+    let arguments = ["serve", "flow.yaml", "publish.yaml", "--db", "a.db", "--port", "0"];
+    let served = Served::of(place.command(arguments));
+    saw(&place, &python, &format!("http={}/mcp", served.1));
+}
+
+#[test]
+fn the_server_has_agents_as_tools_where_that_is_asked_for() {
+    let place = Place::with(TEAM);
+    let tools = |more: &[&str]| {
+        let arguments = ["serve", "flow.yaml", "--no-db", "--port", "0"];
+        let served = Served::of(place.command(arguments.iter().chain(more)));
+        let host = served.1.trim_start_matches("http://").to_owned();
+        let params = json!({"_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }});
+        let body = request(1, "tools/list", &params).to_string();
+        let mut stream = std::net::TcpStream::connect(&host).unwrap();
+        write!(
+            stream,
+            "POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+             Mcp-Method: tools/list\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        ["team", "planner", "editor"].map(|name| answer.contains(&format!("\"name\":\"{name}\"")))
+    };
+    assert_eq!(tools(&[]), [true, false, false]);
+    assert_eq!(tools(&["--mcp-agents"]), [true, true, true]);
 }

@@ -70,6 +70,7 @@ pub(super) async fn go_on(
     responses: &InputResponses,
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
+    shared.check_answers()?;
     let bound = bound(shared, served);
     let state = match shared.codec.open_json_with::<CallState>(state, bound.as_bytes()) {
         Ok(state) => state,
@@ -95,7 +96,7 @@ pub(super) async fn go_on(
     });
     let answers = ask::answers(&output.requirements, &responses.collect())
         .map_err(|why| ErrorData::invalid_params(why, None))?;
-    match continued(served, &output, answers).await {
+    match continued(shared, served, &output, answers).await {
         Ok(run) => followed(shared, served, run, context).await,
         Err(error) => Ok(failed(told(&error)).into()),
     }
@@ -133,6 +134,7 @@ impl UnderWay {
 
 /// Answers the requests of a run, and drives it on in a task of its own: the call may be lost.
 pub(super) async fn continued(
+    shared: &Shared,
     served: &Served,
     output: &RunOutput,
     answers: Vec<(String, Answer)>,
@@ -141,10 +143,8 @@ pub(super) async fn continued(
     if output.status != RunStatus::Paused || answers.is_empty() {
         return Ok(UnderWay::of(handle));
     }
-    let answers: Vec<(&str, Answer)> =
-        answers.iter().map(|(id, answer)| (id.as_str(), answer.clone())).collect();
     // A handle would still see the pause that the answers end.
-    let run = served.workflow.continue_run(&output.run_id, answers).into_future();
+    let run = shared.continuing(served, output, answers).into_future();
     Ok(UnderWay { handle, driven: Some(tokio::spawn(run)) })
 }
 
@@ -202,7 +202,7 @@ pub(super) async fn followed(
             run = UnderWay::of(handle);
             continue;
         }
-        if !can_ask(context) {
+        if !can_ask(shared, context) {
             return Ok(waiting(shared, &output).into());
         }
         if is_stateless(context) {
@@ -226,7 +226,7 @@ pub(super) async fn followed(
         if answers.is_empty() {
             return Ok(waiting(shared, &output).into());
         }
-        run = match continued(served, &output, answers).await {
+        run = match continued(shared, served, &output, answers).await {
             Ok(run) => run,
             Err(error) => return Ok(failed(told(&error)).into()),
         };

@@ -4,10 +4,10 @@ use super::handler::Handler;
 use super::shared::Shared;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +25,17 @@ use tokio_util::sync::CancellationToken;
 
 /// The largest request, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The sessions at once. One more is refused until another ends, or has been silent for five
+/// minutes.
+pub const SESSIONS_MAX: usize = 1_000;
+
+/// The header with the session of a request, from the second request of a session on.
+const SESSION: &str = "mcp-session-id";
+
+/// The header with the version of the protocol, and the version that has no sessions.
+const VERSION: &str = "mcp-protocol-version";
+const STATELESS: &str = "2026-07-28";
 
 /// The time in which a client must send the headers of a request.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,8 +97,69 @@ impl fmt::Debug for HttpOptions {
     }
 }
 
-type Service = StreamableHttpService<Handler, LocalSessionManager>;
 type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+/// The protocol over HTTP, with its sessions.
+#[derive(Clone)]
+struct Service {
+    protocol: StreamableHttpService<Handler, LocalSessionManager>,
+    sessions: Arc<LocalSessionManager>,
+}
+
+impl Service {
+    fn new(shared: Arc<Shared>, config: StreamableHttpServerConfig) -> Self {
+        let sessions = Arc::new(LocalSessionManager::default());
+        let config = config.with_max_request_body_bytes(REQUEST_BYTES_MAX);
+        let protocol = StreamableHttpService::new(
+            move || Ok(Handler(shared.clone())),
+            sessions.clone(),
+            config,
+        );
+        Self { protocol, sessions }
+    }
+
+    async fn answer<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body + Send + 'static,
+        B::Error: fmt::Display,
+    {
+        let headers = request.headers();
+        let begins = request.method() == Method::POST
+            && !headers.contains_key(SESSION)
+            && headers.get(VERSION).is_none_or(|version| version != STATELESS);
+        if begins && self.sessions.sessions.read().await.len() >= SESSIONS_MAX {
+            let why = "there are too many sessions: end one, or try again later\n";
+            return plain(StatusCode::TOO_MANY_REQUESTS, why);
+        }
+        self.protocol.handle(request).await
+    }
+}
+
+/// A service that answers requests which another HTTP server has received: see
+/// [`McpService::mounted`](crate::McpService::mounted).
+#[derive(Clone)]
+pub struct MountedMcp(Service);
+
+impl MountedMcp {
+    pub(super) fn new(shared: Arc<Shared>, stop: CancellationToken) -> Self {
+        let config = StreamableHttpServerConfig::default()
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_cancellation_token(stop);
+        Self(Service::new(shared, config))
+    }
+
+    /// Answers a request. The answer may be a stream that goes on for as long as a run.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<BoxBody<Bytes, Infallible>> {
+        self.0.answer(request.map(Full::new)).await
+    }
+}
+
+impl fmt::Debug for MountedMcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MountedMcp").finish_non_exhaustive()
+    }
+}
 
 pub(super) async fn serve(
     shared: Arc<Shared>,
@@ -118,11 +190,8 @@ pub(super) async fn serve(
         .with_allowed_hosts(hosts)
         .with_allowed_origins(origins)
         .enforce_origin_validation()
-        .with_max_request_body_bytes(REQUEST_BYTES_MAX)
         .with_cancellation_token(stop.clone());
-    let sessions = Arc::new(LocalSessionManager::default());
-    let service: Service =
-        StreamableHttpService::new(move || Ok(Handler(shared.clone())), sessions, config);
+    let service = Service::new(shared, config);
     let token: Option<Arc<str>> = options.token.map(Into::into);
     let connections = tokio_util::task::TaskTracker::new();
     loop {
@@ -169,7 +238,7 @@ async fn answered(service: &Service, token: Option<&str>, request: Request<Incom
     if request.uri().path() != PATH {
         return plain(StatusCode::NOT_FOUND, "the MCP server is at /mcp\n");
     }
-    service.handle(request).await
+    service.answer(request).await
 }
 
 /// Compares hashes, so that the time tells nothing about the token.

@@ -10,5 +10,5 @@ mod service;
 mod shared;
 mod task;
 
-pub use http::{HttpOptions, REQUEST_BYTES_MAX};
+pub use http::{HttpOptions, MountedMcp, REQUEST_BYTES_MAX, SESSIONS_MAX};
 pub use service::McpService;

@@ -205,7 +205,7 @@ async fn driven(
                 })?;
                 let answer: Answer = ask::decided(decision, text).map_err(Error::usage)?;
                 wanted.check(&answer).map_err(Error::usage)?;
-                continued(served, &output, vec![(request.to_owned(), answer)]).await?
+                continued(shared, served, &output, vec![(request.to_owned(), answer)]).await?
             }
         };
         Ok::<_, Error>((served, handle))

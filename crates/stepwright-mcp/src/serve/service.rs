@@ -1,7 +1,7 @@
 //! The definition of a server.
 
 use super::handler::Handler;
-use super::http::{self, HttpOptions};
+use super::http::{self, HttpOptions, MountedMcp};
 use super::operate;
 use super::shared::{Served, Shared};
 use rmcp::model::{RequestStateCodec, Tool};
@@ -49,6 +49,8 @@ pub struct McpService {
     operates: bool,
     user: Option<String>,
     session: Option<String>,
+    answers: bool,
+    answered_by: Option<String>,
     key: Option<Vec<u8>>,
     state_lifetime: Duration,
 }
@@ -68,6 +70,8 @@ impl McpService {
             operates: false,
             user: None,
             session: None,
+            answers: true,
+            answered_by: None,
             key: None,
             state_lifetime: STATE_LIFETIME,
         }
@@ -126,6 +130,19 @@ impl McpService {
     /// Sets the session of all runs. By default each run has one of its own.
     pub fn session(mut self, session: impl Into<String>) -> Self {
         self.session = Some(session.into());
+        self
+    }
+
+    /// Sets whether the person at the client may answer the questions of runs. The default is
+    /// `true`. With `false` a client gets the id of a run that waits, as one that cannot ask.
+    pub fn answers(mut self, answers: bool) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    /// Sets the name that the journal has for the person who answers at the client.
+    pub fn answered_by(mut self, name: impl Into<String>) -> Self {
+        self.answered_by = Some(name.into());
         self
     }
 
@@ -193,6 +210,32 @@ impl McpService {
         http::serve(Arc::new(self.shared()?), listener, options, stop).await
     }
 
+    /// Returns the service for an HTTP server, until `stop` is cancelled. That server checks the
+    /// caller, and the headers `Host` and `Origin`. All clients of the service are one caller:
+    /// they reach each other's sessions.
+    ///
+    /// ```
+    /// use http::Request;
+    /// use stepwright_engine::Workflow;
+    /// use stepwright_mcp::McpService;
+    /// use tokio_util::sync::CancellationToken;
+    /// # async fn digest(text: String) -> String { text }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let digest = Workflow::builder("Digest").step(digest).build()?;
+    /// let service = McpService::new().workflow(&digest, None);
+    /// let mounted = service.mounted(CancellationToken::new())?;
+    /// let request = Request::get("/mcp").header("host", "localhost").body("".into()).unwrap();
+    /// assert_eq!(mounted.answer(request).await.status(), 406);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails if a setting is wrong.
+    pub fn mounted(self, stop: CancellationToken) -> Result<MountedMcp, Error> {
+        Ok(MountedMcp::new(Arc::new(self.shared()?), stop))
+    }
+
     fn shared(self) -> Result<Shared, Error> {
         let mistake = |text: String| Error::new(ErrorKind::Definition, text);
         let mut tools: Vec<Tool> = self.served.iter().map(|served| served.tool.clone()).collect();
@@ -229,8 +272,20 @@ impl McpService {
             }
         };
         let codec = RequestStateCodec::try_new(key).map_err(|error| mistake(error.to_string()))?;
-        let Self { served, runs, operates, user, session, state_lifetime, .. } = self;
-        Ok(Shared { served, tools, runs, operates, user, session, codec, state_lifetime })
+        let Self { served, runs, operates, user, session, answers, answered_by, .. } = self;
+        let state_lifetime = self.state_lifetime;
+        Ok(Shared {
+            served,
+            tools,
+            runs,
+            operates,
+            user,
+            session,
+            answers,
+            answered_by,
+            codec,
+            state_lifetime,
+        })
     }
 }
 

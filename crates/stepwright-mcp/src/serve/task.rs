@@ -68,7 +68,7 @@ pub(super) async fn state(
 ) -> Result<DetailedTask, ErrorData> {
     let (served, output) = found(shared, id).await?;
     let handle = served.workflow.handle(&output.run_id).await.map_err(|error| failed(&error))?;
-    let payload = payload(&handle, &output, can_ask(context)).await;
+    let payload = payload(&handle, &output, can_ask(shared, context)).await;
     let mut task =
         task(&handle, &output, payload.status()).await.map_err(|error| failed(&error))?;
     if matches!(payload, TaskPayload::Working) {
@@ -84,6 +84,7 @@ pub(super) async fn answered(
     responses: &InputResponses,
 ) -> Result<(), ErrorData> {
     let (served, output) = found(shared, id).await?;
+    shared.check_answers()?;
     let answers = ask::answers(&output.requirements, responses)
         .map_err(|why| ErrorData::invalid_params(why, None))?;
     if answers.is_empty() {
@@ -91,7 +92,7 @@ pub(super) async fn answered(
     }
     let mut left: Vec<String> = answers.iter().map(|(id, _)| id.clone()).collect();
     let recorded = async {
-        let run = served.workflow.continue_run(&output.run_id, answers).background().await?;
+        let run = shared.continuing(served, &output, answers).background().await?;
         // The next look at the task must not show questions that have been answered.
         let mut events = run.events(0).await?;
         while !left.is_empty()

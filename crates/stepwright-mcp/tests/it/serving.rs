@@ -1,6 +1,9 @@
 //! The server: runs as tasks, signed states, and traces that go on.
 
 use crate::client::{Client, accepted, asks_and_takes_tasks, asks_only, takes_tasks};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,9 +14,10 @@ use stepwright_core::{
     HumanReview, Memory, OnReject, RunStatus, StepContext, StepError, StepInput,
 };
 use stepwright_engine::{Parallel, Runs, Step, Workflow, WorkflowBuilder};
-use stepwright_mcp::McpService;
+use stepwright_mcp::{McpService, SESSIONS_MAX};
 use stepwright_store::Sqlite;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -392,4 +396,40 @@ async fn runs_are_retried_forked_and_cancelled_by_tools_where_that_is_allowed() 
     handle.wait().await.unwrap_err();
     let gone = operator.call("cancel_run", &json!({"run": "no-such-run"})).await;
     assert_eq!(gone["isError"], true, "{gone}");
+}
+
+#[tokio::test]
+async fn a_mounted_service_has_so_many_sessions_and_no_more() {
+    let stop = CancellationToken::new();
+    let mounted = serve(&greeting().build().unwrap()).mounted(stop).unwrap();
+    let send = async |method: Method, session: Option<&str>, body: Bytes| {
+        let mut request = Request::builder().method(method).uri("/mcp").header("host", "any");
+        request = request.header("accept", "application/json, text/event-stream");
+        request = request.header("content-type", "application/json");
+        if let Some(session) = session {
+            request = request.header("mcp-session-id", session);
+        }
+        let answer = mounted.answer(request.body(body).unwrap()).await;
+        let (head, body) = answer.into_parts();
+        body.collect().await.unwrap();
+        (head.status, head.headers.get("mcp-session-id").cloned())
+    };
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "it", "version": "1"},
+    });
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+    let hello = Bytes::from(hello.to_string());
+    let mut last = None;
+    for _ in 0..SESSIONS_MAX {
+        let (status, session) = send(Method::POST, None, hello.clone()).await;
+        assert_eq!(status, StatusCode::OK);
+        last = session;
+    }
+    let more = send(Method::POST, None, hello.clone()).await.0;
+    assert_eq!(more, StatusCode::TOO_MANY_REQUESTS);
+    let last = last.unwrap();
+    let ended = send(Method::DELETE, Some(last.to_str().unwrap()), Bytes::new()).await.0;
+    assert!(ended.is_success(), "{ended}");
+    assert_eq!(send(Method::POST, None, hello).await.0, StatusCode::OK);
 }

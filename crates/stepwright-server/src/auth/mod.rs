@@ -6,7 +6,7 @@ mod role;
 pub(crate) use keys::Keys;
 pub use keys::{ApiKey, ApiKeys, NewKey};
 pub use role::Role;
-pub(crate) use role::{Answer, Manage, Read, Right, Start};
+pub(crate) use role::{Answer, Drive, Manage, Read, Right, Start};
 
 use crate::error::Problem;
 use axum::extract::FromRequestParts;
@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The caller of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Who {
     role: Option<Role>,
     user: Option<Arc<str>>,
@@ -27,7 +27,7 @@ pub(crate) struct Who {
 
 impl Who {
     /// The owner of a server without keys.
-    fn owner() -> Self {
+    pub(crate) fn owner() -> Self {
         Self { role: Some(Role::Admin), user: None, name: None, refused: "" }
     }
 
@@ -57,6 +57,30 @@ impl Who {
         self.role.is_some_and(R::of)
     }
 
+    /// Checks that the caller may do `R`.
+    pub(crate) fn check<R: Right>(&self) -> Result<(), Problem> {
+        match self.role {
+            Some(role) if R::of(role) => Ok(()),
+            Some(role) => {
+                let what = format!("a key with the role `{role}` may not {}", R::WORDS);
+                Err(Problem::new(StatusCode::FORBIDDEN, what))
+            }
+            None => {
+                let help = "send `Authorization: Bearer KEY`; `stepwright keys create` makes one";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, self.refused).with_help(help))
+            }
+        }
+    }
+
+    /// Returns an id that a client has chosen as the caller may choose it: a user's is below the
+    /// name of the user. For clients of protocols whose ids are random.
+    pub(crate) fn below(&self, id: &str) -> String {
+        match self.only() {
+            Some(user) if !id.starts_with(&format!("{user}:")) => format!("{user}:{id}"),
+            _ => id.to_owned(),
+        }
+    }
+
     /// Returns the only user whose runs and sessions the caller may see, or `None` if the caller
     /// may see those of all users.
     pub(crate) fn only(&self) -> Option<&str> {
@@ -79,17 +103,8 @@ impl<S: Sync, R: Right> FromRequestParts<S> for Caller<R> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let who = parts.extensions.get::<Who>().cloned();
         let who = who.unwrap_or_else(|| Who::refused("Authorization header required"));
-        match who.role {
-            Some(role) if R::of(role) => Ok(Self(who, PhantomData)),
-            Some(role) => {
-                let what = format!("a key with the role `{role}` may not {}", R::WORDS);
-                Err(Problem::new(StatusCode::FORBIDDEN, what))
-            }
-            None => {
-                let help = "send `Authorization: Bearer KEY`; `stepwright keys create` makes one";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, who.refused).with_help(help))
-            }
-        }
+        who.check::<R>()?;
+        Ok(Self(who, PhantomData))
     }
 }
 

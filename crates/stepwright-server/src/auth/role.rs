@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// assert_eq!("approver".parse(), Ok(Role::Approver));
 /// assert_eq!(Role::Operator.to_string(), "operator");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sees runs and sessions.
@@ -85,6 +85,8 @@ rights! {
     Read, "see this", Viewer Operator Approver;
     /// To start runs, and to drive those that are there.
     Start, "start or change runs", Operator;
+    /// To start runs or to answer requests: for routes that do both.
+    Drive, "start runs or answer requests", Operator Approver;
     /// To answer pending requests.
     Answer, "answer requests", Approver;
     /// To change and delete sessions and memories.

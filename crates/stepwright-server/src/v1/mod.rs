@@ -13,6 +13,8 @@ mod sessions;
 mod triggers;
 mod views;
 
+pub(crate) use views::RequestView;
+
 use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

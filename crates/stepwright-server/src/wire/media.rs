@@ -12,3 +12,9 @@ pub(super) fn with_media(run: Run, media: Vec<Media>) -> Run {
         MediaKind::File => run.files([media]),
     })
 }
+
+/// Reads base64, as the core writes it.
+pub(super) fn decoded(kind: MediaKind, base64: &str, mime: &str) -> Option<Media> {
+    let written = serde_json::json!({"kind": kind, "source": {"bytes": base64}, "mime": mime});
+    serde_json::from_value(written).ok()
+}

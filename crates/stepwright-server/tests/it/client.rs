@@ -56,6 +56,13 @@ impl Client {
         client
     }
 
+    /// Returns a client that does not send this header.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.retain(|(header, _)| header != name);
+        client
+    }
+
     pub(crate) fn with_key(&self, key: &str) -> Self {
         self.with("authorization", format!("Bearer {key}"))
     }

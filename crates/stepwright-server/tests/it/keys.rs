@@ -74,6 +74,18 @@ const AGENTOS: &[(&str, &[Role])] = &[
     ("post /databases/all/migrate", ADMIN),
 ];
 
+/// The operations of other protocols.
+const OTHERS: &[(&str, &[Role])] = &[
+    ("post /mcp", READ),
+    ("get /mcp", READ),
+    ("delete /mcp", READ),
+    ("get /.well-known/agent-card.json", READ),
+    ("get /a2a/{id}/.well-known/agent-card.json", READ),
+    ("post /a2a/{id}", READ),
+    ("post /agui", &[Role::Operator, Role::Approver]),
+    ("post /agui/{id}", &[Role::Operator, Role::Approver]),
+];
+
 /// The operations of `AgentOS` that need no key. A socket asks for one after it is open.
 const AGENTOS_PUBLIC: &[&str] = &["get /", "get /health", "get /info", "get /ready"];
 
@@ -112,7 +124,7 @@ async fn probe(client: &Client, operation: &str) -> u16 {
 /// Returns every operation with its roles.
 fn every_operation() -> Vec<(String, &'static [Role])> {
     let mut all: Vec<(String, &[Role])> = Vec::new();
-    for (operation, roles) in ACCESS.iter().chain(AGENTOS) {
+    for (operation, roles) in ACCESS.iter().chain(AGENTOS).chain(OTHERS) {
         all.push(((*operation).to_owned(), roles));
         if operation.contains("/workflows") && !operation.contains("/v1/") {
             let twin = |kind| operation.replace("/workflows", kind);

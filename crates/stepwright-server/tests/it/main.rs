@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails there")]
 
+mod a2a;
 mod agentos;
+mod agui;
 mod client;
 mod crash;
 mod keys;
 mod limits;
+mod mcp;
 mod media;
 mod memories;
 mod openai;

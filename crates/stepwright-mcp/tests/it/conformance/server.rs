@@ -3,9 +3,10 @@
 use super::{SESSIONS, STATELESS, assert_conforms, expected, kit};
 use serde_json::{Value, json};
 use std::time::Duration;
-use stepwright_core::{Media, MediaKind, StepContext, StepError, StepInput, StepOutput};
+use stepwright_core::{Media, MediaKind, Memory, StepContext, StepError, StepInput, StepOutput};
 use stepwright_engine::{Parallel, Step, Workflow, WorkflowBuilder};
 use stepwright_mcp::{HttpOptions, McpService};
+use stepwright_server::Server;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -246,13 +247,11 @@ fn workflows() -> Vec<WorkflowBuilder> {
     ]
 }
 
-/// Serves the workflows, and returns the address.
-async fn served(stop: &CancellationToken) -> String {
+/// Returns the workflows with the schemas of their inputs.
+fn tools() -> Vec<(WorkflowBuilder, Value)> {
     let anything = json!({"type": "object"});
-    let mut service = McpService::new();
-    for builder in workflows() {
-        service = service.workflow(&builder.build().unwrap(), Some(&anything));
-    }
+    let mut all: Vec<_> =
+        workflows().into_iter().map(|builder| (builder, anything.clone())).collect();
     let headers = json!({
         "type": "object",
         "properties": {
@@ -261,10 +260,17 @@ async fn served(stop: &CancellationToken) -> String {
         },
         "required": ["region"],
     });
-    let with_headers = saying("test_headers", "fits").build().unwrap();
-    service = service.workflow(&with_headers, Some(&headers));
-    let rich = saying("json_schema_2020_12_tool", "fits").build().unwrap();
-    service = service.workflow(&rich, Some(&with_2020_12()));
+    all.push((saying("test_headers", "fits"), headers));
+    all.push((saying("json_schema_2020_12_tool", "fits"), with_2020_12()));
+    all
+}
+
+/// Serves the workflows, and returns the address.
+async fn served(stop: &CancellationToken) -> String {
+    let mut service = McpService::new();
+    for (builder, schema) in tools() {
+        service = service.workflow(&builder.build().unwrap(), Some(&schema));
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/mcp", listener.local_addr().unwrap());
     let stop = stop.clone();
@@ -274,11 +280,31 @@ async fn served(stop: &CancellationToken) -> String {
     address
 }
 
+/// Serves the workflows with `stepwright_server`, beside its other APIs.
+fn served_by_server(stop: &CancellationToken) -> String {
+    let store = Memory::default();
+    let mut server = Server::builder().store(store.clone());
+    for (builder, schema) in tools() {
+        let workflow = builder.store(store.clone()).build().unwrap();
+        server = server.workflow(&workflow).input_schema(schema);
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/mcp", listener.local_addr().unwrap());
+    tokio::spawn(server.build().unwrap().serve(listener, stop.clone()));
+    address
+}
+
 async fn conforms(version: &str, list: &str) {
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let (address, list) = (served(&stop).await, expected(list));
-    let arguments = ["server", "--url", &address, "--suite", "all", "--spec-version", version];
+    for address in [served(&stop).await, served_by_server(&stop)] {
+        address_conforms(&address, version, list).await;
+    }
+}
+
+async fn address_conforms(address: &str, version: &str, list: &str) {
+    let list = expected(list);
+    let arguments = ["server", "--url", address, "--suite", "all", "--spec-version", version];
     let output = kit(&[&arguments[..], &["--expected-failures", &list]].concat()).await;
     assert_conforms(output);
 }
@@ -310,9 +336,12 @@ const TASKS: [&str; 9] = [
 async fn the_tasks_of_the_server_conform() {
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    let (address, list) = (served(&stop).await, expected("server-tasks"));
-    for scenario in TASKS {
-        let arguments = ["server", "--url", &address, "--scenario", scenario];
-        assert_conforms(kit(&[&arguments[..], &["--expected-failures", &list]].concat()).await);
+    let list = expected("server-tasks");
+    for address in [served(&stop).await, served_by_server(&stop)] {
+        for scenario in TASKS {
+            let arguments = ["server", "--url", &address, "--scenario", scenario];
+            let arguments = [&arguments[..], &["--expected-failures", &list]].concat();
+            assert_conforms(kit(&arguments).await);
+        }
     }
 }

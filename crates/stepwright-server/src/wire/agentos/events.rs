@@ -5,6 +5,7 @@ use super::index::step_index;
 use super::requirements::{self, Executor};
 use super::{outputs, tools};
 use crate::state::ServedKind;
+use crate::wire::actor::actor;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -439,19 +440,6 @@ impl Converter {
             }
         }
     }
-}
-
-/// Returns the path of the agent of an event: that of its step, or of the call that it answers.
-fn actor(event: &Event) -> StepPath {
-    let is_call = matches!(
-        event.kind,
-        EventKind::ToolCallStarted { .. }
-            | EventKind::ToolCallCompleted { .. }
-            | EventKind::ToolCallError { .. }
-    );
-    // In older journals a call has the path of its step.
-    let caller = event.path.caller().filter(|_| is_call && event.path != event.path.step());
-    caller.unwrap_or_else(|| event.path.clone())
 }
 
 fn one(name: &'static str, own: Value) -> Vec<(&'static str, Map<String, Value>)> {

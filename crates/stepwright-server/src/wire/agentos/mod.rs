@@ -26,9 +26,13 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
+/// The first parts of paths that are not those of `AgentOS`.
+const OTHERS: [&str; 6] = ["v1", "ready", "mcp", "agui", "a2a", ".well-known"];
+
 /// Returns `true` for a path of `AgentOS`: everything that is not ours.
 pub(crate) fn is_of(path: &str) -> bool {
-    path != "/v1" && !path.starts_with("/v1/") && path != "/ready"
+    let first = path.split('/').nth(1);
+    !first.is_some_and(|first| OTHERS.contains(&first))
 }
 
 /// Writes a problem as `AgentOS` does.

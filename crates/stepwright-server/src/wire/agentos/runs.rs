@@ -119,8 +119,7 @@ pub(super) fn prepared(
     form: &Form,
     message: &str,
 ) -> Result<Run, Fault> {
-    let wants_text = served.input_schema.as_ref().is_none_or(|schema| schema["type"] == "string");
-    let input = if wants_text {
+    let input = if served.takes_text() {
         Content::from(message)
     } else {
         let value = json::parse_if_json(message)

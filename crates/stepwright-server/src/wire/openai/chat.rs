@@ -54,7 +54,7 @@ fn prepared(who: &Who, served: &Served, chat: &ChatRequest) -> Result<Run, Fault
     let session = text(&mut metadata, "session_id")?;
     let id = text(&mut metadata, "run_id")?;
     let history = session.is_none() && served.kind != ServedKind::Workflow;
-    let prompt = Prompt::of(&chat.messages, served.input_schema.as_ref(), history)?;
+    let prompt = Prompt::of(&chat.messages, served, history)?;
     let mut run = served.run(who, chat.user.as_deref(), prompt.input)?;
     if let Some(session) = session {
         run = run.session_id(session);

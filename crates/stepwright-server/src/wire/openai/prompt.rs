@@ -2,6 +2,8 @@
 
 use super::fault::Fault;
 use super::shapes::ChatMessage;
+use crate::state::Served;
+use crate::wire::media::decoded;
 use serde_json::Value;
 use std::fmt::Write as _;
 use stepwright_core::{Content, Media, MediaKind};
@@ -20,20 +22,19 @@ impl Prompt {
     /// A workflow with a schema of its input gets the JSON in the message.
     pub(super) fn of(
         messages: &[ChatMessage],
-        schema: Option<&Value>,
+        served: &Served,
         history: bool,
     ) -> Result<Self, Fault> {
         let Some((last, before)) = messages.split_last() else {
             return Err(Fault::invalid("messages", "`messages` is empty"));
         };
         let (text, media) = parts(&last.content)?;
-        let wants_text = schema.is_none_or(|schema| schema["type"] == "string");
-        if !wants_text {
-            let value = stepwright_core::json::parse(&text).map_err(|error| {
+        if !served.takes_text() {
+            let input = served.content(text).map_err(|error| {
                 let what = format!("the last message is not the JSON of the input: {error}");
                 Fault::invalid("messages", what)
             })?;
-            return Ok(Self { input: Content::from(value), media });
+            return Ok(Self { input, media });
         }
         let mut earlier = String::new();
         for message in before.iter().filter(|_| history) {
@@ -76,7 +77,7 @@ fn item(kind: &str, part: &Value) -> Option<Media> {
         "input_audio" => {
             let sound = &part["input_audio"];
             let format = sound["format"].as_str()?;
-            bytes(MediaKind::Audio, sound["data"].as_str()?, &format!("audio/{format}"))
+            decoded(MediaKind::Audio, sound["data"].as_str()?, &format!("audio/{format}"))
         }
         "file" => {
             let file = address(MediaKind::File, part["file"]["file_data"].as_str()?)?;
@@ -91,14 +92,8 @@ fn item(kind: &str, part: &Value) -> Option<Media> {
 fn address(kind: MediaKind, address: &str) -> Option<Media> {
     if let Some(data) = address.strip_prefix("data:") {
         let (mime, content) = data.split_once(";base64,")?;
-        return bytes(kind, content, mime);
+        return decoded(kind, content, mime);
     }
     let is_web = address.starts_with("https://") || address.starts_with("http://");
     is_web.then(|| Media::url(kind, address))
-}
-
-fn bytes(kind: MediaKind, content: &str, mime: &str) -> Option<Media> {
-    // The core reads base64 as it writes it.
-    let written = serde_json::json!({"kind": kind, "source": {"bytes": content}, "mime": mime});
-    serde_json::from_value(written).ok()
 }
