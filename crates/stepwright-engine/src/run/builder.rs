@@ -312,7 +312,7 @@ impl Run {
         }
         let mut prepared = self.into_setup().prepare(None, true).await?;
         if let Some(other) = prepared.admit().await? {
-            return Ok(RunHandle::new(workflow, other));
+            return Ok(RunHandle::joined(workflow, other));
         }
         let Prepared { job, run, place, .. } = prepared;
         runner.supervise();
@@ -357,7 +357,7 @@ impl Setup {
     async fn dispatched(self) -> Result<RunHandle, Error> {
         let mut prepared = self.prepare(None, true).await?;
         if let Some(other) = prepared.admit().await? {
-            return Ok(RunHandle::new(prepared.workflow, other));
+            return Ok(RunHandle::joined(prepared.workflow, other));
         }
         let Prepared { job, run, workflow, place } = prepared;
         job.begin_for_others().await?;
@@ -424,7 +424,7 @@ impl Setup {
         answer
     }
 
-    async fn prepare(
+    pub(super) async fn prepare(
         mut self,
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
@@ -624,7 +624,7 @@ pub(super) struct Prepared {
     pub(super) job: Job,
     pub(super) run: RunId,
     pub(super) workflow: Workflow,
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// Schedules a paused run to go on by itself when its deadline passes, and returns its output.
