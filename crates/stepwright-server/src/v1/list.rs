@@ -23,7 +23,7 @@ impl Cursor {
             Some(Self { offset, time, id: parts.next()?.to_owned() })
         };
         parse().ok_or_else(|| {
-            let problem = Problem::bad(format!("`{text}` is no cursor"));
+            let problem = Problem::bad(format!("invalid cursor `{text}`"));
             problem.with_help("pass `next` of the page before, as it is")
         })
     }

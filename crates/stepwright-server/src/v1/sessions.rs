@@ -67,6 +67,9 @@ pub(super) async fn list_sessions(
     let query = queried(query)?;
     let size = page(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::parse).transpose()?;
+    if who.is_other_user(query.user.as_deref()) {
+        return Ok(Json(SessionsPage { sessions: Vec::new(), next: None }));
+    }
     let mut filter = SessionFilter {
         workflow_id: parsed(query.workflow.as_deref(), |id| WorkflowId::new(id).ok(), "id")?,
         user_id: parsed(query.user.as_deref(), |id| UserId::new(id).ok(), "id")?,
