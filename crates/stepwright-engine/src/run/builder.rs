@@ -316,7 +316,7 @@ impl Run {
         }
         let Prepared { job, run, place, .. } = prepared;
         runner.supervise();
-        job.begin_for_others().await?;
+        job.begin_for_others().await.map_err(|error| taken_meanwhile(&run, error))?;
         runner.dispatch(&run, None, Cause::Begun).await?;
         place.stay();
         Ok(RunHandle::new(workflow, run))
@@ -360,7 +360,7 @@ impl Setup {
             return Ok(RunHandle::joined(prepared.workflow, other));
         }
         let Prepared { job, run, workflow, place } = prepared;
-        job.begin_for_others().await?;
+        job.begin_for_others().await.map_err(|error| taken_meanwhile(&run, error))?;
         // From here on any process may take up the run, including this one.
         drop(place);
         workflow.runner().supervise();
@@ -601,6 +601,12 @@ pub(super) fn taken(run: &RunId) -> Error {
     Error::usage(format!("there is a run `{run}` already"))
         .with_id(ErrorId::RUN_ID_TAKEN)
         .with_hint("give each run a name of its own, or none")
+}
+
+/// Returns the error of a run that could not begin. Another process may have begun one of the same
+/// id since that was free.
+pub(super) fn taken_meanwhile(run: &RunId, error: Error) -> Error {
+    if error.id() == ErrorId::FACT_TAKEN { taken(run) } else { error }
 }
 
 /// Returns the session, if it exists and the user may use it.

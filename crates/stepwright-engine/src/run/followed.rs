@@ -1,6 +1,6 @@
 //! Background runs whose events are followed from the beginning.
 
-use super::builder::Prepared;
+use super::builder::{Prepared, taken_meanwhile};
 use super::{Run, RunHandle};
 use crate::journal::load_all;
 use crate::outbox::Outbox;
@@ -47,7 +47,7 @@ impl Run {
             return Ok((RunHandle::joined(workflow, other), events));
         }
         let Prepared { job, run, place, .. } = prepared;
-        job.begin_for_others().await?;
+        job.begin_for_others().await.map_err(|error| taken_meanwhile(&run, error))?;
         runner.supervise();
         let runs = runner.reader(&run)?;
         let handle = RunHandle::new(workflow.clone(), run.clone());

@@ -431,23 +431,42 @@ pub(super) async fn resume(
     let is_over = output.is_terminal() || convert::waits(&output);
     let status = if is_over { output.status.as_str() } else { "running" };
     let run = &output.run_id;
-    let (first, events): (_, EventStream) = if is_over {
+    let (first, rest) = if is_over {
         let message = format!("Run {status}. Replaying stored events from database.");
+        let (shown, count) = recorded(served, &runs, run, options).await?;
         let head = json!({
-            "event": "replay", "run_id": run, "status": status,
+            "event": "replay", "run_id": run, "status": status, "total_events": count,
             "last_event_index_requested": after.map_or(json!(-1), |after| json!(after)),
             "message": message,
         });
-        (meta("replay", &head), runs.recorded(run, 0).await?.boxed())
+        (meta("replay", &head), streams::iter(shown).boxed())
     } else {
         let message = "Subscribed to workflow run. Receiving live events.";
-        let head =
-            json!({"event": "subscribed", "run_id": run, "status": status, "message": message});
-        (meta("subscribed", &head), served.workflow.events(run, 0).await?.boxed())
+        let all = Options { after: None, ..options };
+        let (_, count) = recorded(served, &runs, run, all).await?;
+        let head = json!({
+            "event": "subscribed", "run_id": run, "status": status,
+            "current_event_count": count, "message": message,
+        });
+        let events = served.workflow.events(run, 0).await?.boxed();
+        let rest = frames(served, runs.clone(), events, options);
+        (meta("subscribed", &head), rest.boxed())
     };
-    let rest = frames(served, runs, events, options);
     let all = streams::once(async move { first }).chain(rest);
     Ok(stream::answer(&app, all, ": heartbeat\n\n", MEDIA_TYPE)?)
+}
+
+/// Returns the recorded events of a run as frames, and their number.
+async fn recorded(
+    served: &Served,
+    runs: &Runs,
+    run: &RunId,
+    options: Options,
+) -> Result<(Vec<String>, usize), Error> {
+    let events = runs.recorded(run, 0).await?.boxed();
+    let shown: Vec<String> = frames(served, runs.clone(), events, options).collect().await;
+    let count = shown.iter().map(|text| text.matches("\ndata: ").count()).sum();
+    Ok((shown, count))
 }
 
 fn meta(name: &str, members: &Value) -> String {
