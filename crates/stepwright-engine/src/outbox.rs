@@ -95,6 +95,14 @@ impl Outbox {
         self.change(|unread| unread.missed = true);
     }
 
+    /// Takes no more events: its reader has left.
+    pub(crate) fn leave(&self) {
+        self.change(|unread| {
+            unread.events = VecDeque::new();
+            unread.missed = true;
+        });
+    }
+
     pub(crate) fn push(&self, event: Event) {
         let mut unread = self.unread();
         if unread.events.len() >= UNREAD_MAX && self.journal.get().is_some() {

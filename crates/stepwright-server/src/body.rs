@@ -65,9 +65,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         }
         json::check_depth(&body).map_err(|error| unfit(format!("the body is {error}")))?;
         let value = serde_json::from_slice(&body)
-            .map_err(|error| unfit(format!("the body does not fit: {error}")))?;
-        json::check_names(&body)
-            .map_err(|error| unfit(format!("the body does not fit: {error}")))?;
+            .map_err(|error| unfit(format!("invalid body: {error}")))?;
+        json::check_names(&body).map_err(|error| unfit(format!("invalid body: {error}")))?;
         Ok(Self(value))
     }
 }

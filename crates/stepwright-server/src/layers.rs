@@ -120,11 +120,15 @@ pub(crate) async fn answered(
         if problem.status.is_server_error() {
             tracing::error!(id, status = problem.status.as_u16(), detail = problem.detail);
         }
+        let allow = answer.headers_mut().remove(header::ALLOW);
         answer = match dialect {
             Dialect::Own => problem.rendered(&id),
             Dialect::AgentOs => agentos::rendered(&problem),
             Dialect::OpenAi => openai::rendered(&problem),
         };
+        if let Some(allow) = allow {
+            answer.headers_mut().insert(header::ALLOW, allow);
+        }
         if problem.status == StatusCode::UNAUTHORIZED && dialect != Dialect::AgentOs {
             let bearer = HeaderValue::from_static("Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
@@ -178,6 +182,9 @@ async fn checked(
         let help = "allow it with `--allow-origin ORIGIN`";
         return Problem::new(StatusCode::FORBIDDEN, what).with_help(help).into_response();
     }
+    if !is_text(request.uri().path()) {
+        return Problem::bad("the path is not UTF-8").into_response();
+    }
     // Who it is, and no more: each handler says what its caller must be allowed to do.
     let who = auth::who(front.app.keys.as_ref(), request.headers());
     strip_slash(request.uri_mut());
@@ -191,7 +198,7 @@ async fn checked(
         Ok(Ok(answer)) => answer,
         Ok(Err(never)) => match never {},
         Err(_) => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed").into_response()
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error").into_response()
         }
     }
 }
@@ -207,6 +214,20 @@ async fn with_body(request: Request<Body>) -> Result<Request<Body>, Problem> {
         _ => body,
     };
     Ok(Request::from_parts(parts, body))
+}
+
+/// Returns `true` for a path that is UTF-8 once it is decoded.
+fn is_text(path: &str) -> bool {
+    let mut rest = path.as_bytes();
+    let mut decoded = Vec::with_capacity(rest.len());
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
+        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// Returns the id of a request: that of the client if it is a harmless one.

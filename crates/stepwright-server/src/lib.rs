@@ -6,7 +6,9 @@
 
 mod auth;
 mod body;
+mod drivers;
 mod error;
+mod followed;
 mod layers;
 mod limits;
 mod metrics;

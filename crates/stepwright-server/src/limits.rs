@@ -44,6 +44,9 @@ pub(crate) const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time in which a client must send the body of a request.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The time in which a WebSocket must show a key, if the server needs one.
+pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The delay after a connection that could not be accepted, as when there are too many files.
 pub(crate) const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 

@@ -1,7 +1,7 @@
 //! A server inside of another one, which receives the requests.
 
+use crate::drivers::Drivers;
 use crate::layers::{self, Front};
-use crate::limits::GRACE;
 use crate::router;
 use crate::server::Server;
 use crate::state::App;
@@ -13,7 +13,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stepwright_core::Error;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// A server that answers requests which another server has received.
@@ -41,15 +40,16 @@ pub struct Mounted {
     front: Arc<Front>,
     service: TowerToHyperService<axum::Router>,
     is_open_elsewhere: bool,
+    drives: bool,
 }
 
 impl Server {
     /// Returns the server for another one, which listens at `address`.
     pub fn mounted(self, address: SocketAddr) -> Mounted {
-        let Self { app, hosts, is_open_elsewhere, .. } = self;
+        let Self { app, hosts, is_open_elsewhere, drives } = self;
         let front = Arc::new(Front::new(app.clone(), &hosts, address));
         let service = TowerToHyperService::new(router::router(&app));
-        Mounted { app, front, service, is_open_elsewhere }
+        Mounted { app, front, service, is_open_elsewhere, drives }
     }
 }
 
@@ -64,30 +64,21 @@ impl Mounted {
         self.is_open_elsewhere
     }
 
-    /// Drives the runs of its workflows until `stop` is cancelled. Then streams end, and runs under
-    /// way are left in the store for the next process.
+    /// Drives the runs of its workflows, and begins those of their schedules, until `stop` is
+    /// cancelled. Then streams end, and runs under way are left in the store for the next process.
     ///
     /// # Errors
-    /// If a dispatcher of a workflow fails.
+    /// If a driver of runs or the scheduler fails or panics.
     pub async fn drive(&self, stop: CancellationToken) -> Result<(), Error> {
-        let driving = CancellationToken::new();
-        let mut drivers = JoinSet::new();
-        for served in &self.app.served {
-            let (workflow, driving) = (served.workflow.clone(), driving.clone());
-            drivers.spawn(async move { workflow.serve(driving).await });
-        }
-        let mut ended = tokio::select! {
+        let mut drivers = Drivers::start(&self.app, self.drives).await;
+        let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            Some(Ok(Err(error))) = drivers.join_next() => Err(error),
+            error = drivers.failed() => Err(error),
         };
         self.app.stop();
+        drivers.stop_scheduling().await;
         self.app.streams.cancel();
-        for served in &self.app.served {
-            ended = ended.and(served.workflow.shutdown(GRACE).await);
-        }
-        driving.cancel();
-        drivers.shutdown().await;
-        ended
+        ended.and(drivers.stop().await)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The listener, the connections, and their end.
 
+use crate::drivers::Drivers;
 use crate::layers::{self, Front};
 use crate::limits::{ACCEPT_DELAY, CONNECTIONS_MAX, GRACE, HEADERS_TIMEOUT};
 use crate::router;
@@ -11,13 +12,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use stepwright_core::{Error, ErrorKind};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +32,20 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
         serve(self, listener, stop).await
     }
+
+    /// Checks that the server may listen at an address: see [`Server::serve`].
+    ///
+    /// # Errors
+    /// If other machines reach it, and the server has no keys and is not
+    /// [`insecure`](crate::ServerBuilder::insecure).
+    pub fn check_address(&self, address: SocketAddr) -> Result<(), Error> {
+        if address.ip().is_loopback() || self.is_open_elsewhere {
+            return Ok(());
+        }
+        let what = format!("other machines reach `{address}`, and the server has no keys");
+        let hint = "make a key with `stepwright keys create NAME`, or listen on 127.0.0.1";
+        Err(Error::usage(what).with_hint(hint))
+    }
 }
 
 async fn serve(
@@ -42,26 +56,14 @@ async fn serve(
     let failed =
         |error: std::io::Error| Error::new(ErrorKind::Run, "cannot serve HTTP").with_source(error);
     let address = listener.local_addr().map_err(failed)?;
-    if !address.ip().is_loopback() && !server.is_open_elsewhere {
-        let what = format!("other machines reach `{address}`, and the server has no keys");
-        let hint = "make a key with `stepwright keys create NAME`, or listen on 127.0.0.1";
-        return Err(Error::usage(what).with_hint(hint));
-    }
+    server.check_address(address)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
     let Server { app, hosts, drives, .. } = server;
     let front = Arc::new(Front::new(app.clone(), &hosts, address));
     let service = TowerToHyperService::new(router::router(&app));
 
-    let driving = CancellationToken::new();
-    let mut drivers = JoinSet::new();
-    for served in app.served.iter().filter(|_| drives) {
-        let (workflow, driving) = (served.workflow.clone(), driving.clone());
-        drivers.spawn(async move { workflow.serve(driving).await });
-    }
-    let mut scheduling = JoinSet::new();
-    let scheduler = app.scheduler.clone();
-    scheduling.spawn(async move { scheduler.serve(CancellationToken::new()).await });
+    let mut drivers = Drivers::start(&app, drives).await;
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut ended = Ok(());
@@ -69,7 +71,7 @@ async fn serve(
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
-            Some(Ok(Err(error))) = drivers.join_next() => {
+            error = drivers.failed() => {
                 ended = Err(error);
                 break;
             }
@@ -91,21 +93,11 @@ async fn serve(
     // Not ready, no new connections, streams end, requests end, and then the runs are left.
     app.stop();
     drop(listener);
-    // Before the workflows end: a firing that was decided is left to another server.
-    scheduling.shutdown().await;
+    drivers.stop_scheduling().await;
     app.streams.cancel();
     connections.close();
     let _ = tokio::time::timeout(GRACE, connections.wait()).await;
-    // First, so that a dispatcher hands over no more runs.
-    driving.cancel();
-    for served in &app.served {
-        let shut = served.workflow.shutdown(GRACE).await;
-        ended = ended.and(shut);
-    }
-    let _ =
-        tokio::time::timeout(GRACE, async { while drivers.join_next().await.is_some() {} }).await;
-    drivers.shutdown().await;
-    ended
+    ended.and(drivers.stop().await)
 }
 
 async fn connection(

@@ -46,7 +46,7 @@ pub struct ServerBuilder {
     served: Vec<Served>,
     hosts: Vec<String>,
     origins: Vec<String>,
-    keys: Option<PathBuf>,
+    keys: Option<(PathBuf, bool)>,
     mcp: McpOptions,
     insecure: bool,
     drives: bool,
@@ -234,7 +234,26 @@ impl ServerBuilder {
     /// Requires an API key of the keys in this file: see [`ApiKeys`](crate::ApiKeys). Without it,
     /// each request is the owner's.
     pub fn keys(mut self, file: impl Into<PathBuf>) -> Self {
-        self.keys = Some(file.into());
+        self.keys = Some((file.into(), true));
+        self
+    }
+
+    /// Requires an API key of the keys in this file once it has one. Until then each request is the
+    /// owner's. A server that has seen a key stays closed, also when the last one is revoked.
+    ///
+    /// ```
+    /// # use stepwright_core::Memory;
+    /// # use stepwright_engine::Workflow;
+    /// use stepwright_server::Server;
+    /// # async fn greet(name: String) -> String { format!("Hello {name}") }
+    /// # let memory = Memory::default();
+    /// # let greeting = Workflow::builder("Greeting").store(memory.clone()).step(greet).build()?;
+    /// let server = Server::builder().store(memory).workflow(&greeting);
+    /// let server = server.keys_if_any("/etc/stepwright/keys.json").build()?;
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn keys_if_any(mut self, file: impl Into<PathBuf>) -> Self {
+        self.keys = Some((file.into(), false));
         self
     }
 
@@ -272,7 +291,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// If there is nothing to serve, or no store, or two workflows have one id, or a workflow has
-    /// no store, or an origin is none.
+    /// no store, or an origin or a host is not valid.
     pub fn build(self) -> Result<Server, Error> {
         let mistake =
             |text: String, hint: &str| Err(Error::new(ErrorKind::Definition, text).with_hint(hint));
@@ -298,12 +317,19 @@ impl ServerBuilder {
                 matches!(scheme, "http" | "https") && !rest.is_empty() && !rest.contains('/')
             });
             if !is_origin {
-                let what = format!("`{origin}` is no origin");
+                let what = format!("invalid origin `{origin}`");
                 return mistake(what, "write scheme, host and port: `https://app.example.org`");
             }
         }
-        let is_open_elsewhere = self.insecure || self.keys.is_some();
-        let keys = self.keys.map(Keys::in_file);
+        for host in &self.hosts {
+            let is_v6 = host.starts_with('[') && host.ends_with(']');
+            if host.is_empty() || host.contains('/') || (host.contains(':') && !is_v6) {
+                let what = format!("invalid host `{host}`");
+                return mistake(what, "write a name without scheme and port: `app.example.org`");
+            }
+        }
+        let keys = self.keys.map(|(file, is_required)| Keys::in_file(file, is_required));
+        let is_open_elsewhere = self.insecure || keys.as_ref().is_some_and(|keys| !keys.is_open());
         let triggers = triggers(&runs, &self.served)?;
         let origins = Origins(self.origins);
         let app = App::new(self.name, runs, self.served, origins, keys, triggers, self.mcp);

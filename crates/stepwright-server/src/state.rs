@@ -152,7 +152,7 @@ impl State {
     /// Takes a place for a stream of events.
     pub(crate) fn stream_slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         self.slots.clone().try_acquire_owned().map_err(|_| {
-            let what = format!("{STREAMS_MAX} streams are open, and no more are possible");
+            let what = format!("too many open streams; the limit is {STREAMS_MAX}");
             Problem::new(StatusCode::TOO_MANY_REQUESTS, what).with_help("try again later")
         })
     }

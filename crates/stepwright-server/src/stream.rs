@@ -56,6 +56,17 @@ pub(crate) fn answer(
     media_type: &'static str,
 ) -> Result<Response, Problem> {
     let slot = app.stream_slot()?;
+    Ok(answer_in(app, slot, frames, comment, media_type))
+}
+
+/// Answers with a stream in a slot that was taken before, so that nothing begins without one.
+pub(crate) fn answer_in(
+    app: &App,
+    slot: OwnedSemaphorePermit,
+    frames: impl Stream<Item = String> + Send + 'static,
+    comment: &'static str,
+    media_type: &'static str,
+) -> Response {
     let open =
         Open { frames: frames.boxed(), stop: app.streams.child_token(), comment, _slot: slot };
     let body = stream::unfold(open, |mut open| async move {
@@ -78,5 +89,5 @@ pub(crate) fn answer(
         (header::CACHE_CONTROL, "no-cache"),
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Body::from_stream(body)).into_response())
+    (headers, Body::from_stream(body)).into_response()
 }

@@ -1,5 +1,6 @@
 //! The ids of runs that no person began.
 
+use std::time::Duration;
 use stepwright_core::{Error, ErrorKind, RunId, WorkflowId};
 
 /// The longest part of the id of a run that is the id of its workflow, in bytes.
@@ -7,6 +8,9 @@ const PREFIX_BYTES_MAX: usize = 128;
 
 /// The longest name of a schedule or a webhook, in bytes.
 const NAME_BYTES_MAX: usize = 64;
+
+/// The time for which a schedule or a webhook stays in the store that no server has any more.
+pub(crate) const GONE: Duration = Duration::from_hours(24 * 7);
 
 /// Checks the name of a schedule or a webhook, which becomes a part of ids and addresses.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {

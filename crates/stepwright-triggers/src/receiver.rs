@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;
 use stepwright_core::store::FirstClaim;
-use stepwright_core::{AnyStore, Error, RunId, Timestamp, World};
+use stepwright_core::{AnyStore, Error, ErrorId, RunId, Timestamp, World};
 use stepwright_engine::{Run, Workflow};
 
 /// The time within which the same body is not received again, where its signature has no time.
@@ -179,19 +179,29 @@ impl Receiver {
         self.tokens.clone()
     }
 
-    /// Stores the webhooks, makes tokens for those that are new, and removes those that their
-    /// workflows do not have any more. Returns its webhooks.
+    /// Stores the webhooks, and makes tokens for those that are new. Returns its webhooks.
+    ///
+    /// A stored webhook that its workflow does not have any more is left out of lists, and removed
+    /// after a week: until then, another server may still have it.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn register(&self) -> Result<Vec<StoredWebhook>, Error> {
         let mut all = Vec::new();
         for Entry { id, workflow, trigger, .. } in self.entries.iter() {
-            all.push(self.tokens.add(id, workflow.id(), trigger.name()).await?);
+            all.extend(self.tokens.add(id, workflow.id(), trigger.name()).await?);
         }
         let workflows: Vec<_> = self.entries.iter().map(|entry| entry.workflow.id()).collect();
         self.tokens.keep(&workflows, &self.entries.ids()).await?;
         Ok(all)
+    }
+
+    /// Returns its webhooks as they are stored.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn stored(&self) -> Result<Vec<StoredWebhook>, Error> {
+        self.tokens.of_ids(|id| self.has(id)).await
     }
 
     /// Receives a request with this token in its address.
@@ -202,8 +212,12 @@ impl Receiver {
         if self.is_empty() {
             return Err(Refused::Unknown);
         }
-        let id = self.tokens.find(token).await?.ok_or(Refused::Unknown)?;
+        let (id, is_gone) = self.tokens.find(token).await?.ok_or(Refused::Unknown)?;
         let entry = self.entries.find(&id).ok_or(Refused::Unknown)?;
+        if is_gone {
+            // This server still has it.
+            self.tokens.add(&id, entry.workflow.id(), entry.trigger.name()).await?;
+        }
         let Webhook { signed, accepts, names, .. } = &entry.trigger;
         let headers = Headers(&delivery.headers);
         let now = self.tokens.world.wall();
@@ -244,11 +258,16 @@ impl Receiver {
             return Ok(Received::Duplicate(earlier));
         }
         let begun = begin(entry, &run, &request).await;
-        // Another server was first, with the first fact or just before it.
-        if begun.is_err() && self.tokens.store.run(&run).await.map_err(Error::from)?.is_some() {
-            return Ok(Received::Duplicate(run));
+        match begun {
+            Ok(run) => Ok(Received::Begun(run)),
+            // Another request of this server was first, and its run may not be stored yet.
+            Err(error) if error.id() == ErrorId::RUN_ID_TAKEN => Ok(Received::Duplicate(run)),
+            // Another server was first, with the first fact or just before it.
+            Err(error) => match self.tokens.store.run(&run).await.map_err(Error::from)? {
+                Some(_) => Ok(Received::Duplicate(run)),
+                None => Err(error.into()),
+            },
         }
-        Ok(Received::Begun(begun?))
     }
 
     /// Returns the run of an earlier delivery with the same body. The name of a delivery of GitHub
@@ -327,8 +346,11 @@ fn named(signature: Option<Signature>, headers: &Headers<'_>, body: &Value) -> O
         Some(Signature::GitHub) => "x-github-delivery",
         Some(Signature::Slack) => match body["event_id"].as_str() {
             Some(event) => return Some(event.to_owned()),
-            // Other requests are named by their signature, which has a time.
-            None => "x-slack-signature",
+            // Other requests are named by their signature, which has a time. It proves who sends, so
+            // only its hash gets into the run.
+            None => {
+                return headers.get("x-slack-signature").map(|signed| hash(signed.as_bytes()));
+            }
         },
         None => "idempotency-key",
     };

@@ -60,7 +60,8 @@ pub enum CatchUp {
     /// The last of them has a run.
     #[default]
     Latest,
-    /// Each has a run, one after the other, up to the 1000 last ones.
+    /// Each has a run, up to the 1000 last ones. They run one after the other, unless the schedule
+    /// has [`Overlap::Allow`]; times that come meanwhile are left out.
     All,
 }
 
@@ -203,12 +204,18 @@ impl Schedule {
         }
     }
 
+    /// Returns `true` if missed times run one after the other.
+    pub(crate) fn queues_missed(&self) -> bool {
+        let queues = matches!(self.overlap, Overlap::Skip | Overlap::Cancel);
+        self.catch_up == CatchUp::All && queues
+    }
+
     /// Looks at the times after `done`.
     pub(crate) fn pending(&self, id: &str, done: Timestamp, now: Timestamp) -> Pending {
         let within = u64::try_from(self.within.max(LATE).as_millis()).unwrap_or(u64::MAX);
         let mut at = Timestamp(done.0.max(now.0.saturating_sub(within)));
         let mut times = std::collections::VecDeque::new();
-        let mut last = None;
+        let (mut last, mut last_missed) = (None, None);
         let mut count = 0;
         let next = loop {
             let Some(time) = self.timetable.next_after(at) else { break None };
@@ -219,6 +226,9 @@ impl Schedule {
             (at, last) = (time, Some(time));
             count += 1;
             let is_missed = now.since(due) > LATE;
+            if is_missed {
+                last_missed = Some(time);
+            }
             match self.catch_up {
                 CatchUp::None if is_missed => continue,
                 CatchUp::All if times.len() == ALL_MAX => {
@@ -233,7 +243,7 @@ impl Schedule {
             Overlap::Queue if self.catch_up != CatchUp::All => times.back(),
             _ => times.front(),
         };
-        Pending { first: first.copied(), last, count, next }
+        Pending { first: first.copied(), last, last_missed, count, next }
     }
 }
 
@@ -244,6 +254,8 @@ pub(crate) struct Pending {
     pub(crate) first: Option<Timestamp>,
     /// The last of all.
     pub(crate) last: Option<Timestamp>,
+    /// The last one that came more than a minute ago.
+    pub(crate) last_missed: Option<Timestamp>,
     /// Their number.
     pub(crate) count: u64,
     /// The moment at which the next run is due, after these.

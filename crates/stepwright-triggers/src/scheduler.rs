@@ -6,7 +6,7 @@
 //! between leaves the rest to the others.
 
 use crate::entries::{Entries, Entry};
-use crate::ids::{id_of, run_id};
+use crate::ids::{GONE, id_of, run_id};
 use crate::schedule::{Overlap, Schedule};
 use crate::schedules::{Schedules, StoredSchedule, not_found};
 use crate::state::{Firing, Held, State, States};
@@ -100,6 +100,16 @@ impl Scheduler {
         Schedules::of(self.states.store.clone(), self.states.world.clone())
     }
 
+    /// Returns its schedules as they are stored.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn stored(&self) -> Result<Vec<StoredSchedule>, Error> {
+        let all = self.states.list().await?.into_iter();
+        let ours = all.filter(|held| self.has(&held.id));
+        Ok(ours.map(|held| StoredSchedule::of(held.state)).collect())
+    }
+
     /// Begins runs until `stop` is cancelled. A store that fails is asked again.
     pub async fn serve(&self, stop: CancellationToken) {
         if self.is_empty() {
@@ -174,8 +184,11 @@ impl Scheduler {
         }
     }
 
-    /// Stores the schedules, and removes those that their workflows do not have any more. Returns
-    /// them as they are stored. [`Scheduler::serve`] begins with it.
+    /// Stores the schedules, and returns them as they are stored. [`Scheduler::serve`] begins with
+    /// it.
+    ///
+    /// A stored schedule that its workflow does not have any more is left out of lists, and removed
+    /// after a week: until then, another server may still have it.
     ///
     /// # Errors
     /// If the store fails.
@@ -184,28 +197,43 @@ impl Scheduler {
         for entry in self.entries.iter() {
             let timetable = &entry.trigger.timetable;
             let adopt = |state: &mut State| {
+                state.gone_since = None;
                 if !state.timetable.is_same(timetable) {
                     // Earlier times of the new timetable are not missed.
                     state.timetable = timetable.clone();
                     state.done = state.done.max(now);
                 }
             };
+            if !self.states.is_sound(&entry.id).await? {
+                continue;
+            }
             match self.states.find(&entry.id).await? {
                 None => self.created(entry).await?,
-                Some(held) if held.state.timetable.is_same(timetable) => {}
+                Some(Held { state, .. })
+                    if state.timetable.is_same(timetable) && state.gone_since.is_none() => {}
                 Some(_) => {
                     self.states.update(&entry.id, adopt).await?;
                 }
             }
         }
         let mut ours = Vec::new();
-        for held in self.states.list().await? {
+        for mut held in self.states.list().await? {
             let is_ours =
                 self.entries.iter().any(|entry| *entry.workflow.id() == held.state.workflow);
             if self.has(&held.id) {
                 ours.push(StoredSchedule::of(held.state));
-            } else if is_ours {
-                self.states.remove(&held).await?;
+                continue;
+            }
+            match held.state.gone_since {
+                _ if !is_ours => {}
+                None => {
+                    held.state.gone_since = Some(now);
+                    self.states.save(&held).await?;
+                }
+                Some(since) if now.since(since) > GONE => {
+                    self.states.remove(&held).await?;
+                }
+                Some(_) => {}
             }
         }
         Ok(ours)
@@ -226,6 +254,11 @@ impl Scheduler {
                 self.created(entry).await?;
                 continue;
             };
+            // Another server does not have it any more, and this one still does.
+            if held.state.gone_since.take().is_some() {
+                self.states.save(&held).await?;
+                continue;
+            }
             if let Some(firing) = held.state.firing.clone() {
                 let note = self.begin(entry, &firing).await?;
                 held.state.fired(firing, note);
@@ -259,14 +292,36 @@ impl Scheduler {
         let Some(last) = pending.last else { return Ok(Next::Wait(pending.next)) };
         let Some(at) = pending.first else {
             state.done = last;
-            let times = match pending.count {
-                1 => "a time".to_owned(),
-                count => format!("{count} times"),
+            let missed = match pending.count {
+                1 => "1 run".to_owned(),
+                count => format!("{count} runs"),
             };
-            state.skipped(last, format!("{times} passed while no process was there"));
+            state.skipped(last, format!("missed {missed}: no server was running"));
             return save(state);
         };
-        if let Some(run) = self.under_way(&state).await? {
+        let under_way = self.under_way(&state).await?;
+        match (state.catch_up_until, pending.last_missed) {
+            (Some(until), _) if state.done < until => {
+                if under_way.is_some() {
+                    return Ok(Next::Wait(Some(now.plus(POLL))));
+                }
+            }
+            (Some(_), missed) => {
+                // Times that came while earlier ones were caught up are left out.
+                state.catch_up_until = None;
+                if let Some(missed) = missed {
+                    state.done = missed;
+                    state.skipped(missed, "missed times were caught up".to_owned());
+                }
+                return save(state);
+            }
+            (None, Some(missed)) if entry.trigger.queues_missed() => {
+                state.catch_up_until = Some(missed);
+                return save(state);
+            }
+            _ => {}
+        }
+        if let Some(run) = under_way {
             match entry.trigger.overlap {
                 Overlap::Allow => {}
                 Overlap::Queue => return Ok(Next::Wait(Some(now.plus(POLL)))),

@@ -104,13 +104,14 @@ impl Schedules {
         Self(States { store, world })
     }
 
-    /// Lists the schedules, by workflow and name.
+    /// Lists the schedules, by workflow and name, without those that no server has any more.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn list(&self) -> Result<Vec<StoredSchedule>, Error> {
-        let all = self.0.list().await?;
-        Ok(all.into_iter().map(|held| StoredSchedule::of(held.state)).collect())
+        let all = self.0.list().await?.into_iter().map(|held| held.state);
+        let there = all.filter(|state| state.gone_since.is_none());
+        Ok(there.map(StoredSchedule::of).collect())
     }
 
     /// Returns a schedule.
@@ -169,7 +170,8 @@ impl Schedules {
         };
         self.update(id, ask).await?;
         if is_full {
-            let what = format!("{ASKED_MAX} runs of schedule `{id}` wait to begin already");
+            let what =
+                format!("schedule `{id}` has {ASKED_MAX} queued runs; the limit is {ASKED_MAX}");
             return Err(Error::usage(what).with_hint("start `stepwright serve` with its file"));
         }
         Ok(run)

@@ -91,8 +91,11 @@ pub(crate) fn verify(
 /// Checks that a time in seconds is near now.
 fn check_time(time: &str, now: Timestamp) -> Result<(), &'static str> {
     let seconds: u64 = time.parse().map_err(|_| "the time of the signature is no number")?;
-    if now.seconds().abs_diff(seconds) > WINDOW.as_secs() {
+    if now.seconds().saturating_sub(seconds) > WINDOW.as_secs() {
         return Err("the signature of the request is more than five minutes old");
+    }
+    if seconds.saturating_sub(now.seconds()) > WINDOW.as_secs() {
+        return Err("the time of the signature is more than five minutes in the future");
     }
     Ok(())
 }

@@ -22,6 +22,12 @@ pub(crate) struct State {
     pub(crate) paused: bool,
     /// All times up to this one are decided.
     pub(crate) done: Timestamp,
+    /// The last of the missed times that are being caught up, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) catch_up_until: Option<Timestamp>,
+    /// The moment since which no server that starts has the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone_since: Option<Timestamp>,
     /// A run that was decided and may not have begun. Any process begins it: it has an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) firing: Option<Firing>,
@@ -65,6 +71,8 @@ impl State {
             timetable,
             paused: false,
             done: now,
+            catch_up_until: None,
+            gone_since: None,
             firing: None,
             asked: Vec::new(),
             last: None,
@@ -107,6 +115,12 @@ impl States {
         self.store.shared_value(KIND, id).await?.map(|value| read(&value)).transpose()
     }
 
+    /// Returns `false` for a state that cannot be read, and logs it.
+    pub(crate) async fn is_sound(&self, id: &str) -> Result<bool, Error> {
+        let value = self.store.shared_value(KIND, id).await?;
+        Ok(value.is_none_or(|value| sound(&value).is_some()))
+    }
+
     pub(crate) async fn list(&self) -> Result<Vec<Held>, Error> {
         let mut all = Vec::new();
         let mut after = String::new();
@@ -114,9 +128,7 @@ impl States {
             let page = self.store.shared_values(KIND, &after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(all) };
             last.key.as_ref().clone_into(&mut after);
-            for value in &page {
-                all.push(read(value)?);
-            }
+            all.extend(page.iter().filter_map(sound));
             if page.len() < PAGE {
                 return Ok(all);
             }
@@ -161,6 +173,11 @@ impl States {
             }
         }
     }
+}
+
+/// Reads a state. One that is damaged is logged: it must not stop the others.
+fn sound(value: &SharedValue) -> Option<Held> {
+    read(value).inspect_err(|error| tracing::warn!(target: "stepwright", "{}", error.report())).ok()
 }
 
 fn read(value: &SharedValue) -> Result<Held, Error> {

@@ -2,7 +2,9 @@
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
-use jiff::tz::TimeZone;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -32,17 +34,71 @@ const UTC: &str = "UTC";
 /// # Ok::<(), stepwright_core::Error>(())
 /// ```
 ///
-/// A time that the clocks skip in spring comes at the first moment after the gap. A time that they
-/// repeat in autumn comes once, the first time; a wildcard or a step in the minutes or the hours
-/// comes both times.
+/// On days on which the clocks change, each time that an expression names comes once: one that they
+/// skip in spring at the first moment after the gap, and one that they repeat in autumn the first
+/// time. An expression with a wildcard or a step in its minutes or hours follows the clock instead:
+/// it has no time in the gap, and comes in both of the repeated hours.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct Timetable(Times);
 
 #[derive(Clone, Debug)]
 enum Times {
-    Cron { text: Arc<str>, zone: Arc<str>, parsed: Arc<(Cron, TimeZone)> },
+    Cron { text: Arc<str>, zone: Arc<str>, parsed: Arc<Parsed> },
     Every(Duration),
+}
+
+/// A cron expression in its time zone.
+#[derive(Debug)]
+struct Parsed {
+    cron: Cron,
+    zone: TimeZone,
+    /// `true` if it names its minutes and hours, so that each of its times comes once on days on
+    /// which the clocks change, too.
+    is_named: bool,
+}
+
+impl Parsed {
+    /// Returns the first time after `second`.
+    fn next_after(&self, second: i64) -> Option<jiff::Timestamp> {
+        let after = jiff::Timestamp::from_second(second).ok()?;
+        if !self.is_named {
+            let from = after.to_zoned(self.zone.clone());
+            return Some(self.cron.find_next_occurrence(&from, false).ok()?.timestamp());
+        }
+        // The wall clock is searched as one that never changes.
+        let mut wall = self.zone.to_datetime(after);
+        loop {
+            let from = wall.to_zoned(TimeZone::UTC).ok()?;
+            wall = self.cron.find_next_occurrence(&from, false).ok()?.datetime();
+            let next = self.moment(wall)?;
+            // In a repeated hour, the first of the two has passed.
+            if next > after {
+                return Some(next);
+            }
+        }
+    }
+
+    /// Returns the moment of a time of the wall clock: the first of two, or the end of the gap.
+    fn moment(&self, wall: DateTime) -> Option<jiff::Timestamp> {
+        let known = self.zone.to_ambiguous_timestamp(wall);
+        let is_gap = matches!(known.offset(), AmbiguousOffset::Gap { .. });
+        let moment = known.compatible().ok()?;
+        if !is_gap {
+            return Some(moment);
+        }
+        let just_after = moment.checked_add(SignedDuration::from_secs(1)).ok()?;
+        Some(self.zone.preceding(just_after).next()?.timestamp())
+    }
+}
+
+/// Returns `true` if a cron expression has no wildcard and no step in its minutes and hours.
+fn names_its_times(text: &str) -> bool {
+    let text = text.trim();
+    match text.strip_prefix('@') {
+        Some(nickname) => !nickname.eq_ignore_ascii_case("hourly"),
+        None => text.split_whitespace().take(2).all(|field| !field.contains(['*', '/', '?'])),
+    }
 }
 
 /// A timetable as JSON.
@@ -60,7 +116,7 @@ impl Timetable {
     /// the default is UTC.
     ///
     /// # Errors
-    /// If the expression or the zone is not valid, or if the expression never comes true.
+    /// If the expression or the zone is not valid, or if the expression matches no date.
     pub fn cron(text: &str, zone: Option<&str>) -> Result<Self, Error> {
         let refused = |what: String| Error::new(ErrorKind::Definition, what);
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
@@ -76,11 +132,11 @@ impl Timetable {
         let made = Self(Times::Cron {
             text: text.trim().into(),
             zone: zone.into(),
-            parsed: Arc::new((cron, parsed)),
+            parsed: Arc::new(Parsed { cron, zone: parsed, is_named: names_its_times(text) }),
         });
         // The times of an expression without years repeat, so any moment will do.
         if made.next_after(Timestamp(0)).is_none() {
-            let error = refused(format!("`{text}` never comes true"));
+            let error = refused(format!("cron expression `{text}` matches no date"));
             return Err(error.with_hint("no month of the expression has such a day"));
         }
         Ok(made)
@@ -108,11 +164,8 @@ impl Timetable {
                 Some(Timestamp(next))
             }
             Times::Cron { parsed, .. } => {
-                let (cron, zone) = &**parsed;
-                let second = i64::try_from(time.seconds()).ok()?;
-                let from = jiff::Timestamp::from_second(second).ok()?.to_zoned(zone.clone());
-                let next = cron.find_next_occurrence(&from, false).ok()?;
-                let next = u64::try_from(next.timestamp().as_millisecond()).ok()?;
+                let next = parsed.next_after(i64::try_from(time.seconds()).ok()?)?;
+                let next = u64::try_from(next.as_millisecond()).ok()?;
                 // A search that does not move would never end.
                 (next > time.0).then_some(Timestamp(next))
             }

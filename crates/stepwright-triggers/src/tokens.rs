@@ -1,5 +1,6 @@
 //! The tokens in the addresses of webhooks.
 
+use crate::ids::GONE;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -23,6 +24,9 @@ struct Stored {
     name: Arc<str>,
     hash: String,
     created_at: Timestamp,
+    /// The moment since which no server that starts has the webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone_since: Option<Timestamp>,
 }
 
 /// The webhooks in a store, for readers that have no definition: list them, and renew a token.
@@ -78,13 +82,23 @@ impl Tokens {
         Self { store, world }
     }
 
-    /// Lists the webhooks, by workflow and name.
+    /// Lists the webhooks, by workflow and name, without those that no server has any more.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn list(&self) -> Result<Vec<StoredWebhook>, Error> {
-        let all = self.all().await?;
-        Ok(all.into_iter().map(|(id, stored, _)| stored.shown(&id, None)).collect())
+        let all = self.all().await?.into_iter();
+        let there = all.filter(|(_, stored, _)| stored.gone_since.is_none());
+        Ok(there.map(|(id, stored, _)| stored.shown(&id, None)).collect())
+    }
+
+    /// Lists the webhooks with these ids.
+    pub(crate) async fn of_ids(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<StoredWebhook>, Error> {
+        let all = self.all().await?.into_iter().filter(|(id, ..)| is_wanted(id));
+        Ok(all.map(|(id, stored, _)| stored.shown(&id, None)).collect())
     }
 
     /// Makes a new token for a webhook. The one before is refused from now on.
@@ -104,40 +118,61 @@ impl Tokens {
         }
     }
 
-    /// Stores a webhook, with a new token if it has none.
+    /// Stores a webhook, with a new token if it has none. Returns `None`, and logs it, if what is
+    /// stored of it cannot be read: it must not stop the others.
     pub(crate) async fn add(
         &self,
         id: &str,
         workflow: &WorkflowId,
         name: &str,
-    ) -> Result<StoredWebhook, Error> {
+    ) -> Result<Option<StoredWebhook>, Error> {
         loop {
             if let Some(found) = self.store.shared_value(KIND, id).await? {
-                return Ok(read(&found)?.shown(id, None));
+                let Some(mut stored) = sound(&found) else { return Ok(None) };
+                if stored.gone_since.take().is_none()
+                    || self.save(id, Some(&stored), Some(found.version)).await?
+                {
+                    return Ok(Some(stored.shown(id, None)));
+                }
+                continue;
             }
             let (token, hash) = made();
             let (workflow, name) = (workflow.clone(), name.into());
-            let stored = Stored { workflow, name, hash, created_at: self.world.wall() };
+            let created_at = self.world.wall();
+            let stored = Stored { workflow, name, hash, created_at, gone_since: None };
             if self.save(id, Some(&stored), None).await? {
-                return Ok(stored.shown(id, Some(token)));
+                return Ok(Some(stored.shown(id, Some(token))));
             }
         }
     }
 
-    /// Returns the id of the webhook that has this token.
-    pub(crate) async fn find(&self, token: &str) -> Result<Option<String>, Error> {
+    /// Returns the id of the webhook that has this token, and `true` if another server says that it
+    /// is gone.
+    pub(crate) async fn find(&self, token: &str) -> Result<Option<(String, bool)>, Error> {
         let hash = hash(token.as_bytes());
         let all = self.all().await?;
         // What is compared are hashes of random texts, so its time tells nothing of a token.
         let found = all.into_iter().find(|(_, stored, _)| stored.hash == hash);
-        Ok(found.map(|(id, ..)| id))
+        Ok(found.map(|(id, stored, _)| (id, stored.gone_since.is_some())))
     }
 
-    /// Removes the webhooks of these workflows that are not among `ids`.
+    /// Marks the webhooks of these workflows that are not among `ids`, and removes those that were
+    /// marked a week ago.
     pub(crate) async fn keep(&self, workflows: &[&WorkflowId], ids: &[&str]) -> Result<(), Error> {
-        for (id, stored, version) in self.all().await? {
-            if workflows.contains(&&stored.workflow) && !ids.contains(&&*id) {
-                self.save(&id, None, Some(version)).await?;
+        let now = self.world.wall();
+        for (id, mut stored, version) in self.all().await? {
+            if !workflows.contains(&&stored.workflow) || ids.contains(&&*id) {
+                continue;
+            }
+            match stored.gone_since {
+                None => {
+                    stored.gone_since = Some(now);
+                    self.save(&id, Some(&stored), Some(version)).await?;
+                }
+                Some(since) if now.since(since) > GONE => {
+                    self.save(&id, None, Some(version)).await?;
+                }
+                Some(_) => {}
             }
         }
         Ok(())
@@ -149,7 +184,9 @@ impl Tokens {
         loop {
             let page = self.store.shared_values(KIND, &after, PAGE).await?;
             for value in &page {
-                all.push((value.key.to_string(), read(value)?, value.version));
+                if let Some(stored) = sound(value) {
+                    all.push((value.key.to_string(), stored, value.version));
+                }
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => last.key.as_ref().clone_into(&mut after),
@@ -180,6 +217,11 @@ impl Stored {
         let Self { workflow, name, created_at, .. } = self;
         StoredWebhook { id: id.to_owned(), workflow, name: name.to_string(), created_at, token }
     }
+}
+
+/// Reads a webhook. One that is damaged is logged: it must not stop the others.
+fn sound(value: &SharedValue) -> Option<Stored> {
+    read(value).inspect_err(|error| tracing::warn!(target: "stepwright", "{}", error.report())).ok()
 }
 
 fn read(value: &SharedValue) -> Result<Stored, Error> {

@@ -114,9 +114,7 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
                 server = server.mcp_key(key);
             }
         }
-        if let Some(keys) = key_file(arguments.auth)? {
-            server = server.keys(keys);
-        }
+        server = with_keys(server, arguments.auth)?;
         let server = server.build()?;
         let address = format!("{}:{}", host(&arguments.host), arguments.port);
         let failed = |error: std::io::Error| {
@@ -126,6 +124,7 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         };
         let listener = TcpListener::bind(&*address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
+        server.check_address(bound)?;
         // Programs wait for this line, and read the port in it.
         stderr.note(&format!("Listening at http://{bound}"));
         show_triggers(&server, bound, stderr).await?;
@@ -192,13 +191,14 @@ fn host(host: &std::net::IpAddr) -> String {
     }
 }
 
-/// Returns the file of the keys: with `auth`, or if it has keys.
-fn key_file(auth: bool) -> Result<Option<PathBuf>, Error> {
+/// Sets the file of the keys: with `auth` each request needs one, and otherwise once there is one.
+fn with_keys(server: ServerBuilder, auth: bool) -> Result<ServerBuilder, Error> {
     let Some(path) = folders::state().map(|folder| folder.join(KEYS)) else {
-        return if auth { Err(no_folder()) } else { Ok(None) };
+        return if auth { Err(no_folder()) } else { Ok(server) };
     };
-    let has_keys = auth || !ApiKeys::in_file(&path).list()?.is_empty();
-    Ok(has_keys.then_some(path))
+    // A damaged file is reported at once.
+    ApiKeys::in_file(&path).list()?;
+    Ok(if auth { server.keys(path) } else { server.keys_if_any(path) })
 }
 
 fn no_folder() -> Error {

@@ -360,11 +360,11 @@ impl Setup {
         }
         let mut prepared = self.prepare(None, true).await?;
         if let Some(other) = prepared.admit().await? {
-            return Ok(RunHandle::new(workflow, other));
+            return Ok(RunHandle::joined(workflow, other));
         }
         let Prepared { job, run, place, .. } = prepared;
         runner.supervise();
-        job.begin_for_others().await?;
+        job.begin_for_others().await.map_err(|error| taken_meanwhile(&run, error))?;
         runner.dispatch(&run, None, Cause::Begun).await?;
         place.stay();
         Ok(RunHandle::new(workflow, run))
@@ -374,10 +374,10 @@ impl Setup {
     async fn dispatched(self) -> Result<RunHandle, Error> {
         let mut prepared = self.prepare(None, true).await?;
         if let Some(other) = prepared.admit().await? {
-            return Ok(RunHandle::new(prepared.workflow, other));
+            return Ok(RunHandle::joined(prepared.workflow, other));
         }
         let Prepared { job, run, workflow, place } = prepared;
-        job.begin_for_others().await?;
+        job.begin_for_others().await.map_err(|error| taken_meanwhile(&run, error))?;
         // From here on any process may take up the run, including this one.
         drop(place);
         workflow.runner().supervise();
@@ -441,7 +441,7 @@ impl Setup {
         answer
     }
 
-    async fn prepare(
+    pub(super) async fn prepare(
         mut self,
         outbox: Option<Arc<Outbox>>,
         remembered: bool,
@@ -620,6 +620,12 @@ pub(super) fn taken(run: &RunId) -> Error {
         .with_hint("give each run a name of its own, or none")
 }
 
+/// Returns the error of a run that could not begin. Another process may have begun one of the same
+/// id since that was free.
+pub(super) fn taken_meanwhile(run: &RunId, error: Error) -> Error {
+    if error.id() == ErrorId::FACT_TAKEN { taken(run) } else { error }
+}
+
 /// Returns the session, if it exists and the user may use it.
 pub(crate) async fn find_session(
     store: &AnyStore,
@@ -641,7 +647,7 @@ pub(super) struct Prepared {
     pub(super) job: Job,
     pub(super) run: RunId,
     pub(super) workflow: Workflow,
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// Schedules a paused run to go on by itself when its deadline passes, and returns its output.

@@ -30,11 +30,23 @@ pub struct RunHandle {
     run: RunId,
     /// The number of facts after which the run was resumed. A pause before is not the present one.
     resumed_after: Option<u64>,
+    is_joined: bool,
 }
 
 impl RunHandle {
     pub(crate) fn new(workflow: Workflow, run: RunId) -> Self {
-        Self { workflow, run, resumed_after: None }
+        Self { workflow, run, resumed_after: None, is_joined: false }
+    }
+
+    /// Returns the handle to a run that was under way and has got the input of another one.
+    pub(super) fn joined(workflow: Workflow, run: RunId) -> Self {
+        Self { is_joined: true, ..Self::new(workflow, run) }
+    }
+
+    /// Returns `true` if no new run began: a run of the session was under way, and has got the
+    /// input as a message. See [`OnBusy`](stepwright_core::OnBusy).
+    pub fn is_joined(&self) -> bool {
+        self.is_joined
     }
 
     /// Returns the handle to a run that is resumed after so many facts.

@@ -4,6 +4,7 @@ mod blocking;
 mod builder;
 mod busy;
 mod driven;
+mod followed;
 mod handle;
 mod input;
 mod opening;

@@ -158,6 +158,29 @@ impl RunStream {
         self
     }
 
+    /// Lets the run go on when the stream is dropped, which otherwise cancels it.
+    ///
+    /// ```
+    /// # use futures_util::StreamExt as _;
+    /// # use stepwright_core::{Memory, RunStatus};
+    /// # use stepwright_engine::Workflow;
+    /// # async fn think(topic: String) -> String { tokio::task::yield_now().await; topic }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// # let store = Memory::default();
+    /// let workflow = Workflow::builder("Research").store(store).step(think).build()?;
+    /// let mut events = workflow.run("ants").run_id("r-1").stream().outlived();
+    /// events.next().await;
+    /// drop(events);
+    /// let output = workflow.handle("r-1").await?.wait().await?;
+    /// assert_eq!(output.status, RunStatus::Completed);
+    /// # Ok(()) }
+    /// ```
+    pub fn outlived(mut self) -> Self {
+        self.cancel = CancellationToken::new();
+        self
+    }
+
     /// Returns the context in which the run begins, unless it has a task of its own from its
     /// beginning.
     fn reader<'c, 'w>(&self, cx: &'c mut Context<'w>) -> Option<&'c mut Context<'w>> {

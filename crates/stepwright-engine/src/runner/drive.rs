@@ -72,6 +72,18 @@ impl Runner {
         }
     }
 
+    /// Drives a run that this process has begun in a task of its own, and shows its events to
+    /// `outbox`.
+    pub(crate) fn drive_in_task(self: &Arc<Self>, run: &RunId, outbox: Arc<Outbox>) {
+        let (runner, run, shown) = (self.clone(), run.clone(), CloseAtEnd(outbox.clone()));
+        tokio::spawn(async move {
+            let how = TakeUp { outbox: Some(outbox), ..TakeUp::default() };
+            // The waiters of the run get its outcome.
+            let _ = runner.drive(&run, how).await;
+            drop(shown);
+        });
+    }
+
     async fn drive_held(
         self: &Arc<Self>,
         run: &RunId,
@@ -292,6 +304,15 @@ fn still_queued(job: &Job) -> Error {
     match job.recorder.output() {
         Some(output) => queued(output),
         None => Error::new(ErrorKind::Store, "the run waits for a slot"),
+    }
+}
+
+/// Closes an outbox also if its driver panics, or fails before it shows anything.
+struct CloseAtEnd(Arc<Outbox>);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -70,6 +70,11 @@ impl Events {
         events
     }
 
+    /// Creates a stream of a run that a driver of this process begins to show to `outbox`.
+    pub(crate) fn of_driver(runs: Runs, run: RunId, outbox: Arc<Outbox>) -> Self {
+        Self { runs, run, tail: Tail::from(0), stage: Stage::Live(outbox), follows: true }
+    }
+
     /// Creates a stream of the recorded facts only.
     pub(super) fn recorded(runs: Runs, run: RunId, from: u64) -> Self {
         let mut tail = Tail::from(from);
@@ -162,6 +167,14 @@ impl Stream for Events {
                 // The driver has left the run.
                 _ => this.journal(),
             };
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        if let Stage::Live(outbox) | Stage::Journal { live: Some(outbox), .. } = &self.stage {
+            outbox.leave();
         }
     }
 }

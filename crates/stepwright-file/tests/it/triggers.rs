@@ -81,7 +81,7 @@ async fn a_webhook_with_a_secret_takes_signed_requests_only() {
 fn mistakes_of_triggers_are_reported() {
     for (on, message) in [
         ("{schedule: {cron: soon}}", "`soon` is not a cron expression"),
-        ("{schedule: {cron: 0 0 30 2 *}}", "`0 0 30 2 *` never comes true"),
+        ("{schedule: {cron: 0 0 30 2 *}}", "cron expression `0 0 30 2 *` matches no date"),
         ("{schedule: {cron: '@daily', zone: Mars}}", "there is no time zone `Mars`"),
         ("{schedule: {cron: '@daily', every: 1h}}", "a schedule has `cron` or `every`, and not"),
         ("{schedule: {name: daily}}", "a schedule has `cron` or `every`"),

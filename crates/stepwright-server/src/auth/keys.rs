@@ -209,6 +209,8 @@ fn is_same(one: &str, other: &str) -> bool {
 #[derive(Debug)]
 pub(crate) struct Keys {
     path: PathBuf,
+    /// `true` if a caller needs a key although there is none.
+    is_required: bool,
     known: Mutex<Known>,
 }
 
@@ -216,26 +218,47 @@ pub(crate) struct Keys {
 struct Known {
     of: Option<(SystemTime, u64)>,
     keys: Vec<ApiKey>,
+    /// `true` once there was a key. From then on a caller needs one, also if all are revoked.
+    is_closed: bool,
+}
+
+impl Known {
+    /// Reads the file again if it has changed.
+    fn update(&mut self, path: &Path) {
+        let file = std::fs::metadata(path).ok();
+        let of = file.and_then(|file| Some((file.modified().ok()?, file.len())));
+        if of.is_none() || self.of != of {
+            // An unreadable file admits no key, and no caller without one.
+            let keys = read(path).unwrap_or_else(|error| {
+                tracing::error!("{}", error.report());
+                self.is_closed = true;
+                Vec::new()
+            });
+            self.is_closed |= !keys.is_empty();
+            (self.of, self.keys) = (of, keys);
+        }
+    }
 }
 
 impl Keys {
-    pub(crate) fn in_file(path: PathBuf) -> Self {
-        Self { path, known: Mutex::default() }
+    pub(crate) fn in_file(path: PathBuf, is_required: bool) -> Self {
+        Self { path, is_required, known: Mutex::default() }
+    }
+
+    /// Returns `true` if a caller needs no key: there is none, and none is required.
+    pub(crate) fn is_open(&self) -> bool {
+        if self.is_required {
+            return false;
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.update(&self.path);
+        !known.is_closed
     }
 
     /// Returns the key with this secret, if it holds.
     pub(crate) fn find(&self, secret: &str) -> Option<ApiKey> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = std::fs::metadata(&self.path).ok();
-        let of = file.and_then(|file| Some((file.modified().ok()?, file.len())));
-        if of.is_none() || known.of != of {
-            // An unreadable file admits no key.
-            let keys = read(&self.path).unwrap_or_else(|error| {
-                tracing::error!("{}", error.report());
-                Vec::new()
-            });
-            *known = Known { of, keys };
-        }
+        known.update(&self.path);
         let hash = hash(secret);
         let found = known.keys.iter().rfind(|key| is_same(&key.hash, &hash))?;
         let now = real_world().wall();

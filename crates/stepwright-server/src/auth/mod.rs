@@ -42,7 +42,7 @@ impl Who {
 
     /// Returns the holder of a key.
     pub(crate) fn of_token(keys: Option<&Keys>, token: &str) -> Self {
-        let Some(keys) = keys else { return Self::owner() };
+        let Some(keys) = keys.filter(|keys| !keys.is_open()) else { return Self::owner() };
         let key = keys.find(token.trim());
         key.map_or_else(|| Self::refused("Invalid authentication token"), |key| Self::of_key(&key))
     }
@@ -87,6 +87,13 @@ impl Who {
         self.user.as_deref()
     }
 
+    /// Returns `true` for a user whose runs and sessions the caller may not see. A filter without a
+    /// user is none.
+    pub(crate) fn is_other_user(&self, user: Option<&str>) -> bool {
+        let user = user.filter(|user| !user.is_empty());
+        self.only().is_some_and(|only| user.is_some_and(|user| user != only))
+    }
+
     /// Returns the name to record for an answer.
     pub(crate) fn signs(&self) -> Option<&str> {
         self.user.as_deref().or(self.name.as_deref())
@@ -110,7 +117,7 @@ impl<S: Sync, R: Right> FromRequestParts<S> for Caller<R> {
 
 /// Returns the caller of a request.
 pub(crate) fn who(keys: Option<&Keys>, headers: &HeaderMap) -> Who {
-    let Some(keys) = keys else { return Who::owner() };
+    let Some(keys) = keys.filter(|keys| !keys.is_open()) else { return Who::owner() };
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return Who::refused("Authorization header required");
     };

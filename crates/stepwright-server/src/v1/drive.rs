@@ -306,7 +306,7 @@ fn changed(mut input: Value, set: Map<String, Value>) -> Result<Value, Problem> 
     for (path, value) in set {
         let mut names = path.split('.');
         if names.next() != Some("input") {
-            let problem = Problem::bad(format!("`set` has `{path}`, which is not the input"));
+            let problem = Problem::bad(format!("`set` path `{path}` must begin with `input`"));
             return Err(problem.with_help("write `input`, or `input.NAME` for a part of it"));
         }
         let mut at = &mut input;
@@ -316,11 +316,12 @@ fn changed(mut input: Value, set: Map<String, Value>) -> Result<Value, Problem> 
                 Value::Array(items) => {
                     let item = name.parse().ok().and_then(|nth: usize| items.get_mut(nth));
                     item.ok_or_else(|| {
-                        Problem::bad(format!("`{path}`: there is no item `{name}`"))
+                        Problem::bad(format!("invalid `set` path `{path}`: no item `{name}`"))
                     })?
                 }
                 _ => {
-                    let what = format!("`{path}`: the input has no parts where `{name}` should be");
+                    let what =
+                        format!("invalid `set` path `{path}`: `{name}` has no parent object");
                     return Err(Problem::bad(what));
                 }
             };

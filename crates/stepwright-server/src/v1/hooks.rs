@@ -81,10 +81,8 @@ pub(super) async fn list_webhooks(
 ) -> Result<Json<WebhookList>, Problem> {
     let mut webhooks = Vec::new();
     if triggers::are_seen_by(&who) && !app.receiver.is_empty() {
-        app.receiver.register().await?;
-        let all = app.receiver.tokens().list().await?;
-        let served = all.into_iter().filter(|webhook| app.receiver.has(&webhook.id));
-        webhooks = served.map(WebhookView::from).collect();
+        let all = app.receiver.stored().await?;
+        webhooks = all.into_iter().map(WebhookView::from).collect();
     }
     Ok(Json(WebhookList { webhooks }))
 }
@@ -106,7 +104,6 @@ pub(super) async fn renew_token(
     Path(id): Path<String>,
 ) -> Result<Json<TokenView>, Problem> {
     triggers::check(&who, "webhook", &id, app.receiver.has(&id))?;
-    app.receiver.register().await?;
     let token = app.receiver.tokens().renew(&id).await?;
     let path = format!("/v1/hooks/{token}");
     Ok(Json(TokenView { token, path }))

@@ -7,7 +7,7 @@ use crate::metrics::Text;
 use crate::state::{App, ServedKind};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header;
+use http::{StatusCode, header};
 use stepwright_core::RunStatus;
 use stepwright_core::store::{PAGE_MAX, RunFilter};
 
@@ -16,7 +16,8 @@ const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Returns the metrics of this server, as Prometheus reads them.
 ///
-/// Runs that are open are counted up to 10 000 for each status.
+/// Runs that are open are counted up to 10 000 for each status. A key of one user is refused: they
+/// are those of all users.
 #[utoipa::path(
     get, path = "/v1/metrics", tag = "server",
     responses(
@@ -28,6 +29,10 @@ pub(super) async fn get_metrics(
     Caller(who, _): Caller<Read>,
     State(app): State<App>,
 ) -> Result<Response, Problem> {
+    if who.only().is_some() {
+        let what = "a key of one user may not see the metrics of all";
+        return Err(Problem::new(StatusCode::FORBIDDEN, what));
+    }
     let runs = app.seen_by(&who)?;
     let mut text = Text::default();
     text.head("stepwright_runs_open", "gauge", "Runs that have not ended.");

@@ -92,7 +92,7 @@ pub(super) fn parsed<T>(
 ) -> Result<Option<T>, Problem> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let value = parse(text);
-    value.map(Some).ok_or_else(|| Problem::bad(format!("`{text}` is no {name}")))
+    value.map(Some).ok_or_else(|| Problem::bad(format!("invalid {name} `{text}`")))
 }
 
 /// Returns the query, or the problem with it.
@@ -100,7 +100,7 @@ pub(super) fn queried<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, P
     query.map(|Query(query)| query).map_err(|error| {
         let text = error.body_text();
         let why = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, why)| why);
-        Problem::bad(format!("the query does not fit: {why}"))
+        Problem::bad(format!("invalid query: {why}"))
     })
 }
 
@@ -121,6 +121,9 @@ pub(super) async fn list_runs(
 ) -> Result<Json<Page>, Problem> {
     let query = queried(query)?;
     let size = page(query.limit)?;
+    if who.is_other_user(query.user.as_deref()) {
+        return Ok(Json(Page { runs: Vec::new(), next: None }));
+    }
     let status =
         |word: &str| serde_json::from_value::<RunStatus>(Value::from(word.to_uppercase())).ok();
     let runs = app.seen_by(&who)?;
@@ -237,8 +240,11 @@ pub(super) async fn list_inbox(
         let rows = runs.list(RunFilter { status: Some(status), limit, ..<_>::default() }).await?;
         more |= rows.len() == limit;
         for row in rows.into_iter().take(INBOX_RUNS_MAX) {
-            // A run may be deleted meanwhile.
-            let Ok(snapshot) = runs.load(&row.run_id).await else { continue };
+            let snapshot = match runs.load(&row.run_id).await {
+                // It was deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                snapshot => snapshot?,
+            };
             for asked in snapshot.unanswered() {
                 let columns = Columns::of(&snapshot.output());
                 let run = RowView::of(snapshot.row().clone(), Some(columns));

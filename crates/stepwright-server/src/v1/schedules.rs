@@ -90,7 +90,6 @@ async fn set_paused(
     paused: bool,
 ) -> Result<Json<ScheduleView>, Problem> {
     check(app, who, id)?;
-    app.scheduler.register().await?;
     let schedules = app.scheduler.schedules();
     let schedule = if paused { schedules.pause(id).await? } else { schedules.resume(id).await? };
     Ok(Json(ScheduleView::of(&schedule, real_world().wall())))
@@ -113,7 +112,7 @@ pub(super) async fn list_schedules(
     let now = real_world().wall();
     let mut schedules = Vec::new();
     if triggers::are_seen_by(&who) && !app.scheduler.is_empty() {
-        let all = app.scheduler.register().await?;
+        let all = app.scheduler.stored().await?;
         schedules = all.iter().map(|schedule| ScheduleView::of(schedule, now)).collect();
     }
     Ok(Json(ScheduleList { schedules }))

@@ -66,6 +66,9 @@ pub(super) async fn list_sessions(
 ) -> Result<Json<SessionsPage>, Problem> {
     let query = queried(query)?;
     let size = page(query.limit)?;
+    if who.is_other_user(query.user.as_deref()) {
+        return Ok(Json(SessionsPage { sessions: Vec::new(), next: None }));
+    }
     let filter = SessionFilter {
         workflow_id: parsed(query.workflow.as_deref(), |id| WorkflowId::new(id).ok(), "id")?,
         user_id: parsed(query.user.as_deref(), |id| UserId::new(id).ok(), "id")?,

@@ -4,8 +4,15 @@ use crate::client::Frame;
 use crate::world::World;
 use http::Method;
 use serde_json::{Value, json};
+use stepwright_core::review::OnReject;
+use stepwright_core::{Content, HumanReview, Memory};
+use stepwright_engine::{Condition, Loop, Step, Workflow};
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+async fn told(text: String) -> String {
+    text
+}
 
 async fn run(world: &World, workflow: &str, form: &str) -> Value {
     let path = format!("/workflows/{workflow}/runs");
@@ -112,6 +119,7 @@ async fn a_background_run_is_polled_resumed_by_index_and_cancelled() {
 
     let all = world.client.post_text("/workflows/slow/runs/r-9/resume", FORM, "").await;
     let all: Vec<Value> = events(&all.body);
+    assert_eq!(all[0]["total_events"], all.len() - 1, "{}", all[0]);
     let indices: Vec<u64> = all.iter().filter_map(|event| event["event_index"].as_u64()).collect();
     assert!(indices.is_sorted_by(|one, other| one < other), "{indices:?}");
     assert_eq!(all.last().unwrap()["event"], "WorkflowCancelled", "and nothing after it");
@@ -146,6 +154,66 @@ async fn a_paused_run_is_continued_with_its_requirements() {
         (again.status.as_u16(), &again.json()["detail"]),
         (409, &json!("run is already completed"))
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_ends_of_containers_have_the_results_of_their_steps() {
+    let memory = Memory::default();
+    let turn = Loop::new("revise").step(Step::new("write", told)).forward().at_most(2);
+    let fits = Condition::new("fits", |input| input.text() == "x").then(Step::new("yes", told));
+    let built = Workflow::builder("built").store(memory.clone()).step(turn).step(fits);
+    let built = built.build().unwrap();
+    let world = World::with(memory, |server| server.workflow(&built));
+    let streamed = world.client.post_text("/workflows/built/runs", FORM, "message=x").await;
+    let all = events(&streamed.body);
+    let named = |name: &str| {
+        let found = all.iter().filter(|event| event["event"] == name);
+        found.cloned().collect::<Vec<_>>()
+    };
+    let turns = named("LoopIterationCompleted");
+    assert_eq!(turns.len(), 2, "{all:?}");
+    assert_eq!(turns[1]["iteration_results"][0]["content"], "x");
+    let ended = &named("LoopExecutionCompleted")[0];
+    assert_eq!((&ended["total_iterations"], &ended["max_iterations"]), (&json!(2), &json!(2)));
+    assert_eq!(ended["all_results"].as_array().unwrap().len(), 2);
+    assert_eq!(ended["all_results"][1][0]["step_name"], "write");
+    let ended = &named("ConditionExecutionCompleted")[0];
+    assert_eq!((&ended["branch"], &ended["executed_steps"]), (&json!("if"), &json!(["yes"])));
+    assert_eq!(ended["step_results"][0]["content"], "x");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_requirement_has_the_policies_of_its_review() {
+    let memory = Memory::default();
+    let asked = HumanReview::new().requires_confirmation("Publish it?");
+    let asked = asked.on_reject(OnReject::Cancel);
+    let publish = Step::new("publish", told).human_review(asked);
+    let strict = Workflow::builder("strict").store(memory.clone()).step(publish).build().unwrap();
+    let world = World::with(memory, |server| server.workflow(&strict));
+    let paused = run(&world, "strict", "message=x&stream=false").await;
+    assert_eq!(paused["step_requirements"][0]["on_reject"], "cancel", "{paused}");
+    let paused = run(&world, "asking", "message=x&stream=false").await;
+    assert_eq!(paused["step_requirements"][0]["on_reject"], "skip", "{paused}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_input_that_does_not_fit_is_refused_in_each_mode() {
+    let memory = Memory::default();
+    let check = |_: &Content| Err("it is no number".to_owned());
+    let typed = Workflow::builder("typed").store(memory.clone()).check_input(check);
+    let typed = typed.step(told).build().unwrap();
+    let world = World::with(memory, |server| server.workflow(&typed));
+    for more in ["", "&stream=false", "&background=true", "&background=true&stream=false"] {
+        let form = format!("message=x{more}");
+        let refused = world.client.post_text("/workflows/typed/runs", FORM, form).await;
+        assert_eq!(refused.status, 400, "{more}: {refused:?}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("Input failed schema validation: "), "{detail}");
+        assert!(detail.ends_with("it is no number"), "{detail}");
+    }
     world.end().await;
 }
 

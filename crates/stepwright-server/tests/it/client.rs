@@ -77,7 +77,7 @@ impl Client {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
+        tokio::spawn(connection.with_upgrades());
         let mut request = Request::builder().method(method).uri(path);
         if !self.headers.iter().any(|(name, _)| name == "host") {
             request = request.header(header::HOST, self.address.to_string());
@@ -116,12 +116,21 @@ impl Client {
     /// Opens a stream of events.
     pub(crate) async fn stream(&self, path: &str) -> Frames {
         let client = self.with("accept", "text/event-stream");
-        let answer = client.send(Method::GET, path, Bytes::new()).await;
-        Frames { status: answer.status(), body: answer.into_body(), text: String::new() }
+        Frames::of(client.send(Method::GET, path, Bytes::new()).await)
+    }
+
+    /// Opens the stream of events that answers a body.
+    pub(crate) async fn stream_of(&self, path: &str, media: &str, body: &str) -> Frames {
+        let client = self.with("content-type", media);
+        Frames::of(client.send(Method::POST, path, body.to_owned()).await)
     }
 }
 
 impl Frames {
+    fn of(answer: http::Response<Incoming>) -> Self {
+        Self { status: answer.status(), body: answer.into_body(), text: String::new() }
+    }
+
     /// Reads the next frame with an event.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {

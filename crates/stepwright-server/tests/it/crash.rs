@@ -69,15 +69,20 @@ async fn a_run_of_a_killed_server_goes_on_in_the_next_one() {
     let (mut killed, client) = server(&db, 0);
     let new = json!({"input": "x", "run_id": "r-1"});
     assert_eq!(client.post("/v1/workflows/slow/runs", new).await.status, 202);
+    // A run that a client of AgentOS reads as it goes.
+    let (form, media) = ("message=x&run_id=r-2", "application/x-www-form-urlencoded");
+    let mut streamed = client.stream_of("/workflows/slow/runs", media, form).await;
+    streamed.until("StepCompleted").await;
     let mut frames = client.stream("/v1/runs/r-1/events").await;
     let seen = frames.until("StepCompleted").await;
     killed.0.kill().unwrap();
     killed.0.wait().unwrap();
 
-    let (_next, client) = server(&db, 1);
+    let (_next, client) = server(&db, 2);
     let last = seen.iter().rev().find_map(|frame| frame.id.clone()).unwrap();
     let rest = client.with("last-event-id", last).stream("/v1/runs/r-1/events").await.rest().await;
     assert_eq!(rest.last().unwrap().event, "WorkflowCompleted");
+    client.stream("/v1/runs/r-2/events").await.until("WorkflowCompleted").await;
     let run = client.get("/v1/runs/r-1").await.json();
     assert_eq!(run["output"]["content"], "last waited first x");
     let events = client.get("/v1/runs/r-1/events").await.json();

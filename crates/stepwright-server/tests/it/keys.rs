@@ -201,7 +201,17 @@ async fn another_users_run_does_not_exist() {
     }
     let fork = ben.post("/v1/runs/anna:1/fork", json!({})).await;
     assert_eq!(fork.status, 404);
-    assert_eq!(ben.get("/v1/runs?user=anna").await.json()["runs"], json!([]));
+    let own = ben.post("/v1/workflows/plain/runs", json!({"input": "x"})).await;
+    assert_eq!(own.status, 202, "{own:?}");
+    for (list, name) in [("runs", "runs"), ("sessions", "sessions")] {
+        let hers = ben.get(&format!("/v1/{list}?user=anna")).await.json();
+        assert_eq!(hers[name], json!([]), "{list}");
+        for filter in ["", "?user=ben", "?user="] {
+            let own = ben.get(&format!("/v1/{list}{filter}")).await.json();
+            assert_eq!(own[name].as_array().unwrap().len(), 1, "{list}{filter}");
+        }
+    }
+    assert_eq!(ben.get("/v1/metrics").await.status, 403, "they are those of all users");
     let into = json!({"input": "x", "session_id": "anna:s"});
     let into = ben.post("/v1/workflows/plain/runs", into).await;
     assert_eq!(into.status, 404, "{into:?}");
@@ -275,5 +285,29 @@ async fn a_revoked_or_expired_key_is_refused_at_once() {
     assert_eq!(world.client.with_key(&old).get("/v1/runs").await.status, 401);
     let stored = std::fs::read_to_string(&path).unwrap();
     assert!(!stored.contains(&old), "only a hash is stored");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_began_without_keys_needs_one_once_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let keys = ApiKeys::in_file(&path);
+    let world = World::with(Memory::default(), |server| server.keys_if_any(&path));
+    assert_eq!(world.client.get("/v1/runs").await.status, 200);
+    assert_eq!(world.client.get("/info").await.json()["auth_mode"], "none");
+    let new = NewKey { name: "k".into(), role: Role::Viewer, user: None, expires_at: None };
+    let (made, secret) = keys.create(new).unwrap();
+    assert_eq!(world.client.get("/v1/runs").await.status, 401);
+    assert_eq!(world.client.with_key(&secret).get("/v1/runs").await.status, 200);
+    assert_eq!(world.client.get("/info").await.json()["auth_mode"], "security_key");
+    assert!(keys.revoke(&made.id).unwrap());
+    assert_eq!(world.client.get("/v1/runs").await.status, 401, "it stays closed");
+    world.end().await;
+
+    // A file that cannot be read admits no caller.
+    std::fs::write(&path, "no keys").unwrap();
+    let world = World::with(Memory::default(), |server| server.keys_if_any(&path));
+    assert_eq!(world.client.get("/v1/runs").await.status, 401);
     world.end().await;
 }

@@ -54,3 +54,39 @@ async fn a_server_that_others_reach_needs_keys_or_permission() {
     assert!(refused.to_string().contains("has no keys"), "{refused}");
     server().insecure(true).build().unwrap().serve(listener(), stop).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_path_that_is_no_text_and_a_wrong_method_are_problems() {
+    let world = World::start();
+    let path = world.client.get("/v1/runs/%FF%FE").await;
+    assert_eq!((path.status.as_u16(), &path.json()["detail"]), (400, &json!(WRONG_PATH)));
+    let path = world.client.get("/workflows/%FF/runs").await;
+    assert_eq!((path.status.as_u16(), path.json()), (400, json!({"detail": WRONG_PATH})));
+    assert_eq!(world.client.get("/v1/runs/%C3%A9").await.status, 404, "it is UTF-8");
+    for (path, allowed) in [("/v1/runs/x/cancel", "POST"), ("/workflows/x/runs/y/cancel", "POST")] {
+        let answer = world.client.get(path).await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert_eq!(answer.headers["allow"], allowed, "{path}");
+    }
+    world.end().await;
+}
+
+const WRONG_PATH: &str = "the path is not UTF-8";
+
+#[test]
+fn a_host_with_a_scheme_or_a_port_is_refused() {
+    let memory = stepwright_core::Memory::default();
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let workflows = crate::world::workflows(memory.clone(), &gate);
+    let server = |host: &str| {
+        let server = stepwright_server::Server::builder().store(memory.clone());
+        server.workflow(&workflows[0]).host(host).build()
+    };
+    for host in ["http://x", "x/y", "x:7777", ""] {
+        let error = server(host).unwrap_err();
+        assert_eq!(error.to_string(), format!("invalid host `{host}`"));
+    }
+    for host in ["app.example.org", "[fd00::1]"] {
+        assert!(server(host).is_ok(), "{host}");
+    }
+}

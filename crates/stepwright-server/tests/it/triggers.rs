@@ -2,12 +2,16 @@
 
 use crate::keys::key;
 use crate::world::World;
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt as _;
 use serde_json::json;
 use std::time::Duration;
 use stepwright_core::Memory;
 use stepwright_engine::Workflow;
-use stepwright_server::{ApiKeys, HOOK_BODY_BYTES_MAX, Role, ServerBuilder};
+use stepwright_server::{ApiKeys, HOOK_BODY_BYTES_MAX, Role, Server, ServerBuilder};
 use stepwright_triggers::{Schedule, Signature, Timetable, Webhook};
+use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = concat!("It's a Secret to Every", "body");
 
@@ -83,6 +87,59 @@ async fn a_webhook_begins_a_run_once() {
     assert!(!listed.body.contains(&path[10..]), "the token is not shown");
     assert_eq!(listed.json()["webhooks"][0]["id"], "news.open");
     world.end().await;
+}
+
+#[tokio::test]
+async fn lists_change_nothing_and_a_server_keeps_what_another_one_lacks() {
+    let memory = Memory::default();
+    let world = World::with(memory.clone(), |server| news(server, &memory));
+    let path = path(&world, "news.open").await;
+    assert_eq!(world.client.post(&path, json!("bees")).await.status, 202);
+    let other = World::with(memory.clone(), |server| {
+        let news = Workflow::builder("news").store(memory.clone());
+        let news = news.step(|text: String| async move { text }).build().unwrap();
+        server.workflow(&news).webhook(Webhook::new("new").unwrap())
+    });
+    for _ in 0..2 {
+        let listed = other.client.get("/v1/webhooks").await.json();
+        assert_eq!(listed["webhooks"][0]["id"], "news.new");
+        assert_eq!(listed["webhooks"].as_array().unwrap().len(), 1);
+        assert_eq!(other.client.get("/v1/schedules").await.json()["schedules"], json!([]));
+        // The first server has what it had.
+        let listed = world.client.get("/v1/webhooks").await.json();
+        assert_eq!(listed["webhooks"].as_array().unwrap().len(), 2);
+        let listed = world.client.get("/v1/schedules").await.json();
+        assert_eq!(listed["schedules"][0]["id"], "news.yearly");
+    }
+    assert_eq!(world.client.post(&path, json!("wasps")).await.status, 202);
+    other.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_mounted_server_begins_the_runs_of_its_schedules() {
+    let memory = Memory::default();
+    let news = Workflow::builder("news").store(memory.clone());
+    let news = news.step(|text: String| async move { text }).build().unwrap();
+    let often = Timetable::every(Duration::from_secs(1)).unwrap();
+    let server = Server::builder().store(memory).workflow(&news);
+    let server = server.schedule(Schedule::new("often", often).unwrap()).build().unwrap();
+    let mounted = server.mounted("127.0.0.1:8000".parse().unwrap());
+    let stop = CancellationToken::new();
+    let (driven, stopped) = (mounted.clone(), stop.clone());
+    let driving = tokio::spawn(async move { driven.drive(stopped).await });
+    loop {
+        let request = Request::get("/v1/runs?workflow=news").header("host", "localhost");
+        let answer = mounted.answer(request.body(Body::empty()).unwrap()).await;
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let listed: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        if listed["runs"].as_array().is_some_and(|runs| !runs.is_empty()) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    driving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

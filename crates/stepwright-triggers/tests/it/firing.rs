@@ -105,6 +105,91 @@ fn missed_times_are_caught_up_as_the_schedule_says() {
 }
 
 #[test]
+fn missed_times_run_one_after_the_other_if_each_has_a_run() {
+    let place = Place::new();
+    let server = place.server(1, hourly().catch_up(CatchUp::All));
+    place.clock.run(server.look()).unwrap();
+    place.pass(3 * HOUR);
+    let id = |hour: &str| format!("digest.often.20260528T{hour}0000Z");
+    let mut wanted = Vec::new();
+    for hour in ["21", "22", "23"] {
+        wanted.push(id(hour));
+        place.serve(&server, MINUTE);
+        assert_eq!(place.ids(), wanted, "the next one waits");
+        place.end_runs();
+    }
+    // Once they are caught up, a time while a run is under way is left out again.
+    place.serve(&server, HOUR);
+    wanted.push("digest.often.20260529T000000Z".to_owned());
+    place.serve(&server, HOUR);
+    assert_eq!(place.ids(), wanted);
+    place.end_runs();
+    place.serve(&server, MINUTE);
+    assert_eq!(place.ids(), wanted);
+}
+
+#[test]
+fn times_that_come_while_others_are_caught_up_are_left_out() {
+    let place = Place::new();
+    let server = place.server(1, hourly().catch_up(CatchUp::All));
+    place.clock.run(server.look()).unwrap();
+    place.pass(2 * HOUR);
+    // The first run takes longer than the next time.
+    place.serve(&server, 2 * HOUR);
+    assert_eq!(place.ids().len(), 1);
+    place.end_runs();
+    place.serve(&server, MINUTE);
+    place.end_runs();
+    place.serve(&server, MINUTE);
+    let ids = ["digest.often.20260528T210000Z", "digest.often.20260528T220000Z"];
+    assert_eq!(place.ids(), ids);
+    let note = place.stored(&server).last.unwrap().note.unwrap();
+    assert_eq!(note, "missed times were caught up");
+    place.serve(&server, HOUR);
+    assert_eq!(place.ids().last().unwrap(), "digest.often.20260529T010000Z");
+}
+
+#[test]
+fn a_schedule_of_another_server_is_kept_for_a_week() {
+    let place = Place::new();
+    let server = place.server(1, hourly());
+    place.clock.run(server.register()).unwrap();
+    let is_paused = || {
+        place.clock.run(server.look()).unwrap();
+        place.clock.run(server.schedules().find("digest.often")).unwrap().paused
+    };
+    place.clock.run(server.schedules().pause("digest.often")).unwrap();
+    let other = Schedule::new("other", Timetable::every(HOUR).unwrap()).unwrap();
+    let other = place.server(2, other);
+    let week = Duration::from_hours(24 * 7);
+    for wait in [Duration::ZERO, week * 2] {
+        place.pass(wait);
+        place.clock.run(other.register()).unwrap();
+        assert_eq!(place.clock.run(server.schedules().list()).unwrap().len(), 1);
+        assert!(is_paused(), "a server still has it");
+    }
+    place.clock.run(other.register()).unwrap();
+    place.pass(week + MINUTE);
+    place.clock.run(other.register()).unwrap();
+    assert!(!is_paused(), "it was removed, and is new");
+}
+
+#[test]
+fn a_schedule_that_cannot_be_read_does_not_stop_the_others() {
+    let place = Place::new();
+    place.damage("schedule", "digest.broken");
+    let broken = Schedule::new("broken", Timetable::every(HOUR).unwrap()).unwrap();
+    let workflow = place.workflow(1);
+    let server = place.server(1, hourly()).add(&workflow, broken);
+    let registered = place.clock.run(server.register()).unwrap();
+    assert_eq!(registered.len(), 1, "{registered:?}");
+    assert!(place.clock.run(server.look()).is_err(), "the broken one is told");
+    place.pass(HOUR);
+    let _ = place.clock.run(server.look());
+    assert_eq!(place.ids(), ["digest.often.20260528T210000Z"]);
+}
+
+#[test]
 fn times_that_are_too_long_ago_are_not_caught_up() {
     let place = Place::new();
     let schedule = hourly().overlap(Overlap::Allow).catch_up(CatchUp::All);
@@ -177,6 +262,8 @@ fn a_run_that_was_asked_for_begins_also_while_the_schedule_is_paused() {
         failed += u32::from(place.clock.run(server.schedules().ask("digest.often")).is_err());
     }
     assert_eq!(failed, 20, "at most a hundred wait");
+    let full = place.clock.run(server.schedules().ask("digest.often")).unwrap_err().to_string();
+    assert_eq!(full, "schedule `digest.often` has 100 queued runs; the limit is 100");
 }
 
 #[test]

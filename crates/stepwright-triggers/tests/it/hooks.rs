@@ -8,6 +8,7 @@ use serde_json::json;
 use sha2::Sha256;
 use std::fmt::Write as _;
 use std::time::Duration;
+use stepwright_core::store::RunStore as _;
 use stepwright_core::{Content, Error, ErrorKind};
 use stepwright_triggers::{Delivery, Received, Receiver, Refused, Signature, Webhook};
 
@@ -143,6 +144,7 @@ fn a_signature_of_github_is_verified() {
 const WRONG: &str = "the signature of the request is wrong";
 const ABSENT: &str = "the request has no signature";
 const OLD: &str = "the signature of the request is more than five minutes old";
+const FUTURE: &str = "the time of the signature is more than five minutes in the future";
 
 #[test]
 fn a_standard_signature_is_verified() {
@@ -202,7 +204,7 @@ fn a_replayed_request_begins_no_second_run() {
     hook.place.pass(Duration::from_mins(6));
     assert_eq!(hook.forged(standard("m-1", &now, "x")), OLD);
     let future = (hook.place.now().seconds() + 301).to_string();
-    assert_eq!(hook.forged(standard("m-2", &future, "x")), OLD);
+    assert_eq!(hook.forged(standard("m-2", &future, "x")), FUTURE);
     assert_eq!(hook.forged(standard("m-2", "soon", "x")), "the time of the signature is no number");
 
     // The name of a delivery of GitHub is not signed.
@@ -294,4 +296,73 @@ fn bodies_that_cannot_be_read_and_failing_functions_are_refused() {
     assert!(hook.place.ids().is_empty());
     let shown = format!("{:?}", Webhook::new("a").unwrap().signed(Signature::Slack, SECRET));
     assert!(!shown.contains(SECRET), "{shown}");
+}
+
+#[test]
+fn a_delivery_that_arrives_twice_at_the_same_moment_begins_one_run() {
+    for cut in 0..20 {
+        let hook = Hook::new(Webhook::new("push").unwrap());
+        let delivery = delivery(&[("idempotency-key", "1")], "x");
+        // The first request is under way up to its nth step.
+        let mut first = Box::pin(hook.receiver.receive(&hook.token, delivery.clone()));
+        let waker = std::task::Waker::noop();
+        let mut cx = std::task::Context::from_waker(waker);
+        let mut begun = None;
+        for _ in 0..cut {
+            if let std::task::Poll::Ready(received) = first.as_mut().poll(&mut cx) {
+                begun = Some(received);
+                break;
+            }
+        }
+        let second = hook.receive(delivery).unwrap();
+        let first = begun.unwrap_or_else(|| hook.place.clock.run(first)).unwrap();
+        assert_eq!(hook.place.ids().len(), 1, "{cut}");
+        let both = [&first, &second];
+        let begun = both.iter().filter(|received| matches!(received, Received::Begun(_)));
+        assert_eq!(begun.count(), 1, "{cut}: {both:?}");
+    }
+}
+
+#[test]
+fn a_signature_of_slack_does_not_get_into_the_run() {
+    let hook = signed(Signature::Slack);
+    let request = slack(&hook.now(), r#"{"type":"block_actions"}"#);
+    let (_, signature) = request.headers.last().unwrap().clone();
+    let Received::Begun(run) = hook.receive(request).unwrap() else { panic!() };
+    let facts = hook.place.clock.run(hook.place.store().load(&run, 0, 10)).unwrap();
+    let stored = serde_json::to_string(&facts).unwrap();
+    assert!(stored.contains("\"delivery\"") && !stored.contains(&signature), "{stored}");
+}
+
+#[test]
+fn a_webhook_of_another_server_keeps_its_token_for_a_week() {
+    let hook = Hook::new(Webhook::new("push").unwrap());
+    let other = Receiver::new(hook.place.store(), hook.place.world(2));
+    let other = other.add(&hook.place.workflow(2), Webhook::new("pull").unwrap());
+    let week = Duration::from_hours(24 * 7);
+    let listed = || {
+        let all = hook.place.clock.run(hook.receiver.tokens().list()).unwrap();
+        all.into_iter().map(|webhook| webhook.id).collect::<Vec<_>>()
+    };
+    hook.place.clock.run(other.register()).unwrap();
+    assert_eq!(listed(), ["digest.pull"]);
+    // A request shows that a server still has it.
+    assert!(matches!(hook.receive(delivery(&[], "x")), Ok(Received::Begun(_))));
+    assert_eq!(listed(), ["digest.pull", "digest.push"]);
+    hook.place.pass(week * 2);
+    hook.place.clock.run(other.register()).unwrap();
+    hook.place.pass(week + Duration::from_secs(1));
+    hook.place.clock.run(other.register()).unwrap();
+    assert!(matches!(hook.receive(delivery(&[], "x")), Err(Refused::Unknown)));
+}
+
+#[test]
+fn a_webhook_that_cannot_be_read_does_not_stop_the_others() {
+    let hook = Hook::new(Webhook::new("push").unwrap());
+    hook.place.damage("webhook", "digest.broken");
+    assert!(matches!(hook.receive(delivery(&[], "x")), Ok(Received::Begun(_))));
+    let pulled = Webhook::new("broken").unwrap();
+    let receiver = hook.receiver.clone().add(&hook.place.workflow(1), pulled);
+    let registered = hook.place.clock.run(receiver.register()).unwrap();
+    assert_eq!(registered.len(), 1, "{registered:?}");
 }

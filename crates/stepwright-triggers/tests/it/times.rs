@@ -54,6 +54,28 @@ fn a_time_that_the_clocks_repeat_comes_once() {
 }
 
 #[test]
+fn lists_and_ranges_come_once_where_the_clocks_change() {
+    // 02:00 to 03:00 was not there on 28 March 2027, and twice on 25 October 2026.
+    let spring = |cron, count| times(&berlin(cron), "2027-03-27T23:00:00Z", count);
+    let autumn = |cron, count| times(&berlin(cron), "2026-10-24T22:00:00Z", count);
+    assert_eq!(spring("0 2,14 * * *", 2), ["2027-03-28T01:00:00Z", "2027-03-28T12:00:00Z"]);
+    assert_eq!(autumn("0 2,14 * * *", 2), ["2026-10-25T00:00:00Z", "2026-10-25T13:00:00Z"]);
+    // Both are skipped, and come as one at the end of the gap.
+    assert_eq!(spring("0,30 2 * * *", 2), ["2027-03-28T01:00:00Z", "2027-03-29T00:00:00Z"]);
+    let both = ["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:00:00Z"];
+    assert_eq!(autumn("0,30 2 * * *", 3), both);
+    let range = ["2027-03-28T00:30:00Z", "2027-03-28T01:00:00Z", "2027-03-28T01:30:00Z"];
+    assert_eq!(spring("30 1-3 * * *", 3), range);
+    let range = ["2026-10-24T23:30:00Z", "2026-10-25T00:30:00Z", "2026-10-25T02:30:00Z"];
+    assert_eq!(autumn("30 1-3 * * *", 3), range);
+    // In the second of the two hours, the times of the first have passed.
+    let late = times(&berlin("0,30 2 * * *"), "2026-10-25T01:10:00Z", 1);
+    assert_eq!(late, ["2026-10-26T01:00:00Z"]);
+    // A nickname names its time, except for `@hourly`.
+    assert_eq!(autumn("@hourly", 4).last().unwrap(), "2026-10-25T02:00:00Z");
+}
+
+#[test]
 fn days_of_leap_years_and_ends_of_months_are_found() {
     let leap = Timetable::cron("0 0 29 2 *", None).unwrap();
     assert_eq!(times(&leap, "2026-01-01T00:00:00Z", 1), ["2028-02-29T00:00:00Z"]);
@@ -81,7 +103,7 @@ fn wrong_timetables_are_refused() {
         ("soon", None, "`soon` is not a cron expression"),
         ("61 * * * *", None, "is not a cron expression"),
         ("0 0 9 * * *", None, "is not a cron expression"),
-        ("0 0 30 2 *", None, "never comes true"),
+        ("0 0 30 2 *", None, "`0 0 30 2 *` matches no date"),
         ("0 9 * * *", Some("Europe/Atlantis"), "there is no time zone `Europe/Atlantis`"),
     ] {
         let error = Timetable::cron(cron, zone).unwrap_err();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::dispatch::{DispatchError, Dispatcher, Drive, Limits, Wake};
-use stepwright_core::store::{RunFilter, RunRow, RunStore as _};
+use stepwright_core::store::{Leases as _, RunFilter, RunRow, RunStore as _, ValueChange};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{AnyStore, BoxFuture, Memory, RunStatus, Timestamp, World};
 use stepwright_engine::Workflow;
@@ -107,6 +107,14 @@ impl Place {
         }
         let all_ended = self.runs().iter().all(|row| row.status.is_terminal());
         assert!(all_ended, "{:?}", self.runs());
+    }
+
+    /// Stores a schedule or a webhook that cannot be read.
+    pub(crate) fn damage(&self, kind: &str, id: &str) {
+        let value = Some("{}".into());
+        let change =
+            ValueChange { kind: kind.into(), key: id.into(), value, seen: None, version: 1 };
+        assert!(self.clock.run(self.store().change_value(change)).unwrap());
     }
 
     pub(crate) fn statuses(&self) -> Vec<RunStatus> {

@@ -24,13 +24,14 @@ pub(super) async fn health(State(app): State<App>) -> Json<Value> {
 /// `GET /info`.
 pub(super) async fn info(State(app): State<App>) -> Json<Value> {
     let count = |kind: ServedKind| kind.all(&app).count();
+    let needs_key = app.keys.as_ref().is_some_and(|keys| !keys.is_open());
     Json(json!({
         "os_id": app.name, "name": app.name, "os_version": "1.0.0", "agno_version": "3.1.10",
         "agent_count": count(ServedKind::Agent), "team_count": count(ServedKind::Team),
         "workflow_count": count(ServedKind::Workflow),
         "mcp": {"enabled": false, "path": null, "oauth": null, "tool_run_endpoint": false},
-        "auth_mode": if app.keys.is_some() { "security_key" } else { "none" },
-        "user_isolation": app.keys.is_some(),
+        "auth_mode": if needs_key { "security_key" } else { "none" },
+        "user_isolation": needs_key,
     }))
 }
 

@@ -9,7 +9,7 @@ use crate::wire::actor::actor;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use stepwright_core::event::{ContainerKind, Decision, EventKind};
+use stepwright_core::event::{ContainerKind, Decision, EventKind, Turns};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::plan::Plan;
 use stepwright_core::store::RunRow;
@@ -37,8 +37,27 @@ pub(super) struct Converter {
     plan: Option<Arc<Plan>>,
     kind: ServedKind,
     functions: HashMap<StepPath, (ExecutorType, Arc<str>)>,
+    containers: HashMap<StepPath, Inner>,
     agents: HashMap<StepPath, (Arc<str>, Arc<str>)>,
     calls: HashMap<String, Value>,
+}
+
+/// What a container has done so far.
+#[derive(Default)]
+struct Inner {
+    /// The results of its steps. Those of turns stand in the place of the turns.
+    results: Vec<Value>,
+    /// The results of the turns of a loop.
+    turns: Vec<Value>,
+    branch: Option<Arc<str>>,
+    at_most: Option<u32>,
+}
+
+impl Inner {
+    /// Returns the names of the steps that have ended.
+    fn executed(&self) -> Value {
+        self.results.iter().map(|result| result["step_name"].clone()).collect()
+    }
 }
 
 /// The events of agents, and those of teams.
@@ -81,8 +100,8 @@ impl Converter {
         plan: Option<Arc<Plan>>,
         kind: ServedKind,
     ) -> Self {
-        let (functions, agents, calls) = <_>::default();
-        Self { row, name, plan, kind, functions, agents, calls }
+        let (functions, containers, agents, calls) = <_>::default();
+        Self { row, name, plan, kind, functions, containers, agents, calls }
     }
 
     pub(super) fn plan(&self) -> Option<&Plan> {
@@ -260,6 +279,7 @@ impl Converter {
                 });
                 let is_function = executor.is_some_and(|(kind, _)| *kind == ExecutorType::Function);
                 let is_top = path.parent().is_none_or(|parent| parent.is_root());
+                self.ended_within(path, &response);
                 let mut all = Vec::new();
                 if is_function && is_top {
                     all.extend(one("StepOutput", json!({"step_output": response})));
@@ -285,24 +305,73 @@ impl Converter {
             }
             EventKind::StepContinued { .. } => one("StepContinued", json!({})),
             EventKind::StepExecutorContinued { .. } => one("StepExecutorContinued", json!({})),
-            EventKind::ContainerStarted { kind, decision } => started(*kind, decision),
-            EventKind::ContainerCompleted { kind, turns, .. } => match kind {
-                ContainerKind::Iteration => one(
-                    kind.completed(),
-                    json!({
-                        "iteration": turns.number, "iteration_results": [],
-                        "should_continue": turns.should_continue,
-                    }),
-                ),
-                ContainerKind::Loop => one(
-                    kind.completed(),
-                    json!({"total_iterations": turns.number, "all_results": []}),
-                ),
-                ContainerKind::Item => Vec::new(),
-                _ => one(kind.completed(), json!({"step_results": []})),
-            },
+            EventKind::ContainerStarted { kind, decision } => {
+                let mut inner = Inner::default();
+                match decision {
+                    Decision::AtMost(most) => inner.at_most = Some(*most),
+                    Decision::Holds { branch, .. } => inner.branch = branch.clone(),
+                    _ => {}
+                }
+                self.containers.insert(path.clone(), inner);
+                started(*kind, decision)
+            }
+            EventKind::ContainerCompleted { kind, turns, .. } => {
+                let inner = self.containers.remove(path).unwrap_or_default();
+                self.completed(path, *kind, turns, inner)
+            }
             _ => self.of_model(event),
         }
+    }
+
+    /// Notes the result of a step of a container.
+    fn ended_within(&mut self, path: &StepPath, result: &Value) {
+        let parent = path.parent().filter(|parent| !parent.is_root());
+        if let Some(parent) = parent {
+            self.containers.entry(parent).or_default().results.push(result.clone());
+        }
+    }
+
+    /// The end of a container, with what its steps have done.
+    fn completed(
+        &mut self,
+        path: &StepPath,
+        kind: ContainerKind,
+        turns: &Turns,
+        inner: Inner,
+    ) -> Vec<(&'static str, Map<String, Value>)> {
+        if matches!(kind, ContainerKind::Iteration | ContainerKind::Item) {
+            if let Some(parent) = path.parent() {
+                let around = self.containers.entry(parent).or_default();
+                around.turns.push(inner.results.clone().into());
+                around.results.extend(inner.results.iter().cloned());
+            }
+            if kind == ContainerKind::Item {
+                return Vec::new();
+            }
+            let own = json!({
+                "iteration": turns.number, "iteration_results": inner.results,
+                "should_continue": turns.should_continue,
+            });
+            return one(kind.completed(), own);
+        }
+        let result = json!({
+            "step_name": path.name(), "step_id": path, "step_type": kind.name(),
+            "success": true, "error": null, "stop": false, "is_paused": false,
+            "steps": inner.results,
+        });
+        self.ended_within(path, &result);
+        let own = match kind {
+            ContainerKind::Loop => json!({
+                "total_iterations": turns.number, "max_iterations": inner.at_most,
+                "all_results": inner.turns,
+            }),
+            ContainerKind::Parallel => json!({"step_results": inner.results}),
+            _ => json!({
+                "executed_steps": inner.executed(), "branch": inner.branch,
+                "step_results": inner.results,
+            }),
+        };
+        one(kind.completed(), own)
     }
 
     fn paused(

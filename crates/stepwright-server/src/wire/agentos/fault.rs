@@ -5,7 +5,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
-use stepwright_core::{Error, ErrorKind};
+use stepwright_core::{Error, ErrorId, ErrorKind};
 
 /// An answer `{"detail": …}`.
 #[derive(Clone, Debug)]
@@ -61,6 +61,9 @@ impl From<Error> for Fault {
         if matches!(error.kind(), ErrorKind::Run) {
             // AgentOS names the class, and no message of a step.
             return Self::new(status, "Internal server error (StepError)");
+        }
+        if error.id() == ErrorId::INPUT_MISMATCH {
+            return Self::new(status, format!("Input failed schema validation: {error}"));
         }
         Self::new(status, error.to_string())
     }

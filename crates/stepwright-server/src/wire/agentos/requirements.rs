@@ -3,11 +3,12 @@
 use super::convert;
 use super::fault::Fault;
 use super::form::read_field;
-use super::index::step_index;
+use super::index::{node, step_index};
 use super::tools;
 use serde_json::{Value, json};
 use stepwright_core::plan::Plan;
-use stepwright_core::requirement::RequirementKind as K;
+use stepwright_core::requirement::{OnTimeout, RequirementKind as K};
+use stepwright_core::review::OnReject;
 use stepwright_core::{Answer, Content, Requirement, RunOutput};
 
 /// An agent that waits for a person.
@@ -57,15 +58,18 @@ pub(super) fn one(
         K::IterationReview { content, .. } => (0, Some(content.to_value())),
         _ => (0, None),
     };
+    // A tool call has a path of its own, behind that of its step.
+    let step = if is_of_tool { asked.path.step() } else { asked.path.clone() };
+    let review = node(plan, &step).and_then(|node| node.review.as_deref());
     let mut all = json!({
         "step_id": asked.id,
-        "step_name": asked.path.name(),
-        "step_index": step_index(plan, &asked.path),
+        "step_name": step.name(),
+        "step_index": step_index(plan, &step),
         "step_type": if is_route { "Router" } else { "Step" },
         "requires_confirmation": confirms,
         "confirmation_message": message(confirms),
         "confirmed": null,
-        "on_reject": "skip",
+        "on_reject": review.and_then(|review| review.on_reject).map_or("skip", on_reject),
         "requires_user_input": is_form,
         "user_input_message": message(is_form || is_route),
         "user_input": null,
@@ -78,9 +82,9 @@ pub(super) fn one(
         "is_post_execution": is_review,
         "rejection_feedback": null,
         "retry_count": attempts.saturating_sub(1),
-        "max_retries": 3,
+        "max_retries": review.and_then(|review| review.max_retries).unwrap_or(3),
         "timeout_at": asked.due.map(stepwright_core::Timestamp::to_rfc3339),
-        "on_timeout": "cancel",
+        "on_timeout": review.and_then(|review| review.on_timeout.as_ref()).map_or("cancel", on_timeout),
     });
     if let K::UserInput { schema } = &asked.kind {
         all["user_input_schema"] = tools::fields(schema);
@@ -97,6 +101,25 @@ pub(super) fn one(
         all["step_output"] = json!({"content": content, "step_name": asked.path.name()});
     }
     all
+}
+
+/// Returns the word of Agno for what a rejection does. It has none for a step that fails.
+fn on_reject(chosen: OnReject) -> &'static str {
+    match chosen {
+        OnReject::Skip => "skip",
+        OnReject::Else => "else",
+        OnReject::Retry => "retry",
+        _ => "cancel",
+    }
+}
+
+/// Returns the word of Agno for what happens when the time is over.
+fn on_timeout(chosen: &OnTimeout) -> &'static str {
+    match chosen {
+        OnTimeout::Approve | OnTimeout::Default(_) => "approve",
+        OnTimeout::Reject => "skip",
+        _ => "cancel",
+    }
 }
 
 /// Reads the answers in the requests that a client sends back.

@@ -7,6 +7,7 @@ use super::kind::shown;
 use super::query::Asked;
 use super::{convert, outputs, requirements, stored, tools};
 use crate::auth::{Caller, Read, Start, Who};
+use crate::followed;
 use crate::state::{App, Served, ServedKind};
 use crate::stream;
 use crate::wire::media::with_media;
@@ -24,7 +25,7 @@ use stepwright_core::store::RunFilter;
 use stepwright_core::{
     Content, Error, ErrorKind, Event, MediaKind, RunId, RunOutput, RunStatus, SessionId,
 };
-use stepwright_engine::{Run, Runs};
+use stepwright_engine::{Resume, Run, Runs};
 
 /// The media type of `AgentOS`'s streams.
 const MEDIA_TYPE: &str = "text/event-stream; charset=utf-8";
@@ -65,29 +66,40 @@ pub(super) async fn start(
     let served = kind.find(&app, &id)?;
     check_session(&app, &who, &form).await?;
     let run = prepared(&who, served, &form, message)?;
+    if !stream {
+        return whole(&app, &who, served, run, background).await;
+    }
+    let slot = app.stream_slot()?;
+    let runs = app.seen_by(&who)?;
+    let (handle, events) = run.followed().await?;
+    // As in AgentOS, the client that leaves cancels the run, unless it is one of the background.
+    let events = match background {
+        true => events.boxed(),
+        false => followed::until_left(&app, &handle, events).boxed(),
+    };
+    let frames = frames(served, runs, events, Options { all, indexed: background, after: None });
+    Ok(stream::answer_in(&app, slot, frames, ": keepalive\n\n", MEDIA_TYPE))
+}
+
+/// Answers with a run as one object: when it is stored, or when it has ended or waits.
+async fn whole(
+    app: &App,
+    who: &Who,
+    served: &Served,
+    run: Run,
+    background: bool,
+) -> Result<Response, Fault> {
     if background {
         let handle = run.background().await?;
-        let run = handle.run_id().clone();
-        if !stream {
-            let row = app.seen_by(&who)?.row(&run).await?;
-            let (run_id, session_id) = (row.run_id, row.session_id);
-            let body = json!({"run_id": run_id, "session_id": session_id, "status": "PENDING"});
-            return Ok((StatusCode::ACCEPTED, Json(body)).into_response());
-        }
-        let events = served.workflow.events(&run, 0).await?;
-        let runs = app.seen_by(&who)?;
-        let frames =
-            frames(served, runs, events.boxed(), Options { all, indexed: true, after: None });
-        return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
+        let row = app.seen_by(who)?.row(handle.run_id()).await?;
+        let (run_id, session_id) = (row.run_id, row.session_id);
+        let body = json!({"run_id": run_id, "session_id": session_id, "status": "PENDING"});
+        return Ok((StatusCode::ACCEPTED, Json(body)).into_response());
     }
-    if stream {
-        // The client that leaves drops the stream, which cancels the run, as in AgentOS.
-        let events = run.stream_events(true).stream().map(Ok).boxed();
-        let runs = app.seen_by(&who)?;
-        let frames = frames(served, runs, events, Options { all, indexed: false, after: None });
-        return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
-    }
-    let output = match run.await {
+    // A client that leaves does not cancel it.
+    let (handle, events) = run.followed().await?;
+    drop(events);
+    let output = match handle.settled().await {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::Cancelled && error.output().is_some() => {
             error.into_output().ok_or_else(|| Fault::not_found("Run not found"))?
@@ -360,19 +372,40 @@ pub(super) async fn go_on(
         resumed = resumed.answered_by(name);
     }
     if stream {
-        let events = resumed.stream_events(true).stream().map(Ok).boxed();
+        let slot = app.stream_slot()?;
+        let events = resumed_events(resumed).await?;
         let options = Options { all: true, indexed: false, after: None };
         let frames = frames(served, app.seen_by(&who)?, events, options);
-        return Ok(stream::answer(&app, frames, ": keepalive\n\n", MEDIA_TYPE)?);
+        return Ok(stream::answer_in(&app, slot, frames, ": keepalive\n\n", MEDIA_TYPE));
     }
-    let output = match resumed.await {
-        Ok(output) => output,
-        Err(error) if error.output().is_some() => {
+    // In a task of its own, which a client that leaves does not end.
+    let output = match tokio::spawn(resumed).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) if error.output().is_some() => {
             error.into_output().ok_or_else(|| Fault::not_found("Run not found"))?
         }
-        Err(error) => return Err(error.into()),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => {
+            let what = "Internal server error";
+            return Err(Fault::new(StatusCode::INTERNAL_SERVER_ERROR, what));
+        }
     };
     Ok(Json(shown(served, &output)).into_response())
+}
+
+/// Resumes a run, and returns its events. Others may follow it, and another caller may have begun
+/// it, so that no reader who leaves cancels it.
+async fn resumed_events(resumed: Resume) -> Result<EventStream, Fault> {
+    let mut events = resumed.stream_events(true).stream().outlived();
+    let Some(first) = events.next().await else { return Ok(streams::empty().boxed()) };
+    if !matches!(first.kind, EventKind::WorkflowError { .. }) {
+        return Ok(streams::once(async { Ok(first) }).chain(events.map(Ok)).boxed());
+    }
+    match events.output().await {
+        // It could not be resumed, and the event is in no journal.
+        Err(error) if error.output().is_none() => Err(error.into()),
+        _ => Ok(streams::once(async { Ok(first) }).boxed()),
+    }
 }
 
 /// `POST …/resume`.
@@ -397,23 +430,42 @@ pub(super) async fn resume(
     let is_over = output.is_terminal() || convert::waits(&output);
     let status = if is_over { output.status.as_str() } else { "running" };
     let run = &output.run_id;
-    let (first, events): (_, EventStream) = if is_over {
+    let (first, rest) = if is_over {
         let message = format!("Run {status}. Replaying stored events from database.");
+        let (shown, count) = recorded(served, &runs, run, options).await?;
         let head = json!({
-            "event": "replay", "run_id": run, "status": status,
+            "event": "replay", "run_id": run, "status": status, "total_events": count,
             "last_event_index_requested": after.map_or(json!(-1), |after| json!(after)),
             "message": message,
         });
-        (meta("replay", &head), runs.recorded(run, 0).await?.boxed())
+        (meta("replay", &head), streams::iter(shown).boxed())
     } else {
         let message = "Subscribed to workflow run. Receiving live events.";
-        let head =
-            json!({"event": "subscribed", "run_id": run, "status": status, "message": message});
-        (meta("subscribed", &head), served.workflow.events(run, 0).await?.boxed())
+        let all = Options { after: None, ..options };
+        let (_, count) = recorded(served, &runs, run, all).await?;
+        let head = json!({
+            "event": "subscribed", "run_id": run, "status": status,
+            "current_event_count": count, "message": message,
+        });
+        let events = served.workflow.events(run, 0).await?.boxed();
+        let rest = frames(served, runs.clone(), events, options);
+        (meta("subscribed", &head), rest.boxed())
     };
-    let rest = frames(served, runs, events, options);
     let all = streams::once(async move { first }).chain(rest);
     Ok(stream::answer(&app, all, ": heartbeat\n\n", MEDIA_TYPE)?)
+}
+
+/// Returns the recorded events of a run as frames, and their number.
+async fn recorded(
+    served: &Served,
+    runs: &Runs,
+    run: &RunId,
+    options: Options,
+) -> Result<(Vec<String>, usize), Error> {
+    let events = runs.recorded(run, 0).await?.boxed();
+    let shown: Vec<String> = frames(served, runs.clone(), events, options).collect().await;
+    let count = shown.iter().map(|text| text.matches("\ndata: ").count()).sum();
+    Ok((shown, count))
 }
 
 fn meta(name: &str, members: &Value) -> String {

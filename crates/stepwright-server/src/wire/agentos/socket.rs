@@ -5,20 +5,22 @@ use super::fault::Fault;
 use super::form::Form;
 use super::requirements;
 use super::runs::{self, Options};
-use crate::auth::{Answer, Read, Right, Start, Who};
+use crate::auth::{self, Answer, Read, Right, Start, Who};
 use crate::error::Problem;
-use crate::limits::{BODY_BYTES_MAX, SOCKET_RUNS_MAX};
+use crate::limits::{AUTH_TIMEOUT, BODY_BYTES_MAX, SOCKET_RUNS_MAX};
 use crate::state::{App, Served, ServedKind};
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use futures_util::stream::{BoxStream, StreamExt as _};
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::pin::pin;
 use stepwright_core::json::JsonError;
 use stepwright_core::{Error, Event, RunId};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// The frames that wait for a slow client. Runs do not wait for it: events come from the journal.
@@ -26,10 +28,16 @@ const WAITING: usize = 64;
 
 type Command = Map<String, Value>;
 
+type EventStream = BoxStream<'static, Result<Event, Error>>;
+
 /// A connection.
 struct Session {
     app: App,
+    /// The headers of the request that opened it. The token is that of the last `authenticate`.
+    headers: HeaderMap,
     who: Who,
+    /// The place among the open streams, from the first caller with a key on.
+    slot: Option<OwnedSemaphorePermit>,
     frames: mpsc::Sender<String>,
     /// The runs that are followed.
     tails: HashMap<String, AbortHandle>,
@@ -67,20 +75,21 @@ impl Tail {
 pub(super) async fn connect(
     State(app): State<App>,
     Extension(who): Extension<Who>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    let slot = app.stream_slot()?;
+    // A caller without a key must not take the place of others.
+    let slot = (!who.is_refused()).then(|| app.stream_slot()).transpose()?;
     let upgrade = upgrade.max_message_size(BODY_BYTES_MAX).max_frame_size(BODY_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        serve(app, who, socket).await;
-        drop(slot);
-    }))
+    let (frames, waiting) = mpsc::channel(WAITING);
+    let (tails, tasks) = <_>::default();
+    let session = Session { app, headers, who, slot, frames, tails, tasks };
+    Ok(upgrade.on_upgrade(move |socket| serve(session, waiting, socket)))
 }
 
-async fn serve(app: App, who: Who, mut socket: WebSocket) {
-    let stop = app.streams.clone();
-    let (frames, mut waiting) = mpsc::channel(WAITING);
-    let needs_auth = who.is_refused();
+async fn serve(mut session: Session, mut waiting: mpsc::Receiver<String>, mut socket: WebSocket) {
+    let stop = session.app.streams.clone();
+    let needs_auth = session.who.is_refused();
     let mut message = "Connected to AgentOS.".to_owned();
     if needs_auth {
         message.push_str(" Please authenticate to continue.");
@@ -89,11 +98,11 @@ async fn serve(app: App, who: Who, mut socket: WebSocket) {
     if socket.send(text(&hello)).await.is_err() {
         return;
     }
-    let (tails, tasks) = <_>::default();
-    let mut session = Session { app, who, frames, tails, tasks };
+    let mut too_late = pin!(tokio::time::sleep(AUTH_TIMEOUT));
     loop {
         let answer = tokio::select! {
             () = stop.cancelled() => break,
+            () = too_late.as_mut(), if session.slot.is_none() => break,
             Some(frame) = waiting.recv() => Some(Message::Text(frame.into())),
             received = socket.recv() => match received {
                 Some(Ok(Message::Text(command))) => {
@@ -142,7 +151,7 @@ impl Session {
         let done = match action {
             "ping" => return Some(json!({"event": "pong"})),
             "authenticate" => return Some(self.authenticate(&command)),
-            _ if self.who.is_refused() => {
+            _ if self.is_refused() => {
                 let what = "Authentication required. Send authenticate action with valid bearer \
                             token.";
                 return Some(json!({"event": "auth_required", "error": what}));
@@ -158,13 +167,51 @@ impl Session {
     fn authenticate(&mut self, command: &Command) -> Value {
         let refused = |what: &str| json!({"event": "auth_error", "error": what});
         let Some(token) = member(command, "token") else { return refused("Token is required") };
-        let who = Who::of_token(self.app.keys.as_ref(), token);
-        if who.is_refused() {
+        let Ok(bearer) = HeaderValue::from_str(&format!("Bearer {}", token.trim())) else {
+            return refused("Invalid token");
+        };
+        let before = self.headers.insert(header::AUTHORIZATION, bearer);
+        if self.is_refused() {
+            self.restore(before);
             return refused("Invalid token");
         }
-        self.who = who;
+        if self.slot.is_none() {
+            match self.app.stream_slot() {
+                Ok(slot) => self.slot = Some(slot),
+                Err(problem) => {
+                    self.restore(before);
+                    return refused(&problem.detail);
+                }
+            }
+        }
         let message = "Authentication successful. You can now send commands.";
         json!({"event": "authenticated", "message": message})
+    }
+
+    /// Looks at the key again, which may have been revoked since.
+    fn is_refused(&mut self) -> bool {
+        self.who = auth::who(self.app.keys.as_ref(), &self.headers);
+        self.who.is_refused()
+    }
+
+    /// Takes back a token that was refused.
+    fn restore(&mut self, before: Option<HeaderValue>) {
+        match before {
+            Some(before) => self.headers.insert(header::AUTHORIZATION, before),
+            None => self.headers.remove(header::AUTHORIZATION),
+        };
+    }
+
+    /// Checks that one more run can be followed.
+    fn check_room(&mut self, run: Option<&str>) -> Result<(), Fault> {
+        while self.tasks.try_join_next().is_some() {}
+        self.tails.retain(|_, tail| !tail.is_finished());
+        let is_followed = run.is_some_and(|run| self.tails.contains_key(run));
+        if self.tails.len() < SOCKET_RUNS_MAX || is_followed {
+            return Ok(());
+        }
+        let what = format!("too many runs are followed; the limit is {SOCKET_RUNS_MAX}");
+        Err(Fault::bad(what))
     }
 
     fn check<R: Right>(&self, what: &str) -> Result<(), Fault> {
@@ -188,9 +235,9 @@ impl Session {
         runs::check_session(&self.app, &self.who, &form).await?;
         let message = form.get("message").unwrap_or_default();
         let run = runs::prepared(&self.who, &served, &form, message)?;
-        let handle = run.background().await?;
-        let tail = Tail::of_new_run(0);
-        self.follow(served, handle.run_id().clone(), tail).await
+        self.check_room(None)?;
+        let (handle, events) = run.followed().await?;
+        self.show(&served, handle.run_id(), events.boxed(), Tail::of_new_run(0))
     }
 
     async fn go_on(&mut self, command: &Command) -> Result<(), Fault> {
@@ -203,6 +250,7 @@ impl Session {
             let status = convert::status(&output).as_str();
             return Err(Fault::bad(format!("Run is not paused (status={status})")));
         }
+        self.check_room(Some(output.run_id.as_str()))?;
         let given = command.get("step_requirements").cloned().unwrap_or_else(|| json!([]));
         let answers = requirements::answers(&given.to_string(), &output)?;
         let from = self.next_fact(&output.run_id).await?;
@@ -246,37 +294,38 @@ impl Session {
         };
         let head = json!({"event": event, "run_id": run, "status": status, "message": message});
         let head = Some(head.to_string());
+        self.check_room(Some(run.as_str()))?;
         // As in AgentOS, a run that has ended is shown from its beginning.
         let after = after.filter(|_| is_live);
         self.follow(served, run, Tail { head, from: 0, after, framing: Framing::Flat, is_live })
             .await
     }
 
+    /// Reads the events of a run, and sends them.
+    async fn follow(&mut self, served: Served, run: RunId, tail: Tail) -> Result<(), Fault> {
+        let events: EventStream = if tail.is_live {
+            served.workflow.events(&run, tail.from).await?.boxed()
+        } else {
+            self.app.seen_by(&self.who)?.recorded(&run, tail.from).await?.boxed()
+        };
+        self.show(&served, &run, events, tail)
+    }
+
     /// Sends the events of a run, until it ends or waits for a person.
-    async fn follow(
+    fn show(
         &mut self,
-        served: Served,
-        run: RunId,
-        Tail { head, from, after, framing, is_live }: Tail,
+        served: &Served,
+        run: &RunId,
+        events: EventStream,
+        Tail { head, after, framing, .. }: Tail,
     ) -> Result<(), Fault> {
-        while self.tasks.try_join_next().is_some() {}
-        self.tails.retain(|_, tail| !tail.is_finished());
         // Another reader of the same run takes the place of the first.
         if let Some(earlier) = self.tails.remove(run.as_str()) {
             earlier.abort();
         }
-        if self.tails.len() >= SOCKET_RUNS_MAX {
-            let what = format!("{SOCKET_RUNS_MAX} runs are followed, and no more are possible");
-            return Err(Fault::bad(what));
-        }
         let runs = self.app.seen_by(&self.who)?;
-        let events: BoxStream<'static, Result<Event, Error>> = if is_live {
-            served.workflow.events(&run, from).await?.boxed()
-        } else {
-            runs.recorded(&run, from).await?.boxed()
-        };
         let options = Options { all: true, indexed: true, after };
-        let mut shown = runs::frames(&served, runs, events, options).boxed();
+        let mut shown = runs::frames(served, runs, events, options).boxed();
         let frames = self.frames.clone();
         let tail = self.tasks.spawn(async move {
             if let Some(head) = head

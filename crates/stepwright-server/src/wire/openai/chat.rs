@@ -19,8 +19,8 @@ use stepwright_engine::Run;
 ///
 /// The last message is the input. With `metadata.session_id` the earlier messages are left to the
 /// session; without it an agent or a team gets them before the last one. The stream of a workflow
-/// has the text of its last step. A client that leaves cancels the run. A run that fails is
-/// answered with 422.
+/// has the text of its last step. A client that leaves a stream cancels the run. A run that fails
+/// is answered with 422.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "chat", request_body = ChatRequest,
     responses(
@@ -43,9 +43,12 @@ pub(super) async fn complete_chat(
     let run = prepared(&who, served, &chat)?;
     if chat.stream == Some(true) {
         let with_usage = chat.stream_options.unwrap_or_default().include_usage == Some(true);
-        return stream::answer(&app, &who, served, run, with_usage);
+        return stream::answer(&app, &who, served, run, with_usage).await;
     }
-    let output = run.await?;
+    // A client that leaves does not cancel it.
+    let (handle, events) = run.followed().await?;
+    drop(events);
+    let output = handle.settled().await?;
     Ok(Json(ChatAnswer::of(&output)).into_response())
 }
 

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::shapes::{TokenUsage, answer_id, said};
 use crate::auth::Who;
+use crate::followed;
 use crate::state::{App, Served};
 use crate::stream;
 use axum::response::Response;
@@ -37,14 +38,15 @@ enum Stage {
     Over,
 }
 
-/// Answers with the pieces of a run. Dropping the stream cancels the run.
-pub(super) fn answer(
+/// Answers with the pieces of a run. A client that leaves cancels the run.
+pub(super) async fn answer(
     app: &App,
     who: &Who,
     served: &Served,
     run: Run,
     with_usage: bool,
 ) -> Result<Response, Fault> {
+    let slot = app.stream_slot()?;
     let last = served.workflow.plan().body.last();
     let pieces = Pieces {
         runs: app.seen_by(who)?,
@@ -54,18 +56,22 @@ pub(super) fn answer(
         with_usage,
         stage: Stage::Unbegun,
     };
-    let events = run.stream_events(true).stream();
+    let (handle, events) = run.followed().await?;
+    let events = followed::until_left(app, &handle, events).boxed();
     let frames = streams::unfold((events, pieces), |(mut events, mut pieces)| async move {
         while pieces.stage != Stage::Over {
-            let event = events.next().await?;
-            let text = pieces.of_event(&event).await;
+            let text = match events.next().await? {
+                Ok(event) => pieces.of_event(&event).await,
+                Err(error) => pieces.failed(&error.into()),
+            };
             if !text.is_empty() {
                 return Some((text, (events, pieces)));
             }
         }
         None
     });
-    Ok(stream::answer(app, frames, ": keep-alive\n\n", "text/event-stream; charset=utf-8")?)
+    let media_type = "text/event-stream; charset=utf-8";
+    Ok(stream::answer_in(app, slot, frames, ": keep-alive\n\n", media_type))
 }
 
 fn line(data: &Value) -> String {
