@@ -22,10 +22,11 @@ mod stream;
 mod v1;
 mod wire;
 
-pub use auth::{ApiKey, ApiKeys, NewKey, Role};
+pub use auth::{ApiKey, ApiKeys, Jwt, JwtAlgorithm, NewKey, Role};
 pub use limits::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, HOOK_BODY_BYTES_MAX, INBOX_RUNS_MAX,
-    LIST_PAGE_MAX, SEARCH_ROWS_MAX, SOCKET_RUNS_MAX, STREAMS_MAX,
+    LIST_PAGE_MAX, SEARCH_ROWS_MAX,
+    SOCKET_RUNS_MAX, STREAMS_MAX,
 };
 pub use mounted::Mounted;
 pub use server::{Server, ServerBuilder};

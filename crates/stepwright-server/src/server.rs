@@ -1,6 +1,6 @@
 //! The builder of a server.
 
-use crate::auth::Keys;
+use crate::auth::{Auth, Jwt, Keys};
 use crate::state::{App, MemberOf, Origins, Served, ServedKind};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -47,6 +47,7 @@ pub struct ServerBuilder {
     hosts: Vec<String>,
     origins: Vec<String>,
     keys: Option<PathBuf>,
+    jwt: Option<Jwt>,
     insecure: bool,
     drives: bool,
 }
@@ -61,6 +62,7 @@ impl Server {
             hosts: Vec::new(),
             origins: Vec::new(),
             keys: None,
+            jwt: None,
             insecure: false,
             drives: true,
         }
@@ -88,6 +90,15 @@ impl Server {
             return Ok(Vec::new());
         }
         self.app.receiver.register().await
+    }
+
+    /// Reads the keys that verify tokens, so that a mistake in the settings shows before the server
+    /// serves. Without it, the first request reads them.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn load_keys(&self) -> Result<(), Error> {
+        self.app.auth.load().await
     }
 
     /// Returns the `OpenAPI` document of everything at `/v1`.
@@ -236,6 +247,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Accepts the tokens of an identity provider, beside the keys if there are any. The scopes of
+    /// a token say what its holder may do, and its subject is the user. Without keys and tokens,
+    /// each request is the owner's. [`Jwt`] has an example.
+    pub fn jwt(mut self, rules: Jwt) -> Self {
+        self.jwt = Some(rules);
+        self
+    }
+
     /// Lets other machines reach a server without keys. All who can reach it can then run its
     /// workflows.
     pub fn insecure(mut self, insecure: bool) -> Self {
@@ -255,7 +274,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// If there is nothing to serve, or no store, or two workflows have one id, or a workflow has
-    /// no store, or an origin is none.
+    /// no store, or an origin is none, or the rules for tokens cannot be.
     pub fn build(self) -> Result<Server, Error> {
         let mistake =
             |text: String, hint: &str| Err(Error::new(ErrorKind::Definition, text).with_hint(hint));
@@ -285,10 +304,10 @@ impl ServerBuilder {
                 return mistake(what, "write scheme, host and port: `https://app.example.org`");
             }
         }
-        let is_open_elsewhere = self.insecure || self.keys.is_some();
-        let keys = self.keys.map(Keys::in_file);
+        let auth = Auth::new(self.keys.map(Keys::in_file), self.jwt)?;
+        let is_open_elsewhere = self.insecure || !auth.is_open();
         let triggers = triggers(&runs, &self.served)?;
-        let app = App::new(self.name, runs, self.served, Origins(self.origins), keys, triggers);
+        let app = App::new(self.name, runs, self.served, Origins(self.origins), auth, triggers);
         Ok(Server { app, hosts: self.hosts, is_open_elsewhere, drives: self.drives })
     }
 }

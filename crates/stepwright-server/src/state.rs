@@ -1,6 +1,6 @@
 //! The state of a server: handles only.
 
-use crate::auth::Who;
+use crate::auth::{Auth, Who};
 use crate::error::Problem;
 use crate::limits::STREAMS_MAX;
 use crate::metrics::Counters;
@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) runs: Runs,
     pub(crate) served: Vec<Served>,
     pub(crate) origins: Origins,
-    pub(crate) keys: Option<crate::auth::Keys>,
+    pub(crate) auth: Auth,
     pub(crate) scheduler: Scheduler,
     pub(crate) receiver: Receiver,
     pub(crate) started: Timestamp,
@@ -93,7 +93,7 @@ impl App {
         runs: Runs,
         served: Vec<Served>,
         origins: Origins,
-        keys: Option<crate::auth::Keys>,
+        auth: Auth,
         (scheduler, receiver): (Scheduler, Receiver),
     ) -> Self {
         Self(Arc::new(State {
@@ -101,7 +101,7 @@ impl App {
             runs,
             served,
             origins,
-            keys,
+            auth,
             scheduler,
             receiver,
             started: real_world().wall(),
@@ -164,6 +164,15 @@ impl ServedKind {
             Self::Workflow => "workflow",
             Self::Agent => "agent",
             Self::Team => "team",
+        }
+    }
+
+    /// Returns the resource in the scopes of tokens.
+    pub(crate) fn resource(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflows",
+            Self::Agent => "agents",
+            Self::Team => "teams",
         }
     }
 

@@ -5,6 +5,8 @@
 mod agentos;
 mod client;
 mod crash;
+mod issuer;
+mod jwt;
 mod keys;
 mod limits;
 mod media;
