@@ -1,7 +1,8 @@
 //! The builder of a server.
 
 use crate::auth::{Auth, Jwt, Keys};
-use crate::state::{App, MemberOf, Origins, Served, ServedKind};
+use crate::links::Links;
+use crate::state::{App, MemberOf, Origins, Served, ServedKind, Triggers};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
@@ -312,13 +313,14 @@ impl ServerBuilder {
     }
 }
 
-/// Makes the scheduler of all schedules, and the receiver of all webhooks.
-fn triggers(runs: &Runs, served: &[Served]) -> Result<(Scheduler, Receiver), Error> {
+/// Makes the scheduler of all schedules, the receiver of all webhooks, and the links of the store.
+fn triggers(runs: &Runs, served: &[Served]) -> Result<Triggers, Error> {
     let store = runs.whole_store().cloned().ok_or_else(|| {
         let what = "the runs of a server cannot be those of one user";
         Error::new(ErrorKind::Definition, what).with_hint("give keys with a user to its clients")
     })?;
     let mut scheduler = Scheduler::new(store.clone(), real_world());
+    let links = Links::of(store.clone(), real_world());
     let mut receiver = Receiver::new(store, real_world());
     for served in served {
         let metadata = served.metadata.clone();
@@ -334,7 +336,7 @@ fn triggers(runs: &Runs, served: &[Served]) -> Result<(Scheduler, Receiver), Err
             receiver = receiver.add_prepared(&served.workflow, webhook, prepare);
         }
     }
-    Ok((scheduler, receiver))
+    Ok(Triggers { scheduler, receiver, links })
 }
 
 impl fmt::Debug for Server {

@@ -3,6 +3,7 @@
 use crate::auth::{Auth, Who};
 use crate::error::Problem;
 use crate::limits::STREAMS_MAX;
+use crate::links::Links;
 use crate::metrics::Counters;
 use crate::row_columns::Known;
 use http::StatusCode;
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) auth: Auth,
     pub(crate) scheduler: Scheduler,
     pub(crate) receiver: Receiver,
+    pub(crate) links: Links,
     pub(crate) started: Timestamp,
     pub(crate) counters: Counters,
     pub(crate) columns: Known,
@@ -70,6 +72,13 @@ pub(crate) struct MemberOf {
     pub(crate) description: Option<String>,
 }
 
+/// The parts of a server that begin runs, or let them go on, without a caller with a key.
+pub(crate) struct Triggers {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) receiver: Receiver,
+    pub(crate) links: Links,
+}
+
 /// The pages of other servers that may send requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Origins(pub(crate) Vec<String>);
@@ -94,7 +103,7 @@ impl App {
         served: Vec<Served>,
         origins: Origins,
         auth: Auth,
-        (scheduler, receiver): (Scheduler, Receiver),
+        Triggers { scheduler, receiver, links }: Triggers,
     ) -> Self {
         Self(Arc::new(State {
             name,
@@ -104,6 +113,7 @@ impl App {
             auth,
             scheduler,
             receiver,
+            links,
             started: real_world().wall(),
             counters: Counters::default(),
             columns: Known::default(),

@@ -7,7 +7,7 @@ mod scopes;
 
 pub use jwt::{Jwt, JwtAlgorithm};
 pub use keys::{ApiKey, ApiKeys, NewKey};
-pub(crate) use keys::Keys;
+pub(crate) use keys::{Keys, random_token};
 pub use role::Role;
 pub(crate) use role::{Answer, Manage, Read, Right, Start};
 

@@ -21,6 +21,7 @@ const ACCESS: &[Access] = &[
     ("get /v1/runs/{id}/events", READ, "workflows:read"),
     ("get /v1/runs/{id}/media/{hash}", READ, "workflows:read"),
     ("post /v1/runs/{id}/answers", &[Role::Approver], "workflows:run|approvals:write"),
+    ("post /v1/runs/{id}/links", &[Role::Approver], "workflows:run|approvals:write"),
     ("post /v1/runs/{id}/cancel", START, "workflows:run"),
     ("post /v1/runs/{id}/resume", START, "workflows:run"),
     ("post /v1/runs/{id}/retry", START, "workflows:run"),
@@ -88,8 +89,9 @@ const AGENTOS_PUBLIC: &[&str] = &["get /", "get /health", "get /info", "get /rea
 /// The operation that needs no key.
 const PUBLIC: &str = "get /v1/openapi.json";
 
-/// The operation whose path is the key.
-const HOOK: &str = "post /v1/hooks/{id}";
+/// The operations whose path is the key.
+const CAPABILITIES: [&str; 3] =
+    ["post /v1/hooks/{id}", "get /v1/links/{id}", "post /v1/links/{id}"];
 
 const READ: &[Role] = &[Role::Viewer, Role::Operator, Role::Approver];
 const START: &[Role] = &[Role::Operator];
@@ -145,7 +147,8 @@ async fn every_operation_admits_exactly_its_roles() {
     }
     known.sort();
     let mut listed: Vec<String> = ACCESS.iter().map(|access| access.0.to_owned()).collect();
-    listed.extend([PUBLIC.to_owned(), HOOK.to_owned()]);
+    listed.push(PUBLIC.to_owned());
+    listed.extend(CAPABILITIES.map(str::to_owned));
     listed.sort();
     assert_eq!(known, listed);
     for (operation, ..) in &every_operation() {
@@ -165,7 +168,10 @@ async fn every_operation_admits_exactly_its_roles() {
     for public in AGENTOS_PUBLIC.iter().chain(&[PUBLIC]) {
         assert_eq!(probe(&world.client, public).await, 200, "{public}");
     }
-    assert_eq!(probe(&world.client, HOOK).await, 404);
+    for guessed in CAPABILITIES {
+        let status = probe(&world.client, guessed).await;
+        assert!(matches!(status, 404 | 415), "{guessed}: {status}");
+    }
     assert_eq!(probe(&world.client, "get /no/such/path").await, 401);
     world.end().await;
 }
@@ -221,6 +227,7 @@ async fn every_operation_on_a_run_or_a_session_of_another_user_finds_nothing() {
     let bodies = [
         ("/answers", body),
         ("/rerun", json!({"from": "last"})),
+        ("/links", json!({"request": "x", "to": "x"})),
         ("/messages", json!({"text": "x"})),
         ("/rename", json!({"session_name": "x"})),
         ("/continue", json!({"step_requirements": "[]"})),

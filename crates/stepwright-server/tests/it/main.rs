@@ -9,6 +9,7 @@ mod issuer;
 mod jwt;
 mod keys;
 mod limits;
+mod links;
 mod media;
 mod memories;
 mod openai;
