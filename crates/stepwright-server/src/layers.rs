@@ -186,7 +186,7 @@ async fn checked(
         return Problem::bad("the path is not UTF-8").into_response();
     }
     // Who it is, and no more: each handler says what its caller must be allowed to do.
-    let who = auth::who(front.app.keys.as_ref(), request.headers());
+    let who = auth::who(&front.app.auth, request.headers()).await;
     strip_slash(request.uri_mut());
     request.extensions_mut().insert(who);
     let request = match with_body(request).await {

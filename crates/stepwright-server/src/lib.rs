@@ -11,6 +11,8 @@ mod error;
 mod followed;
 mod layers;
 mod limits;
+mod link_page;
+mod links;
 mod metrics;
 mod mounted;
 mod openapi;
@@ -24,10 +26,11 @@ mod stream;
 mod v1;
 mod wire;
 
-pub use auth::{ApiKey, ApiKeys, NewKey, Role};
+pub use auth::{ApiKey, ApiKeys, Jwt, JwtAlgorithm, NewKey, Role};
 pub use limits::{
     BODY_BYTES_MAX, CONNECTIONS_MAX, EVENTS_PAGE_MAX, HOOK_BODY_BYTES_MAX, INBOX_RUNS_MAX,
-    LIST_PAGE_MAX, SEARCH_ROWS_MAX, SOCKET_RUNS_MAX, STREAMS_MAX,
+    LINK_BODY_BYTES_MAX, LINK_LIFE_MAX, LINK_NAME_BYTES_MAX, LIST_PAGE_MAX, SEARCH_ROWS_MAX,
+    SOCKET_RUNS_MAX, STREAMS_MAX,
 };
 pub use mounted::Mounted;
 pub use server::{Server, ServerBuilder};

@@ -8,6 +8,15 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The bytes of the body of a request of a webhook.
 pub const HOOK_BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// The bytes of the form of a link.
+pub const LINK_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The bytes of the name of the person that a link is for.
+pub const LINK_NAME_BYTES_MAX: usize = 128;
+
+/// The time for which a link works.
+pub const LINK_LIFE_MAX: Duration = Duration::from_hours(31 * 24);
+
 /// The connections at once. A further one is closed at once.
 pub const CONNECTIONS_MAX: usize = 20_000;
 
@@ -28,6 +37,9 @@ pub const INBOX_RUNS_MAX: usize = 500;
 
 /// The runs that one WebSocket follows at once. A further one is refused.
 pub const SOCKET_RUNS_MAX: usize = 32;
+
+/// The time for which a link works, if its maker does not say.
+pub(crate) const LINK_LIFE: Duration = Duration::from_hours(24);
 
 /// The bytes of a body that is read before a request is decided on.
 pub(crate) const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;

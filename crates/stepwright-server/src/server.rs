@@ -1,7 +1,8 @@
 //! The builder of a server.
 
-use crate::auth::Keys;
-use crate::state::{App, McpOptions, MemberOf, Origins, Served, ServedKind};
+use crate::auth::{Auth, Jwt, Keys};
+use crate::links::Links;
+use crate::state::{App, McpOptions, MemberOf, Origins, Served, ServedKind, Triggers};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ pub struct ServerBuilder {
     origins: Vec<String>,
     keys: Option<(PathBuf, bool)>,
     mcp: McpOptions,
+    jwt: Option<Jwt>,
     insecure: bool,
     drives: bool,
 }
@@ -63,6 +65,7 @@ impl Server {
             origins: Vec::new(),
             keys: None,
             mcp: McpOptions::default(),
+            jwt: None,
             insecure: false,
             drives: true,
         }
@@ -90,6 +93,15 @@ impl Server {
             return Ok(Vec::new());
         }
         self.app.receiver.register().await
+    }
+
+    /// Reads the keys that verify tokens, so that a mistake in the settings shows before the server
+    /// serves. Without it, the first request reads them.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn load_keys(&self) -> Result<(), Error> {
+        self.app.auth.load().await
     }
 
     /// Returns the `OpenAPI` document of everything at `/v1`.
@@ -272,6 +284,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Accepts the tokens of an identity provider, beside the keys if there are any. The scopes of
+    /// a token say what its holder may do, and its subject is the user. Without keys and tokens,
+    /// each request is the owner's. [`Jwt`] has an example.
+    pub fn jwt(mut self, rules: Jwt) -> Self {
+        self.jwt = Some(rules);
+        self
+    }
+
     /// Lets other machines reach a server without keys. All who can reach it can then run its
     /// workflows.
     pub fn insecure(mut self, insecure: bool) -> Self {
@@ -291,7 +311,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// If there is nothing to serve, or no store, or two workflows have one id, or a workflow has
-    /// no store, or an origin or a host is not valid.
+    /// no store, or an origin or a host is not valid, or the rules for tokens cannot be.
     pub fn build(self) -> Result<Server, Error> {
         let mistake =
             |text: String, hint: &str| Err(Error::new(ErrorKind::Definition, text).with_hint(hint));
@@ -329,23 +349,25 @@ impl ServerBuilder {
             }
         }
         let keys = self.keys.map(|(file, is_required)| Keys::in_file(file, is_required));
-        let is_open_elsewhere = self.insecure || keys.as_ref().is_some_and(|keys| !keys.is_open());
+        let auth = Auth::new(keys, self.jwt)?;
+        let is_open_elsewhere = self.insecure || !auth.is_open();
         let triggers = triggers(&runs, &self.served)?;
         let origins = Origins(self.origins);
-        let app = App::new(self.name, runs, self.served, origins, keys, triggers, self.mcp);
+        let app = App::new(self.name, runs, self.served, origins, auth, triggers, self.mcp);
         #[cfg(feature = "mcp")]
         crate::wire::mcp::check(&app)?;
         Ok(Server { app, hosts: self.hosts, is_open_elsewhere, drives: self.drives })
     }
 }
 
-/// Makes the scheduler of all schedules, and the receiver of all webhooks.
-fn triggers(runs: &Runs, served: &[Served]) -> Result<(Scheduler, Receiver), Error> {
+/// Makes the scheduler of all schedules, the receiver of all webhooks, and the links of the store.
+fn triggers(runs: &Runs, served: &[Served]) -> Result<Triggers, Error> {
     let store = runs.whole_store().cloned().ok_or_else(|| {
         let what = "the runs of a server cannot be those of one user";
         Error::new(ErrorKind::Definition, what).with_hint("give keys with a user to its clients")
     })?;
     let mut scheduler = Scheduler::new(store.clone(), real_world());
+    let links = Links::of(store.clone(), real_world());
     let mut receiver = Receiver::new(store, real_world());
     for served in served {
         let metadata = served.metadata.clone();
@@ -361,7 +383,7 @@ fn triggers(runs: &Runs, served: &[Served]) -> Result<(Scheduler, Receiver), Err
             receiver = receiver.add_prepared(&served.workflow, webhook, prepare);
         }
     }
-    Ok((scheduler, receiver))
+    Ok(Triggers { scheduler, receiver, links })
 }
 
 impl fmt::Debug for Server {

@@ -1,8 +1,9 @@
 //! The state of a server: handles only.
 
-use crate::auth::Who;
+use crate::auth::{Auth, Who};
 use crate::error::Problem;
 use crate::limits::STREAMS_MAX;
+use crate::links::Links;
 use crate::metrics::Counters;
 use crate::row_columns::Known;
 use http::StatusCode;
@@ -28,11 +29,12 @@ pub(crate) struct State {
     pub(crate) runs: Runs,
     pub(crate) served: Vec<Served>,
     pub(crate) origins: Origins,
-    pub(crate) keys: Option<crate::auth::Keys>,
+    pub(crate) auth: Auth,
     pub(crate) scheduler: Scheduler,
     pub(crate) receiver: Receiver,
     #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "there is no MCP"))]
     pub(crate) mcp: McpOptions,
+    pub(crate) links: Links,
     pub(crate) started: Timestamp,
     pub(crate) counters: Counters,
     pub(crate) columns: Known,
@@ -82,6 +84,13 @@ pub(crate) struct McpOptions {
     pub(crate) agents: bool,
 }
 
+/// The parts of a server that begin runs, or let them go on, without a caller with a key.
+pub(crate) struct Triggers {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) receiver: Receiver,
+    pub(crate) links: Links,
+}
+
 /// The pages of other servers that may send requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Origins(pub(crate) Vec<String>);
@@ -105,8 +114,8 @@ impl App {
         runs: Runs,
         served: Vec<Served>,
         origins: Origins,
-        keys: Option<crate::auth::Keys>,
-        (scheduler, receiver): (Scheduler, Receiver),
+        auth: Auth,
+        Triggers { scheduler, receiver, links }: Triggers,
         mcp: McpOptions,
     ) -> Self {
         Self(Arc::new(State {
@@ -114,10 +123,11 @@ impl App {
             runs,
             served,
             origins,
-            keys,
+            auth,
             scheduler,
             receiver,
             mcp,
+            links,
             started: real_world().wall(),
             counters: Counters::default(),
             columns: Known::default(),
@@ -178,6 +188,15 @@ impl ServedKind {
             Self::Workflow => "workflow",
             Self::Agent => "agent",
             Self::Team => "team",
+        }
+    }
+
+    /// Returns the resource in the scopes of tokens.
+    pub(crate) fn resource(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflows",
+            Self::Agent => "agents",
+            Self::Team => "teams",
         }
     }
 

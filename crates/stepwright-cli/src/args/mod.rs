@@ -30,7 +30,7 @@ pub(crate) use serving::Worker;
 #[cfg(feature = "mcp")]
 pub(crate) use serving::{ALL as ALL_AGENTS, Login, Mcp};
 #[cfg(feature = "serve")]
-pub(crate) use serving::{KeyList, KeyMade, KeyRevoked, Keys, Serve};
+pub(crate) use serving::{KeyList, KeyMade, KeyRevoked, Keys, Serve, Tokens};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 pub(crate) use testing::{FromRun, Test, TestFrom};
 #[cfg(feature = "serve")]

@@ -174,7 +174,8 @@ Examples:
   stepwright serve digest.yaml review.yaml
   stepwright serve --demo
   stepwright keys create anna --role operator
-  stepwright serve digest.yaml --host 0.0.0.0 --allow-host flows.example.org --auth";
+  stepwright serve digest.yaml --host 0.0.0.0 --allow-host flows.example.org --auth
+  stepwright serve digest.yaml --jwt-jwks https://login.example.org/keys --jwt-audience flows";
 
 /// The arguments of `serve`.
 #[cfg(feature = "serve")]
@@ -199,6 +200,8 @@ pub(crate) struct Serve {
     /// Let other machines reach the server without keys
     #[arg(long)]
     pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) tokens: Tokens,
     /// Allow this name in the address, besides those of this machine; can be given several times
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
@@ -231,6 +234,39 @@ pub(crate) struct Serve {
         conflicts_with = "no_db"
     )]
     pub(crate) dispatcher: Option<Database>,
+}
+
+/// The rules for JSON Web Tokens, if clients of `serve` send them.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(crate) struct Tokens {
+    /// Accept tokens signed by a key of this JWKS: an address, or a file
+    #[arg(long, value_name = "URL|FILE", group = "jwt", requires = "jwt_audience")]
+    pub(crate) jwt_jwks: Option<String>,
+    /// Accept tokens signed by the public key in this PEM file
+    #[arg(long, value_name = "FILE", group = "jwt", requires = "jwt_audience")]
+    pub(crate) jwt_key: Option<PathBuf>,
+    /// Accept tokens signed with the secret in this file, without the end of its line
+    #[arg(long, value_name = "FILE", group = "jwt", requires = "jwt_audience")]
+    pub(crate) jwt_secret: Option<PathBuf>,
+    /// Accept tokens for this audience, their `aud`; can be given several times
+    #[arg(long, value_name = "AUDIENCE", requires = "jwt")]
+    pub(crate) jwt_audience: Vec<String>,
+    /// Accept tokens of this issuer only, their `iss`
+    #[arg(long, value_name = "ISSUER", requires = "jwt")]
+    pub(crate) jwt_issuer: Option<String>,
+    /// Accept this algorithm, such as `RS256`, and no other; can be given several times. By
+    /// default all that fit the key
+    #[arg(long, value_name = "NAME", requires = "jwt")]
+    pub(crate) jwt_algorithm: Vec<stepwright_server::JwtAlgorithm>,
+    /// Accept tokens whose times are off by this much; the default is `30s`
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = crate::duration::parse,
+        requires = "jwt"
+    )]
+    pub(crate) jwt_skew: Option<std::time::Duration>,
 }
 
 #[cfg(feature = "serve")]

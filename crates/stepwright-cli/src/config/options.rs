@@ -36,7 +36,7 @@ const NO_SETTINGS: [&str; 2] = ["help", "version"];
 
 /// Options with which a file could widen what the user allows. A project may set them only if the
 /// user trusts it.
-const PERMISSIONS: [&str; 12] = [
+const PERMISSIONS: [&str; 19] = [
     "allow-host",
     "allow-origin",
     "allow-path",
@@ -44,6 +44,13 @@ const PERMISSIONS: [&str; 12] = [
     "base-dir",
     "env-file",
     "http",
+    "jwt-algorithm",
+    "jwt-audience",
+    "jwt-issuer",
+    "jwt-jwks",
+    "jwt-key",
+    "jwt-secret",
+    "jwt-skew",
     "mcp-agents",
     "operate",
     "pass-env",
@@ -52,12 +59,15 @@ const PERMISSIONS: [&str; 12] = [
 ];
 
 /// Options whose values are paths, relative to the configuration file.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 11] = [
     "allow-path",
     "base-dir",
     "db",
     "dir",
     "env-file",
+    "jwt-jwks",
+    "jwt-key",
+    "jwt-secret",
     "permissions",
     "prices",
     "project-permissions",
@@ -202,10 +212,15 @@ pub(super) fn resolved(setting: &Setting) -> Vec<String> {
     let folder = setting.place.file.parent().unwrap_or(Path::new(""));
     let resolve = |value: &String| {
         let is_path = PATHS.contains(&setting.key.as_str())
-            && (setting.key != "db" || !value.contains("://"));
+            && !(is_address(&setting.key) && value.contains("://"));
         if is_path { folder.join(value).display().to_string() } else { value.clone() }
     };
     values.iter().map(resolve).collect()
+}
+
+/// Returns `true` for an option whose value may be an address in place of a path.
+fn is_address(key: &str) -> bool {
+    matches!(key, "db" | "jwt-jwks")
 }
 
 fn near<'n>(key: Option<impl AsRef<str>>, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {

@@ -1,6 +1,6 @@
 //! `stepwright serve` and `stepwright keys`.
 
-use crate::args::{self, KeyList, KeyMade, KeyRevoked, Keys, Serve};
+use crate::args::{self, KeyList, KeyMade, KeyRevoked, Keys, Serve, Tokens};
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::folders;
@@ -15,7 +15,7 @@ use stepwright::file::{Definition, Options};
 use stepwright::time::Timestamp;
 use stepwright::{AnyStore, Error, ErrorKind, Memory, Workflow};
 use stepwright_engine::{Runs, real_world};
-use stepwright_server::{ApiKeys, NewKey, Server, ServerBuilder};
+use stepwright_server::{ApiKeys, Jwt, NewKey, Server, ServerBuilder};
 use tokio_util::sync::CancellationToken;
 
 /// The file of the keys, in the state folder.
@@ -115,7 +115,11 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
             }
         }
         server = with_keys(server, arguments.auth)?;
+        if let Some(rules) = tokens(&arguments.tokens)? {
+            server = server.jwt(rules);
+        }
         let server = server.build()?;
+        server.load_keys().await?;
         let address = format!("{}:{}", host(&arguments.host), arguments.port);
         let failed = |error: std::io::Error| {
             let error = Error::new(ErrorKind::Run, format!("cannot listen at `{address}`"))
@@ -189,6 +193,37 @@ fn host(host: &std::net::IpAddr) -> String {
         std::net::IpAddr::V4(host) => host.to_string(),
         std::net::IpAddr::V6(host) => format!("[{host}]"),
     }
+}
+
+/// Returns the rules for JSON Web Tokens, if there are any.
+fn tokens(arguments: &Tokens) -> Result<Option<Jwt>, Error> {
+    let read = |flag: &str, path: &Path| {
+        std::fs::read_to_string(path).map_err(|error| {
+            let what = format!("`{flag}`: cannot read `{}`", path.display());
+            Error::usage(what).with_source(error).with_hint("name a file that can be read")
+        })
+    };
+    let mut rules = match (&arguments.jwt_jwks, &arguments.jwt_key, &arguments.jwt_secret) {
+        (Some(url), ..) if url.contains("://") => Jwt::jwks_url(url)?,
+        (Some(file), ..) => Jwt::jwks_file(file),
+        (_, Some(key), _) => Jwt::public_key(&read("--jwt-key", key)?)?,
+        (.., Some(secret)) => {
+            let secret = read("--jwt-secret", secret)?;
+            Jwt::secret(secret.trim_end_matches(['\r', '\n']).as_bytes())?
+        }
+        _ => return Ok(None),
+    };
+    rules = arguments.jwt_audience.iter().fold(rules, Jwt::audience);
+    if let Some(issuer) = &arguments.jwt_issuer {
+        rules = rules.issuer(issuer);
+    }
+    if !arguments.jwt_algorithm.is_empty() {
+        rules = rules.algorithms(arguments.jwt_algorithm.iter().copied());
+    }
+    if let Some(skew) = arguments.jwt_skew {
+        rules = rules.clock_skew(skew);
+    }
+    Ok(Some(rules))
 }
 
 /// Sets the file of the keys: with `auth` each request needs one, and otherwise once there is one.

@@ -44,6 +44,7 @@ mod places;
 mod resuming;
 #[cfg(unix)]
 mod sandboxes;
+mod serving;
 mod sessions;
 mod starting;
 #[cfg(unix)]

@@ -106,10 +106,8 @@ impl ApiKeys {
             let what = format!("`{}` is no name of a key", new.name.escape_debug());
             return Err(Error::usage(what).with_hint("use words, such as `ci`"));
         }
-        #[expect(clippy::disallowed_methods, reason = "a secret, which no replay repeats")]
-        let random = || uuid::Uuid::new_v4().simple().to_string();
         let id = random()[..ID_DIGITS].to_owned();
-        let secret = format!("{PREFIX}_{id}_{}{}", random(), random());
+        let secret = random_token(&format!("{PREFIX}_{id}_"));
         let NewKey { name, role, user, expires_at } = new;
         let created_at = real_world().wall();
         let hash = hash(&secret);
@@ -166,6 +164,16 @@ impl ApiKeys {
         }
         written
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a secret, which no replay repeats")]
+fn random() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Makes a token with 244 random bits.
+pub(crate) fn random_token(prefix: &str) -> String {
+    format!("{prefix}{}{}", random(), random())
 }
 
 /// Creates a file that only its owner can read.

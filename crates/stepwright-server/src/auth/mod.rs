@@ -1,73 +1,160 @@
 //! The caller of a request, and what the caller may do.
 
+mod jwt;
 mod keys;
 mod role;
+mod scopes;
 
-pub(crate) use keys::Keys;
+pub use jwt::{Jwt, JwtAlgorithm};
 pub use keys::{ApiKey, ApiKeys, NewKey};
+pub(crate) use keys::{Keys, random_token};
 pub use role::Role;
 pub(crate) use role::{Answer, Drive, Manage, Read, Right, Start};
 
 use crate::error::Problem;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
+use jwt::{Holder, Verifier};
+use scopes::Scopes;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use stepwright_core::Error;
+
+/// The rules about what a caller must show: a key, a token, or nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Auth {
+    pub(crate) keys: Option<Keys>,
+    jwt: Option<Verifier>,
+}
+
+impl Auth {
+    /// Uses the keys in a file, and tokens.
+    ///
+    /// # Errors
+    /// If the rules for tokens cannot be.
+    pub(crate) fn new(keys: Option<Keys>, jwt: Option<Jwt>) -> Result<Self, Error> {
+        Ok(Self { keys, jwt: jwt.map(Jwt::verifier).transpose()? })
+    }
+
+    /// Returns `true` if each caller is the owner.
+    pub(crate) fn is_open(&self) -> bool {
+        self.keys.as_ref().is_none_or(Keys::is_open) && self.jwt.is_none()
+    }
+
+    /// Returns the way in which `AgentOS` names what callers show.
+    pub(crate) fn mode(&self) -> &'static str {
+        match &self.jwt {
+            Some(_) => "jwt",
+            None if self.is_open() => "none",
+            None => "security_key",
+        }
+    }
+
+    /// Reads the keys that verify tokens, so that a mistake shows at once.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        match &self.jwt {
+            Some(jwt) => jwt.load().await,
+            None => Ok(()),
+        }
+    }
+}
 
 /// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Who {
-    role: Option<Role>,
+    access: Access,
     user: Option<Arc<str>>,
     name: Option<Arc<str>>,
-    /// The reason that there is no role.
-    refused: &'static str,
+}
+
+/// The rights of a caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Access {
+    /// Nothing, for this reason.
+    None(&'static str),
+    /// As the holder of a key.
+    Role(Role),
+    /// As the holder of a token.
+    Scopes(Scopes),
 }
 
 impl Who {
     /// The owner of a server without keys.
     pub(crate) fn owner() -> Self {
-        Self { role: Some(Role::Admin), user: None, name: None, refused: "" }
+        Self { access: Access::Role(Role::Admin), user: None, name: None }
     }
 
     fn refused(refused: &'static str) -> Self {
-        Self { role: None, user: None, name: None, refused }
+        Self { access: Access::None(refused), user: None, name: None }
     }
 
-    pub(super) fn of_key(key: &ApiKey) -> Self {
+    fn of_key(key: &ApiKey) -> Self {
         let user = key.user.as_deref().map(Arc::from);
-        Self { role: Some(key.role), user, name: Some(key.name.as_str().into()), refused: "" }
+        Self { access: Access::Role(key.role), user, name: Some(key.name.as_str().into()) }
     }
 
-    /// Returns the holder of a key.
-    pub(crate) fn of_token(keys: Option<&Keys>, token: &str) -> Self {
-        let Some(keys) = keys.filter(|keys| !keys.is_open()) else { return Self::owner() };
-        let key = keys.find(token.trim());
-        key.map_or_else(|| Self::refused("Invalid authentication token"), |key| Self::of_key(&key))
+    /// The holder of a JSON Web Token is its subject, and sees what belongs to it. An administrator
+    /// sees everything.
+    fn of_holder(Holder { subject, scopes }: Holder) -> Self {
+        let user = (!scopes.is_admin()).then(|| subject.clone());
+        Self { access: Access::Scopes(scopes), user, name: Some(subject) }
     }
 
-    /// Returns `true` if the caller has shown no valid key, and needs one.
+    /// Returns the holder of a key or a token.
+    pub(crate) async fn of_token(auth: &Auth, token: &str) -> Self {
+        if auth.is_open() {
+            return Self::owner();
+        }
+        let token = token.trim();
+        if let Some(key) = auth.keys.as_ref().and_then(|keys| keys.find(token)) {
+            return Self::of_key(&key);
+        }
+        let holder = match &auth.jwt {
+            Some(jwt) => jwt.holder(token).await,
+            None => None,
+        };
+        // One answer for all reasons: the log has them.
+        holder.map_or_else(|| Self::refused("Invalid authentication token"), Self::of_holder)
+    }
+
+    /// Returns `true` if the caller has shown nothing valid, and needs to.
     pub(crate) fn is_refused(&self) -> bool {
-        self.role.is_none()
+        matches!(self.access, Access::None(_))
     }
 
-    /// Returns `true` if the caller may do `R`.
-    pub(crate) fn may<R: Right>(&self) -> bool {
-        self.role.is_some_and(R::of)
+    /// Returns `true` if the caller may do `R` with this workflow, which needs `workflows:run` in
+    /// a token.
+    pub(crate) fn may<R: Right>(&self, workflow: &str) -> bool {
+        match &self.access {
+            Access::None(_) => false,
+            Access::Role(role) => R::of(*role),
+            Access::Scopes(scopes) => scopes.has("workflows", workflow, "run"),
+        }
     }
 
-    /// Checks that the caller may do `R`.
-    pub(crate) fn check<R: Right>(&self) -> Result<(), Problem> {
-        match self.role {
-            Some(role) if R::of(role) => Ok(()),
-            Some(role) => {
-                let what = format!("a key with the role `{role}` may not {}", R::WORDS);
+    /// Returns `true` if lists show this workflow, agent or team to the caller. `kinds` is
+    /// `workflows`, `agents` or `teams`.
+    pub(crate) fn sees(&self, kinds: &str, id: &str) -> bool {
+        match &self.access {
+            Access::None(_) => false,
+            Access::Role(role) => Read::of(*role),
+            Access::Scopes(scopes) => scopes.has(kinds, id, "read"),
+        }
+    }
+
+    /// Checks that the caller may do `R` with this workflow.
+    pub(crate) fn check<R: Right>(&self, workflow: &str) -> Result<(), Problem> {
+        match &self.access {
+            Access::None(refused) => Err(unauthorized(refused)),
+            Access::Role(role) => check_role::<R>(*role),
+            Access::Scopes(_) if self.may::<R>(workflow) => Ok(()),
+            Access::Scopes(_) => {
+                let what = "Insufficient permissions. Required scope(s): workflows:run".to_owned();
                 Err(Problem::new(StatusCode::FORBIDDEN, what))
-            }
-            None => {
-                let help = "send `Authorization: Bearer KEY`; `stepwright keys create` makes one";
-                Err(Problem::new(StatusCode::UNAUTHORIZED, self.refused).with_help(help))
             }
         }
     }
@@ -104,27 +191,65 @@ impl Who {
 #[derive(Debug)]
 pub(crate) struct Caller<R>(pub(crate) Who, pub(crate) PhantomData<R>);
 
-impl<S: Sync, R: Right> FromRequestParts<S> for Caller<R> {
+impl<S: Send + Sync, R: Right> FromRequestParts<S> for Caller<R> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let who = parts.extensions.get::<Who>().cloned();
         let who = who.unwrap_or_else(|| Who::refused("Authorization header required"));
-        who.check::<R>()?;
+        match &who.access {
+            Access::Scopes(scopes) => check_scopes(scopes, parts, state).await?,
+            Access::Role(role) => check_role::<R>(*role)?,
+            Access::None(refused) => return Err(unauthorized(refused)),
+        }
         Ok(Self(who, PhantomData))
     }
 }
 
+fn check_role<R: Right>(role: Role) -> Result<(), Problem> {
+    if R::of(role) {
+        return Ok(());
+    }
+    let what = format!("a key with the role `{role}` may not {}", R::WORDS);
+    Err(Problem::new(StatusCode::FORBIDDEN, what))
+}
+
+fn unauthorized(refused: &'static str) -> Problem {
+    let help = "send `Authorization: Bearer KEY`; `stepwright keys create` makes one";
+    Problem::new(StatusCode::UNAUTHORIZED, refused).with_help(help)
+}
+
+/// Checks the scopes of a token against those that the route needs.
+async fn check_scopes<S: Send + Sync>(
+    scopes: &Scopes,
+    parts: &mut Parts,
+    state: &S,
+) -> Result<(), Problem> {
+    // There is nothing at other paths.
+    let Some(route) = parts.extensions.get::<MatchedPath>().cloned() else { return Ok(()) };
+    let needed = scopes::needed(&parts.method, route.as_str());
+    let named = RawPathParams::from_request_parts(parts, state).await.ok();
+    let id = named.as_ref().and_then(|named| named.iter().next()).map(|(_, id)| id);
+    if scopes.admit(needed.as_ref(), id) {
+        return Ok(());
+    }
+    let needed = needed.map_or_else(|| "agent_os:admin".to_owned(), |needed| needed.to_string());
+    let what = format!("Insufficient permissions. Required scope(s): {needed}");
+    Err(Problem::new(StatusCode::FORBIDDEN, what))
+}
+
 /// Returns the caller of a request.
-pub(crate) fn who(keys: Option<&Keys>, headers: &HeaderMap) -> Who {
-    let Some(keys) = keys.filter(|keys| !keys.is_open()) else { return Who::owner() };
+pub(crate) async fn who(auth: &Auth, headers: &HeaderMap) -> Who {
+    if auth.is_open() {
+        return Who::owner();
+    }
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return Who::refused("Authorization header required");
     };
     let given = given.to_str().ok().and_then(|given| given.split_once(' '));
     let key = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match key {
-        Some((_, token)) => Who::of_token(Some(keys), token),
+        Some((_, token)) => Who::of_token(auth, token).await,
         None => Who::refused("Invalid authentication token"),
     }
 }

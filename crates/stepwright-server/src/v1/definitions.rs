@@ -36,8 +36,12 @@ pub(super) fn served<'a>(app: &'a Shared, id: &str) -> Result<&'a Served, Proble
         Problems,
     )
 )]
-pub(super) async fn list_workflows(_: Caller<Read>, State(app): State<App>) -> Json<Workflows> {
-    let workflows = app.served.iter().map(|served| WorkflowView::of(served, false)).collect();
+pub(super) async fn list_workflows(
+    Caller(who, _): Caller<Read>,
+    State(app): State<App>,
+) -> Json<Workflows> {
+    let seen = app.served.iter().filter(|it| who.sees("workflows", it.workflow.id().as_str()));
+    let workflows = seen.map(|served| WorkflowView::of(served, false)).collect();
     Json(Workflows { workflows })
 }
 

@@ -4,6 +4,7 @@ mod definitions;
 mod drive;
 mod events;
 mod hooks;
+mod links;
 mod list;
 mod media;
 mod metrics;
@@ -37,6 +38,8 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(drive::fork_run))
         .routes(routes!(drive::send_message))
         .routes(routes!(runs::list_inbox))
+        .routes(routes!(links::make_link))
+        .routes(routes!(links::show_link, links::use_link))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
         .routes(routes!(metrics::get_metrics))

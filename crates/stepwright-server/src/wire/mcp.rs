@@ -38,13 +38,14 @@ pub(crate) fn check(app: &App) -> Result<(), Error> {
 }
 
 fn service(app: &App, who: &Who) -> Result<MountedMcp, Error> {
-    let mut service = McpService::new().runs(app.seen_by(who)?).answers(who.may::<Answer>());
-    if who.may::<Start>() {
-        let is_tool = |served: &&Served| app.mcp.agents || served.kind == ServedKind::Workflow;
-        for served in app.served.iter().filter(is_tool) {
-            service = service.workflow(&served.workflow, served.input_schema.as_ref());
-            service = service.metadata(served.metadata.clone());
-        }
+    let mut service = McpService::new().runs(app.seen_by(who)?).answers(who.may::<Answer>("*"));
+    let is_tool = |served: &&Served| {
+        let is_offered = app.mcp.agents || served.kind == ServedKind::Workflow;
+        is_offered && who.may::<Start>(served.workflow.id().as_str())
+    };
+    for served in app.served.iter().filter(is_tool) {
+        service = service.workflow(&served.workflow, served.input_schema.as_ref());
+        service = service.metadata(served.metadata.clone());
     }
     if let Some(user) = who.only() {
         service = service.user(user);

@@ -7,83 +7,92 @@ use serde_json::{Value, json};
 use stepwright_core::{Memory, Timestamp};
 use stepwright_server::{ApiKeys, NewKey, Role, Server};
 
-/// Every operation at `/v1`, with the roles besides `admin` that may use it.
-const ACCESS: &[(&str, &[Role])] = &[
-    ("get /v1/workflows", READ),
-    ("get /v1/workflows/{id}", READ),
-    ("post /v1/workflows/{id}/runs", START),
-    ("get /v1/runs", READ),
-    ("get /v1/runs/{id}", READ),
-    ("get /v1/runs/{id}/events", READ),
-    ("get /v1/runs/{id}/media/{hash}", READ),
-    ("post /v1/runs/{id}/answers", &[Role::Approver]),
-    ("post /v1/runs/{id}/cancel", START),
-    ("post /v1/runs/{id}/resume", START),
-    ("post /v1/runs/{id}/retry", START),
-    ("post /v1/runs/{id}/rerun", START),
-    ("post /v1/runs/{id}/fork", START),
-    ("post /v1/runs/{id}/messages", START),
-    ("get /v1/inbox", READ),
-    ("get /v1/sessions", READ),
-    ("get /v1/sessions/{id}", READ),
-    ("get /v1/metrics", READ),
-    ("get /v1/models", READ),
-    ("get /v1/models/{id}", READ),
-    ("post /v1/chat/completions", START),
-    ("get /v1/schedules", READ),
-    ("post /v1/schedules/{id}/pause", START),
-    ("post /v1/schedules/{id}/resume", START),
-    ("post /v1/schedules/{id}/run", START),
-    ("get /v1/webhooks", READ),
-    ("post /v1/webhooks/{id}/token", &[]),
+/// An operation, the roles besides `admin` that may use it, and the scopes of a token, of which one
+/// is enough.
+type Access = (&'static str, &'static [Role], &'static str);
+
+/// Every operation at `/v1`.
+const ACCESS: &[Access] = &[
+    ("get /v1/workflows", READ, "workflows:read"),
+    ("get /v1/workflows/{id}", READ, "workflows:read"),
+    ("post /v1/workflows/{id}/runs", START, "workflows:run"),
+    ("get /v1/runs", READ, "workflows:read"),
+    ("get /v1/runs/{id}", READ, "workflows:read"),
+    ("get /v1/runs/{id}/events", READ, "workflows:read"),
+    ("get /v1/runs/{id}/media/{hash}", READ, "workflows:read"),
+    ("post /v1/runs/{id}/answers", &[Role::Approver], "workflows:run|approvals:write"),
+    ("post /v1/runs/{id}/links", &[Role::Approver], "workflows:run|approvals:write"),
+    ("post /v1/runs/{id}/cancel", START, "workflows:run"),
+    ("post /v1/runs/{id}/resume", START, "workflows:run"),
+    ("post /v1/runs/{id}/retry", START, "workflows:run"),
+    ("post /v1/runs/{id}/rerun", START, "workflows:run"),
+    ("post /v1/runs/{id}/fork", START, "workflows:run"),
+    ("post /v1/runs/{id}/messages", START, "workflows:run"),
+    ("get /v1/inbox", READ, "workflows:read|approvals:read"),
+    ("get /v1/sessions", READ, "sessions:read"),
+    ("get /v1/sessions/{id}", READ, "sessions:read"),
+    ("get /v1/metrics", READ, "metrics:read"),
+    ("get /v1/models", READ, "workflows:read"),
+    ("get /v1/models/{id}", READ, "workflows:read"),
+    ("post /v1/chat/completions", START, "workflows:run"),
+    ("get /v1/schedules", READ, "schedules:read"),
+    ("post /v1/schedules/{id}/pause", START, "schedules:write"),
+    ("post /v1/schedules/{id}/resume", START, "schedules:write"),
+    ("post /v1/schedules/{id}/run", START, "schedules:write"),
+    ("get /v1/webhooks", READ, "webhooks:read"),
+    ("post /v1/webhooks/{id}/token", &[], "webhooks:write"),
 ];
 
-/// The operations of `AgentOS`, which has no document, with the roles besides `admin`. Those of
-/// agents and teams are the twins of those of workflows.
-const AGENTOS: &[(&str, &[Role])] = &[
-    ("get /config", READ),
-    ("get /workflows", READ),
-    ("get /workflows/{id}", READ),
-    ("get /workflows/{id}/runs", READ),
-    ("post /workflows/{id}/runs", START),
-    ("get /workflows/{id}/runs/{run}", READ),
-    ("post /workflows/{id}/runs/{run}/cancel", START),
-    ("post /workflows/{id}/runs/{run}/continue", &[Role::Approver]),
-    ("post /workflows/{id}/runs/{run}/resume", READ),
-    ("get /sessions", READ),
-    ("post /sessions", START),
-    ("delete /sessions", ADMIN),
-    ("get /sessions/{session}", READ),
-    ("patch /sessions/{session}", ADMIN),
-    ("delete /sessions/{session}", ADMIN),
-    ("post /sessions/{session}/rename", ADMIN),
-    ("get /sessions/{session}/runs", READ),
-    ("get /sessions/{session}/runs/{run}", READ),
-    ("get /sessions/{session}/run-previews", READ),
-    ("get /memories", READ),
-    ("post /memories", START),
-    ("delete /memories", ADMIN),
-    ("get /memories/{id}", READ),
-    ("patch /memories/{id}", ADMIN),
-    ("delete /memories/{id}", ADMIN),
-    ("get /memory_topics", READ),
-    ("get /user_memory_stats", READ),
-    ("get /metrics", READ),
-    ("post /metrics/refresh", ADMIN),
-    ("get /metrics/refresh/status", READ),
-    ("post /databases/all/migrate", ADMIN),
+/// The operations of `AgentOS`, which has no document. Those of agents and teams are the twins of
+/// those of workflows.
+const AGENTOS: &[Access] = &[
+    ("get /config", READ, "config:read"),
+    ("get /workflows", READ, "workflows:read"),
+    ("get /workflows/{id}", READ, "workflows:read"),
+    ("get /workflows/{id}/runs", READ, "workflows:read"),
+    ("post /workflows/{id}/runs", START, "workflows:run"),
+    ("get /workflows/{id}/runs/{run}", READ, "workflows:read"),
+    ("post /workflows/{id}/runs/{run}/cancel", START, "workflows:run"),
+    (
+        "post /workflows/{id}/runs/{run}/continue",
+        &[Role::Approver],
+        "workflows:run|approvals:write",
+    ),
+    ("post /workflows/{id}/runs/{run}/resume", READ, "workflows:run"),
+    ("get /sessions", READ, "sessions:read"),
+    ("post /sessions", START, "sessions:write"),
+    ("delete /sessions", ADMIN, "sessions:delete"),
+    ("get /sessions/{session}", READ, "sessions:read"),
+    ("patch /sessions/{session}", ADMIN, "sessions:write"),
+    ("delete /sessions/{session}", ADMIN, "sessions:delete"),
+    ("post /sessions/{session}/rename", ADMIN, "sessions:write"),
+    ("get /sessions/{session}/runs", READ, "sessions:read"),
+    ("get /sessions/{session}/runs/{run}", READ, "sessions:read"),
+    ("get /sessions/{session}/run-previews", READ, "sessions:read"),
+    ("get /memories", READ, "memories:read"),
+    ("post /memories", START, "memories:write"),
+    ("delete /memories", ADMIN, "memories:delete"),
+    ("get /memories/{id}", READ, "memories:read"),
+    ("patch /memories/{id}", ADMIN, "memories:write"),
+    ("delete /memories/{id}", ADMIN, "memories:delete"),
+    ("get /memory_topics", READ, "memories:read"),
+    ("get /user_memory_stats", READ, "memories:read"),
+    ("get /metrics", READ, "metrics:read"),
+    ("post /metrics/refresh", ADMIN, "metrics:write"),
+    ("get /metrics/refresh/status", READ, "metrics:read"),
+    ("post /databases/all/migrate", ADMIN, "config:write"),
 ];
 
 /// The operations of other protocols.
-const OTHERS: &[(&str, &[Role])] = &[
-    ("post /mcp", READ),
-    ("get /mcp", READ),
-    ("delete /mcp", READ),
-    ("get /.well-known/agent-card.json", READ),
-    ("get /a2a/{id}/.well-known/agent-card.json", READ),
-    ("post /a2a/{id}", READ),
-    ("post /agui", &[Role::Operator, Role::Approver]),
-    ("post /agui/{id}", &[Role::Operator, Role::Approver]),
+const OTHERS: &[Access] = &[
+    ("post /mcp", READ, "workflows:read"),
+    ("get /mcp", READ, "workflows:read"),
+    ("delete /mcp", READ, "workflows:read"),
+    ("get /.well-known/agent-card.json", READ, "workflows:read"),
+    ("get /a2a/{id}/.well-known/agent-card.json", READ, "workflows:read"),
+    ("post /a2a/{id}", READ, "workflows:read"),
+    ("post /agui", &[Role::Operator, Role::Approver], "workflows:run"),
+    ("post /agui/{id}", &[Role::Operator, Role::Approver], "workflows:run"),
 ];
 
 /// The operations of `AgentOS` that need no key. A socket asks for one after it is open.
@@ -92,8 +101,9 @@ const AGENTOS_PUBLIC: &[&str] = &["get /", "get /health", "get /info", "get /rea
 /// The operation that needs no key.
 const PUBLIC: &str = "get /v1/openapi.json";
 
-/// The operation whose path is the key.
-const HOOK: &str = "post /v1/hooks/{id}";
+/// The operations whose path is the key.
+const CAPABILITIES: [&str; 3] =
+    ["post /v1/hooks/{id}", "get /v1/links/{id}", "post /v1/links/{id}"];
 
 const READ: &[Role] = &[Role::Viewer, Role::Operator, Role::Approver];
 const START: &[Role] = &[Role::Operator];
@@ -117,19 +127,20 @@ async fn probe_at(client: &Client, operation: &str, ids: [&str; 3], body: &Value
     client.send(method, &path, body).await.status().as_u16()
 }
 
-async fn probe(client: &Client, operation: &str) -> u16 {
+pub(crate) async fn probe(client: &Client, operation: &str) -> u16 {
     probe_at(client, operation, ["nothing"; 3], &json!({})).await
 }
 
-/// Returns every operation with its roles.
-fn every_operation() -> Vec<(String, &'static [Role])> {
-    let mut all: Vec<(String, &[Role])> = Vec::new();
-    for (operation, roles) in ACCESS.iter().chain(AGENTOS).chain(OTHERS) {
-        all.push(((*operation).to_owned(), roles));
+/// Returns every operation with its roles and its scopes.
+pub(crate) fn every_operation() -> Vec<(String, &'static [Role], String)> {
+    let mut all: Vec<(String, &[Role], String)> = Vec::new();
+    for (operation, roles, scopes) in ACCESS.iter().chain(AGENTOS).chain(OTHERS) {
+        all.push(((*operation).to_owned(), roles, (*scopes).to_owned()));
         if operation.contains("/workflows") && !operation.contains("/v1/") {
-            let twin = |kind| operation.replace("/workflows", kind);
-            all.push((twin("/agents"), roles));
-            all.push((twin("/teams"), roles));
+            for kind in ["agents", "teams"] {
+                let twin = |text: &str| text.replace("workflows", kind);
+                all.push((twin(operation), roles, twin(scopes)));
+            }
         }
     }
     all
@@ -147,18 +158,19 @@ async fn every_operation_admits_exactly_its_roles() {
         known.extend(methods.as_object().unwrap().keys().map(|method| format!("{method} {path}")));
     }
     known.sort();
-    let mut listed: Vec<String> = ACCESS.iter().map(|(operation, _)| (*operation).into()).collect();
-    listed.extend([PUBLIC.to_owned(), HOOK.to_owned()]);
+    let mut listed: Vec<String> = ACCESS.iter().map(|access| access.0.to_owned()).collect();
+    listed.push(PUBLIC.to_owned());
+    listed.extend(CAPABILITIES.map(str::to_owned));
     listed.sort();
     assert_eq!(known, listed);
-    for (operation, _) in &every_operation() {
+    for (operation, ..) in &every_operation() {
         assert_eq!(probe(&world.client, operation).await, 401, "{operation} without a key");
         let forged = world.client.with_key("sw_00000000_forged");
         assert_eq!(probe(&forged, operation).await, 401, "{operation} with a forged key");
     }
     for role in Role::ALL {
         let client = world.client.with_key(&key(&keys, role, None));
-        for (operation, roles) in &every_operation() {
+        for (operation, roles, _) in &every_operation() {
             let may = role == Role::Admin || roles.contains(&role);
             let status = probe(&client, operation).await;
             assert_eq!(may, status != 403, "{operation} as {role}: {status}");
@@ -168,7 +180,10 @@ async fn every_operation_admits_exactly_its_roles() {
     for public in AGENTOS_PUBLIC.iter().chain(&[PUBLIC]) {
         assert_eq!(probe(&world.client, public).await, 200, "{public}");
     }
-    assert_eq!(probe(&world.client, HOOK).await, 404);
+    for guessed in CAPABILITIES {
+        let status = probe(&world.client, guessed).await;
+        assert!(matches!(status, 404 | 415), "{guessed}: {status}");
+    }
     assert_eq!(probe(&world.client, "get /no/such/path").await, 401);
     world.end().await;
 }
@@ -234,11 +249,12 @@ async fn every_operation_on_a_run_or_a_session_of_another_user_finds_nothing() {
     let bodies = [
         ("/answers", body),
         ("/rerun", json!({"from": "last"})),
+        ("/links", json!({"request": "x", "to": "x"})),
         ("/messages", json!({"text": "x"})),
         ("/rename", json!({"session_name": "x"})),
         ("/continue", json!({"step_requirements": "[]"})),
     ];
-    for (operation, _) in &every_operation() {
+    for (operation, ..) in &every_operation() {
         let of_run = operation.contains("/runs/{");
         if !(of_run || operation.contains("/sessions/{")) {
             continue;

@@ -84,7 +84,7 @@ const SPEAKERS: [&str; 8] = [
     "stepwright-otel",
     "stepwright-tools",
     "stepwright-file",
-    // It answers, and asks no one.
+    // It answers, and asks only the provider of keys for tokens that its owner names.
     "stepwright-server",
 ];
 

@@ -54,7 +54,7 @@ fn card(app: &App, served: &Served, headers: &HeaderMap) -> Value {
             "tags": [served.kind.as_str()],
         }],
     });
-    if app.keys.is_some() {
+    if !app.auth.is_open() {
         card["securitySchemes"] = json!({"key": {"httpAuthSecurityScheme": {"scheme": "bearer"}}});
         card["securityRequirements"] = json!([{"schemes": {"key": {"list": []}}}]);
     }

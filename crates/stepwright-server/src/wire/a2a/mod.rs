@@ -70,7 +70,7 @@ async fn call(
         return Ok(failed(&id, &Fault::request("the body is no request of JSON-RPC 2.0")));
     };
     let version = if method.contains('/') { Version::V03 } else { Version::V1 };
-    check(&who, method, &request["params"])?;
+    check(&who, served, method, &request["params"])?;
     let runs = app.seen_by(&who)?;
     let call = Call { app: &app, who: &who, served, runs, version, id };
     let answered = call.answer(method, &request["params"]).await;
@@ -78,16 +78,17 @@ async fn call(
 }
 
 /// Checks that the caller may call a method.
-fn check(who: &Who, method: &str, params: &Value) -> Result<(), Problem> {
+fn check(who: &Who, served: &Served, method: &str, params: &Value) -> Result<(), Problem> {
+    let workflow = served.workflow.id().as_str();
     match method {
         "SendMessage" | "SendStreamingMessage" | "message/send" | "message/stream" => {
             if task_of(&params["message"]).is_some() {
-                who.check::<Answer>()
+                who.check::<Answer>(workflow)
             } else {
-                who.check::<Start>()
+                who.check::<Start>(workflow)
             }
         }
-        "CancelTask" | "tasks/cancel" => who.check::<Start>(),
+        "CancelTask" | "tasks/cancel" => who.check::<Start>(workflow),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use super::convert;
 use super::fault::Fault;
 use super::query::DB;
-use crate::auth::{Caller, Manage, Read};
+use crate::auth::{Caller, Manage, Read, Who};
 use crate::state::{App, MemberOf, Served, ServedKind};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -24,14 +24,12 @@ pub(super) async fn health(State(app): State<App>) -> Json<Value> {
 /// `GET /info`.
 pub(super) async fn info(State(app): State<App>) -> Json<Value> {
     let count = |kind: ServedKind| kind.all(&app).count();
-    let needs_key = app.keys.as_ref().is_some_and(|keys| !keys.is_open());
     Json(json!({
         "os_id": app.name, "name": app.name, "os_version": "1.0.0", "agno_version": "3.1.10",
         "agent_count": count(ServedKind::Agent), "team_count": count(ServedKind::Team),
         "workflow_count": count(ServedKind::Workflow),
         "mcp": {"enabled": false, "path": null, "oauth": null, "tool_run_endpoint": false},
-        "auth_mode": if needs_key { "security_key" } else { "none" },
-        "user_isolation": needs_key,
+        "auth_mode": app.auth.mode(), "user_isolation": !app.auth.is_open(),
     }))
 }
 
@@ -90,17 +88,26 @@ fn mode(served: &Served) -> Option<&str> {
 }
 
 /// `GET /workflows`.
-pub(super) async fn workflows(_: Caller<Read>, State(app): State<App>) -> Json<Vec<Value>> {
-    Json(ServedKind::Workflow.all(&app).map(summary).collect())
+pub(super) async fn workflows(
+    Caller(who, _): Caller<Read>,
+    State(app): State<App>,
+) -> Json<Vec<Value>> {
+    Json(seen(&app, &who, ServedKind::Workflow).map(summary).collect())
+}
+
+/// Returns what is served and the caller may see.
+fn seen<'a>(app: &'a App, who: &'a Who, kind: ServedKind) -> impl Iterator<Item = &'a Served> {
+    let all = kind.all(app);
+    all.filter(move |served| who.sees(kind.resource(), served.workflow.id().as_str()))
 }
 
 /// `GET /agents` and `GET /teams`: the whole shape, also in the list.
 pub(super) async fn agents(
-    _: Caller<Read>,
+    Caller(who, _): Caller<Read>,
     kind: ServedKind,
     State(app): State<App>,
 ) -> Json<Vec<Value>> {
-    Json(kind.all(&app).map(|served| whole_agent(&app, served)).collect())
+    Json(seen(&app, &who, kind).map(|served| whole_agent(&app, served)).collect())
 }
 
 /// `GET /workflows/{id}`.

@@ -150,8 +150,8 @@ impl Session {
         let action = member(&command, "action").unwrap_or("None");
         let done = match action {
             "ping" => return Some(json!({"event": "pong"})),
-            "authenticate" => return Some(self.authenticate(&command)),
-            _ if self.is_refused() => {
+            "authenticate" => return Some(self.authenticate(&command).await),
+            _ if self.is_refused().await => {
                 let what = "Authentication required. Send authenticate action with valid bearer \
                             token.";
                 return Some(json!({"event": "auth_required", "error": what}));
@@ -164,14 +164,14 @@ impl Session {
         done.err().map(|fault| error(fault.detail()))
     }
 
-    fn authenticate(&mut self, command: &Command) -> Value {
+    async fn authenticate(&mut self, command: &Command) -> Value {
         let refused = |what: &str| json!({"event": "auth_error", "error": what});
         let Some(token) = member(command, "token") else { return refused("Token is required") };
         let Ok(bearer) = HeaderValue::from_str(&format!("Bearer {}", token.trim())) else {
             return refused("Invalid token");
         };
         let before = self.headers.insert(header::AUTHORIZATION, bearer);
-        if self.is_refused() {
+        if self.is_refused().await {
             self.restore(before);
             return refused("Invalid token");
         }
@@ -189,8 +189,8 @@ impl Session {
     }
 
     /// Looks at the key again, which may have been revoked since.
-    fn is_refused(&mut self) -> bool {
-        self.who = auth::who(self.app.keys.as_ref(), &self.headers);
+    async fn is_refused(&mut self) -> bool {
+        self.who = auth::who(&self.app.auth, &self.headers).await;
         self.who.is_refused()
     }
 
@@ -214,8 +214,8 @@ impl Session {
         Err(Fault::bad(what))
     }
 
-    fn check<R: Right>(&self, what: &str) -> Result<(), Fault> {
-        if self.who.may::<R>() {
+    fn check<R: Right>(&self, what: &str, served: &Served) -> Result<(), Fault> {
+        if self.who.may::<R>(served.workflow.id().as_str()) {
             return Ok(());
         }
         Err(Fault::bad(format!("Insufficient permissions to {what} this workflow")))
@@ -229,8 +229,8 @@ impl Session {
     }
 
     async fn start(&mut self, command: &Command) -> Result<(), Fault> {
-        self.check::<Start>("run")?;
         let served = self.workflow(command)?;
+        self.check::<Start>("run", &served)?;
         let form = Form::of_json(command.clone());
         runs::check_session(&self.app, &self.who, &form).await?;
         let message = form.get("message").unwrap_or_default();
@@ -241,8 +241,8 @@ impl Session {
     }
 
     async fn go_on(&mut self, command: &Command) -> Result<(), Fault> {
-        self.check::<Answer>("continue")?;
         let served = self.workflow(command)?;
+        self.check::<Answer>("continue", &served)?;
         let run = member(command, "run_id").ok_or_else(|| Fault::bad("run_id is required"))?;
         let missing = |_| Fault::bad(format!("Run {run} not found"));
         let output = runs::found(&self.app, &self.who, &served, run).await.map_err(missing)?;
@@ -274,12 +274,12 @@ impl Session {
     }
 
     async fn reconnect(&mut self, command: &Command) -> Result<(), Fault> {
-        self.check::<Read>("reconnect to")?;
         let run = member(command, "run_id");
         let run = run.ok_or_else(|| Fault::bad("run_id is required for subscription"))?;
         let missing = || Fault::bad(format!("Run {run} not found in buffer or database"));
         let found = self.app.find(&self.who, run).await.map_err(|_| missing())?;
         let served = found.served.cloned().ok_or_else(missing)?;
+        self.check::<Read>("reconnect to", &served)?;
         let run = found.row.run_id;
         let output = self.app.seen_by(&self.who)?.get(&run).await?;
         let status = convert::status(&output);

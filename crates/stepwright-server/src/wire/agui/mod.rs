@@ -61,10 +61,10 @@ async fn answer(
     let entries = input.resume.take().filter(|entries| !entries.is_empty());
     let is_new = entries.is_none();
     let (fold, events) = if let Some(entries) = entries {
-        who.check::<Answer>()?;
+        who.check::<Answer>(served.workflow.id().as_str())?;
         resumed(&runs, who, served, &input, &entries).await?
     } else {
-        who.check::<Start>()?;
+        who.check::<Start>(served.workflow.id().as_str())?;
         let events = started(who, served, &input)?;
         (Fold::new(input.thread_id, input.run_id), events)
     };
