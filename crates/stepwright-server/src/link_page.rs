@@ -206,8 +206,9 @@ fn object<'f>(properties: &Map<String, Value>, all: impl Fn(&str) -> Vec<&'f str
 /// Returns the text of a field as a value of its type, or as the text, which the check then names.
 fn typed(property: &Value, given: &str) -> Value {
     let options = property.get("enum").and_then(Value::as_array).into_iter().flatten();
-    let mut options = options.filter(|option| option.as_str().is_none());
-    if let Some(option) = options.find(|option| option.to_string() == given) {
+    let mut options = options.filter(|option| !option.is_string());
+    // A number or a truth value among the options has the text that the page shows for it.
+    if let Some(option) = options.find(|option| is_shown_as(option, given)) {
         return option.clone();
     }
     let number = || given.parse::<Number>().map(Value::Number).ok();
@@ -217,6 +218,11 @@ fn typed(property: &Value, given: &str) -> Value {
         _ => None,
     };
     read.unwrap_or_else(|| given.into())
+}
+
+fn is_shown_as(option: &Value, text: &str) -> bool {
+    let shown = option.to_string();
+    shown == text
 }
 
 fn value(text: &str) -> Result<Value, String> {

@@ -128,39 +128,39 @@ pub(crate) fn needed(method: &Method, route: &str) -> Option<Needed> {
     }
 }
 
-fn one(by: By, resource: &str, action: &'static str) -> Option<Needed> {
-    Some(Needed { any: vec![(resource.to_owned(), action)], by })
+fn one(by: By, resource: &str, action: &'static str) -> Needed {
+    Needed { any: vec![(resource.to_owned(), action)], by }
 }
 
-fn answering(by: By, resource: &str) -> Option<Needed> {
+fn answering(by: By, resource: &str) -> Needed {
     let any = vec![(resource.to_owned(), "run"), ("approvals".to_owned(), "write")];
-    Some(Needed { any, by })
+    Needed { any, by }
 }
 
 fn needed_of_v1(reads: bool, parts: &[&str]) -> Option<Needed> {
-    match (parts, reads) {
+    Some(match (parts, reads) {
         (["workflows"], true) => one(By::List, "workflows", "read"),
         (["workflows", _], true) => one(By::Id, "workflows", "read"),
         (["workflows", _, "runs"], false) => one(By::Id, "workflows", "run"),
-        (["models", ..] | ["runs", ..], true) => one(By::All, "workflows", "read"),
+        (["models" | "runs", ..], true) => one(By::All, "workflows", "read"),
         (["chat", "completions"], false) => one(By::All, "workflows", "run"),
         (["runs", _, "answers" | "links"], false) => answering(By::All, "workflows"),
         (["runs", _, _], false) => one(By::All, "workflows", "run"),
         (["inbox"], true) => {
             let any = vec![("workflows".to_owned(), "read"), ("approvals".to_owned(), "read")];
-            Some(Needed { any, by: By::All })
+            Needed { any, by: By::All }
         }
         ([kind @ ("sessions" | "metrics" | "schedules" | "webhooks"), ..], true) => {
             one(By::All, kind, "read")
         }
         ([kind @ ("schedules" | "webhooks"), ..], false) => one(By::All, kind, "write"),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 fn needed_of_agentos(method: &Method, reads: bool, parts: &[&str]) -> Option<Needed> {
     let writes = if *method == Method::DELETE { "delete" } else { "write" };
-    match (parts, reads) {
+    Some(match (parts, reads) {
         (["config"], true) => one(By::All, "config", "read"),
         (["databases", _, "migrate"], false) => one(By::All, "config", "write"),
         ([kind @ ("workflows" | "agents" | "teams")], true) => one(By::List, kind, "read"),
@@ -168,11 +168,11 @@ fn needed_of_agentos(method: &Method, reads: bool, parts: &[&str]) -> Option<Nee
             ([] | ["runs", ..], true) => one(By::Id, kind, "read"),
             (["runs", _, "continue"], false) => answering(By::Id, kind),
             (["runs", ..], false) => one(By::Id, kind, "run"),
-            _ => None,
+            _ => return None,
         },
         (["memory_topics" | "user_memory_stats"], true) => one(By::All, "memories", "read"),
         ([kind @ ("sessions" | "memories" | "metrics"), ..], true) => one(By::All, kind, "read"),
         ([kind @ ("sessions" | "memories" | "metrics"), ..], false) => one(By::All, kind, writes),
-        _ => None,
-    }
+        _ => return None,
+    })
 }

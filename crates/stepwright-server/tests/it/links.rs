@@ -30,6 +30,7 @@ impl Waiting {
             let schema = json!({"type": "object", "required": ["tone", "words"], "properties": {
                 "tone": {"enum": ["plain", "formal"], "title": "Tone <b>"},
                 "words": {"type": "integer"},
+                "level": {"enum": [1, 2]},
                 "short": {"type": "boolean"},
             }});
             let asked = HumanReview::new().requires_user_input("How?", schema);
@@ -161,10 +162,11 @@ async fn a_form_becomes_a_value() {
     let wrong = waiting.answer("decision=submit&field.tone=plain&field.words=many").await;
     assert_eq!(wrong.status, 422, "{wrong:?}");
     assert!(wrong.body.contains("`words` must be an integer"), "{wrong:?}");
-    let right = waiting.answer("decision=submit&field.tone=plain&field.words=300").await;
+    let right =
+        waiting.answer("decision=submit&field.tone=plain&field.words=300&field.level=2").await;
     assert_eq!(right.status, 200, "{right:?}");
     waiting.world.ended(&waiting.run).await;
-    let value = json!({"tone": "plain", "words": 300, "short": false});
+    let value = json!({"tone": "plain", "words": 300, "level": 2, "short": false});
     assert_eq!(waiting.answers().await[0].0, json!({"decision": "submit", "value": value}));
     waiting.world.end().await;
 }
