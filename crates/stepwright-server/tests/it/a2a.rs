@@ -141,7 +141,7 @@ async fn a_task_is_cancelled_and_followed() {
     params["configuration"] = json!({"returnImmediately": true});
     let task = result(client, "slow", "SendMessage", params).await["task"].clone();
     let id = json!({"id": task["id"]});
-    let (followed, _) =
+    let (followed, ()) =
         tokio::join!(stream(client, "slow", "SubscribeToTask", id.clone()), async {
             // The follower is there once its stream is open.
             while client.get("/ready").await.json()["streams"] != 1 {}

@@ -17,7 +17,7 @@ fn input(run: &str, text: &str) -> Value {
     json!({"threadId": "t", "runId": run, "messages": [message]})
 }
 
-fn resume(run: &str, interrupt: &Value, payload: Value) -> Value {
+fn resume(run: &str, interrupt: &Value, payload: &Value) -> Value {
     let entry = json!({"interruptId": interrupt, "status": "resolved", "payload": payload});
     json!({"threadId": "t", "runId": run, "messages": [], "resume": [entry]})
 }
@@ -146,13 +146,13 @@ async fn a_pause_is_an_interrupt_that_a_later_run_answers() {
     let decisions = &asked["responseSchema"]["properties"]["decision"]["enum"];
     assert_eq!(*decisions, json!(["approve", "reject"]));
     assert_eq!(asked["metadata"]["id"], asked["id"]);
-    let unknown = resume("r-2", &json!("nothing"), json!(true));
+    let unknown = resume("r-2", &json!("nothing"), &json!(true));
     assert_eq!(client.post("/agui/asking", unknown).await.status, 404);
-    let unfit = resume("r-2", &asked["id"], json!("perhaps"));
+    let unfit = resume("r-2", &asked["id"], &json!("perhaps"));
     assert_eq!(client.post("/agui/asking", unfit).await.status, 400);
-    let elsewhere = resume("r-2", &asked["id"], json!(true));
+    let elsewhere = resume("r-2", &asked["id"], &json!(true));
     assert_eq!(client.post("/agui/plain", elsewhere).await.status, 404);
-    let answer = resume("r-2", &asked["id"], json!({"decision": "approve"}));
+    let answer = resume("r-2", &asked["id"], &json!({"decision": "approve"}));
     let done = events(client, "/agui/asking", answer.clone()).await;
     assert_eq!((text(&done).as_str(), &done[0]["runId"]), ("last first x", &json!("r-2")));
     assert_eq!(done[1], json!({"type": "STATE_SNAPSHOT", "snapshot": {}}));
@@ -167,7 +167,7 @@ async fn an_abandoned_interrupt_is_a_rejection() {
     let world = World::start();
     let paused = events(&world.client, "/agui/asking", input("r-1", "x")).await;
     let asked = &outcome(&paused)["interrupts"][0]["id"];
-    let mut answer = resume("r-2", asked, Value::Null);
+    let mut answer = resume("r-2", asked, &Value::Null);
     answer["resume"][0]["status"] = json!("cancelled");
     let events = events(&world.client, "/agui/asking", answer).await;
     let run = world.client.get("/v1/runs/r-1").await.json();
@@ -259,7 +259,7 @@ async fn an_agent_thinks_calls_a_tool_that_a_person_allows_and_answers() {
     );
     let usage = &paused.last().unwrap()["usage"][0];
     assert_eq!((&usage["inputTokens"], &usage["totalTokens"]), (&json!(10), &json!(14)));
-    let answer = resume("r-2", &asked["id"], json!(true));
+    let answer = resume("r-2", &asked["id"], &json!(true));
     let done = events(&world.client, "/agui/guide", answer).await;
     assert_eq!(text(&done), "Rain.", "{done:?}");
     let result = done.iter().find(|event| event["type"] == "TOOL_CALL_RESULT").unwrap();
@@ -337,7 +337,7 @@ async fn threads_belong_to_users_and_answers_to_approvers() {
     let asked = &outcome(&paused)["interrupts"][0]["id"];
     // Ids of clients are random, so they become those of the user.
     assert_eq!(anna.get("/v1/runs/anna:r-1").await.json()["run"]["session_id"], "anna:t");
-    let answer = resume("r-2", asked, json!(true));
+    let answer = resume("r-2", asked, &json!(true));
     assert_eq!(ben.post("/agui/asking", answer.clone()).await.status, 404);
     assert_eq!(operator.post("/agui/asking", answer.clone()).await.status, 403);
     assert_eq!(viewer.post("/agui/asking", input("r-3", "x")).await.status, 403);
