@@ -301,11 +301,10 @@ impl Scheduler {
         };
         let under_way = self.under_way(&state).await?;
         match (state.catch_up_until, pending.last_missed) {
-            (Some(until), _) if state.done < until => {
-                if under_way.is_some() {
-                    return Ok(Next::Wait(Some(now.plus(POLL))));
-                }
+            (Some(until), _) if state.done < until && under_way.is_some() => {
+                return Ok(Next::Wait(Some(now.plus(POLL))));
             }
+            (Some(until), _) if state.done < until => {}
             (Some(_), missed) => {
                 // Times that came while earlier ones were caught up are left out.
                 state.catch_up_until = None;

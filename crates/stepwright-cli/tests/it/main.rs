@@ -29,6 +29,7 @@ mod keeping;
 mod kills;
 mod knowledge;
 mod limits;
+mod listening;
 mod logins;
 mod looking;
 mod mcp;

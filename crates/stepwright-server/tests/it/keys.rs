@@ -218,6 +218,8 @@ async fn another_users_run_does_not_exist() {
     assert_eq!(fork.status, 404);
     let own = ben.post("/v1/workflows/plain/runs", json!({"input": "x"})).await;
     assert_eq!(own.status, 202, "{own:?}");
+    let own = own.json()["run_id"].as_str().unwrap().to_owned();
+    ben.stream(&format!("/v1/runs/{own}/events")).await.rest().await;
     for (list, name) in [("runs", "runs"), ("sessions", "sessions")] {
         let hers = ben.get(&format!("/v1/{list}?user=anna")).await.json();
         assert_eq!(hers[name], json!([]), "{list}");

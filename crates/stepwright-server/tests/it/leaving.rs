@@ -135,11 +135,11 @@ async fn a_client_that_leaves_a_continued_run_does_not_cancel_it() {
         if stream {
             let media = "application/json";
             let mut frames = client.stream_of(&path, media, &body.to_string()).await;
-            frames.until("StepStarted").await;
+            frames.until("StepContinued").await;
         } else {
             let whole = tokio::spawn(async move { client.post(&path, body).await });
             let mut events = world.client.stream(&format!("/v1/runs/{run}/events")).await;
-            events.until("StepStarted").await;
+            events.until("StepContinued").await;
             whole.abort();
         }
         all_others_left(&world).await;
