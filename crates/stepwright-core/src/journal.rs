@@ -44,7 +44,7 @@ pub struct Append {
     pub driver: Option<Arc<str>>,
 }
 
-/// The changes that the end of a run makes to its session.
+/// The changes that the end of a run makes to its session, and to its row.
 ///
 /// ```
 /// use futures_util::FutureExt as _;
@@ -76,6 +76,8 @@ pub struct SessionClose {
     pub metrics: Metrics,
     /// `true` if the run had ended before, and was counted then.
     pub retried: bool,
+    /// The consumption of the whole run, which its row has from then on.
+    pub run: Option<Metrics>,
 }
 
 impl SessionClose {

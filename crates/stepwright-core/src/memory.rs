@@ -145,6 +145,7 @@ impl Tables {
                 row.created_at,
             ));
         }
+        let metrics = close.as_ref().and_then(|close| close.run);
         if let (Some(close), Some(session)) = (close, &mut session) {
             patch(session, &close.patches, last.time)?;
             close.count(&mut session.metrics);
@@ -177,6 +178,7 @@ impl Tables {
             if let Some(told) = told {
                 row.status = RunRow::status_after(told).unwrap_or(row.status);
                 row.wake_at = RunRow::wake_after(told);
+                row.metrics = metrics.filter(|_| row.status.is_terminal());
                 let driver = row.driver.take().filter(|_| row.status == RunStatus::Running);
                 row.drive(driver);
             }

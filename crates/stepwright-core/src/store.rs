@@ -12,7 +12,7 @@ mod values;
 
 use crate::event::{Event, EventKind, Origin, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
-use crate::output::{RunOutput, RunStatus};
+use crate::output::{Metrics, RunOutput, RunStatus};
 use crate::sent::{SendMode, SentMessage};
 use crate::session::Session;
 use crate::world::Timestamp;
@@ -82,6 +82,10 @@ pub struct RunRow {
     /// The run from which it was forked, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The consumption of a run that has ended. `None` while it may go on, and if a version ended
+    /// it that did not store this: then the journal has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
 }
 
 impl RunRow {
@@ -122,6 +126,7 @@ impl RunRow {
             background,
             driver: None,
             origin,
+            metrics: None,
         })
     }
 

@@ -1,9 +1,9 @@
-//! The columns of lists that only the journal of a run has.
+//! The columns of lists that the row of a run has not, or only when the run has ended.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use stepwright_core::store::RunRow;
-use stepwright_core::{RunId, RunOutput, Timestamp};
+use stepwright_core::{Content, Metrics, RunId, RunOutput, Timestamp};
 use stepwright_engine::Runs;
 
 /// The characters of an input.
@@ -21,29 +21,37 @@ pub(crate) struct Columns {
     pub(crate) cost: Option<f64>,
 }
 
-/// The columns of runs that have ended, so that a list reads each journal once.
+/// The columns of runs that have ended, so that a list reads the facts of each once.
 #[derive(Debug, Default)]
 pub(crate) struct Known(Mutex<HashMap<RunId, (Timestamp, Columns)>>);
 
 impl Columns {
     pub(crate) fn of(output: &RunOutput) -> Self {
-        let cost = output.metrics.cost;
+        Self::new(&output.input, &output.metrics)
+    }
+
+    fn new(input: &Content, metrics: &Metrics) -> Self {
+        let cost = metrics.cost;
         Self {
-            input: output.input.text().chars().take(INPUT).collect(),
-            tokens: output.metrics.usage.total_tokens(),
+            input: input.text().chars().take(INPUT).collect(),
+            tokens: metrics.usage.total_tokens(),
             cost: (cost.unpriced_requests() == 0).then(|| cost.as_usd()),
         }
     }
 }
 
-/// Returns the columns of a run. `None` if its journal cannot be read.
+/// Returns the columns of a run. `None` if its facts cannot be read. The row of a run that has
+/// ended has its metrics, so that only its input is read.
 pub(crate) async fn of(known: &Known, runs: &Runs, row: &RunRow) -> Option<Columns> {
     let lock = || known.0.lock().unwrap_or_else(PoisonError::into_inner);
     let found = lock().get(&row.run_id).filter(|(at, _)| *at == row.updated_at).cloned();
     if let Some((_, columns)) = found {
         return Some(columns);
     }
-    let columns = Columns::of(&runs.get(&row.run_id).await.ok()?);
+    let columns = match &row.metrics {
+        Some(metrics) => Columns::new(&runs.input(&row.run_id).await.ok()?, metrics),
+        None => Columns::of(&runs.get(&row.run_id).await.ok()?),
+    };
     if row.status.is_terminal() {
         let mut all = lock();
         if all.len() >= REMEMBERED {

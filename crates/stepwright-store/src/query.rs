@@ -13,7 +13,7 @@ pub(crate) const SELECT_RUNS: &str = "SELECT run_id, session_id, user_id, workfl
     status, created_at, CASE WHEN status IN ('COMPLETED', 'CANCELLED', 'ERROR') THEN updated_at
       ELSE (SELECT at FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1) END,
     wake_at, background, driver, updated_at, facts, sum, status_sum, driver_sum, origin, \
-    origin_run, origin_until FROM runs";
+    origin_run, origin_until, metrics, metrics_facts, metrics_sum FROM runs";
 
 /// The columns of [`JournalColumns`](crate::rows::JournalColumns), in its order.
 pub(crate) const SELECT_JOURNAL: &str = "SELECT status, updated_at, wake_at, facts, status_sum,

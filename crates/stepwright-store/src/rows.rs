@@ -9,8 +9,8 @@ use stepwright_core::event::Origin;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
 use stepwright_core::store::{Claimed, RunRow, Signal};
 use stepwright_core::{
-    ErrorId, Event, EventKind, Patch, RunId, RunStatus, Session, SessionId, StepPath, StoreError,
-    Timestamp, UserId, WorkflowId,
+    ErrorId, Event, EventKind, Metrics, Patch, RunId, RunStatus, Session, SessionId, StepPath,
+    StoreError, Timestamp, UserId, WorkflowId,
 };
 
 // The largest number of a fact fits into the signed integers of a database.
@@ -31,24 +31,34 @@ pub(crate) struct Effect {
     pub(crate) at: Timestamp,
     /// The number of facts the run has afterwards.
     pub(crate) facts: u64,
+    /// The consumption of the run, as JSON, if it ends.
+    pub(crate) metrics: Option<String>,
 }
 
 impl Effect {
-    /// `None` if there are no facts. `driver` drives the run that begins with them.
-    pub(crate) fn of(facts: &[Event], driver: Option<Arc<str>>) -> Option<Self> {
+    /// `None` if there are no facts. `driver` drives the run that begins with them, and `used` is
+    /// the consumption of the run that ends with them.
+    pub(crate) fn of(
+        facts: &[Event],
+        driver: Option<Arc<str>>,
+        used: Option<Metrics>,
+    ) -> Option<Self> {
         let (first, last) = (facts.first()?, facts.last()?);
         let told = facts.iter().rev().find(|fact| RunRow::status_after(fact).is_some());
         let mut answered: Vec<_> =
             facts.iter().filter_map(|fact| Signal::settled_by(&fact.kind)).collect();
         answered.sort_unstable();
         answered.dedup();
+        let status = told.and_then(RunRow::status_after);
+        let used = used.filter(|_| status.is_some_and(RunStatus::is_terminal));
         Some(Self {
             begun: RunRow::begun_by(first).map(|row| RunRow { driver, ..row }),
-            status: told.and_then(RunRow::status_after),
+            status,
             wake_at: told.and_then(RunRow::wake_after),
             answered,
             at: last.time,
             facts: last.sequence.saturating_add(1),
+            metrics: used.and_then(|used| serde_json::to_string(&used).ok()),
         })
     }
 }
@@ -63,6 +73,12 @@ impl Effect {
             facts: to_column(self.facts),
         };
         sums.status(run.as_str(), &state)
+    }
+
+    /// The checksum of the consumption of the run.
+    pub(crate) fn metrics_sum(&self, sums: Sums, run: &RunId) -> Option<i64> {
+        let metrics = self.metrics.as_deref()?;
+        Some(sums.metrics(run.as_str(), to_column(self.facts), metrics))
     }
 
     /// Returns `true` if the run waits or has ended afterwards.
@@ -142,6 +158,10 @@ pub(crate) struct RunColumns {
     pub(crate) origin: Option<i64>,
     pub(crate) origin_run: Option<String>,
     pub(crate) origin_until: Option<i64>,
+    pub(crate) metrics: Option<String>,
+    /// The number of facts that are in `metrics`.
+    pub(crate) metrics_facts: Option<i64>,
+    pub(crate) metrics_sum: Option<i64>,
 }
 
 /// The columns of a run that describe its journal.
@@ -206,6 +226,16 @@ impl RunColumns {
         sums.verify(self.driver_sum, || sums.driver(&self.run_id, self.driver.as_deref()))
     }
 
+    /// Returns the consumption of a run that has ended. If a program took the run up that does not
+    /// know this column, the numbers of facts differ, and the journal tells it.
+    fn metrics(&self, sums: Sums, status: RunStatus) -> Result<Option<Metrics>, String> {
+        let is_whole = status.is_terminal() && self.metrics_facts == self.facts;
+        let Some(text) = self.metrics.as_deref().filter(|_| is_whole) else { return Ok(None) };
+        let facts = self.metrics_facts.unwrap_or_default();
+        sums.verify(self.metrics_sum, || sums.metrics(&self.run_id, facts, text))?;
+        serde_json::from_str(text).map(Some).map_err(|error| format!("its metrics: {error}"))
+    }
+
     pub(crate) fn row(self, sums: Sums) -> Result<RunRow, StoreError> {
         let run_id = RunId::new(&self.run_id).map_err(|error| StoreError::Unavailable {
             what: format!("the database has a run with the name `{}`", self.run_id.escape_debug()),
@@ -227,13 +257,15 @@ impl RunColumns {
             }
             None => None,
         };
+        let status = RunStatus::from_word(&self.status)
+            .ok_or_else(|| corrupt(format!("unknown run status `{}`", self.status)))?;
+        let metrics = self.metrics(sums, status).map_err(&corrupt)?;
         let mut row = RunRow {
             session_id: SessionId::new(self.session_id).map_err(odd)?,
             user_id: self.user_id.map(UserId::new).transpose().map_err(odd)?,
             workflow_id: WorkflowId::new(self.workflow_id).map_err(odd)?,
             digest: self.digest.into(),
-            status: RunStatus::from_word(&self.status)
-                .ok_or_else(|| corrupt(format!("unknown run status `{}`", self.status)))?,
+            status,
             created_at: Timestamp(from_column(self.created_at)),
             updated_at: Timestamp(from_column(
                 self.updated_at.ok_or_else(|| corrupt("it has no facts".to_owned()))?,
@@ -242,6 +274,7 @@ impl RunColumns {
             background: self.background,
             driver: None,
             origin,
+            metrics,
             run_id,
         };
         row.drive(self.driver.map(Into::into));

@@ -76,7 +76,8 @@ impl<B: Backend> RunStore for SqlStore<B> {
             let Shared { backend, texts } = &*self.shared;
             backend.check_process()?;
             let Append { run, facts, close, driver } = append;
-            let Some(effect) = Effect::of(&facts, driver) else { return Ok(()) };
+            let used = close.as_ref().and_then(|close| close.run);
+            let Some(effect) = Effect::of(&facts, driver, used) else { return Ok(()) };
             let void = opening::void_signals(&facts);
             let media = media::of(&facts)?;
             let mut facts = FactRow::all(&facts, backend.sums())?;

@@ -82,6 +82,11 @@ impl Sums {
             .end()
     }
 
+    /// The checksum of the consumption of a run that has ended with this number of facts.
+    pub(crate) fn metrics(self, run: &str, facts: i64, metrics: &str) -> i64 {
+        self.begin("runs.metrics").text(run).number(facts).text(metrics).end()
+    }
+
     /// The checksum of the driver of a run.
     pub(crate) fn driver(self, run: &str, driver: Option<&str>) -> i64 {
         self.begin("runs.driver").text(run).maybe(driver).end()

@@ -192,7 +192,8 @@ impl<'a> TestRun<'a> {
     /// Ends the run as completed, and updates its session.
     async fn close(&mut self, patches: Vec<Patch>) -> Result<(), stepwright_core::StoreError> {
         let mut append = self.append_at(self.next, vec![completed("done")]);
-        append.close = Some(SessionClose { patches, metrics: metrics(), retried: false });
+        let (metrics, run) = (metrics(), Some(metrics()));
+        append.close = Some(SessionClose { patches, metrics, retried: false, run });
         self.store.append(append).await?;
         self.next += 1;
         Ok(())

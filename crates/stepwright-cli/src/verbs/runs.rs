@@ -54,10 +54,15 @@ pub(crate) async fn runs(arguments: &Runs, stderr: Stderr) -> Result<Exit, Error
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-/// Reads what the facts of runs tell beside their rows.
+/// Reads what the facts of runs tell beside their rows. The rows of runs that have ended tell it
+/// themselves.
 pub(crate) async fn told(runs: &stepwright::Runs, rows: Vec<RunRow>) -> Vec<Listed> {
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
+        if let Some(metrics) = row.metrics {
+            all.push(Listed { row, cost: Some(metrics.cost), queued: None });
+            continue;
+        }
         let output = runs.get(&row.run_id).await.ok();
         let cost = output.as_ref().map(|output| output.metrics.cost);
         let queued = output.and_then(|output| output.queued);

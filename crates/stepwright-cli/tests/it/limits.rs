@@ -161,6 +161,12 @@ fn a_list_of_runs_has_the_cost_and_an_unknown_price_is_not_zero() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json[0]["cost"]["unpriced_requests"], 1, "{json}");
     assert_eq!(json[1]["cost"], serde_json::json!({"usd": 0.0}), "{json}");
+    assert_eq!(json[0]["metrics"]["model_calls"], 1, "{json}");
+
+    // The list needs no journal.
+    let database = rusqlite::Connection::open(place.path("a.db")).unwrap();
+    database.execute("DELETE FROM journal", []).unwrap();
+    assert_eq!(place.on_db(&["runs"]).ended(0).stdout, listed);
 }
 
 /// The steps that run afterwards hang until there is a file.

@@ -402,8 +402,9 @@ impl Recorder {
         self.record_and(&StepPath::root(), kind, |state| {
             let since = state.fold.metrics_since_retry();
             let retried = since.is_some();
-            let metrics = since.unwrap_or_else(|| state.fold.metrics());
-            state.close = Some(Box::new(SessionClose { patches, metrics, retried }));
+            let all = state.fold.metrics();
+            let (metrics, run) = (since.unwrap_or(all), Some(all));
+            state.close = Some(Box::new(SessionClose { patches, metrics, retried, run }));
         })
     }
 

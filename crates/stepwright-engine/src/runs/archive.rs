@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use stepwright_core::fold::Fold;
-use stepwright_core::journal::Append;
+use stepwright_core::journal::{Append, SessionClose};
 use stepwright_core::media::{MEDIA_BYTES_MAX, MediaSource, StoredMedia};
 use stepwright_core::store::{MemoryChange, MemoryUpdate, PAGE_MAX, RunFilter, Signal, UserMemory};
 use stepwright_core::{
@@ -521,7 +521,7 @@ impl Import {
 
     /// Appends the facts of a run, unless the store has them.
     async fn store(&mut self, runs: &Runs, part: Part, dry_run: bool) -> Result<(), Error> {
-        let Part { run, facts, signals, .. } = part;
+        let Part { run, fold, facts, signals, .. } = part;
         if runs.store.run(&run).await?.is_some() {
             let mut next = 0;
             for page in facts.chunks(PAGE) {
@@ -541,8 +541,12 @@ impl Import {
         if dry_run {
             return Ok(());
         }
+        // The session that came with the run has counted it already.
+        let counted =
+            SessionClose { retried: true, run: Some(fold.metrics()), ..Default::default() };
+        let close = fold.status().is_terminal().then_some(counted);
         // In one piece: half of a run looks like one whose process died, and would be driven on.
-        runs.store.append(Append { run, facts, close: None, driver: None }).await?;
+        runs.store.append(Append { run, facts, close, driver: None }).await?;
         for signal in signals {
             runs.store.submit(signal).await?;
         }

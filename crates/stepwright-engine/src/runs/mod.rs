@@ -34,7 +34,8 @@ use std::sync::Arc;
 use stepwright_core::plan::Plan;
 use stepwright_core::store::{RunFilter, RunRow, Signal, SignalKind, Verified, Watched};
 use stepwright_core::{
-    AnyStore, BoxFuture, Error, ErrorId, ErrorKind, RunId, RunOutput, UserId, WorkflowId, World,
+    AnyStore, BoxFuture, Content, Error, ErrorId, ErrorKind, EventKind, RunId, RunOutput, UserId,
+    WorkflowId, World,
 };
 
 /// The id of the second request to cancel a run.
@@ -178,6 +179,37 @@ impl Runs {
     /// Returns the output of a run so far: see [`Runs::load`].
     pub async fn get(&self, run: &RunId) -> Result<RunOutput, Error> {
         Ok(self.load(run).await?.into_output())
+    }
+
+    /// Returns the input of a run. It is in the first fact of the run, so the rest of the journal
+    /// is not read, except for a fork, whose input may be another.
+    ///
+    /// # Errors
+    /// The errors of [`Runs::load`].
+    ///
+    /// ```
+    /// # use stepwright_core::{AnyStore, Memory};
+    /// # use stepwright_engine::{Runs, Workflow};
+    /// # async fn echo(text: String) -> String { text }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), stepwright_core::Error> {
+    /// let memory = Memory::default();
+    /// let workflow = Workflow::builder("Echo").store(memory.clone()).step(echo).build()?;
+    /// let output = workflow.run("bridges").await?;
+    /// let runs = Runs::of(AnyStore::new(memory));
+    /// assert_eq!(runs.input(&output.run_id).await?.text(), "bridges");
+    /// # Ok(()) }
+    /// ```
+    pub async fn input(&self, run: &RunId) -> Result<Content, Error> {
+        let row = self.row(run).await?;
+        let first = match row.origin {
+            None => self.store.load(run, 0, 1).await?.pop(),
+            Some(_) => None,
+        };
+        match first.map(|fact| fact.kind) {
+            Some(EventKind::WorkflowStarted(started)) => Ok(started.input.content.clone()),
+            _ => Ok(Snapshot::load(&self.store, row, false).await?.into_output().input),
+        }
     }
 
     /// Lists runs, the newest first. A reader for one user lists only that user's runs, even if the

@@ -2,9 +2,13 @@
 
 use crate::support::{mark, of, text};
 use futures_util::StreamExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use stepwright_core::store::RunFilter;
-use stepwright_core::{Answer, AnyStore, Error, ErrorKind, HumanReview, Memory, RunId, RunStatus};
-use stepwright_engine::{Events, Runs, Workflow};
+use stepwright_core::{
+    Answer, AnyStore, Error, ErrorKind, HumanReview, Memory, RunId, RunStatus, StepError, StepInput,
+};
+use stepwright_engine::{Events, Runs, Step, Workflow};
 
 fn asking(store: &Memory) -> Workflow {
     let asks = mark("ask").human_review(HumanReview::new().requires_confirmation("Go on?"));
@@ -105,6 +109,7 @@ async fn a_reader_for_a_user_finds_what_is_theirs() {
         ben.load(&run("r")).await.map(drop).unwrap_err(),
         ben.get(&run("r")).await.map(drop).unwrap_err(),
         ben.row(&run("r")).await.map(drop).unwrap_err(),
+        ben.input(&run("r")).await.map(drop).unwrap_err(),
         ben.follow(&run("r"), 0).await.map(drop).unwrap_err(),
         ben.recorded(&run("r"), 0).await.map(drop).unwrap_err(),
         ben.submit(&run("r"), answers, None).await.unwrap_err(),
@@ -117,4 +122,46 @@ async fn a_reader_for_a_user_finds_what_is_theirs() {
     assert!(ben.sessions().get("s").await.is_err());
     assert_eq!(ben.list(RunFilter::default()).await.unwrap(), []);
     assert!(anna.request_cancel(&run("r")).await.unwrap());
+}
+
+/// A step that fails while it is not repaired.
+fn repairable(name: &str) -> (Step, Arc<AtomicBool>) {
+    let repaired = Arc::new(AtomicBool::new(false));
+    let (works, mine) = (repaired.clone(), name.to_owned());
+    let step = Step::new(name, move |input: StepInput| {
+        let (works, text) = (works.load(Ordering::SeqCst), format!("{}{mine}", input.text()));
+        async move { if works { Ok(text) } else { Err(StepError::terminal("broken")) } }
+    });
+    (step, repaired)
+}
+
+#[tokio::test]
+async fn the_row_of_a_run_that_ended_has_the_metrics_of_its_output() {
+    let store = Memory::default();
+    let runs = Runs::of(AnyStore::new(store.clone()));
+    let of_row = async |name: &str| runs.row(&run(name)).await.unwrap().metrics;
+    let of_output = async |name: &str| runs.get(&run(name)).await.unwrap().metrics;
+    let (step, repaired) = repairable("b");
+    let workflow = of(mark("a")).step(step).store(store.clone()).build().unwrap();
+    workflow.run("-").run_id("r").await.unwrap_err();
+    assert_eq!(of_row("r").await, Some(of_output("r").await), "of a run that failed");
+    let failed = of_output("r").await.steps;
+    repaired.store(true, Ordering::SeqCst);
+    workflow.retry("r").await.unwrap();
+    assert_eq!(of_row("r").await, Some(of_output("r").await), "of a run that was retried");
+    assert!(of_output("r").await.steps > failed, "it counts what was before the retry");
+
+    workflow.fork("r").at("b").input("+").run_id("f").await.unwrap();
+    assert_eq!(of_row("f").await, Some(of_output("f").await), "of a fork");
+    assert!(of_output("f").await.steps < of_output("r").await.steps, "its own steps alone");
+    assert_eq!(runs.input(&run("r")).await.unwrap().text(), "-");
+    assert_eq!(runs.input(&run("f")).await.unwrap().text(), "+");
+
+    let asking = asking(&store);
+    asking.run("in").run_id("p").await.unwrap();
+    assert_eq!(of_row("p").await, None, "of a run that may go on");
+    asking.cancel_run("p").await.unwrap();
+    names(runs.follow(&run("p"), 0).await.unwrap()).await.unwrap();
+    assert_eq!(asking.get_run("p").await.unwrap().status, RunStatus::Cancelled);
+    assert_eq!(of_row("p").await, Some(of_output("p").await), "of a run that was cancelled");
 }

@@ -120,10 +120,10 @@ pub(crate) fn needed(method: &Method, route: &str) -> Option<Needed> {
     match parts.as_slice() {
         ["v1", rest @ ..] => needed_of_v1(reads, rest),
         // What each method of these protocols needs is checked when its message is read.
-        ["mcp"] | [".well-known", _] => one(By::All, "workflows", "read"),
-        ["a2a", _, ..] => one(By::Id, "workflows", "read"),
-        ["agui"] => one(By::All, "workflows", "run"),
-        ["agui", _] => one(By::Id, "workflows", "run"),
+        ["mcp"] | [".well-known", _] => Some(one(By::All, "workflows", "read")),
+        ["a2a", _, ..] => Some(one(By::Id, "workflows", "read")),
+        ["agui"] => Some(one(By::All, "workflows", "run")),
+        ["agui", _] => Some(one(By::Id, "workflows", "run")),
         all => needed_of_agentos(method, reads, all),
     }
 }

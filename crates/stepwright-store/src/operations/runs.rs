@@ -77,6 +77,9 @@ fn run<R: Columns>(row: &R, sums: Sums) -> Result<RunRow, Failure<R::Error>> {
         origin: row.maybe_number(16)?,
         origin_run: row.maybe_text(17)?,
         origin_until: row.maybe_number(18)?,
+        metrics: row.maybe_text(19)?,
+        metrics_facts: row.maybe_number(20)?,
+        metrics_sum: row.maybe_number(21)?,
     };
     Ok(columns.row(sums)?)
 }

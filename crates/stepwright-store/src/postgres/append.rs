@@ -58,7 +58,8 @@ const ADD: &str = "WITH place AS (
 ), changed AS (
     UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
         driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END, facts = $16, status_sum = $17,
-        driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
+        driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END,
+        metrics = $23, metrics_facts = $24, metrics_sum = $25
     FROM place WHERE runs.id = place.id AND place.fits AND $10 IS NOT NULL
 )
 SELECT next, chain, fits, CASE WHEN watched AND fits THEN pg_notify($14, $1) END FROM place";
@@ -73,10 +74,10 @@ const CLOSE: &str = "WITH place AS (
     ) AS last ON true
     WHERE run_id = $1 FOR KEY SHARE OF runs
 ), closed AS (
-    UPDATE sessions SET state = $23, version = $24, metrics = $25, updated_at = $26, token = $3,
-        sum = $28
+    UPDATE sessions SET state = $26, version = $27, metrics = $28, updated_at = $29, token = $3,
+        sum = $31
     FROM place
-    WHERE sessions.session_id = place.session_id AND sessions.token = $27 AND place.fits
+    WHERE sessions.session_id = place.session_id AND sessions.token = $30 AND place.fits
     RETURNING place.id, place.watched
 ), added AS (
     INSERT INTO journal (run, seq, path, at, token, body, shared, blob, sum, chain)
@@ -93,7 +94,8 @@ const CLOSE: &str = "WITH place AS (
 ), changed AS (
     UPDATE runs SET status = $10, updated_at = $11, wake_at = $12,
         driver = CASE WHEN $10 = 'RUNNING' THEN runs.driver END, facts = $16, status_sum = $17,
-        driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END
+        driver_sum = CASE WHEN $10 = 'RUNNING' THEN runs.driver_sum ELSE $20 END,
+        metrics = $23, metrics_facts = $24, metrics_sum = $25
     FROM closed WHERE runs.id = closed.id AND $10 IS NOT NULL
 )
 SELECT next, chain, fits, EXISTS (SELECT FROM closed),
@@ -103,19 +105,20 @@ SELECT next, chain, fits, EXISTS (SELECT FROM closed),
 const BEGIN: &str = "WITH known AS (
     SELECT FROM runs WHERE run_id = $1
 ), owned AS (
-    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $24 AS mine
-    FROM sessions WHERE session_id = $23 FOR KEY SHARE
+    SELECT user_id IS NULL OR user_id IS NOT DISTINCT FROM $27 AS mine
+    FROM sessions WHERE session_id = $26 FOR KEY SHARE
 ), opened AS (
     INSERT INTO sessions (session_id, user_id, workflow_id, state, version, metrics, created_at,
         updated_at, token, sum)
-    SELECT $23, $24, $25, $28, 0, $29, $27, $27, $3, $33
+    SELECT $26, $27, $28, $31, 0, $32, $30, $30, $3, $36
     WHERE NOT EXISTS (SELECT FROM owned) AND NOT EXISTS (SELECT FROM known)
     ON CONFLICT (session_id) DO NOTHING RETURNING 1
 ), begun AS (
     INSERT INTO runs (run_id, session_id, user_id, workflow_id, digest, status, created_at,
-        updated_at, wake_at, background, driver, facts, sum, status_sum, driver_sum)
-    SELECT $1, $23, $24, $25, $26, $10, $27, $11, $12, $30, $31, $16, $32, $17,
-        CASE WHEN $31::text IS NULL THEN $20::bigint ELSE $34::bigint END
+        updated_at, wake_at, background, driver, facts, sum, status_sum, driver_sum, metrics,
+        metrics_facts, metrics_sum)
+    SELECT $1, $26, $27, $28, $29, $10, $30, $11, $12, $33, $34, $16, $35, $17,
+        CASE WHEN $34::text IS NULL THEN $20::bigint ELSE $37::bigint END, $23, $24, $25
     WHERE NOT EXISTS (SELECT FROM known)
       AND (EXISTS (SELECT FROM owned WHERE mine) OR EXISTS (SELECT FROM opened))
     RETURNING id
@@ -174,7 +177,7 @@ impl Append<'_> {
         self.prepared.effect.begun.as_ref().filter(|_| self.first() == 0)
     }
 
-    /// A statement with what all that append have in common: parameters 1 to 22.
+    /// A statement with what all that append have in common: parameters 1 to 25.
     /// `last` is the chain hash of the fact before them.
     fn bound(&self, sql: &'static str, last: Option<Chain>) -> Query<'_, Postgres, PgArguments> {
         let facts = || self.prepared.facts.iter();
@@ -192,6 +195,7 @@ impl Append<'_> {
         let answer_sums: Vec<i64> = ids().map(|id| SUMS.signal(run, id, None, at)).collect();
         let done_sums: Vec<i64> = ids().map(|id| SUMS.done(run, id, true)).collect();
         let status = self.prepared.effect.status;
+        let facts_then = to_column(self.prepared.effect.facts);
         sqlx::query(sql)
             .bind(self.run.as_str())
             .bind(self.first())
@@ -208,13 +212,16 @@ impl Append<'_> {
             .bind(answered)
             .bind(&*self.channel)
             .bind(sums)
-            .bind(to_column(self.prepared.effect.facts))
+            .bind(facts_then)
             .bind(status.map(|status| self.prepared.effect.status_sum(SUMS, self.run, status)))
             .bind(answer_sums)
             .bind(done_sums)
             .bind(SUMS.driver(run, None))
             .bind(last.map(|chain| chain.bytes().to_vec()))
             .bind(chains)
+            .bind(self.prepared.effect.metrics.as_deref())
+            .bind(self.prepared.effect.metrics.as_ref().map(|_| facts_then))
+            .bind(self.prepared.effect.metrics_sum(SUMS, self.run))
     }
 
     /// The chain hashes of the facts.
@@ -518,7 +525,9 @@ mod tests {
                 vec![FactRow { sequence: 1, path, at, digest, body, shared: None, blob: None }];
             let run = RunId::new("r").unwrap();
             let (status, wake_at, answered, facts_then) = (None, None, vec![], 2);
-            let effect = Effect { begun: None, status, wake_at, answered, at, facts: facts_then };
+            let metrics = None;
+            let effect =
+                Effect { begun: None, status, wake_at, answered, at, facts: facts_then, metrics };
             check_size(&Prepared { run, facts, effect, close: None, blobs: vec![], media: vec![] })
         };
         prepare(APPEND_BYTES_MAX - 1).unwrap();

@@ -27,7 +27,8 @@ const INSERT_BLOB: &str = "INSERT INTO blobs (hash, uses, body) VALUES (?1, ?2, 
 /// A driver releases its run when the run waits or has ended.
 const UPDATE_RUN: &str = "UPDATE runs SET status = ?2, updated_at = ?3, wake_at = ?4,
     driver = CASE WHEN ?2 = 'RUNNING' THEN driver END, facts = ?5, status_sum = ?6,
-    driver_sum = CASE WHEN ?2 = 'RUNNING' THEN driver_sum ELSE ?7 END WHERE id = ?1";
+    driver_sum = CASE WHEN ?2 = 'RUNNING' THEN driver_sum ELSE ?7 END, metrics = ?8,
+    metrics_facts = ?9, metrics_sum = ?10 WHERE id = ?1";
 
 /// Marks a requirement as answered, with or without a signal.
 const ANSWER: &str = "INSERT INTO inbox (run, id, at, done, sum, done_sum)
@@ -69,8 +70,20 @@ pub(super) async fn append(connection: &mut Database, append: &Prepared) -> Resu
         let facts = to_column(effect.facts);
         let sum = effect.status_sum(sums, run, status);
         let undriven = sums.driver(run.as_str(), None);
-        let columns = (id, status.as_str(), at, wake_at, facts, sum, undriven);
-        connection.prepare_cached(UPDATE_RUN)?.execute(columns)?;
+        let metrics = effect.metrics.as_deref();
+        let metrics_sum = effect.metrics_sum(sums, run);
+        connection.prepare_cached(UPDATE_RUN)?.execute(params![
+            id,
+            status.as_str(),
+            at,
+            wake_at,
+            facts,
+            sum,
+            undriven,
+            metrics,
+            metrics.map(|_| facts),
+            metrics_sum,
+        ])?;
     }
     for answered in &effect.answered {
         let at = to_column(effect.at.0);

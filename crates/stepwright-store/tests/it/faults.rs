@@ -87,11 +87,11 @@ async fn a_database_of_a_newer_version_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.db");
     drop(Sqlite::open(&path).await.unwrap());
-    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 9").unwrap();
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 10").unwrap();
     assert_eq!(
         told(&refusal(&path).await, directory.path()),
         "cannot use the database `a.db`\n\
-         its tables are of version 9, and this program knows 8\n\
+         its tables are of version 10, and this program knows 9\n\
          use the newer program that wrote it, or choose another path"
     );
 }

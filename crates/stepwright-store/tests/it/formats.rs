@@ -15,6 +15,9 @@ const CHAINED_FROM: u32 = 4;
 /// The first format with memories of users.
 const REMEMBERS_FROM: u32 = 8;
 
+/// The first format with metrics in the rows of runs.
+const MEASURES_FROM: u32 = 9;
+
 fn remembered(user: UserId, id: &str, memory: &str) -> MemoryUpdate {
     let add = MemoryChange::Add {
         memory_id: id.into(),
@@ -43,6 +46,9 @@ async fn check(store: &dyn Store, format: u32, chained: bool) {
         [("r3", RunStatus::Running), ("r2", RunStatus::Paused), ("r", RunStatus::Completed)];
     assert_eq!(found, wanted);
     assert_eq!(runs[0].driver.as_deref(), Some("host:1"));
+    let measured = runs.iter().map(|row| row.metrics.map(|metrics| metrics.steps));
+    let wanted = [None, None, (format >= MEASURES_FROM).then_some(2)];
+    assert!(measured.eq(wanted), "{format}");
     let session = store.session(&"s".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(session.name.as_deref(), Some("Bridges"));
     assert_eq!((session.state["seen"].as_i64(), session.metrics.runs), (Some(1), 1));
@@ -75,7 +81,7 @@ async fn check(store: &dyn Store, format: u32, chained: bool) {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
-    for format in [2, 3, 4, 5, 6, 7, 8] {
+    for format in [2, 3, 4, 5, 6, 7, 8, 9] {
         let fixture = format!("{}/tests/fixtures/format-{format}.db", env!("CARGO_MANIFEST_DIR"));
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
@@ -88,7 +94,7 @@ async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
         let store = stepwright_store::Sqlite::open(&path).await.unwrap();
         check(&store, format, true).await;
         drop(store);
-        assert_eq!(version(&path), 8);
+        assert_eq!(version(&path), 9);
     }
 }
 
@@ -96,7 +102,7 @@ async fn sqlite_files_of_every_format_open_and_have_what_was_written() {
 #[tokio::test]
 async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
     let Some(server) = stepwright_testing::postgres::server() else { return };
-    for format in [2, 3, 4, 5, 6, 7, 8] {
+    for format in [2, 3, 4, 5, 6, 7, 8, 9] {
         let fixture = format!("{}/tests/fixtures/format-{format}.sql", env!("CARGO_MANIFEST_DIR"));
         let dump = std::fs::read_to_string(&fixture).unwrap();
         let statements: Vec<&str> =
@@ -108,7 +114,7 @@ async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
         assert_eq!(server.sql(database, versions), format!("{format}\n"));
         let store = stepwright_store::Postgres::connect(&address).await.unwrap();
         check(&store, format, format >= CHAINED_FROM).await;
-        assert_eq!(server.sql(database, versions), "8\n");
+        assert_eq!(server.sql(database, versions), "9\n");
     }
 }
 
@@ -118,8 +124,8 @@ async fn postgresql_dumps_of_every_format_open_and_have_what_was_written() {
 #[tokio::test]
 #[ignore = "writes into the source tree"]
 async fn the_fixtures_of_this_format_are_written() {
-    use stepwright_core::Patch;
     use stepwright_core::journal::SessionClose;
+    use stepwright_core::{Metrics, Patch};
 
     async fn write(store: &dyn Store) {
         let mut begin = facts("r", 0, vec![]);
@@ -129,7 +135,8 @@ async fn the_fixtures_of_this_format_are_written() {
         let mut end = facts("r", 0, vec![]);
         end.facts = vec![last];
         let patches = vec![Patch::set("seen", 1)];
-        end.close = Some(SessionClose { patches, ..SessionClose::default() });
+        let run = Some(Metrics { steps: 2, ..Metrics::default() });
+        end.close = Some(SessionClose { patches, run, ..SessionClose::default() });
         store.append(end).await.unwrap();
         let paused = vec![start(), EventKind::WorkflowPaused { until: None }];
         let driver = Some("host:1".into());
@@ -148,7 +155,7 @@ async fn the_fixtures_of_this_format_are_written() {
         store.heartbeat("host:1", Timestamp(1_780_000_000_000)).await.unwrap();
     }
 
-    let fixture = format!("{}/tests/fixtures/format-8", env!("CARGO_MANIFEST_DIR"));
+    let fixture = format!("{}/tests/fixtures/format-9", env!("CARGO_MANIFEST_DIR"));
     let _ = std::fs::remove_file(format!("{fixture}.db"));
     write(&stepwright_store::Sqlite::open(format!("{fixture}.db")).await.unwrap()).await;
     let server = stepwright_testing::postgres::server().expect("a server");

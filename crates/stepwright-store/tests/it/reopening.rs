@@ -67,7 +67,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 8);
+    assert_eq!(version, 9);
 }
 
 #[tokio::test]
@@ -300,7 +300,8 @@ async fn a_file_of_the_second_version_gets_checksums_and_keeps_what_it_has() {
          origin_run; ALTER TABLE runs DROP COLUMN origin_until; DROP TABLE kept; \
          DROP TABLE identity; DROP TABLE slots; DROP TABLE requests; DROP TABLE memories; \
          DROP TABLE shared_values; DROP TABLE media; DROP TABLE media_parts; \
-         DROP TABLE media_uses; PRAGMA user_version = 2",
+         DROP TABLE media_uses; ALTER TABLE runs DROP COLUMN metrics; ALTER TABLE runs DROP COLUMN \
+         metrics_facts; ALTER TABLE runs DROP COLUMN metrics_sum; PRAGMA user_version = 2",
     )
     .unwrap();
     drop(old);

@@ -3,8 +3,9 @@
 use crate::support::{answer, completed, facts, id, start, steps};
 use rusqlite::Connection;
 use std::error::Error as _;
-use stepwright_core::StoreError;
+use stepwright_core::journal::SessionClose;
 use stepwright_core::store::{Inbox as _, RunStore as _, SessionStore as _};
+use stepwright_core::{Metrics, StoreError};
 use stepwright_store::Sqlite;
 
 /// A run with all kinds of rows, and a connection that may damage them.
@@ -13,7 +14,10 @@ async fn store() -> (tempfile::TempDir, Sqlite, Connection) {
     let path = directory.path().join("a.db");
     let store = Sqlite::open(&path).await.unwrap();
     store.append(facts("r", 0, vec![start(), steps(1), steps(2)])).await.unwrap();
-    store.append(facts("r", 3, vec![steps(3), completed(&"x".repeat(300_000))])).await.unwrap();
+    let mut end = facts("r", 3, vec![steps(3), completed(&"x".repeat(300_000))]);
+    let run = Some(Metrics { steps: 3, ..Metrics::default() });
+    end.close = Some(SessionClose { run, ..SessionClose::default() });
+    store.append(end).await.unwrap();
     store.submit(answer("r", "a")).await.unwrap();
     store.remember_plan("d1", "{}").await.unwrap();
     let vandal = Connection::open(&path).unwrap();
@@ -51,6 +55,8 @@ async fn damage_in_any_row_of_a_run_is_found() {
         ("UPDATE blobs SET body = zeroblob(9)", "in `blobs` is damaged"),
         ("UPDATE runs SET user_id = 'ben'", "in its row of `runs`"),
         ("UPDATE runs SET facts = 4", "in its row of `runs`"),
+        ("UPDATE runs SET metrics = replace(metrics, '3', '5')", "in its row of `runs`"),
+        ("UPDATE runs SET metrics_sum = NULL", "in its row of `runs`"),
         ("UPDATE inbox SET at = at + 1", "in the inbox of run `r` is damaged"),
         ("UPDATE sessions SET state = '{\"a\":1}'", "session `s` is damaged"),
         ("DELETE FROM sessions", "session `s` was not found"),
@@ -61,6 +67,17 @@ async fn damage_in_any_row_of_a_run_is_found() {
         let error = store.verify(&id("r")).await.expect_err(damage);
         assert!(error.to_string().contains(told), "{damage}: {error}");
     }
+}
+
+#[tokio::test]
+async fn metrics_do_not_count_for_a_run_that_a_program_without_them_has_retried() {
+    let (_directory, store, vandal) = store().await;
+    let metrics = async || store.run(&id("r")).await.unwrap().unwrap().metrics;
+    assert_eq!(metrics().await.map(|metrics| metrics.steps), Some(3));
+    // As such a program leaves the columns: they count the facts before the retry.
+    vandal.execute("UPDATE runs SET metrics_facts = metrics_facts - 2", []).unwrap();
+    assert_eq!(metrics().await, None);
+    store.verify(&id("r")).await.unwrap();
 }
 
 /// The checksum of a row says that the row is in its place. Only the chain says that it is the row

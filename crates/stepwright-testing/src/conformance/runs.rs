@@ -8,6 +8,7 @@ use stepwright_core::{EventKind, RunId, RunStatus, Store, Timestamp};
 
 cases![
     the_row_of_a_run_is_a_fold_of_its_journal,
+    the_row_of_a_run_that_ended_has_its_metrics,
     a_batch_may_begin_and_end_a_run,
     runs_are_listed_newest_first_by_pages,
     a_page_has_a_longest_length,
@@ -30,6 +31,7 @@ async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome
             background: false,
             driver: None,
             origin: None,
+            metrics: None,
         };
         // No driver was named.
         let begun = row(0, RunStatus::Pending);
@@ -54,6 +56,35 @@ async fn the_row_of_a_run_is_a_fold_of_its_journal(store: &dyn Store) -> Outcome
         same("the same, in the list", listed().await?, vec![ended])?;
     }
     Ok(())
+}
+
+async fn the_row_of_a_run_that_ended_has_its_metrics(store: &dyn Store) -> Outcome {
+    let mut run = TestRun::new(store, "r", "s");
+    let id = run.run.clone();
+    let of = async || -> Result<_, super::Nonconformance> {
+        let row = store.run(&id).await?.map(|row| row.metrics);
+        let listed = store.runs(RunFilter::default()).await?;
+        same("the list", listed.first().map(|row| row.metrics), row)?;
+        Ok(row.flatten())
+    };
+    run.begin().await?;
+    same("under way", of().await?, None)?;
+    run.close(vec![]).await?;
+    same("at the end", of().await?, Some(super::metrics()))?;
+    let steps = vec!["a".into()];
+    run.append(vec![EventKind::WorkflowRetried { steps, withdrawn: Vec::new() }]).await?;
+    same("after a retry", of().await?, None)?;
+    // A driver that does not tell them.
+    run.append(vec![EventKind::WorkflowCancelled { reason: "no".into() }]).await?;
+    same("at an end without metrics", of().await?, None)?;
+
+    let mut paused = TestRun::new(store, "r2", "s");
+    paused.begin().await?;
+    paused.append(vec![EventKind::WorkflowPaused { until: None }]).await?;
+    same("of a paused run", store.run(&paused.run).await?.and_then(|row| row.metrics), None)?;
+    paused.close(vec![]).await?;
+    let found = store.run(&paused.run).await?.and_then(|row| row.metrics);
+    same("at the end of a run that was paused", found, Some(super::metrics()))
 }
 
 async fn a_batch_may_begin_and_end_a_run(store: &dyn Store) -> Outcome {

@@ -177,13 +177,13 @@ async fn tables_of_a_newer_version_are_refused() {
     let Some(server) = postgres::server() else { return };
     let address = server.database();
     Postgres::connect(&address).await.unwrap();
-    let newer = "INSERT INTO stepwright.stepwright_migrations (version) VALUES (9)";
+    let newer = "INSERT INTO stepwright.stepwright_migrations (version) VALUES (10)";
     server.sql(database(&address), newer);
     assert_eq!(
         refusal(Postgres::options(&address)).await,
         format!(
             "cannot use the database `{}`\n\
-             its tables are of version 9, and this program knows 8\n\
+             its tables are of version 10, and this program knows 9\n\
              use the newer program that made them, or choose another `schema` or database",
             shown(&address)
         )

@@ -26,7 +26,7 @@ async fn several_may_connect_to_an_empty_database_at_once() {
         assert_eq!(stores[0].runs(RunFilter::default()).await.unwrap().len(), 8);
         let database = address.rsplit('/').next().unwrap();
         let versions = "SELECT version FROM stepwright.stepwright_migrations ORDER BY version";
-        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n6\n7\n8\n");
+        assert_eq!(server.sql(database, versions), "1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     }
 }
 
