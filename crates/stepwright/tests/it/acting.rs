@@ -1,14 +1,22 @@
-//! The examples of agents that act have recorded tests, whose cassettes stand beside their outputs.
+//! The larger examples have recorded tests, whose cassettes stand beside their outputs.
 //! `EXAMPLES=overwrite` runs the workflows, and records them anew.
 
 #![allow(dead_code, reason = "the examples are programs")]
 
+#[path = "../../../../examples/24_blog_post.rs"]
+mod blog_post;
 #[path = "../../../../examples/17_coding_agent.rs"]
 mod coding_agent;
 #[path = "../../../../examples/19_data_question.rs"]
 mod data_question;
+#[path = "../../../../examples/21_investment_report.rs"]
+mod investment_report;
+#[path = "../../../../examples/23_recruiter.rs"]
+mod recruiter;
 #[path = "../../../../examples/18_research.rs"]
 mod research;
+#[path = "../../../../examples/22_startup_validator.rs"]
+mod startup_validator;
 #[path = "../../../../examples/20_support_desk.rs"]
 mod support_desk;
 
@@ -110,4 +118,53 @@ async fn a_support_desk_answers_from_a_handbook() {
     let empty = stepwright::knowledge::SqliteKnowledge::in_memory(empty).await.unwrap();
     let workflow = support_desk::workflow(empty).unwrap();
     replay_workflow(cassette("20_support_desk"), workflow);
+}
+
+#[tokio::test]
+async fn two_analysts_answer_and_a_person_approves_the_report() {
+    let workflow = || investment_report::workflow().unwrap();
+    if is_recorded_anew() {
+        let store = Memory::default();
+        let built = workflow().store(store.clone()).build().unwrap();
+        investment_report::approved(&built, investment_report::COMPANY).await.unwrap();
+        recorded("21_investment_report", store, "report", workflow()).await;
+    }
+    replay_workflow(cassette("21_investment_report"), workflow());
+}
+
+#[tokio::test]
+async fn a_team_validates_an_idea_in_the_order_of_its_tasks() {
+    let workflow = || startup_validator::workflow().unwrap();
+    if is_recorded_anew() {
+        let store = Memory::default();
+        let built = workflow().store(store.clone()).build().unwrap();
+        built.run(startup_validator::IDEA).run_id("validation").await.unwrap();
+        recorded("22_startup_validator", store, "validation", workflow()).await;
+    }
+    replay_workflow(cassette("22_startup_validator"), workflow());
+}
+
+#[tokio::test]
+async fn a_recruiter_reads_a_cv_behind_guardrails() {
+    let workflow = || recruiter::workflow().unwrap();
+    if is_recorded_anew() {
+        let store = Memory::default();
+        let built = workflow().store(store.clone()).build().unwrap();
+        let input = serde_json::json!({"cv": recruiter::CV, "role": "engineer"});
+        built.run(input).run_id("screening").await.unwrap();
+        recorded("23_recruiter", store, "screening", workflow()).await;
+    }
+    replay_workflow(cassette("23_recruiter"), workflow());
+}
+
+#[tokio::test]
+async fn a_blog_post_is_shortened_until_it_passes() {
+    let workflow = || blog_post::workflow().unwrap();
+    if is_recorded_anew() {
+        let store = Memory::default();
+        let built = workflow().store(store.clone()).build().unwrap();
+        built.run(blog_post::TOPIC).run_id("post").await.unwrap();
+        recorded("24_blog_post", store, "post", workflow()).await;
+    }
+    replay_workflow(cassette("24_blog_post"), workflow());
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Those whose output is compared. `14_complete` needs servers, and has a test of its own.
-const COURSE: [(&str, &str); 19] = [
+const COURSE: [(&str, &str); 23] = [
     ("01_basic", ""),
     ("02_print_response", ""),
     ("03_streaming", ""),
@@ -30,6 +30,10 @@ const COURSE: [(&str, &str); 19] = [
     ("18_research", ""),
     ("19_data_question", ""),
     ("20_support_desk", ""),
+    ("21_investment_report", ""),
+    ("22_startup_validator", ""),
+    ("23_recruiter", ""),
+    ("24_blog_post", ""),
 ];
 
 /// The program of an example, which Cargo builds together with these tests.
