@@ -60,7 +60,9 @@ impl Reader<'_> {
             self.wrong_type(node, "`session_state` maps keys to values");
             return None;
         };
-        map.iter().for_each(|(key, _)| self.check_state_key(key));
+        for (key, _) in map {
+            self.check_state_key(key);
+        }
         Some((self.constants(map), key.span))
     }
 

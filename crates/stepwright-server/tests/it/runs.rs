@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use serde_json::{Value, json};
+use stepwright_store::Sqlite;
 
 #[tokio::test]
 async fn a_run_is_started_followed_and_shown() {
@@ -181,5 +182,22 @@ async fn a_name_twice_in_a_body_is_refused_and_begins_nothing() {
     assert!(refused.body.contains("an object has `to` twice"), "{refused:?}");
     let listed = world.client.get("/v1/runs").await.json();
     assert_eq!(listed["runs"], serde_json::json!([]), "{listed}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_run_that_ended_a_list_reads_the_first_fact_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let world = World::with(Sqlite::open(&path).await.unwrap(), |server| server);
+    let run = world.run("plain", json!({"input": {"topic": "sea"}})).await;
+    world.ended(&run).await;
+    // The rest of the journal cannot be read.
+    let vandal = rusqlite::Connection::open(&path).unwrap();
+    vandal.execute("UPDATE journal SET body = 'damaged' WHERE seq > 0", []).unwrap();
+    assert_eq!(world.client.get(&format!("/v1/runs/{run}")).await.status, 500);
+    let row = world.client.get("/v1/runs").await.json()["runs"][0].clone();
+    assert_eq!(row["input"], r#"{"topic":"sea"}"#, "{row}");
+    assert_eq!((&row["tokens"], &row["cost"]), (&json!(0), &json!(0.0)), "{row}");
     world.end().await;
 }
