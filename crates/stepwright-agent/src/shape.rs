@@ -33,6 +33,9 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     })
 }
 
+/// The longest phrase after a block of JSON that is only a closing one, in bytes.
+const CLOSING_BYTES_MAX: usize = 100;
+
 /// The name of the member that holds an output which is no object.
 const WRAPPED: &str = "value";
 
@@ -96,7 +99,8 @@ impl OutputSchema {
 
     /// Parses the value in an answer.
     pub async fn read(&self, answer: &str) -> Result<Value, String> {
-        let value = strict::parse(the_json(answer)).map_err(|e| format!("it is not JSON ({e})"))?;
+        let value =
+            strict::parse(the_json(answer)?).map_err(|e| format!("it is not JSON ({e})"))?;
         let inner = match &value {
             Value::Object(members) if self.wrapped && members.len() == 1 => members.get(WRAPPED),
             _ => None,
@@ -133,23 +137,39 @@ impl fmt::Debug for OutputSchema {
 
 /// Returns the answer, or the content of its only code block: models without structured output
 /// write JSON there, and some add a sentence around it.
-fn the_json(answer: &str) -> &str {
+///
+/// # Errors
+/// Fails if more than a closing phrase follows the block: it may say that the block is only an
+/// example.
+fn the_json(answer: &str) -> Result<&str, String> {
     let answer = answer.trim();
     // A JSON text may contain a fence.
     if answer.starts_with(['{', '[', '"']) {
-        return answer;
+        return Ok(answer);
     }
     let mut fences = answer.match_indices("```");
     let (Some((begin, fence)), Some((end, _)), None) =
         (fences.next(), fences.next(), fences.next())
     else {
-        return answer;
+        return Ok(answer);
     };
     let inside = &answer[begin + fence.len()..end];
     // The word after the opening fence names the language.
     let language = inside.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(0);
     let (language, rest) = inside.split_at(language);
-    if language.is_empty() || language.eq_ignore_ascii_case("json") { rest.trim() } else { answer }
+    if !language.is_empty() && !language.eq_ignore_ascii_case("json") {
+        return Ok(answer);
+    }
+    if !is_closing(answer[end + fence.len()..].trim()) {
+        return Err("more text follows the block of JSON; answer with the JSON alone".to_owned());
+    }
+    Ok(rest.trim())
+}
+
+/// Returns `true` for nothing, and for one short question or exclamation, such as `Anything else?`.
+fn is_closing(text: &str) -> bool {
+    let phrase = text.strip_suffix(['?', '!']).unwrap_or(".");
+    text.is_empty() || (text.len() <= CLOSING_BYTES_MAX && !phrase.contains(['.', '?', '!', '\n']))
 }
 
 #[cfg(test)]
@@ -176,6 +196,12 @@ mod tests {
             ["```json\n[1]", "```json\n[1]\n```\nor\n```json\n[2]\n```", "```rust\n[1]\n```"]
         {
             assert!(any.read(answer).await.unwrap_err().starts_with("it is not JSON"), "{answer}");
+        }
+        // What follows may take the block back.
+        for after in ["Sorry, I cannot do that.", "Is it? No. Is it?", &"a long story ".repeat(9)] {
+            let answer = format!("For example:\n```json\n[0]\n```\n{after}");
+            let why = any.read(&answer).await.unwrap_err();
+            assert_eq!(why, "more text follows the block of JSON; answer with the JSON alone");
         }
         let twice = any.read(r#"{"to": "ada", "to": "eve"}"#).await.unwrap_err();
         assert!(twice.contains("an object has `to` twice"), "{twice}");

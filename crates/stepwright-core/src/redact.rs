@@ -1,5 +1,6 @@
 //! Removes secrets from texts for people and logs.
 
+mod encodings;
 mod secrets;
 
 use std::borrow::Cow;

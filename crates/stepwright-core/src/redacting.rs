@@ -80,9 +80,14 @@ impl Secrets {
             return known;
         }
         let Ok(value) = serde_json::from_str::<Value>(&text) else { return known };
+        let clean = self.redact_within(value.clone(), true);
+        if clean == value {
+            return known;
+        }
         // A number of the engine, such as a duration, stays a number.
-        let clean = serde_json::from_value(self.redact_within(value.clone(), true));
-        clean.or_else(|_| serde_json::from_value(self.redact_within(value, false))).unwrap_or(known)
+        serde_json::from_value(clean)
+            .or_else(|_| serde_json::from_value(self.redact_within(value, false)))
+            .unwrap_or(known)
     }
 }
 

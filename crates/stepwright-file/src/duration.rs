@@ -50,7 +50,11 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         rest = after.trim_start();
     }
     match Duration::try_from_secs_f64(total) {
-        Ok(Duration::ZERO) => Err("is zero".into()),
+        Ok(Duration::ZERO) if total == 0.0 => Err("is zero".into()),
+        // Deadlines are kept in milliseconds.
+        Ok(duration) if duration < Duration::from_millis(1) => {
+            Err("is shorter than a millisecond".into())
+        }
         Ok(duration) if duration <= DURATION_MAX => Ok(duration),
         _ => Err("is longer than a year".into()),
     }
@@ -119,5 +123,9 @@ mod tests {
         assert_eq!(parse("10parsecs").unwrap_err(), "has an unknown unit `parsecs`");
         assert_eq!(parse("soon").unwrap_err(), "is not a duration");
         assert_eq!(parse("0s").unwrap_err(), "is zero");
+        for short in ["0.0001ms", "0.9ms", "0.0000000000001s"] {
+            assert_eq!(parse(short).unwrap_err(), "is shorter than a millisecond");
+        }
+        assert_eq!(parse("1ms").unwrap(), Duration::from_millis(1));
     }
 }

@@ -32,7 +32,7 @@ pub enum FallbackReason {
     Quota,
     /// The model was silent for too long.
     Timeout,
-    /// The provider cannot be reached.
+    /// The provider cannot be reached, or ends its answer before it has begun.
     Transport,
     /// The model or a filter of its provider would not answer.
     Refused,
@@ -330,7 +330,9 @@ impl Chain {
 
     /// Returns `true` for a failure after which the next model is asked.
     fn is_passed_on(&self, error: &ModelError) -> bool {
-        let is_cut = self.restarts && error.kind == ModelErrorKind::Truncated;
+        // Nothing of an answer that has not begun needs to be taken back.
+        let may_restart = self.restarts || !self.has_spoken;
+        let is_cut = may_restart && error.kind == ModelErrorKind::Truncated;
         let reason =
             if is_cut { Some(FallbackReason::Transport) } else { FallbackReason::of(error) };
         reason.is_some_and(|reason| self.reasons.contains(&reason))

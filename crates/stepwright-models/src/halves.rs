@@ -53,6 +53,13 @@ impl Halves {
         !self.held.is_empty()
     }
 
+    /// Forgets the halves that wait at the end of an answer. Returns `true` if there were any.
+    pub(crate) fn forget(&mut self) -> bool {
+        let is_waiting = self.is_waiting();
+        self.held.clear();
+        is_waiting
+    }
+
     /// Joins the halves in all texts of an event.
     pub(crate) fn mend(&mut self, event: &mut Value) {
         self.walk(event, &mut String::new());

@@ -86,4 +86,9 @@ super::entry::catalogue! {
     /// The worktree of a step could not be made or examined. `git` must be installed, and `dir`
     /// must be in a repository with at least one commit. The message has what `git` said.
     WORKTREE_FAILED = 621, "the worktree of a step cannot be used";
+
+    /// The connection failed after the request was sent: the server may have done what the request
+    /// asks, or not. A GET and a request with an `idempotency_key` are tried again if the step has
+    /// retries; before another request is repeated, a person is asked, as after a timeout.
+    HTTP_LOST = 622, "the answer to a request was lost";
 }

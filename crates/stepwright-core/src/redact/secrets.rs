@@ -1,11 +1,12 @@
 //! Known secrets, and their removal from texts and values.
 
-use super::REDACTED;
+use super::{REDACTED, encodings};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The minimum length of a secret, in bytes. A shorter one is a part of ordinary words.
@@ -18,29 +19,42 @@ const PART_BYTES_MIN: usize = 8;
 /// cut, in bytes.
 const CUT_BYTES_MIN: usize = 12;
 
+/// The number of encodings within each other that a secret is looked for in.
+const ENCODINGS_MAX: u32 = 3;
+
 /// Known secrets, to be removed from texts, values and events. Cheap to clone. Its debug output
 /// shows none of them.
 ///
 /// A secret is recognised as it is, in JSON, in the encodings of an address and in base64, alone or
-/// in the middle of an encoded text. Each long line of a secret with several lines is recognised,
-/// too, and so is a long part of a secret at the end or the beginning of a text that was cut. A
-/// text that was made of a secret in another way is not.
+/// in the middle of an encoded text, whichever of its characters are encoded. Up to three encodings
+/// may be within each other, such as an address in JSON in a text of JSON. Each long line of a
+/// secret with several lines is recognised, too, and so is a long part of a secret at the end or
+/// the beginning of a text that was cut. A text that was made of a secret in another way is not.
 ///
 /// ```
 /// use stepwright_core::redact::Secrets;
 /// let secrets = Secrets::new(["correct horse"]);
 /// assert_eq!(secrets.redact("key: correct horse"), "key: [redacted]");
 /// assert_eq!(secrets.redact("?key=correct%20horse"), "?key=[redacted]");
+/// assert_eq!(secrets.redact(r"key: \u0063orrect\u0020hors\u0065"), "key: [redacted]");
 /// assert_eq!(secrets.redact("Basic YWRhOmNvcnJlY3QgaG9yc2U="), "Basic YWRhOm[redacted]U=");
 /// assert_eq!(secrets.redact("a horse"), "a horse");
 /// ```
 #[derive(Clone, Default)]
-pub struct Secrets(Arc<[String]>);
+pub struct Secrets(Arc<Forms>);
+
+#[derive(Default)]
+struct Forms {
+    /// Everything that a text is searched for.
+    all: Vec<String>,
+    /// The forms without the encodings of JSON and addresses, to be found in a decoded text.
+    plain: Vec<String>,
+}
 
 impl Secrets {
     /// Collects secrets. Those with fewer than [`SECRET_BYTES_MIN`] bytes are left out.
     pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut forms = Vec::new();
+        let mut forms = Forms::default();
         for secret in secrets {
             let secret = secret.as_ref().trim();
             add(secret, SECRET_BYTES_MIN, &mut forms);
@@ -49,31 +63,55 @@ impl Secrets {
                 lines.for_each(|line| add(line, PART_BYTES_MIN, &mut forms));
             }
         }
-        // The longest first, so that no part of a longer one is left.
-        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        forms.dedup();
+        for forms in [&mut forms.all, &mut forms.plain] {
+            // The longest first, so that no part of a longer one is left.
+            forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+            forms.dedup();
+        }
         Self(forms.into())
     }
 
     /// Returns `true` if there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.all.is_empty()
     }
 
     /// Replaces the secrets in a text.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        for form in self.0.iter() {
-            if text.contains(form.as_str()) {
-                text = Cow::Owned(text.replace(form.as_str(), REDACTED));
+        let mut found = Vec::new();
+        if !self.is_empty() {
+            for form in &self.0.all {
+                let places = text.match_indices(form.as_str());
+                found.extend(places.map(|(at, form)| at..at + form.len()));
             }
+            self.find_encoded(text, ENCODINGS_MAX, &mut found);
         }
-        self.without_cut(text)
+        self.without_cut(if found.is_empty() {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(without(text, found))
+        })
+    }
+
+    /// Finds the secrets that a text has in up to `depth` encodings within each other.
+    fn find_encoded(&self, text: &str, depth: u32, found: &mut Vec<Range<usize>>) {
+        for decode in [encodings::json, encodings::percent, encodings::lines] {
+            let Some(decoded) = decode(text) else { continue };
+            let mut within = Vec::new();
+            for form in &self.0.plain {
+                let places = decoded.text.match_indices(form.as_str());
+                within.extend(places.map(|(at, form)| at..at + form.len()));
+            }
+            if depth > 1 {
+                self.find_encoded(&decoded.text, depth - 1, &mut within);
+            }
+            found.extend(within.iter().map(|range| decoded.source(range)));
+        }
     }
 
     /// Replaces a part of a secret at the beginning or the end of a text that was cut there.
     fn without_cut<'t>(&self, mut text: Cow<'t, str>) -> Cow<'t, str> {
-        let long = || self.0.iter().filter(|form| form.len() > CUT_BYTES_MIN);
+        let long = || self.0.all.iter().filter(|form| form.len() > CUT_BYTES_MIN);
         let cut = text.trim_end_matches('…');
         let begun = long().find_map(|form| {
             let lengths = (CUT_BYTES_MIN..form.len()).rev();
@@ -109,10 +147,15 @@ impl Secrets {
         self.redact_within(value, true)
     }
 
-    /// Returns `true` if a text may have a secret in it, or a part of one that is left where a text
-    /// in it was cut.
+    /// Returns `true` if texts that were written as JSON may have a secret in them, or a part of
+    /// one that is left where one of them was cut. Texts without escapes stand there unchanged.
     pub(crate) fn may_be_in(&self, text: &str) -> bool {
-        self.0.iter().any(|form| {
+        let may_be_encoded = || text.contains(['\\', '%']);
+        !self.is_empty() && (may_be_encoded() || self.is_written_in(text))
+    }
+
+    fn is_written_in(&self, text: &str) -> bool {
+        self.0.all.iter().any(|form| {
             let ends =
                 [form.get(..CUT_BYTES_MIN), form.get(form.len().saturating_sub(CUT_BYTES_MIN)..)];
             text.contains(form.as_str())
@@ -157,10 +200,16 @@ impl fmt::Debug for Secrets {
 }
 
 /// Adds a secret in all its forms.
-fn add(secret: &str, bytes_min: usize, forms: &mut Vec<String>) {
+fn add(secret: &str, bytes_min: usize, all: &mut Forms) {
     if secret.len() < bytes_min {
         return;
     }
+    let Forms { all: forms, plain } = all;
+    let base64 = base64_forms(secret.as_bytes());
+    plain.push(secret.to_owned());
+    // A `+` that is not encoded is a space.
+    plain.push(secret.replace(' ', "+"));
+    plain.extend(base64.iter().cloned());
     forms.push(secret.to_owned());
     let json = Value::from(secret).to_string();
     forms.push(json[1..json.len() - 1].to_owned());
@@ -170,7 +219,23 @@ fn add(secret: &str, bytes_min: usize, forms: &mut Vec<String>) {
         forms.push(encoded.replace("%20", "+"));
         forms.push(encoded);
     }
-    forms.extend(base64_forms(secret.as_bytes()));
+    forms.extend(base64);
+}
+
+/// Replaces parts of a text, which may overlap.
+fn without(text: &str, mut parts: Vec<Range<usize>>) -> String {
+    parts.sort_by_key(|part| part.start);
+    let mut clean = String::with_capacity(text.len());
+    let mut copied = 0;
+    for part in parts {
+        if part.start >= copied {
+            clean.push_str(&text[copied..part.start]);
+            clean.push_str(REDACTED);
+        }
+        copied = copied.max(part.end);
+    }
+    clean.push_str(&text[copied..]);
+    clean
 }
 
 fn percent(text: &str, kept: &str) -> String {
@@ -224,6 +289,95 @@ mod tests {
             assert!(clean.contains(REDACTED), "{clean}");
             // At most two characters at each end share bits with the secret.
             assert!(whole.len() - (clean.len() - REDACTED.len()) >= secret.len() * 8 / 6 - 4);
+        }
+    }
+
+    /// Encodes each character in a way that `choose` gives.
+    fn mixed(text: &str, is_json: bool, choose: &mut impl FnMut() -> u32) -> String {
+        let mut encoded = String::new();
+        for character in text.chars() {
+            let must = if is_json {
+                matches!(character, '"' | '\\') || character.is_control()
+            } else {
+                matches!(character, '%' | '+')
+            };
+            match choose() % 3 {
+                0 if !must => encoded.push(character),
+                way if is_json => {
+                    let mut units = [0; 2];
+                    for unit in character.encode_utf16(&mut units) {
+                        let _ = match way {
+                            1 => write!(encoded, "\\u{unit:04x}"),
+                            _ => write!(encoded, "\\u{unit:04X}"),
+                        };
+                    }
+                }
+                way => {
+                    let mut bytes = [0; 4];
+                    for byte in character.encode_utf8(&mut bytes).bytes() {
+                        let _ = match way {
+                            1 => write!(encoded, "%{byte:02x}"),
+                            _ => write!(encoded, "%{byte:02X}"),
+                        };
+                    }
+                }
+            }
+        }
+        encoded
+    }
+
+    #[test]
+    fn a_secret_is_recognised_however_its_characters_are_encoded() {
+        let secrets_of =
+            ["ab\"cd\\ef", "wJal/K7M+bPx=R", "a&b<c>d", "pass wörd😀long", "100%\n2\t3"];
+        let mut state = 0x9E37_79B9_u32;
+        let mut choose = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 16
+        };
+        for secret in secrets_of {
+            let secrets = Secrets::new([secret]);
+            for _ in 0..500 {
+                let mut text = secret.to_owned();
+                for _ in 0..=choose() % ENCODINGS_MAX {
+                    text = mixed(&text, choose() % 2 == 0, &mut choose);
+                }
+                let clean = secrets.redact(&format!("k: ({text}) ({text})")).into_owned();
+                assert_eq!(clean, "k: ([redacted]) ([redacted])", "{text}");
+                // The same in a fact of a run.
+                let known = serde_json::json!({"k": [format!("<{text}>")]});
+                let expected = serde_json::json!({"k": ["<[redacted]>"]});
+                assert_eq!(secrets.redacted(known), expected, "{text}");
+            }
+        }
+        let secrets = Secrets::new(["wJal/K7M"]);
+        assert_eq!(secrets.redact(r#"{"k":"wJal\/K7M"}"#), r#"{"k":"[redacted]"}"#);
+    }
+
+    #[test]
+    fn a_secret_is_recognised_in_lines_of_base64() {
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".repeat(4);
+        let secrets = Secrets::new([&secret]);
+        for (width, end) in [(76, "\n"), (64, "\r\n"), (60, "\n    ")] {
+            let encoded = BASE64_STANDARD.encode(format!("user:{secret}!"));
+            let lines: Vec<&str> = (0..encoded.len())
+                .step_by(width)
+                .map(|at| &encoded[at..encoded.len().min(at + width)])
+                .collect();
+            let text = lines.join(end);
+            for text in [text.clone(), Value::from(text).to_string()] {
+                let clean = secrets.redact(&text).into_owned();
+                assert!(clean.contains(REDACTED) && clean.len() < 30, "{clean}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_of_escapes_takes_time_as_its_length() {
+        let secrets = Secrets::new(["hunter2-hunter2", "wJalrXUtnFEMI"]);
+        for piece in ["\\\\", "%25", "\\u005cu0025", "\\n%0a", "%", "\\u", "%C3"] {
+            let text = piece.repeat(20_000);
+            assert!(matches!(secrets.redact(&text), Cow::Borrowed(_)), "{piece}");
         }
     }
 

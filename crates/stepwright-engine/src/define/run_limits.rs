@@ -1,5 +1,6 @@
 //! Limits of the runs of a workflow: how many go on at once, and which are the same.
 
+use serde_json::Number;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -243,7 +244,12 @@ pub(crate) async fn key_of(
         Content::Text(_) => true,
         Content::Json(value) => value.is_string() || value.is_number() || value.is_boolean(),
     };
-    let text = found.text();
+    let number = match &found {
+        Content::Json(value) => value.as_number(),
+        Content::Text(_) => None,
+    };
+    // `1.0` is the same number as `1`.
+    let text = number.map_or_else(|| found.text(), |number| whole(number).into());
     let help = "give it a text or a number of the input, such as the id of a customer";
     if !is_one {
         let kind = if found.is_empty() { "nothing" } else { "a list or an object" };
@@ -259,6 +265,15 @@ pub(crate) async fn key_of(
     Ok(text.trim().into())
 }
 
+/// Writes a number, without a fraction of zero.
+fn whole(number: &Number) -> String {
+    let text = number.to_string();
+    match text.strip_suffix(".0") {
+        Some(whole) if number.is_f64() => whole.to_owned(),
+        _ => text,
+    }
+}
+
 impl fmt::Debug for Concurrency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { max, then, key } = self;
@@ -271,5 +286,17 @@ impl fmt::Debug for Dedupe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut all = f.debug_struct("Dedupe");
         all.field("within", &self.within).field("has_key", &self.key.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_number_is_the_same_key() {
+        let text = |number: f64| whole(&Number::from_f64(number).unwrap());
+        assert_eq!((&*text(1.0), &*text(-2.0), &*text(1.5)), ("1", "-2", "1.5"));
+        assert_eq!(whole(&Number::from(10)), "10");
     }
 }

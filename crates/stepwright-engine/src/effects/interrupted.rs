@@ -8,8 +8,8 @@ use stepwright_core::event::Event;
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::{
-    Answer, Content, ErrorCode, ErrorData, EventKind, OnInterrupted, OnTimeout, Requirement,
-    StepError, StepOutput, StepPath,
+    Answer, Content, ErrorCode, ErrorData, ErrorId, EventKind, OnInterrupted, OnTimeout,
+    Requirement, StepError, StepOutput, StepPath,
 };
 
 impl About {
@@ -161,15 +161,17 @@ pub(super) enum Settled {
     Again,
 }
 
-/// Returns `true` if this failure leaves the outcome of an attempt unknown. An attempt that timed
-/// out may have had its effect, so it must not be repeated without a decision. If no retry is left
-/// (`over`), nothing would repeat it, and it has simply failed.
+/// Returns `true` if this failure leaves the outcome of an attempt unknown. An attempt that may
+/// have had its effect must not be repeated without a decision. If no retry is left (`over`),
+/// nothing would repeat it, and it has failed.
 pub(super) fn is_unknown(error: &ErrorData, over: bool) -> bool {
-    match error.code {
-        ErrorCode::OutcomeUnknown => true,
-        ErrorCode::TimedOut => !over,
-        _ => false,
-    }
+    error.code == ErrorCode::OutcomeUnknown || (may_be_done(error) && !over)
+}
+
+/// Returns `true` if a failed attempt may have had its effect: it timed out, or it sent a request
+/// whose answer was lost.
+pub(crate) fn may_be_done(error: &ErrorData) -> bool {
+    error.code == ErrorCode::TimedOut || error.id == Some(ErrorId::HTTP_LOST)
 }
 
 /// Decides about an attempt whose outcome is unknown, by the policy of its step. `asked` is the

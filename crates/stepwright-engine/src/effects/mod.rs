@@ -14,6 +14,7 @@ mod timed;
 
 pub(crate) use crate::stop::{Failure, Stop};
 pub(crate) use facts::{Done, Facts};
+pub(crate) use interrupted::may_be_done;
 pub(crate) use journaled::Journaled;
 pub(crate) use live::Live;
 pub(crate) use recalled::Recalled;

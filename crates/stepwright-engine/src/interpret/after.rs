@@ -1,7 +1,7 @@
 //! Steps that run when others have ended: `on_failure`, `finally` and `undo`.
 
 use super::{Flow, visit};
-use crate::effects::{Done, Effects, Failure, Stop};
+use crate::effects::{Done, Effects, Failure, Stop, may_be_done};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -213,8 +213,7 @@ pub(super) fn note<E: Effects>(
 ) {
     let undo = after(&node.after, After::Undo);
     let is_unknown = |error: &stepwright_core::ErrorData| {
-        error.code == ErrorCode::OutcomeUnknown
-            || (undo.is_some() && error.code == ErrorCode::TimedOut)
+        error.code == ErrorCode::OutcomeUnknown || (undo.is_some() && may_be_done(error))
     };
     let undo = match (ended, undo) {
         (Ok(()), Some(undo)) => Some(Box::new((undo.clone(), flow.clone()))),

@@ -10,8 +10,8 @@ const INSIDE_DEPTH_MAX: usize = 4;
 /// The characters of an unquoted word that a shell may expand to other words.
 const EXPANDED: [char; 4] = ['*', '?', '[', '{'];
 
-/// The files that a redirection may write without an effect: descriptors, and nothing.
-const HARMLESS: [&str; 5] = ["1", "2", "/dev/null", "/dev/stdout", "/dev/stderr"];
+/// The files that a redirection may use without an effect: descriptors, and nothing.
+const HARMLESS: [&str; 6] = ["1", "2", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
 
 /// Splits a command line for the shell, with its arguments.
 pub(crate) fn line(text: &str, args: &[String]) -> CommandLine {
@@ -40,9 +40,9 @@ pub(crate) fn line(text: &str, args: &[String]) -> CommandLine {
         if let Some(here) = &command.here {
             inside(&here.text, &mut line.inside, 0);
         }
-        for target in &command.targets {
-            if !HARMLESS.contains(&target.text.as_str()) {
-                // Only a rule for all commands allows a command to write any file.
+        for file in command.targets.iter().chain(&command.sources) {
+            if !HARMLESS.contains(&file.text.as_str()) {
+                // Only a rule for all commands allows the shell to read or write any file.
                 line.commands.push(vec![EffectWord::Unknown]);
             }
         }

@@ -85,6 +85,8 @@ pub(super) struct Command {
     pub(super) words: Vec<Word>,
     /// The files that it writes.
     pub(super) targets: Vec<Word>,
+    /// The files that it reads by redirections, as its input or as another descriptor.
+    pub(super) sources: Vec<Word>,
     /// The file that is its input.
     pub(super) file: Option<Word>,
     /// The text of a heredoc or here-string that is its input.
@@ -277,7 +279,8 @@ impl<'a> Lexer<'a> {
                 heredoc.command = Some(self.commands.len());
             }
         }
-        if !command.words.is_empty() || !command.targets.is_empty() || !self.heredocs.is_empty() {
+        let has_files = !command.targets.is_empty() || !command.sources.is_empty();
+        if !command.words.is_empty() || has_files || !self.heredocs.is_empty() {
             self.commands.push(command);
         }
     }
@@ -332,8 +335,11 @@ impl<'a> Lexer<'a> {
         let word = self.word(end)?;
         if writes {
             self.command.targets.push(word);
-        } else if reads && !copies && is_input {
-            self.command.file = Some(word);
+        } else if reads && !copies {
+            self.command.sources.push(word.clone());
+            if is_input {
+                self.command.file = Some(word);
+            }
         }
         Ok(())
     }

@@ -38,6 +38,10 @@ pub(super) fn unsupported<T>(function: &str, on: &[&Val<'_>]) -> Result<T, Failu
         return Err(Failure::Said(format!("uses {operation} without a value")));
     }
     let types: Vec<&str> = on.iter().map(|value| type_word(value.type_name())).collect();
+    if operation == "`%`" && types.iter().all(|word| *word == "a number") {
+        let words = "uses `%` on numbers with a fraction: it gives the remainder of integers";
+        return Err(Failure::Said(words.to_owned()));
+    }
     Err(Failure::Said(format!("uses {operation} on {}", types.join(" and "))))
 }
 

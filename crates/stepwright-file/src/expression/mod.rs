@@ -341,6 +341,9 @@ fn known_syntax(message: &str) -> &'static str {
         ("expected ':'", "a `:` is missing"),
         ("reserved", "a word is reserved in CEL, and cannot be a name"),
         ("attempt limit", "it cannot be read"),
+        ("at least one argument", "`math.greatest` and `math.least` need at least one number"),
+        ("single argument value", "`math.greatest` and `math.least` need at least one number"),
+        ("must be numeric", "`math.greatest` and `math.least` take numbers"),
     ];
     let found = known.iter().find(|(words, _)| message.contains(words));
     found.map_or(NOT_COMPLETE, |(_, plain)| plain)

@@ -10,6 +10,15 @@ use serde_json::Value;
 /// Parses a moment. A date without an offset is in the zone.
 pub(crate) fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
+    check_offset(text)?;
+    let moment = parsed(text, zone)?;
+    if has_second_60(text) && !may_have_second_60(moment) {
+        return Err(format!("`{text}` has a second 60, and no minute of that day has one"));
+    }
+    Ok(moment)
+}
+
+fn parsed(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment);
     }
@@ -23,13 +32,48 @@ pub(crate) fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     zoned.map(|zoned| zoned.timestamp()).map_err(|_| format!("`{text}` is out of range"))
 }
 
+/// Returns the time of day of a moment with what follows it.
+fn time_of_day(text: &str) -> Option<&str> {
+    let date = text.find(['T', 't', ' '])?;
+    Some(&text[date + 1..])
+}
+
+/// Checks that the offset of a moment is less than a day.
+fn check_offset(text: &str) -> Result<(), String> {
+    let time = time_of_day(text).unwrap_or_default();
+    let time = time.split('[').next().unwrap_or_default();
+    let Some(sign) = time.find(['+', '-']) else { return Ok(()) };
+    let hours = time[sign + 1..].get(..2).and_then(|hours| hours.parse::<u8>().ok());
+    if hours.is_some_and(|hours| hours > 23) {
+        return Err(format!("the offset `{}` of `{text}` is not less than a day", &time[sign..]));
+    }
+    Ok(())
+}
+
+/// Returns `true` if the second of a moment is 60.
+fn has_second_60(text: &str) -> bool {
+    let Some(time) = time_of_day(text) else { return false };
+    let digits = time.split(|c: char| !c.is_ascii_digit() && c != ':').next().unwrap_or_default();
+    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+    digits.len() == 6 && digits.ends_with("60")
+}
+
+/// Returns `true` for the minutes that may have a leap second, which the moment leaves out.
+fn may_have_second_60(moment: Timestamp) -> bool {
+    let utc = moment.to_zoned(TimeZone::UTC);
+    let ends_the_day = (utc.hour(), utc.minute()) == (23, 59);
+    ends_the_day && [(6, 30), (12, 31)].contains(&(utc.month(), utc.day()))
+}
+
 /// Returns a time zone, such as `Europe/Berlin`, `UTC` or `+02:00`.
 pub(crate) fn zone(name: Option<&str>) -> Result<TimeZone, String> {
     let Some(name) = name else { return Ok(TimeZone::UTC) };
     if let Ok(zone) = TimeZone::get(name) {
         return Ok(zone);
     }
-    if name.starts_with(['+', '-'])
+    let is_offset = name.starts_with(['+', '-']);
+    if is_offset
+        && check_offset(&format!("2026-01-01T00:00:00{name}")).is_ok()
         && let Ok(zoned) = format!("2026-01-01T00:00:00{name}[{name}]").parse::<Zoned>()
     {
         return Ok(zoned.time_zone().clone());
@@ -67,11 +111,16 @@ pub(super) fn date_add(args: &[Value]) -> Given {
     Ok(rfc3339(zoned.timestamp().checked_add(rest).map_err(range)?))
 }
 
-/// Returns the seconds from the second moment to the first.
+/// Returns the seconds from the second moment to the first, with their fraction if there is one.
 pub(super) fn date_diff(args: &[Value]) -> Given {
     let later = moment(text(&args[0])?, &TimeZone::UTC)?;
     let earlier = moment(text(&args[1])?, &TimeZone::UTC)?;
-    Ok(later.duration_since(earlier).as_secs().into())
+    let between = later.duration_since(earlier);
+    Ok(if between.subsec_nanos() == 0 {
+        between.as_secs().into()
+    } else {
+        between.as_secs_f64().into()
+    })
 }
 
 /// Writes a moment in a time zone: `%Y-%m-%d %H:%M`.
@@ -91,6 +140,13 @@ pub(super) fn date_parse(args: &[Value]) -> Given {
         return moment(written, &zone).map(rfc3339);
     };
     let format = text(format)?;
+    let fields = fields(format);
+    let has = |names: &[char]| names.iter().any(|name| fields.contains(name));
+    if has(&['I', 'l']) && !has(&['p', 'P']) {
+        return Err(format!(
+            "the format `{format}` has hours from 1 to 12 and no `%p`: `%H` reads hours up to 23"
+        ));
+    }
     let parsed = jiff::fmt::strtime::parse(format, written)
         .map_err(|error| format!("`{written}` is not of the format `{format}`: {error}"))?;
     if let Ok(zoned) = parsed.to_zoned() {
@@ -100,4 +156,15 @@ pub(super) fn date_parse(args: &[Value]) -> Given {
     let civil = civil.map_err(|_| format!("the format `{format}` has no whole date"))?;
     let zoned = zone.to_zoned(civil).map_err(|_| format!("`{written}` is out of range"))?;
     Ok(rfc3339(zoned.timestamp()))
+}
+
+/// Returns the letters of the fields of a format.
+fn fields(format: &str) -> Vec<char> {
+    let mut characters = format.chars();
+    let mut fields = Vec::new();
+    while characters.by_ref().any(|character| character == '%') {
+        let is_flag = |c: &char| "-_0^#:.".contains(*c) || c.is_ascii_digit();
+        fields.extend(characters.by_ref().find(|character| !is_flag(character)));
+    }
+    fields
 }

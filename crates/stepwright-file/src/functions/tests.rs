@@ -86,6 +86,15 @@ fn moments_are_computed_in_time_zones() {
             json!("2026-10-25T11:00:00Z"),
         ),
         ("date_diff", json!(["2026-11-30", "2026-11-29T23:59:00Z"]), json!(60)),
+        ("date_diff", json!(["2026-11-30", "2026-11-30T00:00:00.5Z"]), json!(-0.5)),
+        ("date_parse", json!(["2016-12-31T23:59:60Z"]), json!("2016-12-31T23:59:59Z")),
+        ("date_parse", json!(["2017-01-01T00:59:60+01:00"]), json!("2016-12-31T23:59:59Z")),
+        ("date_parse", json!(["2026-11-29T12:00:06-23:00"]), json!("2026-11-30T11:00:06Z")),
+        (
+            "date_parse",
+            json!(["29.11.2026 9:30 PM", "%d.%m.%Y %-I:%M %p"]),
+            json!("2026-11-29T21:30:00Z"),
+        ),
         (
             "date_format",
             json!(["2026-11-29T23:30:00Z", "%d.%m.%Y %H:%M", "Europe/Berlin"]),
@@ -136,6 +145,24 @@ fn what_goes_wrong_is_said() {
             "date_add",
             json!(["soon", "1d"]),
             "`date_add`: `soon` is not a moment such as `2026-11-29T18:00:00Z` or `2026-11-29`",
+        ),
+        (
+            "date_parse",
+            json!(["2026-11-29T12:00:60Z"]),
+            "`date_parse`: `2026-11-29T12:00:60Z` has a second 60, and no minute of that day has \
+             one",
+        ),
+        (
+            "date_parse",
+            json!(["2026-11-29T12:00:00+25:00"]),
+            "`date_parse`: the offset `+25:00` of `2026-11-29T12:00:00+25:00` is not less than a \
+             day",
+        ),
+        (
+            "date_parse",
+            json!(["29.11.2026 09:30", "%d.%m.%Y %I:%M"]),
+            "`date_parse`: the format `%d.%m.%Y %I:%M` has hours from 1 to 12 and no `%p`: `%H` \
+             reads hours up to 23",
         ),
         ("striptags", json!([3]), "`striptags`: needs a text, not a number"),
     ] {

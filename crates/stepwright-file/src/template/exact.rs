@@ -4,9 +4,11 @@
 //! 2^53 in silence. So filters around both operands look at them together: the one around the left
 //! operand remembers it, and the one around the right operand compares.
 
+use super::members::{attribute, check_defined, check_members, missing};
+use super::order;
 use super::words::said;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
-use minijinja::{Environment, Error, State};
+use minijinja::{Environment, Error, ErrorKind, State};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,6 +18,10 @@ use stepwright_core::number;
 pub(super) const LEFT: &str = "__left";
 /// The filter around a right operand.
 pub(super) const RIGHT: &str = "__right";
+/// The filter that counts and checks the arguments that are applied to each element of a value.
+pub(super) const EACH: &str = "__each";
+/// The filters that apply their arguments to each element.
+pub(super) const OF_EACH: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
 /// The filter around a value whose elements are compared or added.
 pub(super) const ALIKE: &str = "__alike";
 /// The filters that compare or add the elements of their value.
@@ -56,14 +62,7 @@ pub(super) fn begin() {
 
 pub(super) fn add_filters(env: &mut Environment<'static>) {
     env.add_filter(LEFT, |value: &Value, place: i64| {
-        // Only numbers and their containers can be rounded.
-        let kept = match value.kind() {
-            ValueKind::Number | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
-                value.clone()
-            }
-            _ => Value::UNDEFINED,
-        };
-        LEFTS.with_borrow_mut(|lefts| lefts.push((place, kept)));
+        LEFTS.with_borrow_mut(|lefts| lefts.push((place, value.clone())));
         value.clone()
     });
     env.add_filter(RIGHT, |state: &State<'_, '_>, right: &Value, place: i64, sign: &str| {
@@ -76,6 +75,14 @@ pub(super) fn add_filters(env: &mut Environment<'static>) {
             }
             Value::UNDEFINED
         });
+        if order::sign_of(sign).is_some() {
+            order::check(sign, &left, right)?;
+        }
+        // Only numbers and their containers can be rounded.
+        let left = match left.kind() {
+            ValueKind::Number | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => left,
+            _ => Value::UNDEFINED,
+        };
         check(state, sign, &left, right)?;
         Ok::<_, Error>(right.clone())
     });
@@ -187,33 +194,55 @@ fn excerpt(value: &Value) -> String {
     }
 }
 
-/// Checks the tests of `select` and its like, which compare each element with their arguments.
+/// Checks the arguments of `select` and its like, which compare each element with them or take a
+/// member of it.
 pub(super) fn check_each(
     state: &State<'_, '_>,
+    filter: &str,
     value: &Value,
     args: &[Value],
 ) -> Result<(), Error> {
-    let Some(test) = args
-        .iter()
-        .take(2)
-        .position(|arg| arg.as_str().is_some_and(|name| COMPARING.contains(&name)))
-    else {
-        return Ok(());
-    };
-    let name = args.first().filter(|_| test == 1).and_then(Value::as_str);
+    if filter == "map" {
+        return check_mapped(value, args);
+    }
+    let names_member = filter.ends_with("attr");
+    let name = args.first().filter(|_| names_member).and_then(Value::as_str);
+    let rest = &args[args.len().min(usize::from(names_member))..];
+    let test = rest.first().and_then(Value::as_str);
+    if let Some(name) = name
+        && !matches!(test, Some("defined" | "undefined"))
+    {
+        check_members(value, name)?;
+    }
+    let Some(test) = test.filter(|test| COMPARING.contains(test)) else { return Ok(()) };
+    if let (Some(sign), Some(other)) = (order::sign_of(test), rest.get(1)) {
+        for element in value.try_iter()? {
+            order::check(sign, &attribute(&element, name), other)?;
+        }
+    }
     let mut all = Alike::new(state);
     for element in value.try_iter()? {
         all.add(&attribute(&element, name))?;
     }
-    for arg in &args[test + 1..] {
+    for arg in &rest[1..] {
         all.add(arg)?;
-        if args[test].as_str() == Some("in")
+        if test == "in"
             && let Ok(elements) = arg.try_iter()
         {
             elements.into_iter().try_for_each(|element| all.add(&element))?;
         }
     }
     all.end()
+}
+
+/// Checks that each element has the member that `map` takes of it.
+fn check_mapped(value: &Value, args: &[Value]) -> Result<(), Error> {
+    let named = args.last().and_then(|last| Kwargs::try_from(last.clone()).ok());
+    let Some(named) = named.filter(|named| !named.has("default")) else { return Ok(()) };
+    match named.peek::<Option<Value>>("attribute")?.as_ref().and_then(Value::as_str) {
+        Some(path) => check_members(value, path),
+        None => Ok(()),
+    }
 }
 
 fn integer(value: &Value) -> Option<i128> {
@@ -288,13 +317,6 @@ fn check(state: &State<'_, '_>, sign: &str, left: &Value, right: &Value) -> Resu
     }
 }
 
-fn attribute(element: &Value, path: Option<&str>) -> Value {
-    path.into_iter().flat_map(|path| path.split('.')).fold(element.clone(), |value, name| {
-        let key = name.parse::<usize>().map_or_else(|_| Value::from(name), Value::from);
-        value.get_item(&key).unwrap_or_default()
-    })
-}
-
 fn check_elements(
     state: &State<'_, '_>,
     filter: &str,
@@ -317,16 +339,47 @@ fn check_elements(
         };
     }
     let path = named.peek::<Option<String>>("attribute").ok().flatten();
-    let path =
-        path.or_else(|| args.first().filter(|_| filter == "groupby")?.as_str().map(Into::into));
+    let positional = matches!(filter, "groupby" | "sum");
+    let path = path.or_else(|| args.first().filter(|_| positional)?.as_str().map(Into::into));
     let Ok(elements) = value.try_iter() else { return Ok(()) };
-    let elements: Vec<Value> = match value.kind() {
-        ValueKind::Map if filter == "dictsort" => {
-            elements.map(|key| value.get_item(&key).unwrap_or_default()).collect()
-        }
-        _ => elements.map(|element| attribute(&element, path.as_deref())).collect(),
+    let elements: Vec<Value> = elements.collect();
+    // `sort` takes several members.
+    let paths: Vec<&str> = match (filter, path.as_deref()) {
+        ("sort", Some(path)) => path.split(',').map(str::trim).collect(),
+        (_, path) => path.into_iter().collect(),
     };
-    // They are compared several times.
+    if filter == "dictsort" && value.kind() == ValueKind::Map {
+        let members = |key| value.get_item(key).unwrap_or_default();
+        let members: Vec<Value> = elements.iter().map(members).collect();
+        if named.peek::<Option<String>>("by").ok().flatten().as_deref() == Some("value") {
+            order::check_all(filter, &members)?;
+        }
+        return check_alike(state, &members);
+    }
+    let has_order = matches!(filter, "sort" | "min" | "max");
+    if paths.is_empty() {
+        if has_order {
+            elements.iter().try_for_each(check_defined)?;
+            order::check_all(filter, &elements)?;
+        }
+        return check_alike(state, &elements);
+    }
+    for path in paths {
+        let members = elements.iter().map(|element| attribute(element, Some(path)));
+        let members: Vec<Value> = members.collect();
+        if !named.has("default") && members.iter().any(Value::is_undefined) {
+            return Err(missing(path));
+        }
+        if has_order {
+            order::check_all(filter, &members)?;
+        }
+        check_alike(state, &members)?;
+    }
+    Ok(())
+}
+
+/// Checks that values can be compared with each other, several times.
+fn check_alike(state: &State<'_, '_>, elements: &[Value]) -> Result<(), Error> {
     let times = u64::from(elements.len().max(1).ilog2());
     let mut all = Alike::new(state);
     all.times = times + 1;
@@ -359,7 +412,9 @@ fn sum(
         } else if let Some(number) = double(&value) {
             rest += number;
             is_double = true;
-        } else if !value.is_undefined() {
+        } else if value.is_undefined() {
+            return Err(ErrorKind::UndefinedError.into());
+        } else {
             return Ok(None);
         }
     }

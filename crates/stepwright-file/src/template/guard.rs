@@ -6,7 +6,7 @@
 //! and around the arguments and results of operators, filters, tests and functions. The filter
 //! counts the whole value.
 
-use super::exact;
+use super::{exact, order, texts};
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{
     BinOp, BinOpKind, Call, CallArg, CallBlock, Compare, CompareOp, CompareOpKind, Const, Do,
@@ -18,16 +18,12 @@ use minijinja::value::ValueKind;
 
 /// The filter that counts a value.
 pub(super) const BOUNDED: &str = "__bounded";
-/// The filter that counts the arguments that are applied to each element of a value.
-pub(super) const EACH: &str = "__each";
 /// The filter that checks whether the step has ended, and returns its input.
 pub(super) const WATCHED: &str = "__watched";
 /// The filter that counts a text in which a place is looked for.
 pub(super) const WALKED: &str = "__walked";
 /// The length of a constant text that is not counted, in bytes.
 const SHORT_BYTES: usize = 256;
-/// The filters that apply their arguments to each element.
-const OF_EACH: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
 
 /// The place of a repeated list in a template. Such a constant is computed while the template is
 /// parsed, where no limit applies.
@@ -37,6 +33,8 @@ pub(super) type Repeated = std::ops::Range<usize>;
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     pub(super) repeated: Option<Repeated>,
+    /// The key that an object of the template has twice, and the place of that object.
+    pub(super) twice: Option<(String, std::ops::Range<usize>)>,
     /// The variables that are sliced, which minijinja does not report as undeclared.
     pub(super) sliced: Vec<String>,
     /// The variables that the template sets.
@@ -224,7 +222,11 @@ impl Guard {
                 for (at, op) in e.ops.iter().enumerate() {
                     let sign = match op.op {
                         CompareOpKind::In | CompareOpKind::NotIn => "in",
-                        _ => "==",
+                        CompareOpKind::Lt => "<",
+                        CompareOpKind::Lte => "<=",
+                        CompareOpKind::Gt => ">",
+                        CompareOpKind::Gte => ">=",
+                        CompareOpKind::Eq | CompareOpKind::Ne => "==",
                     };
                     let mut expr = right(self.looked_at(&op.expr), place, sign);
                     // In `a < b < c`, the second operand is compared again.
@@ -244,28 +246,7 @@ impl Guard {
                 };
                 Expr::IfExpr(Spanned::new(node, e.span()))
             }
-            Expr::Filter(e) => {
-                let mut value = e.expr.as_ref().map(|value| self.looked_at(value));
-                if OF_EACH.contains(&e.name) {
-                    let args = self.args(&e.args);
-                    value = value.map(|value| {
-                        let node = Filter { name: EACH, expr: Some(value), args };
-                        Expr::Filter(Spanned::new(node, e.span()))
-                    });
-                }
-                if exact::OF_ALIKE.contains(&e.name) {
-                    value = value.map(|value| {
-                        let name =
-                            Expr::Const(Spanned::new(Const { value: e.name.into() }, e.span()));
-                        let mut args = vec![CallArg::Pos(name)];
-                        args.extend(self.args(&e.args));
-                        let node = Filter { name: exact::ALIKE, expr: Some(value), args };
-                        Expr::Filter(Spanned::new(node, e.span()))
-                    });
-                }
-                let node = Filter { name: e.name, expr: value, args: self.args(&e.args) };
-                bounded(Expr::Filter(Spanned::new(node, e.span())))
-            }
+            Expr::Filter(e) => self.filter(e),
             Expr::Test(e) => {
                 let (mut expr, mut args) = (self.looked_at(&e.expr), self.args(&e.args));
                 if exact::COMPARING.contains(&e.name)
@@ -274,7 +255,8 @@ impl Guard {
                     let place = self.place();
                     expr = left(expr, place);
                     let none = Expr::Const(Spanned::new(Const { value: ().into() }, e.span()));
-                    let sign = if e.name == "in" { "in" } else { "==" };
+                    let equality = if e.name == "in" { "in" } else { "==" };
+                    let sign = order::sign_of(e.name).unwrap_or(equality);
                     *other = right(std::mem::replace(other, none), place, sign);
                 }
                 Expr::Test(Spanned::new(Test { name: e.name, expr, args }, e.span()))
@@ -298,6 +280,13 @@ impl Guard {
                 bounded(Expr::Tuple(Spanned::new(node, e.span())))
             }
             Expr::Map(e) => {
+                let mut keys: Vec<_> = e.keys.iter().filter_map(Expr::as_const).collect();
+                keys.sort();
+                if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+                    let span = e.span();
+                    let place = span.start_offset as usize..span.end_offset as usize;
+                    self.twice.get_or_insert_with(|| (pair[0].to_string(), place));
+                }
                 let keys = e.keys.iter().map(|key| self.looked_at(key)).collect();
                 let node = Map { keys, values: self.each(&e.values) };
                 bounded(Expr::Map(Spanned::new(node, e.span())))
@@ -334,13 +323,41 @@ impl Guard {
                 }
                 bounded(made)
             }
-            BinOpKind::Concat => of(e.op, self.looked_at(&e.left), self.looked_at(&e.right)),
+            BinOpKind::Concat => {
+                let first = texted(self.looked_at(&e.left));
+                of(e.op, first, texted(self.looked_at(&e.right)))
+            }
             op => {
                 let place = self.place();
                 let first = left(self.looked_at(&e.left), place);
                 of(op, first, right(self.looked_at(&e.right), place, sign(op)))
             }
         }
+    }
+
+    fn filter<'a>(&mut self, e: &Spanned<Filter<'a>>) -> Expr<'a> {
+        let mut value = e.expr.as_ref().map(|value| self.looked_at(value));
+        let named = [(&exact::OF_EACH[..], exact::EACH), (&exact::OF_ALIKE[..], exact::ALIKE)];
+        for (names, around) in named {
+            if names.contains(&e.name) {
+                let name = Expr::Const(Spanned::new(Const { value: e.name.into() }, e.span()));
+                let mut args = vec![CallArg::Pos(name)];
+                args.extend(self.args(&e.args));
+                value = value.map(|value| {
+                    let node = Filter { name: around, expr: Some(value), args };
+                    Expr::Filter(Spanned::new(node, e.span()))
+                });
+            }
+        }
+        if texts::OF_TEXT.contains(&e.name) {
+            value = value.map(texted);
+        }
+        let mut args = self.args(&e.args);
+        if texts::OF_TEXTS.contains(&e.name) {
+            args = args.into_iter().map(texted_arg).collect();
+        }
+        let node = Filter { name: e.name, expr: value, args };
+        bounded(Expr::Filter(Spanned::new(node, e.span())))
     }
 
     fn call<'a>(&mut self, call: &Spanned<Call<'a>>) -> Spanned<Call<'a>> {
@@ -367,6 +384,19 @@ fn watched(expr: Expr<'_>) -> Expr<'_> {
     filtered(WATCHED, expr)
 }
 
+/// Adds the filter that makes a text of a value.
+fn texted(expr: Expr<'_>) -> Expr<'_> {
+    filtered(texts::TEXT, expr)
+}
+
+fn texted_arg(arg: CallArg<'_>) -> CallArg<'_> {
+    match arg {
+        CallArg::Pos(expr) => CallArg::Pos(texted(expr)),
+        CallArg::Kwarg(name, expr) => CallArg::Kwarg(name, texted(expr)),
+        splat => splat,
+    }
+}
+
 /// Adds the filter that counts a text whose characters are counted to find a place.
 fn walked(expr: Expr<'_>) -> Expr<'_> {
     match &expr {
@@ -390,6 +420,10 @@ fn sign(op: BinOpKind) -> &'static str {
         BinOpKind::Rem => "%",
         BinOpKind::Pow => "**",
         BinOpKind::In => "in",
+        BinOpKind::Lt => "<",
+        BinOpKind::Lte => "<=",
+        BinOpKind::Gt => ">",
+        BinOpKind::Gte => ">=",
         _ => "==",
     }
 }

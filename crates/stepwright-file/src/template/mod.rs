@@ -3,8 +3,11 @@
 mod depth;
 mod exact;
 mod guard;
+mod members;
+mod order;
 mod render;
 mod tags;
+mod texts;
 mod words;
 
 use crate::budget::{Budget, READ_BYTES_INLINE_MAX, Unfinished};
@@ -66,6 +69,11 @@ impl Template {
             let message = "a list cannot be repeated in a template".to_owned();
             let help = Some("write a loop: `{% for i in range(10) %}…{% endfor %}`".to_owned());
             return Err(vec![Mistake { message, span, help }]);
+        }
+        if let Some((key, place)) = guard.twice {
+            let span = Span::new(place.start, place.len());
+            let message = format!("an object has `{key}` twice");
+            return Err(vec![Mistake { message, span, help: Some("keep one of them".to_owned()) }]);
         }
         let template = env.template_from_str(text).map_err(|e| vec![syntax_mistake(text, &e)])?;
         let mut undeclared = template.undeclared_variables(false);

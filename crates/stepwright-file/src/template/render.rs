@@ -1,7 +1,8 @@
 //! Converts values to text.
 
+use super::members::check_defined;
 use super::words::said;
-use super::{Flavour, exact, guard};
+use super::{Flavour, exact, guard, texts};
 use crate::budget::Stop;
 use crate::functions::{FUNCTIONS, bytes, percent};
 use minijinja::value::{Kwargs, Object, ObjectRepr, Rest, Value, ValueKind, ValueOrKwargs};
@@ -197,15 +198,24 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
     });
     let of = eye.clone();
     env.add_filter(
-        guard::EACH,
-        move |state: &State<'_, '_>, value: &Value, args: Rest<ValueOrKwargs>| {
+        exact::EACH,
+        move |state: &State<'_, '_>, value: &Value, filter: &str, args: Rest<ValueOrKwargs>| {
             let args = args.into_values();
             let times = value.len().unwrap_or(1) as u64;
             for arg in &args {
                 of.looks_at(state, arg, times)?;
             }
-            exact::check_each(state, value, &args)?;
-            Ok::<_, Error>(value.clone())
+            exact::check_each(state, filter, value, &args)?;
+            let takes_texts = filter == "map"
+                && args
+                    .first()
+                    .and_then(Value::as_str)
+                    .is_some_and(|of| texts::OF_TEXT.contains(&of));
+            if !takes_texts {
+                return Ok(value.clone());
+            }
+            let text_of: texts::Writing<'_> = &|state, value| of.text_of(state, value);
+            value.try_iter()?.map(|element| texts::texted(state, &element, text_of)).collect()
         },
     );
     env.add_filter(guard::WALKED, |state: &State<'_, '_>, value: &Value| {
@@ -214,6 +224,8 @@ pub(super) fn environment(flavour: Flavour, fuel: u64, stop: Stop) -> Environmen
         Ok::<_, Error>(value.clone())
     });
     exact::add_filters(&mut env);
+    let of = eye.clone();
+    texts::add_filters(&mut env, move |state, value| of.text_of(state, value));
     let of = eye.clone();
     env.add_filter(guard::WATCHED, move |value: &Value| {
         of.watches()?;
@@ -259,6 +271,7 @@ impl Eye {
         if text.is_full {
             return Err(too_long());
         }
+        check_defined(value)?;
         state.consume_fuel(text.bytes.len() as u64 / 64)
     }
 
@@ -279,6 +292,7 @@ impl Eye {
             ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => {
                 // Shared parts are written out here, within the limit.
                 self.looks_at(state, value, 1)?;
+                check_defined(value)?;
                 let mut text = Bounded::default();
                 let written = serde_json::to_writer_pretty(&mut text, value);
                 if text.is_full {

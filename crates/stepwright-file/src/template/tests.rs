@@ -1,5 +1,7 @@
 //! Tests of templates.
 
+mod values;
+
 use super::*;
 use serde_json::{Value, json};
 use stepwright_core::StepInput;
@@ -143,7 +145,7 @@ fn values_of_the_same_parts_over_and_over_have_an_end_in_every_use() {
         "{{ [1] | select('eq', T) | list }}",
         "{{ '%s' | format(T) }}",
         "{{ T == U }}",
-        "{{ 1 < T < U }}",
+        "{{ T != U }}",
         "{{ T in U }}",
         "{{ T is eq(U) }}",
         "{{ dict(a=T) ~ '' }}",
@@ -215,7 +217,7 @@ fn values_nested_in_each_other_without_an_end_are_refused() {
         ["{% set ns.t = ns.t[0:] %}", "{% set ns.t = ns.t * 1 %}", "{% set ns.t = ns.t + [] %}"]
     {
         let text = format!("{start}{grow}{{% endfor %}}{{{{ ns.t ~ 'x' }}}}");
-        assert!(render(&text, json!({})).is_ok_and(|text| text == "[1]x"), "{text}");
+        assert!(render(&text, json!({})).is_ok_and(|text| text == "[\n  1\n]x"), "{text}");
     }
 }
 

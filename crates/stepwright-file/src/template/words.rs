@@ -75,7 +75,8 @@ pub(super) fn failure(error: &Error) -> String {
     .to_owned()
 }
 
-fn kind(name: &str) -> &str {
+/// Returns the words for the type of a value that minijinja calls `name`.
+pub(super) fn kind(name: &str) -> &str {
     match name {
         "undefined" | "none" => "nothing",
         "bool" => "true or false",

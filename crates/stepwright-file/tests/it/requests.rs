@@ -157,6 +157,130 @@ async fn a_request_that_changes_something_has_a_key_where_it_is_asked_for() {
     assert!(keys[0].ends_with(":gr%C3%BC%C3%9Fe"), "{keys:?}");
 }
 
+/// An answer whose body is cut off.
+fn cut() -> String {
+    "HTTP/1.1 200 OK\r\nContent-Length: 90\r\nConnection: close\r\n\r\ndo".to_owned()
+}
+
+/// Runs a request with two retries against a server that loses the answer. Returns the number of
+/// requests and the failure.
+async fn lost(answer: &str, keys: &str, policy: &str) -> (usize, String) {
+    let (address, requests) = server(answer);
+    let step = format!(
+        "  - {{name: s, retry: {{max: 2, backoff: 1ms}}{policy}, \
+         http: {{url: \"{address}\"{keys}}}}}\n"
+    );
+    let error = fails(&step, json!(1)).await.to_string();
+    (requests.try_iter().count(), error)
+}
+
+#[tokio::test]
+async fn a_request_whose_answer_is_lost_is_repeated_only_if_that_changes_nothing() {
+    for answer in [String::new(), cut()] {
+        for keys in [", method: POST", ", method: PUT", ", method: DELETE"] {
+            let (times, error) = lost(&answer, keys, "").await;
+            assert_eq!(times, 1, "{keys}: {error}");
+            assert!(error.ends_with("it may have been done, or not"), "{error}");
+        }
+        // The policy of the step wins.
+        for policy in [", on_interrupted: ask", ", on_interrupted: fail"] {
+            for keys in ["", ", method: POST, idempotency_key: true"] {
+                assert_eq!(lost(&answer, keys, policy).await.0, 1, "{keys}{policy}");
+            }
+        }
+        for (keys, policy) in [
+            ("", ""),
+            (", method: POST, idempotency_key: true", ""),
+            (", method: POST", ", on_interrupted: retry"),
+        ] {
+            assert_eq!(lost(&answer, keys, policy).await.0, 3, "{keys}{policy}");
+        }
+    }
+    // A request that never reached a server is not one of them.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let step = format!(
+        "  - {{name: s, retry: {{max: 2, backoff: 1ms}}, \
+         http: {{url: \"http://{free}\", method: POST}}}}\n"
+    );
+    let error = fails(&step, json!(1)).await.to_string();
+    assert!(error.contains("cannot be fetched") && !error.contains("may have"), "{error}");
+}
+
+#[tokio::test]
+async fn a_post_that_was_done_is_not_repeated_because_of_its_page() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (lines, received) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let line = Got::read(&stream).line;
+            let is_post = line.starts_with("POST");
+            let _ = lines.send(line);
+            let head = "Location: /page\r\n";
+            let answer = if is_post { answer("303 Other", head, "") } else { String::new() };
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let step = format!(
+        "  - {{name: s, retry: {{max: 2, backoff: 1ms}}, \
+         http: {{url: \"{address}\", method: POST}}}}\n"
+    );
+    fails(&step, json!(1)).await;
+    assert_eq!(received.try_iter().collect::<Vec<_>>(), ["POST /", "GET /page"]);
+}
+
+#[tokio::test]
+async fn nothing_is_undone_from_a_request_on_whose_answer_is_lost() {
+    for answer in [String::new(), cut()] {
+        let (address, _requests) = server(&answer);
+        let (undoing, undone) = server(&ok());
+        let undo = format!("undo: [{{http: {{url: \"{undoing}\", method: POST}}}}]");
+        let steps = format!(
+            "  - {{name: a, value: 1, {undo}}}\n  \
+             - {{name: s, http: {{url: \"{address}\", method: POST}}, {undo}}}\n"
+        );
+        fails(&steps, json!(1)).await;
+        assert_eq!(undone.try_iter().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_what_its_server_declares_or_an_error() {
+    let json = "Content-Type: application/json\r\n";
+    let encoded = |name: &str| format!("Content-Type: text/plain\r\nContent-Encoding: {name}\r\n");
+    let fetching = |status: &str, head: &str, body: &str, keys: &str| {
+        let (address, requests) = server(&answer(status, head, body));
+        (format!("  - {{name: s, http: {{url: \"{address}\"{keys}}}}}\n"), requests)
+    };
+    for (head, body, why) in [
+        (json, "oops", "the answer is `application/json`, and its body is not JSON"),
+        (json, "[NaN]", "the answer is `application/json`, and its body is not JSON"),
+        (json, "{\"a\":1}\n{\"a\":2}", "the answer is `application/json`, and its body is not"),
+        (&encoded("br"), "x", "answered with the content encoding `br`"),
+        (&encoded("zstd, identity"), "x", "answered with the content encoding `zstd, identity`"),
+        (&encoded("deflate"), "x", "answered with the content encoding `deflate`"),
+    ] {
+        for keys in ["", ", result: full"] {
+            let (step, _requests) = fetching("200 OK", head, body, keys);
+            let error = fails(&step, json!(1)).await.to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+    for (status, head, body, expected) in [
+        ("200 OK", json, "{\"a\": 1}", json!({"a": 1})),
+        ("200 OK", json, "", json!("")),
+        ("200 OK", &encoded("identity"), "x", json!("x")),
+        ("200 OK", &encoded("br"), "", json!("")),
+    ] {
+        let (step, _requests) = fetching(status, head, body, "");
+        gives(&step, json!(1), expected).await;
+    }
+    // A proxy says in its own words that the server is away.
+    let (step, _requests) = fetching("502 Bad Gateway", json, "<h1>away</h1>", ", result: full");
+    gives(&format!("{step}  - value: '= previous.body'\n"), json!(1), json!("<h1>away</h1>")).await;
+}
+
 #[tokio::test]
 async fn a_full_result_has_the_status_the_headers_and_the_body() {
     let head = "X-One: a\r\nX-One: b\r\nContent-Type: application/problem+json\r\n";

@@ -107,7 +107,12 @@ impl Messages {
                 self.stop(judge)?;
                 if !*judge.is_finished && self.has_blocks {
                     let delta = json!({"stop_reason": self.unsaid(judge), "stop_sequence": null});
-                    judge.before.push(json!({"type": "message_delta", "delta": delta}));
+                    let mut end = json!({"type": "message_delta", "delta": delta});
+                    // The wire library takes the counts from the event that ends the answer.
+                    if let Some(tokens) = judge.notes.usage.output_tokens {
+                        end["usage"] = json!({"output_tokens": tokens});
+                    }
+                    judge.before.push(end);
                 }
                 (*judge.is_finished, *judge.is_over) = (true, true);
             }

@@ -456,6 +456,10 @@ impl Reader {
             Err(Wrong::Failed(error)) => return Err(self.spent(*error)),
             judged => judged?,
         };
+        if self.is_finished && self.halves.forget() {
+            let what = "the answer ends in the middle of a character, which is left out";
+            self.notes.warn(what.to_owned());
+        }
         let may_grow = before.is_empty() && !self.is_finished;
         for event in before {
             self.emit(&event.to_string(), out);

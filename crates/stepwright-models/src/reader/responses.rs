@@ -111,13 +111,13 @@ impl Responses {
             }
             "response.output_item.added" => {
                 if let Some(item) = event.get("item").and_then(Value::as_object) {
-                    self.item(at, item, judge)?;
+                    self.item(at, item, None, judge)?;
                 }
             }
             "response.output_item.done" => {
                 self.flush(at, judge);
                 if let Some(item) = event.get("item").and_then(Value::as_object) {
-                    self.item(at, item, judge)?;
+                    self.item(at, item, None, judge)?;
                     Self::done(item, judge)?;
                     if let Some(at) = at {
                         same_item(at, item, judge.streamed)?;
@@ -198,8 +198,15 @@ impl Responses {
         }
     }
 
-    /// An item that begins here, or has begun before.
-    fn item(&mut self, at: Option<u64>, item: &Object, judge: &mut Judge<'_>) -> Result<(), Wrong> {
+    /// An item that begins here, or has begun before. In the list at the end of an answer it is the
+    /// `nth` of its type, from 1: its place there may be another one than it had before.
+    fn item(
+        &mut self,
+        at: Option<u64>,
+        item: &Object,
+        nth: Option<usize>,
+        judge: &mut Judge<'_>,
+    ) -> Result<(), Wrong> {
         let kind = said(item, "type").unwrap_or_default();
         if CLIENT_EXECUTED.contains(&kind) {
             return Err(format!("it asks for `{kind}`, which no tool here answers").into());
@@ -210,9 +217,12 @@ impl Responses {
             return Err(format!("an item has the unknown type `{kind}`").into());
         }
         if is_hosted && kind != "function_call" && kind.ends_with("_call") {
+            let tool = kind.trim_end_matches("_call");
             let number = at.unwrap_or(self.begun.len() as u64);
-            if self.begun.insert(number) {
-                judge.notes.used(kind.trim_end_matches("_call"));
+            let begins = self.begun.insert(number);
+            let noted = || judge.notes.hosted_tools.iter().filter(|used| *used == tool).count();
+            if nth.map_or(begins, |nth| nth > noted()) {
+                judge.notes.used(tool);
             }
         }
         if kind == "function_call" {
@@ -326,10 +336,13 @@ impl Responses {
         let empty = Object::new();
         let response = event.get("response").and_then(Value::as_object).unwrap_or(&empty);
         let items: Vec<&Object> = list(response, "output").collect();
+        let mut of_type: HashMap<&str, usize> = HashMap::new();
         for (at, item) in items.iter().enumerate() {
             let at = Some(at as u64);
+            let nth = of_type.entry(said(item, "type").unwrap_or_default()).or_default();
+            *nth += 1;
             self.flush(at, judge);
-            self.item(at, item, judge)?;
+            self.item(at, item, Some(*nth), judge)?;
             Self::done(item, judge)?;
         }
         let open: Vec<u64> = self.calls.keys().copied().collect();

@@ -14,7 +14,9 @@ use stepwright_core::json::{self, JsonError};
 use stepwright_core::permission::Verdict;
 use stepwright_core::redact::{REDACTED, redact};
 use stepwright_core::{Content, ErrorId, StepContext, StepError};
-use stepwright_http::reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, RETRY_AFTER};
+use stepwright_http::reqwest::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, RETRY_AFTER,
+};
 use stepwright_http::reqwest::{self, Client, Method, Response, Url};
 use stepwright_http::{builder, causes};
 
@@ -141,18 +143,25 @@ pub struct Page {
 }
 
 impl Page {
-    /// Returns the value if the page is JSON by its type and its content, and the text otherwise.
+    /// Returns the value if the page is JSON by its type, and the text otherwise. An empty page is
+    /// an empty text. The page of an answer that is not a success is a text if it is not JSON:
+    /// proxies answer with a page of their own.
     ///
     /// # Errors
-    /// Fails if the JSON is nested too deep, has a name twice in one object, or an integer that
-    /// would be rounded.
+    /// Fails if the page is not JSON against its type, or if the JSON is nested too deep, has a
+    /// name twice in one object, or an integer that would be rounded.
     pub fn content(self) -> Result<Content, StepError> {
-        if !self.json {
+        if !self.json || self.text.trim().is_empty() {
             return Ok(self.text.into());
         }
         match json::parse(&self.text) {
             Ok(value) => Ok(value.into()),
-            Err(JsonError::Syntax(_)) => Ok(self.text.into()),
+            Err(JsonError::Syntax(_)) if !(200..300).contains(&self.status) => Ok(self.text.into()),
+            Err(JsonError::Syntax(why)) => {
+                let kind = self.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+                let kind = kind.unwrap_or_default();
+                Err(refused(format!("the answer is `{kind}`, and its body is not JSON: {why}")))
+            }
             Err(error) => Err(refused(format!("the JSON of the page cannot be used: {error}"))),
         }
     }
@@ -162,19 +171,28 @@ impl Page {
 pub async fn fetch(what: Request, cx: &StepContext) -> Result<Page, StepError> {
     let text = what.url.trim();
     let url = what.address()?;
+    let mut is_done = false;
     let in_time = cx.world().timeout(what.timeout, async {
-        let response = send(&what, url, cx).await?;
+        let response = send(&what, url, &mut is_done, cx).await?;
         read(response, &what, cx).await
     });
-    in_time.await.unwrap_or_else(|| {
+    let fetched = in_time.await.unwrap_or_else(|| {
         let message = format!("`{text}` took longer than {:?}", what.timeout);
         let late = StepError::new(message).with_code(ErrorCode::TimedOut);
         Err(late.with_id(ErrorId::HTTP_TIMED_OUT).with_hint("raise `timeout`"))
-    })
+    });
+    fetched
+        .map_err(|error| if is_done && error.data.retryable { lost(&what, error) } else { error })
 }
 
-/// Sends a request, and follows redirects. See [`Redirect`].
-async fn send(what: &Request, url: Url, cx: &StepContext) -> Result<Response, StepError> {
+/// Sends a request, and follows redirects. See [`Redirect`]. `is_done` becomes `true` when a server
+/// has carried out the request and only its answer is left to be fetched.
+async fn send(
+    what: &Request,
+    url: Url,
+    is_done: &mut bool,
+    cx: &StepContext,
+) -> Result<Response, StepError> {
     let text = what.url.trim();
     let (mut url, mut method) = (url, what.method.clone());
     let (mut headers, mut body) = (what.headers.clone(), what.body.clone());
@@ -189,7 +207,7 @@ async fn send(what: &Request, url: Url, cx: &StepContext) -> Result<Response, St
         if let Some(body) = &body {
             request = request.body(body.clone());
         }
-        let response = request.send().await.map_err(|error| failed(text, &error))?;
+        let response = request.send().await.map_err(|error| failed(what, &error))?;
         cx.keep_alive();
         match Redirect::of(&response, &url, &method) {
             None => return Ok(response),
@@ -203,6 +221,7 @@ async fn send(what: &Request, url: Url, cx: &StepContext) -> Result<Response, St
             }
             Some(Redirect::To { url: next, as_get, elsewhere }) => {
                 if as_get {
+                    *is_done |= !matches!(method, Method::GET | Method::HEAD);
                     (method, body) = (Method::GET, None);
                     redirect::without_body(&mut headers);
                 }
@@ -286,13 +305,16 @@ async fn read(mut response: Response, what: &Request, cx: &StepContext) -> Resul
         kind == "application/json" || kind.ends_with("+json")
     };
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| failed(text, &error))? {
+    while let Some(piece) = response.chunk().await.map_err(|error| failed(what, &error))? {
         cx.keep_alive();
         bytes.extend_from_slice(&piece);
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > what.max_bytes {
             let message = format!("`{text}` has more than {} bytes", what.max_bytes);
             return Err(over(message, "max_bytes"));
         }
+    }
+    if !bytes.is_empty() {
+        check_encoding(text, &headers)?;
     }
     let (page, note) = decoded(bytes, kind);
     let note = note.map(|note| format!("`{text}`: {note}"));
@@ -303,7 +325,38 @@ fn refused(message: impl Into<String>) -> StepError {
     StepError::terminal(message).with_code(ErrorCode::BadInput)
 }
 
-fn failed(text: &str, error: &reqwest::Error) -> StepError {
-    StepError::new(format!("`{text}` cannot be fetched: {}", causes(error)))
-        .with_id(ErrorId::HTTP_UNREACHABLE)
+/// Checks that a body is decoded. The client decodes gzip and takes this header away with it.
+fn check_encoding(text: &str, headers: &HeaderMap) -> Result<(), StepError> {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter();
+    let encodings: Vec<_> =
+        encodings.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    let encodings = encodings.join(", ");
+    let is_plain = |one: &str| one.is_empty() || one.eq_ignore_ascii_case("identity");
+    if encodings.split(',').map(str::trim).all(is_plain) {
+        return Ok(());
+    }
+    let message = format!("`{text}` answered with the content encoding `{encodings}`");
+    Err(refused(message).with_hint(
+        "only gzip can be decoded: leave out an `accept-encoding` of your own, or ask the server \
+         for `identity`",
+    ))
+}
+
+fn failed(what: &Request, error: &reqwest::Error) -> StepError {
+    let message = format!("`{}` cannot be fetched: {}", what.url.trim(), causes(error));
+    let failed = StepError::new(message);
+    // Without a connection, the server has seen nothing of the request.
+    if error.is_connect() || error.is_builder() {
+        return failed.with_id(ErrorId::HTTP_UNREACHABLE);
+    }
+    lost(what, failed)
+}
+
+/// Makes a failure one after which the request may have been carried out.
+fn lost(what: &Request, error: StepError) -> StepError {
+    let error = error.with_id(ErrorId::HTTP_LOST);
+    if matches!(what.method, Method::GET | Method::HEAD) {
+        return error;
+    }
+    error.with_hint("the request was sent: the server may have done what it asks")
 }

@@ -10,6 +10,7 @@ mod asking;
 mod bearing;
 mod calling;
 mod contradicting;
+mod edges;
 mod ending;
 mod endless;
 mod failing;
