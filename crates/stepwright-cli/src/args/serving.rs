@@ -239,6 +239,7 @@ pub(crate) struct Serve {
 /// The rules for JSON Web Tokens, if clients of `serve` send them.
 #[cfg(feature = "serve")]
 #[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "the names of the options begin with it")]
 pub(crate) struct Tokens {
     /// Accept tokens signed by a key of this JWKS: an address, or a file
     #[arg(long, value_name = "URL|FILE", group = "jwt", requires = "jwt_audience")]

@@ -91,7 +91,9 @@ fn steps_after(plan: Option<&Plan>) -> Vec<&'static str> {
             {
                 found.push(on.key());
             }
-            children(node).iter().for_each(|inside| find(inside, found));
+            for inside in children(node) {
+                find(inside, found);
+            }
         }
     }
     let mut found = Vec::new();

@@ -216,6 +216,6 @@ fn a_paused_run_that_is_cancelled_tells_which_steps_did_not_run() {
          {name: ask, user_input: {}}\nfinally: [{name: f, value: z}]\n",
     );
     place.run(["--db", "a.db", "--run-id", "r1"]).ended(3);
-    let ran = place.ran(&["cancel", "r1", "--db", "a.db"]).ended(0);
+    let ran = place.ran(["cancel", "r1", "--db", "a.db"]).ended(0);
     assert!(ran.stderr.contains("`undo` and `finally` did not run"), "{ran:#?}");
 }
