@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Drivers {
     app: App,
     driving: CancellationToken,
-    drivers: JoinSet<Result<(), Error>>,
+    workflows: JoinSet<Result<(), Error>>,
     scheduling: JoinSet<()>,
 }
 
@@ -28,22 +28,22 @@ impl Drivers {
             tracing::warn!("the triggers are not stored: {}", error.report());
         }
         let driving = CancellationToken::new();
-        let mut drivers = JoinSet::new();
+        let mut workflows = JoinSet::new();
         for served in app.served.iter().filter(|_| drives) {
             let (workflow, driving) = (served.workflow.clone(), driving.clone());
-            drivers.spawn(async move { workflow.serve(driving).await });
+            workflows.spawn(async move { workflow.serve(driving).await });
         }
         let mut scheduling = JoinSet::new();
         let scheduler = app.scheduler.clone();
         scheduling.spawn(async move { scheduler.serve(CancellationToken::new()).await });
-        Self { app: app.clone(), driving, drivers, scheduling }
+        Self { app: app.clone(), driving, workflows, scheduling }
     }
 
     /// Waits until one of them fails or panics.
     pub(crate) async fn failed(&mut self) -> Error {
         loop {
             let failed = tokio::select! {
-                Some(ended) = self.drivers.join_next() => match ended {
+                Some(ended) = self.workflows.join_next() => match ended {
                     Ok(ended) => ended.err(),
                     Err(error) => panicked("a driver of runs", error),
                 },
@@ -70,9 +70,9 @@ impl Drivers {
         self.driving.cancel();
         let shut = self.app.served.iter().map(|served| served.workflow.shutdown(GRACE));
         let ended = join_all(shut).await.into_iter().collect();
-        let drained = async { while self.drivers.join_next().await.is_some() {} };
+        let drained = async { while self.workflows.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(GRACE, drained).await;
-        self.drivers.shutdown().await;
+        self.workflows.shutdown().await;
         ended
     }
 }

@@ -1,7 +1,7 @@
 //! A server that is killed, and the next one on the same file.
 
 use crate::client::Client;
-use crate::world::workflows;
+use crate::world::{World, workflows};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -90,4 +90,30 @@ async fn a_run_of_a_killed_server_goes_on_in_the_next_one() {
     let firsts =
         events.iter().filter(|event| event["path"] == "first" && event["event"] == "StepCompleted");
     assert_eq!(firsts.count(), 1, "a completed step does not run again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_id_that_two_servers_take_at_once_is_a_conflict() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("runs.db");
+    let worlds = [
+        World::with(Sqlite::open(&db).await.unwrap(), |server| server),
+        World::with(Sqlite::open(&db).await.unwrap(), |server| server),
+    ];
+    for nth in 0..20 {
+        let starts = worlds.iter().map(|world| {
+            let new = json!({"input": "x", "run_id": format!("r-{nth}")});
+            let client = world.client.clone();
+            tokio::spawn(async move { client.post("/v1/workflows/plain/runs", new).await })
+        });
+        let mut statuses = Vec::new();
+        for start in starts.collect::<Vec<_>>() {
+            statuses.push(start.await.unwrap().status.as_u16());
+        }
+        statuses.sort_unstable();
+        assert_eq!(statuses, [202, 409], "{nth}");
+    }
+    for world in worlds {
+        world.end().await;
+    }
 }

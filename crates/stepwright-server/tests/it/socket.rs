@@ -27,7 +27,7 @@ impl Socket {
         let text = command.to_string();
         let length = u16::try_from(text.len()).unwrap();
         // A text with a mask of zeros.
-        let mut frame = vec![0x81, 0x80 | 126];
+        let mut frame = vec![0x81, 0x80 | 0x7e];
         frame.extend(length.to_be_bytes());
         frame.extend([0; 4]);
         frame.extend(text.as_bytes());

@@ -309,7 +309,7 @@ impl Converter {
                 let mut inner = Inner::default();
                 match decision {
                     Decision::AtMost(most) => inner.at_most = Some(*most),
-                    Decision::Holds { branch, .. } => inner.branch = branch.clone(),
+                    Decision::Holds { branch, .. } => inner.branch.clone_from(branch),
                     _ => {}
                 }
                 self.containers.insert(path.clone(), inner);
@@ -317,7 +317,7 @@ impl Converter {
             }
             EventKind::ContainerCompleted { kind, turns, .. } => {
                 let inner = self.containers.remove(path).unwrap_or_default();
-                self.completed(path, *kind, turns, inner)
+                self.completed(path, *kind, *turns, &inner)
             }
             _ => self.of_model(event),
         }
@@ -336,8 +336,8 @@ impl Converter {
         &mut self,
         path: &StepPath,
         kind: ContainerKind,
-        turns: &Turns,
-        inner: Inner,
+        turns: Turns,
+        inner: &Inner,
     ) -> Vec<(&'static str, Map<String, Value>)> {
         if matches!(kind, ContainerKind::Iteration | ContainerKind::Item) {
             if let Some(parent) = path.parent() {

@@ -73,9 +73,10 @@ pub(super) async fn start(
     let runs = app.seen_by(&who)?;
     let (handle, events) = run.followed().await?;
     // As in AgentOS, the client that leaves cancels the run, unless it is one of the background.
-    let events = match background {
-        true => events.boxed(),
-        false => followed::until_left(&app, &handle, events).boxed(),
+    let events = if background {
+        events.boxed()
+    } else {
+        followed::until_left(&app, &handle, events).boxed()
     };
     let frames = frames(served, runs, events, Options { all, indexed: background, after: None });
     Ok(stream::answer_in(&app, slot, frames, ": keepalive\n\n", MEDIA_TYPE))
