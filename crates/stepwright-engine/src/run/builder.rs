@@ -310,14 +310,7 @@ impl Run {
     /// # Errors
     /// If the run cannot begin.
     pub async fn background(self) -> Result<RunHandle, Error> {
-        let begins = self.into_setup().begin();
-        let Ok(runtime) = Handle::try_current() else { return begins.await };
-        runtime.spawn(begins.in_current_span()).await.unwrap_or_else(|lost| {
-            if lost.is_panic() {
-                std::panic::resume_unwind(lost.into_panic());
-            }
-            Err(Error::usage("the run cannot begin: the runtime of its process is shutting down"))
-        })
+        whole(self.into_setup().begin()).await
     }
 
     /// Drives the run to its end on this thread, for programs without async. [`Workflow`] has an
@@ -587,6 +580,20 @@ impl Setup {
         local.keep_values(&run, &options.values);
         Ok(Prepared { job, run, workflow, place })
     }
+}
+
+/// Begins a run in a task of its own, so that a caller who leaves does not stop it halfway: its
+/// entries in the store would stay, and no driver would have it.
+pub(super) async fn whole<T: Send + 'static>(
+    begins: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let Ok(runtime) = Handle::try_current() else { return begins.await };
+    runtime.spawn(begins.in_current_span()).await.unwrap_or_else(|lost| {
+        if lost.is_panic() {
+            std::panic::resume_unwind(lost.into_panic());
+        }
+        Err(Error::usage("the run cannot begin: the runtime of its process is shutting down"))
+    })
 }
 
 /// Returns the consumption of the earlier runs of a session.

@@ -1,6 +1,6 @@
 //! Background runs whose events are followed from the beginning.
 
-use super::builder::{Prepared, taken_meanwhile};
+use super::builder::{Prepared, Setup, taken_meanwhile, whole};
 use super::{Run, RunHandle};
 use crate::journal::load_all;
 use crate::outbox::Outbox;
@@ -37,7 +37,13 @@ impl Run {
     /// # Errors
     /// If the run cannot begin.
     pub async fn followed(self) -> Result<(RunHandle, Events), Error> {
-        let mut prepared = self.into_setup().prepare(None, true).await?;
+        whole(self.into_setup().follow()).await
+    }
+}
+
+impl Setup {
+    async fn follow(self) -> Result<(RunHandle, Events), Error> {
+        let mut prepared = self.prepare(None, true).await?;
         let workflow = prepared.workflow.clone();
         let runner = workflow.runner();
         if let Some(other) = prepared.admit().await? {
