@@ -538,13 +538,13 @@ async fn once_is_not_always() {
 fn a_file_cannot_write_the_permissions_of_the_session() {
     for change in ["set_state: {KEY: ['*']}", "append_state: {KEY: '*'}", "merge_state: {KEY: {}}"]
     {
-        refused(&steps(&format!("  - {{name: set, {change}}}\n")));
+        is_reserved(&steps(&format!("  - {{name: set, {change}}}\n")));
     }
-    refused(&format!("session_state: {{KEY: ['*']}}\n{}", steps("  - {name: a, value: x}\n")));
+    is_reserved(&format!("session_state: {{KEY: ['*']}}\n{}", steps("  - {name: a, value: x}\n")));
 }
 
 /// Checks that a file is refused that changes the permissions of the session.
-fn refused(text: &str) {
+fn is_reserved(text: &str) {
     let text = text.replace("KEY", &format!("'{ALLOWED_KEY}'"));
     let mistakes = Definition::parse(&text, "test.yaml", &Options::default()).unwrap_err();
     let told = mistakes.to_string();
