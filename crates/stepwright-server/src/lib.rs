@@ -1,5 +1,5 @@
-//! Serves Stepwright workflows and agents over HTTP: an API of our own at `/v1`, those of `AgentOS`,
-//! `OpenAI`, MCP, AG-UI and A2A, and a page.
+//! Serves Stepwright workflows and agents over HTTP: an API of our own at `/v1`, those of
+//! `AgentOS`, `OpenAI`, MCP, AG-UI and A2A, and a page.
 //!
 //! [`Server`] has an example. The server adds no second way to drive, follow or answer a run: it
 //! stands on [`Runs`](stepwright_engine::Runs) and [`Workflow`](stepwright_engine::Workflow).

@@ -346,8 +346,8 @@ fn named(signature: Option<Signature>, headers: &Headers<'_>, body: &Value) -> O
         Some(Signature::GitHub) => "x-github-delivery",
         Some(Signature::Slack) => match body["event_id"].as_str() {
             Some(event) => return Some(event.to_owned()),
-            // Other requests are named by their signature, which has a time. It proves who sends, so
-            // only its hash gets into the run.
+            // Other requests are named by their signature, which has a time. It proves who sends,
+            // so only its hash gets into the run.
             None => {
                 return headers.get("x-slack-signature").map(|signed| hash(signed.as_bytes()));
             }

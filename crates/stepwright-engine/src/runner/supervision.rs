@@ -46,10 +46,11 @@ impl Supervision {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a run could not be resumed.
+    /// Notes that a run could not be resumed, and logs it the first time.
     pub(super) fn refuse(&self, run: &RunId, why: &Error) {
-        tracing::warn!(target: "stepwright", %run, "a run could not be taken up: {why}");
-        self.refused().insert(run.clone());
+        if self.refused().insert(run.clone()) {
+            tracing::warn!(target: "stepwright", %run, "a run could not be taken up: {why}");
+        }
     }
 
     /// Notes that a run has been resumed after all.

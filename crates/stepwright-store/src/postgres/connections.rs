@@ -139,7 +139,10 @@ impl Connections {
             if trouble == Trouble::Lasting || spent > self.target.retry_for {
                 return Err(unavailable(what, &self.target, &error));
             }
-            tracing::warn!(database = self.target.shown, %error, "cannot {what} the database, trying again");
+            tracing::warn!(
+                database = self.target.shown, %error,
+                "cannot {what} the database, trying again"
+            );
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }

@@ -42,7 +42,7 @@ pub(super) struct Converter {
     calls: HashMap<String, Value>,
 }
 
-/// What a container has done so far.
+/// The steps that a container has carried out so far.
 #[derive(Default)]
 struct Inner {
     /// The results of its steps. Those of turns stand in the place of the turns.
