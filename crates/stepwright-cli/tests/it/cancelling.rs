@@ -212,8 +212,9 @@ fn ctrl_c_at_a_terminal_cancels_the_run_and_ends_what_its_commands_have_started(
 #[test]
 fn a_paused_run_that_is_cancelled_tells_which_steps_did_not_run() {
     let place = Place::with(
-        "format: 1\nname: After\nsteps:\n  - {name: a, value: x, undo: [{name: u, value: y}]}\n  - \
-         {name: ask, user_input: {}}\nfinally: [{name: f, value: z}]\n",
+        "format: 1\nname: After\nsteps:\n  - {name: a, value: x, undo: {value: y}}\n  - {name: ask, \
+         value: q, human_review: {requires_confirmation: Go on?}}\nfinally: [{name: f, value: \
+         z}]\n",
     );
     place.run(["--db", "a.db", "--run-id", "r1"]).ended(3);
     let ran = place.ran(["cancel", "r1", "--db", "a.db"]).ended(0);
