@@ -73,6 +73,7 @@ fn rows_have_a_shape_that_scripts_can_rely_on() {
             "created_at",
             "digest",
             "driver",
+            "metrics",
             "run_id",
             "session_id",
             "status",

@@ -52,7 +52,7 @@ fn a_project_that_is_not_trusted_admits_no_tokens() {
     let place = Place::with(GREETING);
     place.write("stepwright.toml", "[serve]\njwt-secret = \"secret.txt\"\n");
     place.write("secret.txt", "0123456789abcdef0123456789abcdef\n");
-    let refused = serve(&place, &["--jwt-audience", "flows"]).ended(2);
+    let refused = serve(&place, &[]).ended(2);
     let says = "stepwright.toml:2: `jwt-secret` could widen what you allow";
     assert!(refused.stderr.contains(says), "{refused:#?}");
 }
