@@ -11,7 +11,7 @@ use stepwright_engine::{Step, Workflow};
 use stepwright_file::{Definition, Options};
 use stepwright_testing::model::{Reply, ScriptedModel};
 
-fn workflow(steps: &str) -> stepwright_engine::Workflow {
+pub(crate) fn workflow(steps: &str) -> Workflow {
     let text = format!("format: 1\nname: Test\nsteps:\n{steps}");
     let options = Options { allow_shell: true, ..Options::default() };
     Definition::parse(&text, "test.yaml", &options).unwrap().build().unwrap()
