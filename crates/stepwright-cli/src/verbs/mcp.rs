@@ -136,7 +136,7 @@ async fn serve(
     stop: CancellationToken,
     stderr: Stderr,
 ) -> Result<(), Error> {
-    let Some(address) = arguments.http else { return Box::pin(service.serve_stdio(stop)).await };
+    let Some(address) = arguments.http else { return service.serve_stdio(stop).await };
     let failed = |error: std::io::Error| {
         Error::new(ErrorKind::Run, format!("cannot listen at {address}")).with_source(error)
     };

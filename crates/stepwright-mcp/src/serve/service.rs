@@ -185,7 +185,8 @@ impl McpService {
             Error::new(ErrorKind::Run, format!("the MCP client cannot be served: {error}"))
         };
         let running = tokio::select! {
-            running = handler.serve(transport) => running.map_err(|error| failed(&error))?,
+            // Boxed: it is large, and is over once the client has introduced itself.
+            running = Box::pin(handler.serve(transport)) => running.map_err(|error| failed(&error))?,
             () = stop.cancelled() => return Ok(()),
         };
         let end = running.cancellation_token();

@@ -181,6 +181,11 @@ impl Who {
         self.only().is_some_and(|only| user.is_some_and(|user| user != only))
     }
 
+    /// Returns `true` if the caller may see the counts of all users. A token has a scope for that.
+    pub(crate) fn sees_metrics(&self) -> bool {
+        matches!(self.access, Access::Scopes(_)) || self.only().is_none()
+    }
+
     /// Returns the name to record for an answer.
     pub(crate) fn signs(&self) -> Option<&str> {
         self.user.as_deref().or(self.name.as_deref())

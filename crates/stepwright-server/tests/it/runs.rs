@@ -195,7 +195,7 @@ async fn of_a_run_that_ended_a_list_reads_the_first_fact_alone() {
     // The rest of the journal cannot be read.
     let vandal = rusqlite::Connection::open(&path).unwrap();
     vandal.execute("UPDATE journal SET body = 'damaged' WHERE seq > 0", []).unwrap();
-    assert_eq!(world.client.get(&format!("/v1/runs/{run}")).await.status, 500);
+    assert_eq!(world.client.get(&format!("/v1/runs/{run}")).await.status, 503);
     let row = world.client.get("/v1/runs").await.json()["runs"][0].clone();
     assert_eq!(row["input"], r#"{"topic":"sea"}"#, "{row}");
     assert_eq!((&row["tokens"], &row["cost"]), (&json!(0), &json!(0.0)), "{row}");

@@ -5,7 +5,7 @@ use super::speech::{Script, Wire};
 use serde_json::{Value, json};
 
 fn sse(events: &[Value]) -> String {
-    events.iter().map(|event| format!("data: {event}\n\n")).collect()
+    events.iter().map(|event| format!("data: {event}\n\n")).collect::<Vec<_>>().concat()
 }
 
 #[test]
