@@ -44,7 +44,7 @@ impl RunHandle {
     }
 
     /// Returns `true` if no new run began: a run of the session was under way, and has got the
-    /// input as a message. See [`OnBusy`](stepwright_core::OnBusy).
+    /// input as a message. See [`OnBusy`](crate::OnBusy).
     pub fn is_joined(&self) -> bool {
         self.is_joined
     }
