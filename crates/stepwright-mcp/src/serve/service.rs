@@ -186,7 +186,9 @@ impl McpService {
         };
         let running = tokio::select! {
             // Boxed: it is large, and is over once the client has introduced itself.
-            running = Box::pin(handler.serve(transport)) => running.map_err(|error| failed(&error))?,
+            running = Box::pin(handler.serve(transport)) => {
+                running.map_err(|error| failed(&error))?
+            }
             () = stop.cancelled() => return Ok(()),
         };
         let end = running.cancellation_token();
