@@ -460,9 +460,13 @@ impl SessionStore for Memory {
         Box::pin(ready(Ok(rows.cloned().collect())))
     }
 
-    fn open_session(&self, session: Session) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.tables().sessions.entry(session.session_id.clone()).or_insert(session);
-        Box::pin(ready(Ok(())))
+    fn open_session(&self, session: Session) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let mut tables = self.tables();
+        let is_new = !tables.sessions.contains_key(&session.session_id);
+        if is_new {
+            tables.sessions.insert(session.session_id.clone(), session);
+        }
+        Box::pin(ready(Ok(is_new)))
     }
 
     fn rename_session<'a>(

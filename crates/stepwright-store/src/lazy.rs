@@ -136,7 +136,7 @@ impl SessionStore for LazyStore {
         Box::pin(async move { self.store().await?.sessions(filter).await })
     }
 
-    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+    fn open_session(&self, session: Session) -> Answer<'_, bool> {
         Box::pin(async move { self.store().await?.open_session(session).await })
     }
 

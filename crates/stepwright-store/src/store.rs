@@ -176,7 +176,7 @@ impl<B: Backend> SessionStore for SqlStore<B> {
         Box::pin(self.backend().read(sessions::List(filter)))
     }
 
-    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+    fn open_session(&self, session: Session) -> Answer<'_, bool> {
         Box::pin(self.backend().write(Told::None, sessions::Open(session)))
     }
 

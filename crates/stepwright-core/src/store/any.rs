@@ -122,7 +122,7 @@ impl SessionStore for AnyStore {
         self.0.sessions(filter)
     }
 
-    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+    fn open_session(&self, session: Session) -> Answer<'_, bool> {
         self.0.open_session(session)
     }
 

@@ -218,7 +218,7 @@ const VERIFY_PAGE: usize = 1_000;
 /// #     fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>> {
 /// #         self.0.sessions(filter)
 /// #     }
-/// #     fn open_session(&self, s: Session) -> Answer<'_, ()> { self.0.open_session(s) }
+/// #     fn open_session(&self, s: Session) -> Answer<'_, bool> { self.0.open_session(s) }
 /// #     fn rename_session<'a>(
 /// #         &'a self, s: &'a SessionId, name: &'a str, now: Timestamp,
 /// #     ) -> Answer<'a, ()> { self.0.rename_session(s, name, now) }
@@ -240,8 +240,8 @@ pub trait SessionStore: Send + Sync {
     /// Lists sessions, the most recently used first.
     fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>>;
 
-    /// Opens a session. Does nothing if there is one of that name.
-    fn open_session(&self, session: Session) -> Answer<'_, ()>;
+    /// Opens a session. Does nothing and returns `false` if there is one of that name.
+    fn open_session(&self, session: Session) -> Answer<'_, bool>;
 
     /// Sets the display name of a session.
     ///

@@ -37,15 +37,16 @@ impl Prepared {
         let Self { job, run, workflow, .. } = self;
         let Some(store) = job.recorder.store().cloned() else { return Ok(None) };
         let runner = workflow.runner();
-        let (entering, started) = (runner.clone(), job.started.clone());
-        let mut entering = Entering(Some((entering, store.clone(), run.clone(), started)));
         // The process renews its lease, and passes requests to cancel, while the run waits.
         runner.supervise();
         loop {
-            let (other, mode) = match runner.admit(&store, run, &job.started).await? {
+            let held = (runner.clone(), store.clone(), run.clone(), job.started.clone());
+            let mut entering = Entering(Some(held));
+            let admission = runner.admit(&store, run, &job.started).await;
+            entering.0 = None;
+            let (other, mode) = match admission? {
                 Admission::Slot(slot) => {
                     job.slot = slot.map(Box::new);
-                    entering.0 = None;
                     return Ok(None);
                 }
                 Admission::Busy(other, mode) => (other, mode),
@@ -129,7 +130,7 @@ impl Prepared {
 
 /// A run that is being admitted. If its future is dropped meanwhile, its entries would keep other
 /// runs from beginning as long as this process lives, so they are removed. A run that was refused
-/// has none: removing them again changes nothing.
+/// has none, and its id may be used again at once.
 struct Entering(Option<(Arc<Runner>, AnyStore, RunId, Arc<WorkflowStarted>)>);
 
 impl Drop for Entering {

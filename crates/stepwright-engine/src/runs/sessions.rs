@@ -145,8 +145,9 @@ impl Sessions {
             return Ok(None);
         }
         let session = Session::new(id, user, workflow.clone(), runs.world.now());
-        runs.store.open_session(session.clone()).await?;
-        Ok(Some(session))
+        // Another caller may have opened it meanwhile.
+        let is_mine = runs.store.open_session(session.clone()).await?;
+        Ok(is_mine.then_some(session))
     }
 
     /// Gives a session a name for people.

@@ -76,7 +76,7 @@ pub(crate) async fn open<C: Connection>(
     c: &mut C,
     session: &Session,
     attempt: Attempt,
-) -> Result<(), Failure<C::Error>> {
+) -> Result<bool, Failure<C::Error>> {
     let (written, name) = (WrittenSession::of(session, c.sums())?, name::<C>(session)?);
     let mut values: Vec<Value<'_>> = vec![
         session.session_id.as_str().into(),
@@ -91,8 +91,7 @@ pub(crate) async fn open<C: Connection>(
         written.sum.into(),
     ];
     values.extend(attempt.token.map(Value::from));
-    c.execute(C::DIALECT.insert_session, &values).await?;
-    Ok(())
+    Ok(c.execute(C::DIALECT.insert_session, &values).await? > 0)
 }
 
 /// Updates a session. The caller has locked its row.
@@ -149,14 +148,18 @@ impl<C: Connection> Work<C> for List {
 pub(crate) struct Open(pub(crate) Session);
 
 impl<C: Connection> Work<C> for Open {
-    type Made = ();
+    type Made = bool;
 
     fn is_quick(&self) -> bool {
         true
     }
 
-    async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<(), Failure<C::Error>> {
-        open(c, &self.0, attempt).await
+    async fn make(&mut self, c: &mut C, attempt: Attempt) -> Result<bool, Failure<C::Error>> {
+        if open(c, &self.0, attempt).await? {
+            return Ok(true);
+        }
+        // The earlier attempt may have opened it, and only its answer was lost.
+        Ok(attempt.lost && select_locked(c, &self.0.session_id).await?.token == attempt.token)
     }
 }
 

@@ -169,9 +169,9 @@ async fn a_session_is_opened_once(store: &dyn Store) -> Outcome {
         session
     };
     let first = open(Some("anna"), "first");
-    store.open_session(first.clone()).await?;
+    same("opening it", store.open_session(first.clone()).await?, true)?;
     same("the session", session(store, "s").await?, first.clone())?;
-    store.open_session(open(None, "second")).await?;
+    same("opening it again", store.open_session(open(None, "second")).await?, false)?;
     same("the session, opened again", session(store, "s").await?, first)
 }
 

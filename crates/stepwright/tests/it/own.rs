@@ -117,7 +117,7 @@ impl SessionStore for Counted {
     fn sessions(&self, filter: SessionFilter) -> Answer<'_, Vec<Session>> {
         self.0.sessions(filter)
     }
-    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+    fn open_session(&self, session: Session) -> Answer<'_, bool> {
         self.0.open_session(session)
     }
     fn rename_session<'a>(

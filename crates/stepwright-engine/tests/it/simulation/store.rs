@@ -137,7 +137,7 @@ impl SessionStore for Slow {
         self.memory.sessions(filter)
     }
 
-    fn open_session(&self, session: Session) -> Answer<'_, ()> {
+    fn open_session(&self, session: Session) -> Answer<'_, bool> {
         self.memory.open_session(session)
     }
 

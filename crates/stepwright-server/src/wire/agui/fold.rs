@@ -1,7 +1,7 @@
 //! Events of a run as those of AG-UI.
 //!
-//! Clients refuse a run that ends while a message, a step or a subagent is open. So the fold knows
-//! what is open, and closes it ahead of the end.
+//! Clients refuse a run that ends while a message, a step or a subagent is open. So the fold
+//! remembers those that are open, and closes them before the end.
 
 use super::answers::interrupt;
 use super::usage::Used;
