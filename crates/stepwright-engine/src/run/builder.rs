@@ -1,9 +1,9 @@
 //! Runs before they begin: a builder that is a future.
 
+use super::IntoInput;
 use super::driven::Driven;
 use super::input::keep_media;
 use super::runtime::{block_on_given, runtime};
-use super::{IntoInput, RunHandle};
 use crate::gate::refuse_rules;
 use crate::job::{Job, Left};
 use crate::local::{Local, LocalRuns, Place};
@@ -18,7 +18,6 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use stepwright_core::dispatch::Cause;
 use stepwright_core::event::{SessionUsed, WorkflowStarted};
 use stepwright_core::executor::RunInput;
 use stepwright_core::session::SessionMetrics;
@@ -29,9 +28,7 @@ use stepwright_core::{
     AnyStore, BoxFuture, Error, ErrorId, IdError, Media, Patch, RunId, RunOutput, RunStatus,
     Session, SessionId, UserId, World,
 };
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 /// A run before it begins. Await it for its output, make it a [`Run::stream`], put it into the
 /// [`Run::background`], or wait for it with [`Run::blocking`].
@@ -79,7 +76,7 @@ enum Stage {
 
 /// The options of a run that has not begun.
 pub(super) struct Setup {
-    workflow: Workflow,
+    pub(super) workflow: Workflow,
     // Boxed, so that the future of a run that waits does not keep space for them.
     options: Box<Options>,
     cancel: CancellationToken,
@@ -301,18 +298,6 @@ impl Run {
         self
     }
 
-    /// Begins the run in the background, and returns a handle at once. Dropping the handle does not
-    /// affect the run. If this process ends, the run stops, unless its workflow has a store: then
-    /// another process can resume it. [`RunHandle`] has an example.
-    ///
-    /// The run begins in a task of its own, so dropping this future does not stop it halfway.
-    ///
-    /// # Errors
-    /// If the run cannot begin.
-    pub async fn background(self) -> Result<RunHandle, Error> {
-        whole(self.into_setup().begin()).await
-    }
-
     /// Drives the run to its end on this thread, for programs without async. [`Workflow`] has an
     /// example.
     ///
@@ -344,43 +329,6 @@ impl Run {
 }
 
 impl Setup {
-    /// Begins the run in the background.
-    async fn begin(self) -> Result<RunHandle, Error> {
-        let workflow = self.workflow.clone();
-        let runner = workflow.runner();
-        if runner.is_dispatched() {
-            return self.dispatched().await;
-        }
-        let mut prepared = self.prepare(None, true).await?;
-        if let Some(other) = prepared.admit().await? {
-            return Ok(RunHandle::joined(workflow, other));
-        }
-        let Prepared { job, run, place, .. } = prepared;
-        runner.supervise();
-        job.begin_for_others().await.map_err(|error| taken_meanwhile(&run, error))?;
-        runner.dispatch(&run, None, Cause::Begun).await?;
-        place.stay();
-        Ok(RunHandle::new(workflow, run))
-    }
-
-    /// Begins the run, and leaves it to the driver that the dispatcher tells.
-    async fn dispatched(self) -> Result<RunHandle, Error> {
-        let mut prepared = self.prepare(None, true).await?;
-        if let Some(other) = prepared.admit().await? {
-            return Ok(RunHandle::joined(prepared.workflow, other));
-        }
-        let Prepared { job, run, workflow, place } = prepared;
-        job.begin_for_others().await.map_err(|error| taken_meanwhile(&run, error))?;
-        // From here on any process may take up the run, including this one.
-        drop(place);
-        workflow.runner().supervise();
-        if let Err(error) = workflow.runner().dispatch(&run, None, Cause::Begun).await {
-            // The run has begun, and its supervisors wake the dispatcher again.
-            tracing::warn!(target: "stepwright", %run, "{}", error.report());
-        }
-        Ok(RunHandle::new(workflow, run))
-    }
-
     pub(super) fn cancel_token(&self) -> CancellationToken {
         self.cancel.clone()
     }
@@ -580,20 +528,6 @@ impl Setup {
         local.keep_values(&run, &options.values);
         Ok(Prepared { job, run, workflow, place })
     }
-}
-
-/// Begins a run in a task of its own, so that a caller who leaves does not stop it halfway: its
-/// entries in the store would stay, and no driver would have it.
-pub(super) async fn whole<T: Send + 'static>(
-    begins: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    let Ok(runtime) = Handle::try_current() else { return begins.await };
-    runtime.spawn(begins.in_current_span()).await.unwrap_or_else(|lost| {
-        if lost.is_panic() {
-            std::panic::resume_unwind(lost.into_panic());
-        }
-        Err(Error::usage("the run cannot begin: the runtime of its process is shutting down"))
-    })
 }
 
 /// Returns the consumption of the earlier runs of a session.

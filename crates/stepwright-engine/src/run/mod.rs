@@ -1,10 +1,10 @@
 //! Runs: a builder that is a future, a stream of events, and a handle to a background run.
 
+mod background;
 mod blocking;
 mod builder;
 mod busy;
 mod driven;
-mod followed;
 mod handle;
 mod input;
 mod opening;
