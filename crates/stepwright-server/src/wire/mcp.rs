@@ -13,14 +13,25 @@ use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use stepwright_core::Error;
 use stepwright_mcp::{McpService, MountedMcp};
+
+/// The callers with a service of their own. The one that was silent for the longest time loses its
+/// sessions when another one comes.
+const CALLERS_MAX: usize = 1_000;
 
 /// The services, one for each caller, so that no caller reaches the sessions of another.
 #[derive(Clone)]
 struct Services {
     app: App,
-    of: Arc<Mutex<HashMap<Who, MountedMcp>>>,
+    of: Arc<Mutex<HashMap<Who, Known>>>,
+}
+
+/// The service of a caller.
+struct Known {
+    service: MountedMcp,
+    used: Instant,
 }
 
 /// Returns the route.
@@ -62,12 +73,19 @@ fn service(app: &App, who: &Who) -> Result<MountedMcp, Error> {
 impl Services {
     fn of(&self, who: &Who) -> Result<MountedMcp, Error> {
         let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(who) {
-            return Ok(known.clone());
+        let used = Instant::now();
+        if let Some(known) = all.get_mut(who) {
+            known.used = used;
+            return Ok(known.service.clone());
         }
-        let new = service(&self.app, who)?;
-        all.insert(who.clone(), new.clone());
-        Ok(new)
+        let service = service(&self.app, who)?;
+        // An identity provider may have any number of users.
+        if all.len() >= CALLERS_MAX {
+            let idle = all.iter().min_by_key(|(_, known)| known.used).map(|(who, _)| who.clone());
+            idle.and_then(|who| all.remove(&who));
+        }
+        all.insert(who.clone(), Known { service: service.clone(), used });
+        Ok(service)
     }
 }
 
