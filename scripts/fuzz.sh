@@ -10,7 +10,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds="${1:-60}"
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cargo fuzz list)
+if [ ${#targets[@]} -eq 0 ]; then
+    listed="$(cargo fuzz list)"
+    mapfile -t targets <<<"$listed"
+fi
 failed=()
 for target in "${targets[@]}"; do
     echo "-- $target, $seconds s"
