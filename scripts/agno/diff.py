@@ -42,9 +42,12 @@ class Model(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         who = body["model"]
         with LOCK:
-            reply = SCRIPT[who].pop(0) if SCRIPT.get(who) else "nothing more"
             messages = [it for it in body["messages"] if it["role"] not in ("system", "developer")]
             system = [it for it in body["messages"] if it["role"] in ("system", "developer")]
+            # Agno asks for memories beside the answer, so the two have scripts of their own.
+            keeper = any("You are a Memory Manager" in shown(it) for it in system)
+            script = SCRIPT.get(f"{who}, memories" if keeper else who)
+            reply = script.pop(0) if script else "nothing more"
             SEEN.append({
                 "who": who,
                 "system": "".join(shown(it) for it in system),
@@ -170,25 +173,25 @@ def conversation() -> dict:
     return {"requests": list(SEEN), "answer": " | ".join(answers)}
 
 
-def memory(script: list, **settings) -> dict:
+def memory(answers: list, memories: list, **settings) -> dict:
     """Two sessions of one user, and one of another user."""
     SCRIPT.clear()
-    SCRIPT.update({"waiter": script})
+    SCRIPT.update({"waiter": answers, "waiter, memories": memories})
     SEEN.clear()
     db = InMemoryDb()
     waiter = Agent(name="Waiter", model=model("waiter"), db=db, **settings)
-    answers = []
+    said = []
     for text, session, user in (
         ("I travel by train.", "s-1", "ada"),
         ("How do I travel?", "s-2", "ada"),
         ("How do I travel?", "s-3", "ben"),
     ):
-        answers.append(str(waiter.run(text, session_id=session, user_id=user).content))
+        said.append(str(waiter.run(text, session_id=session, user_id=user).content))
     kept = {
         user: [it.memory for it in waiter.get_user_memories(user_id=user) or []]
         for user in ("ada", "ben")
     }
-    return {"requests": list(SEEN), "answer": " | ".join(answers), "kept": kept}
+    return {"requests": list(SEEN), "answer": " | ".join(said), "kept": kept}
 
 
 DELEGATE = "delegate_task_to_member"
@@ -230,23 +233,26 @@ SCENARIOS = {
     "history": lambda: history(3),
     "history_of_one": lambda: history(1),
     "conversation": conversation,
-    "memory_after_run": lambda: memory([
-        "Good to know.",
-        [["add_memory", {"memory": "Travels by train.", "topics": ["travel"]}]],
-        "Added.",
-        "By train.",
-        "Nothing to add.",
-        "I do not know.",
-        "Nothing to add.",
-    ], update_memory_on_run=True),
-    "memory_by_tools": lambda: memory([
-        [["update_user_memory", {"task": "Remember: travels by train."}]],
-        [["add_memory", {"memory": "Travels by train.", "topics": ["travel"]}]],
-        "Added.",
-        "Noted.",
-        "By train.",
-        "I do not know.",
-    ], enable_agentic_memory=True),
+    "memory_after_run": lambda: memory(
+        ["Good to know.", "By train.", "I do not know."],
+        [
+            [["add_memory", {"memory": "Travels by train.", "topics": ["travel"]}]],
+            "Added.",
+            "Nothing to add.",
+            "Nothing to add.",
+        ],
+        update_memory_on_run=True,
+    ),
+    "memory_by_tools": lambda: memory(
+        [
+            [["update_user_memory", {"task": "Remember: travels by train."}]],
+            "Noted.",
+            "By train.",
+            "I do not know.",
+        ],
+        [[["add_memory", {"memory": "Travels by train.", "topics": ["travel"]}]], "Added."],
+        enable_agentic_memory=True,
+    ),
 }
 
 if __name__ == "__main__":

@@ -408,7 +408,7 @@ impl StepInput {
         if history.is_none() && self.user_input.is_none() && self.feedback.is_none() {
             return message;
         }
-        let mut text = history.map(|history| history + "\n").unwrap_or_default();
+        let mut text = history.unwrap_or_default();
         text.push_str(&message.pretty());
         if let Some(input) = &self.user_input {
             text.push_str("\n\nUser preferences:");

@@ -141,7 +141,7 @@ async fn history_stands_before_the_message() {
         model.requests()[0].messages,
         [Message::user(
             "<workflow_history_context>\n[Workflow Run-1]\nUser input: {\n  \"of\": \"Norway\"\n}\n\
-             Workflow output: Oslo\n\n</workflow_history_context>\n\nAnd west?"
+             Workflow output: Oslo\n\n</workflow_history_context>\nAnd west?"
         )]
     );
 }

@@ -235,7 +235,7 @@ async fn members_read_the_history_and_the_message_itself_if_the_team_passes_them
     flow.run("second").session_id("s").await.unwrap();
     let read = last(&scout.requests()[1]);
     assert!(read.starts_with("<workflow_history_context>"), "{read}");
-    assert!(read.contains("User input: first") && read.ends_with("\n\nsecond"), "{read}");
+    assert!(read.contains("User input: first") && read.ends_with("\nsecond"), "{read}");
     let passes = desk(
         &ScriptedModel::new([task("scout", "?"), Reply::text("x")]),
         TeamMode::Coordinate,
