@@ -1,6 +1,6 @@
 //! Differences between a definition and the one with which a run began.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -217,10 +217,11 @@ fn compare(before: &Plan, now: &Plan) -> Vec<String> {
     if let (Some(before), Some(now)) = (&before.content, &now.content) {
         contents(before, now, "the workflow", &mut lines);
     }
+    settings(&whole(before), &whole(now), "the workflow", &mut lines);
     bodies(&before.body, &now.body, "", &mut lines);
     bodies(&before.after, &now.after, "", &mut lines);
     if lines.is_empty() {
-        lines.push("the order of its steps, or a setting of the whole".to_owned());
+        lines.push("the order of its steps".to_owned());
     }
     lines
 }
@@ -241,7 +242,7 @@ fn bodies(before: &[Node], now: &[Node], at: &str, lines: &mut Vec<String>) {
             lines.push(format!("+ `{path}` is new"));
             continue;
         };
-        settings(old, new, &path, lines);
+        settings(&flat(old), &flat(new), &format!("`{path}`"), lines);
         contents(&old.content, &new.content, &format!("`{path}`"), lines);
         let (olds, news) = (children(old), children(new));
         bodies(&olds.concat(), &news.concat(), &path, lines);
@@ -261,15 +262,15 @@ fn contents(old: &Fingerprint, new: &Fingerprint, of: &str, lines: &mut Vec<Stri
     lines.extend(old.differences(new).map(|difference| format!("~ {of}: {difference}")));
 }
 
-/// Adds the differences between the settings of two nodes with the same name, without the nodes
-/// inside.
-fn settings(old: &Node, new: &Node, path: &str, lines: &mut Vec<String>) {
-    values(Some(&flat(old)), Some(&flat(new)), "", &mut |key, before, now| {
+/// Adds the differences between the settings of two nodes with the same name, or of two workflows,
+/// without the nodes inside. `whose` begins each line.
+fn settings(old: &Value, new: &Value, whose: &str, lines: &mut Vec<String>) {
+    values(Some(old), Some(new), "", &mut |key, before, now| {
         let shown = |value: Option<&Value>| match value {
             None | Some(Value::Null) => "nothing".to_owned(),
             Some(value) => value.to_string(),
         };
-        lines.push(format!("~ `{path}`: `{key}` was {} and is {}", shown(before), shown(now)));
+        lines.push(format!("~ {whose}: `{key}` was {} and is {}", shown(before), shown(now)));
     });
 }
 
@@ -291,6 +292,11 @@ fn values(
         let dot = if name.is_empty() { "" } else { "." };
         values(olds.get(key), news.get(key), &format!("{name}{dot}{key}"), tell);
     }
+}
+
+/// Returns the settings of a workflow by name.
+fn whole(plan: &Plan) -> Value {
+    json!({ "reducers": plan.reducers, "budget": plan.budget })
 }
 
 /// Returns the settings of a node by name.

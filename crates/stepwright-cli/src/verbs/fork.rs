@@ -10,7 +10,7 @@ use crate::ui::debug;
 use crate::ui::driving::Driving;
 use crate::ui::terminal::Stderr;
 use crate::verbs::resume::{check_workflow, definition, explain, of_program, words};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stepwright::file::ChangedPrompt;
 use stepwright::{Content, Error, ErrorId, RunOutput, Workflow};
 use stepwright_core::StepPath;
@@ -237,6 +237,10 @@ fn changed(output: &RunOutput, set: &[String], schema: Option<&Value>) -> Result
         for name in names {
             schema = schema.and_then(|schema| schema.get("properties")?.get(name));
             let there = match at {
+                Value::Object(members) if schema.is_none() && !members.contains_key(name) => {
+                    let hint = "set the input whole to add to it: `input=VALUE`";
+                    return Err(wrong(change, &not_there(name, members)).with_hint(hint));
+                }
                 Value::Object(members) => members.entry(name).or_insert(Value::Null),
                 Value::Array(items) => {
                     let item = name.parse().ok().and_then(|nth: usize| items.get_mut(nth));
@@ -252,6 +256,14 @@ fn changed(output: &RunOutput, set: &[String], schema: Option<&Value>) -> Result
         *at = value(text, at, schema).map_err(|error| wrong(change, &error.to_string()))?;
     }
     Ok(Content::from(input))
+}
+
+fn not_there(name: &str, members: &Map<String, Value>) -> String {
+    let names: Vec<String> = members.keys().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => format!("there is no `{name}`"),
+        names => format!("there is no `{name}`, only {}", names.join(", ")),
+    }
 }
 
 /// Reads a value: a text where there was one or the schema wants one, and JSON if it is JSON.

@@ -164,6 +164,17 @@ fn a_fork_goes_on_with_what_was_changed() {
 }
 
 #[test]
+fn a_fork_changes_members_of_the_input_that_are_there() {
+    let place = Place::new();
+    place.write("say.yaml", "format: 1\nsteps:\n  - {name: say, template: '{{ input.topic }}'}\n");
+    place.on_db(&["run", "say.yaml", "-i", "topic=ants", "--run-id", "r-1"]).ended(0);
+    let fork = |set: &str| place.on_db(&["fork", "r-1", "--at", "say", "--set", set]);
+    assert_eq!(fork("input.topic=bees").ended(0).stdout, "bees\n");
+    let misspelt = fork("input.topci=bees").ended(2);
+    assert!(misspelt.stderr.contains("there is no `topci`, only `topic`"), "{misspelt:#?}");
+}
+
+#[test]
 fn a_run_is_explained_in_one_text_with_the_next_commands() {
     let place = failed();
     let text = place.on_db(&["explain", "r-1"]).ended(0).stdout;

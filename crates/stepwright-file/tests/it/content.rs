@@ -140,6 +140,29 @@ async fn every_key_of_a_step_is_compared() {
 }
 
 #[tokio::test]
+async fn the_settings_of_the_workflow_are_compared() {
+    let steps = "name: Test\nsteps:\n  - {name: ask, template: asked, \
+                 human_review: {requires_confirmation: 'Go on?'}}\n";
+    for (before, now, wanted) in [
+        (
+            "budget: {tokens: 5}\n",
+            "budget: {tokens: 7}\n",
+            "the workflow: `budget.tokens` was 5 and is 7",
+        ),
+        ("", "budget: {tokens: 7}\n", "the workflow: `budget` was nothing and is"),
+        (
+            "reducers: {n: sum}\n",
+            "reducers: {n: max}\n",
+            "the workflow: `reducers.n` was \"sum\" and is \"max\"",
+        ),
+    ] {
+        let file = |setting: &str| format!("format: 1\n{setting}{steps}");
+        let told = told_of(&file(before), &file(now), |_| ()).await.unwrap();
+        assert!(told.contains(wanted), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn the_files_that_a_file_refers_to_are_compared() {
     let prompted = format!("{HEAD}  - {{name: x, agent: writer, prompt: {{file: prompt.md}}}}\n");
     let write = |name: &'static str, text: String| {
