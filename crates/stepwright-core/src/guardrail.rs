@@ -4,7 +4,7 @@
 //! [`GuardrailJudged`](crate::EventKind::GuardrailJudged), so a resumed run does not judge the same
 //! content at the same place again.
 
-mod verdict;
+pub(crate) mod verdict;
 
 pub use verdict::{GuardPlace, GuardVerdict, Judged};
 

@@ -124,7 +124,7 @@ fn first_difference(
             }
         };
         let mut lines = Vec::new();
-        settings(old, new, &path, &mut lines);
+        settings(&flat(old), &flat(new), &format!("`{path}`"), &mut lines);
         contents(&old.content, &new.content, &format!("`{path}`"), &mut lines);
         if let Some(first) = lines.into_iter().next() {
             return Some(first);

@@ -1,6 +1,7 @@
 //! A checked definition: plan, table, names and digest. It has no store and no runtime.
 
-use crate::define::{MediaInput, RunLimits, check_media};
+use crate::define::media_input::{MediaInput, check_media};
+use crate::define::run_limits::RunLimits;
 use crate::gate::GateSettings;
 use crate::table::Compiled;
 use std::sync::Arc;

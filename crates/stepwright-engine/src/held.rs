@@ -1,6 +1,6 @@
 //! The lease that another driver has on a run.
 
-use crate::runner::HEARTBEAT;
+use crate::runner::lease::HEARTBEAT;
 use std::fmt;
 use std::time::Duration;
 use stepwright_core::Error;

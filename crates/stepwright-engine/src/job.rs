@@ -2,7 +2,7 @@
 //! running and resuming are the same.
 
 mod ends;
-mod left;
+pub(crate) mod left;
 mod waiting;
 
 use crate::effects::{Effects, Facts, Journaled, Live, Recalled, Retrying, Timed};

@@ -1,6 +1,6 @@
 //! The runs that this process drives or is about to drive.
 
-use crate::job::Left;
+use crate::job::left::Left;
 use crate::recorder::Recorder;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;

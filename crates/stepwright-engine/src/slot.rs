@@ -1,9 +1,10 @@
 //! The slot of a run: a run waits until fewer runs of its key are under way.
 
-use crate::define::WhenFull;
+use crate::define::run_limits::WhenFull;
 use crate::held::Held;
 use crate::recorder::Recorder;
-use crate::runner::{LEASE, is_dead};
+use crate::runner::driver::is_dead;
+use crate::runner::lease::LEASE;
 use crate::stop::Stop;
 use futures_util::future::{Either, select};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::container::{ContainerKind, Decision, Turns};
 use crate::content::Content;
 use crate::cost::Cost;
 use crate::failure::ErrorData;
-use crate::guardrail::Judged;
+use crate::guardrail::verdict::Judged;
 use crate::message::{AssistantTurn, StopReason, ToolCall, ToolOutcome, Usage};
 use crate::path::StepPath;
 use crate::permission::Verdict;

@@ -5,8 +5,8 @@
 
 mod dispatching;
 mod drive;
-mod driver;
-mod lease;
+pub(crate) mod driver;
+pub(crate) mod lease;
 mod local_dispatcher;
 mod registry;
 mod shutdown;
