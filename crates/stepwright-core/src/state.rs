@@ -121,7 +121,7 @@ pub enum PatchError {
     /// The values of the branches do not fit the reducer.
     #[error(
         "the values that branches set state key `{key}` to cannot be put together by \
-         `{reducer:?}`: there is {found}"
+         `{reducer}`: there is {found}"
     )]
     Reduced {
         /// The key.
@@ -284,6 +284,21 @@ pub enum Reducer {
     Concat,
     /// The recursive merge of objects. For equal members, the last value wins.
     Merge,
+}
+
+/// Shows the word that files have for it.
+impl fmt::Display for Reducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Sum => "sum",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Concat => "concat",
+            Self::Merge => "merge",
+        })
+    }
 }
 
 /// The reducers by key. [`Reducer`] has an example.
@@ -497,7 +512,7 @@ mod tests {
         let lists = Reducers::from([("k".into(), Reducer::Concat)]);
         assert_eq!(
             join(&branches, &lists).unwrap_err().to_string(),
-            "the values that branches set state key `k` to cannot be put together by `Concat`: \
+            "the values that branches set state key `k` to cannot be put together by `concat`: \
              there is one that is no list"
         );
     }

@@ -5,6 +5,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
+use granit_parser::{Event, Parser};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Spanned};
@@ -124,6 +125,11 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let node = read
         .map(|raw| place(source, raw))
         .map_err(|error| Box::new(syntax_mistake(source, &error)))?;
+    if let Some((tag, start)) = unknown_tag(&source.text) {
+        let (span, what) = (Span::new(start, 0), format!("the tag `{tag}` is not known"));
+        let mistake = Diagnostic::new(ErrorId::SYNTAX_INVALID, source, span, what);
+        return Err(Box::new(mistake.help("write the value itself, or a text in quotes")));
+    }
     match inexact_number(source, &node) {
         None => Ok(node),
         Some((span, why)) => {
@@ -133,6 +139,24 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
             Err(Box::new(mistake.help(why.help())))
         }
     }
+}
+
+/// Returns the first tag that has no effect, with the place of its value. `serde-saphyr` passes over
+/// them, and its places do not include them.
+fn unknown_tag(text: &str) -> Option<(String, usize)> {
+    if !text.contains('!') {
+        return None;
+    }
+    Parser::new_from_str(text).map_while(Result::ok).find_map(|(event, place)| {
+        let (Event::Scalar(_, _, _, tag)
+        | Event::SequenceStart(_, _, tag)
+        | Event::MappingStart(_, _, tag)) = event
+        else {
+            return None;
+        };
+        let tag = tag.filter(|tag| !tag.is_yaml_core_schema() && !tag.suffix().is_empty())?;
+        Some((tag.original(), place.start.byte_offset().unwrap_or_default()))
+    })
 }
 
 /// The first number that the parser has changed, with its place.

@@ -214,8 +214,12 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
             .with_hint("raise `max_bytes`, or ask for less"));
     }
     let text = |bytes: Vec<u8>| {
-        let mut text = text_of(bytes);
-        text.truncate(text.trim_end_matches(['\n', '\r']).len());
+        let (mut text, is_exact) = text_of(bytes);
+        if !is_exact {
+            cx.note("the command wrote bytes that are not UTF-8; `\u{fffd}` stands for them");
+        }
+        let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        text.truncate(line.map_or(text.len(), str::len));
         text
     };
     #[cfg(unix)]
@@ -246,8 +250,10 @@ async fn drain(
     Ok((kept, more > 0))
 }
 
-/// Decodes bytes as text. What is not valid UTF-8 is replaced.
-fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+/// Decodes bytes as text. Returns `false` beside it if some were not valid UTF-8, and replaced.
+fn text_of(bytes: Vec<u8>) -> (String, bool) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, true),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), false),
+    }
 }

@@ -93,7 +93,8 @@ pub fn html_to_text(html: &str) -> String {
                 match (&*name, closes) {
                     ("pre", false) => preformatted += 1,
                     ("pre", true) => preformatted = preformatted.saturating_sub(1),
-                    ("td" | "th", true) => line.push('\t'),
+                    // Their end tags may be left out.
+                    ("td" | "th" | "option", false) if !line.trim().is_empty() => line.push('\t'),
                     _ => {}
                 }
                 if BLOCKS.contains(&&*name) || ["pre", "tr", "title"].contains(&&*name) {

@@ -2,11 +2,10 @@
 
 import { callerOf } from "./path";
 import { addCost, nothing, plus } from "./usage";
-import { pushed } from "./fold";
-import type { AgentRun, Execution, Fold, ModelSpan } from "./fold";
+import { pushed, type AgentRun, type Execution, type FoldState, type ModelSpan } from "./execution";
 import type { Cost, ErrorData, Event, Json, Message, Part, ToolOutcome, Usage } from "./types";
 
-export function foldAgent(fold: Fold, event: Event): void {
+export function foldAgent(fold: FoldState, event: Event): void {
   const at = fold.open.get(event.path);
   const run = at?.runs.at(-1);
   switch (event.event) {
@@ -64,7 +63,7 @@ export function foldAgent(fold: Fold, event: Event): void {
   }
 }
 
-function answered(fold: Fold, event: Event, at: Execution | undefined, run?: AgentRun): void {
+function answered(fold: FoldState, event: Event, at: Execution | undefined, run?: AgentRun): void {
   const usage = event["usage"] as Usage | undefined;
   const cost = event["cost"] as Cost | undefined;
   fold.modelCalls += 1;
@@ -95,7 +94,7 @@ function consumed(at: Execution, run: AgentRun | undefined, usage: Usage | undef
   if (run) run.usage = plus(run.usage, usage);
 }
 
-function called(fold: Fold, event: Event, at: Execution | undefined): void {
+function called(fold: FoldState, event: Event, at: Execution | undefined): void {
   const outcome = event["tool"] as ToolOutcome;
   let step = at;
   if (at?.type === "ToolCall") {
@@ -125,7 +124,7 @@ function insertInOrder(turns: AgentRun["turns"], outcome: ToolOutcome): void {
 }
 
 /** Counts the work of an agent in a decision, whose container may not have begun. */
-export function foldDecider(fold: Fold, fact: Event): void {
+export function foldDecider(fold: FoldState, fact: Event): void {
   const usage = fact["usage"] as Usage | undefined;
   switch (fact.event) {
     case "ModelRequestCompleted":

@@ -1,6 +1,6 @@
 // The effect of a retry or a fork on the executions before it, as in `stepwright_core::rewind`.
 
-import { isConcurrent, type Fold } from "./fold";
+import { isConcurrent, type FoldState } from "./execution";
 import { parentOf } from "./path";
 
 type Place = "kept" | "around" | "again" | "after";
@@ -62,7 +62,7 @@ class Places {
 }
 
 /** Takes the fold back to before these executions. With `gently`, as for a retry, they go on. */
-export function rewind(fold: Fold, steps: string[], open: string[], gently: boolean): void {
+export function rewind(fold: FoldState, steps: string[], open: string[], gently: boolean): void {
   const counting = fold.executions.filter((step) => step.mark !== "gone");
   const places = new Places(counting.filter((step) => step.type !== "ToolCall"), steps, open, gently);
   for (const step of counting) {

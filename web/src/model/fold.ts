@@ -2,98 +2,16 @@
 // Tests give both the same recorded streams. This fold keeps more for the eye (waits, attempts,
 // requests to models, text so far) and does not reject histories that cannot be.
 
-import { callerOf, contains, nameOf, numberOf, parentOf } from "./path";
+import { contains, nameOf, parentOf } from "./path";
+import {
+  NONE, inOrder, isAfter, isConcurrent, pushed, usageOf, type Execution, type FoldState, type Wait,
+} from "./execution";
 import { foldAgent, foldDecider } from "./fold-agent";
 import { rewind } from "./fold-rewind";
-import { add, addCost, atLeast, nothing, plus, since, type Money } from "./usage";
+import { add, atLeast, nothing, plus, since, type Money } from "./usage";
 import type {
-  ErrorData, Event, Json, Members, Message, Part, Patch, Requirement, RunStatus, StepOutput,
-  StepStatus, ToolOutcome, Usage,
+  ErrorData, Event, Json, Members, Patch, Requirement, RunStatus, StepOutput, StepStatus, Usage,
 } from "./types";
-
-/** A request to a model. */
-export interface ModelSpan {
-  turn: number;
-  from: number;
-  firstText: number | null;
-  to: number | null;
-  usage: Usage;
-  cost: Money;
-  stop: Json;
-  model: string | null;
-  warning: string | null;
-}
-
-export type Turn =
-  | { kind: "model"; parts: Part[]; span: ModelSpan | null }
-  | { kind: "tool"; outcome: ToolOutcome }
-  | { kind: "message"; message: Message };
-
-/** The work of an agent. */
-export interface AgentRun {
-  agent: string;
-  model: string;
-  notice: string | null;
-  message: Json;
-  turns: Turn[];
-  content: Json;
-  usage: Usage;
-  error: ErrorData | null;
-}
-
-/** A wait for a person or a moment. `to` is null while it lasts. */
-export interface Wait {
-  requirement: Requirement;
-  from: number;
-  to: number | null;
-  answer: Members | null;
-  by: string | null;
-  timedOut: boolean;
-}
-
-export interface Retry {
-  attempt: number;
-  at: number;
-  delay: number;
-  error: ErrorData;
-}
-
-/** An execution: a step, a container, a turn, an item or a tool call. */
-export interface Execution {
-  path: string;
-  name: string;
-  type: string;
-  parent: Execution | null;
-  children: Execution[];
-  status: StepStatus;
-  executorType: string | null;
-  executor: string | null;
-  attempts: number;
-  startedAt: number;
-  endedAt: number | null;
-  output: StepOutput | null;
-  error: ErrorData | null;
-  exhausted: boolean;
-  order: string[] | null;
-  /** For a container, the events of its beginning and of its end. */
-  began: Event | null;
-  done: Event | null;
-  runs: AgentRun[];
-  spans: ModelSpan[];
-  retries: Retry[];
-  call: { id: string; name: string; arguments: Json } | null;
-  outcome: ToolOutcome | null;
-  partial: string;
-  reasoning: string;
-  progress: string;
-  logs: { at: number; name: string; data: Json }[];
-  cost: Money;
-  before: Usage;
-  usage: Usage;
-  first: number;
-  last: number;
-  mark: "" | "again" | "gone";
-}
 
 const CONTAINERS: { [event: string]: string } = {
   StepsExecution: "Steps", ParallelExecution: "Parallel", LoopExecution: "Loop",
@@ -108,28 +26,7 @@ for (const [prefix, type] of Object.entries(CONTAINERS)) {
   ENDS.add(`${prefix}Completed`);
 }
 
-/** The empty list of all executions that have none: most have no retries, no calls and no logs. */
-const NONE: never[] = [];
-
-/** A list with one more element. The shared empty list stays empty. */
-export function pushed<T>(list: T[], item: T): T[] {
-  if (list === NONE) return [item];
-  list.push(item);
-  return list;
-}
-
-/** What a container decided, and how it ended. */
-export function detailOf(execution: Execution): Members {
-  const common = ["sequence", "time_ms", "run_id", "path", "step_name", "event", "status", "error"];
-  const fields = { ...execution.began, ...execution.done };
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => !common.includes(name))) as Members;
-}
-
-export const isConcurrent = (type: string): boolean => type === "Parallel" || type === "Map";
-export const isAfter = (type: string): boolean =>
-  type === "OnFailure" || type === "Finally" || type === "Undo";
-
-export class Fold {
+export class Fold implements FoldState {
   runId = "";
   workflowId = "";
   workflowName = "";
@@ -155,7 +52,6 @@ export class Fold {
   next = 0;
   executions: Execution[] = [];
   open = new Map<string, Execution>();
-  /** The number of tool calls that are running. */
   calls = 0;
   pending: Wait[] = [];
   waits: Wait[] = [];
@@ -528,7 +424,7 @@ function applyPatch(state: Members, patch: Patch): Members {
   const old = next[patch.key];
   switch (patch.op) {
     case "init":
-      if (!(patch.key in next) && patch.value !== null) next[patch.key] = patch.value;
+      if (!(patch.key in next) && patch.value != null) next[patch.key] = patch.value;
       break;
     case "set":
       if (patch.value === null || patch.value === undefined) delete next[patch.key];
@@ -558,23 +454,3 @@ function merged(into: Members, from: Members): Members {
   }
   return sum;
 }
-
-/** The tokens of all attempts of an execution, without those inside it. */
-export function usageOf(step: Execution): Usage {
-  return plus(step.before, atLeast(step.usage, step.output?.usage));
-}
-
-/** Children in the order of the definition, because branches may begin in another one. */
-export function inOrder(children: Execution[], parent: Execution | null): Execution[] {
-  const counting = children.filter((child) => child.mark !== "gone");
-  if (!parent || !isConcurrent(parent.type)) return counting;
-  const order = parent.order;
-  const place = (child: Execution): number => {
-    if (!order) return numberOf(child.path) ?? Number.MAX_SAFE_INTEGER;
-    const at = isAfter(child.type) ? -1 : order.indexOf(child.name);
-    return at < 0 ? Number.MAX_SAFE_INTEGER : at;
-  };
-  return counting.sort((a, b) => place(a) - place(b));
-}
-
-export { addCost, callerOf };

@@ -1,6 +1,7 @@
 // What the folds of the browser and of Rust have in common, in the form in which tests compare them.
 
-import { Fold, inOrder, usageOf, type Execution } from "./fold";
+import { inOrder, usageOf, type Execution } from "./execution";
+import { Fold } from "./fold";
 import { plus } from "./usage";
 import type { Event, Json, Usage } from "./types";
 

@@ -2,7 +2,8 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { count, duration, exact, excerpt, money, timeOfDay, tokens } from "../format";
-import { detailOf, usageOf, type AgentRun, type Execution, type Fold, type Turn } from "../model/fold";
+import { detailOf, usageOf, type AgentRun, type Execution, type Turn } from "../model/execution";
+import type { Fold } from "../model/fold";
 import { contains } from "../model/path";
 import { addCost, nothing, plus, tokensOf } from "../model/usage";
 import type { ErrorData, Event, Json, Part, Usage } from "../model/types";

@@ -4,7 +4,8 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { duration } from "../format";
-import { inOrder, type Execution, type Fold } from "../model/fold";
+import { inOrder, type Execution } from "../model/execution";
+import type { Fold } from "../model/fold";
 import { nameOf, numberOf } from "../model/path";
 import type { Plan, PlanNode } from "../model/types";
 import { Mark, toneOf, type Tone } from "../ui/icons";

@@ -6,7 +6,7 @@ import { useMemo } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { api } from "../api";
 import { ago, exact } from "../format";
-import type { Wait } from "../model/fold";
+import type { Wait } from "../model/execution";
 import { amount, unitOf } from "../model/budget";
 import type { Json, Requirement } from "../model/types";
 import { href } from "../router";

@@ -4,7 +4,8 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { duration, money, short } from "../format";
-import { inOrder, usageOf, type Execution, type Fold, type Wait } from "../model/fold";
+import { inOrder, usageOf, type Execution, type Wait } from "../model/execution";
+import type { Fold } from "../model/fold";
 import { contains, nameOf, numberOf, parentOf } from "../model/path";
 import { tokensOf } from "../model/usage";
 import { Icon, Mark, toneOf, type Tone } from "../ui/icons";

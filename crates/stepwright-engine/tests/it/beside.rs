@@ -1,6 +1,6 @@
 //! Runs that are to be taken up while another process drives them.
 
-use crate::simulation::store::{Claims, Slow};
+use crate::simulation::store::{Held, Slow};
 use crate::support::{mark, text};
 use futures_util::{FutureExt as _, StreamExt as _};
 use std::future::IntoFuture as _;
@@ -67,8 +67,8 @@ impl Shared {
     }
 
     /// Another process that has begun to claim the run, and goes on when `go_on` lets it.
-    async fn claiming(&self) -> (Workflow, Arc<Claims>, Claiming) {
-        let claims = Arc::new(Claims::default());
+    async fn claiming(&self) -> (Workflow, Arc<Held>, Claiming) {
+        let claims = Arc::new(Held::default());
         let store = Slow { claims: Some(claims.clone()), ..Slow::quick(self.store.clone()) };
         let other = self.builder().store(store).build().unwrap();
         let claiming = tokio::spawn(other.resume("r").into_future());

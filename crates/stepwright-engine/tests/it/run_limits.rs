@@ -1,14 +1,18 @@
 //! Limits of runs: how many go on at once, and which are the same.
 
+use crate::simulation::store::{Held, Slow};
 use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
 use serde_json::json;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use stepwright_core::store::RunFilter;
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
-    Answer, ErrorId, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus, StepInput, World,
+    Answer, AnyStore, ErrorId, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus,
+    StepInput, World,
 };
 use stepwright_engine::{
     Concurrency, Dedupe, RunStream, Step, WhenFull, Workflow, WorkflowBuilder,
@@ -157,6 +161,39 @@ async fn a_user_learns_nothing_of_the_runs_of_others_and_cancels_none() {
         let again = acme(&once, user, "r-7").await.unwrap_err();
         assert!(again.to_string().contains(&format!("run `{run}`")), "{again}");
     }
+}
+
+/// A workflow with one slot, and the answers to its claims.
+fn claiming() -> (Workflow, Arc<Held>) {
+    let slots = Arc::new(Held::default());
+    let store = Slow { slots: Some(slots.clone()), ..Slow::quick(Memory::default()) };
+    let step = Step::new("step", |_: StepInput| async { "done" });
+    let workflow = Workflow::builder("W").store(AnyStore::new(store)).step(step);
+    (workflow.concurrency(Concurrency::at_most(1)).build().unwrap(), slots)
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_while_it_gets_its_slot_gives_it_back() {
+    let (workflow, slots) = claiming();
+    let dropped = Box::pin(workflow.run("in").run_id("r-1").into_future());
+    let begun = slots.begun.acquire();
+    let Either::Right(_) = select(dropped, pin!(begun)).await else { panic!("it has its slot") };
+    assert!(workflow.get_run("r-1").await.is_err(), "it has not begun");
+    slots.go_on.add_permits(100);
+    workflow.run("in").run_id("r-2").await.unwrap();
+    workflow.run("in").run_id("r-1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_background_run_whose_caller_leaves_begins_and_ends() {
+    let (workflow, slots) = claiming();
+    let left = Box::pin(workflow.run("in").run_id("r-1").background());
+    let begun = slots.begun.acquire();
+    let Either::Right(_) = select(left, pin!(begun)).await else { panic!("it has its slot") };
+    slots.go_on.add_permits(100);
+    // It is queued behind the one before, which nothing else would drive.
+    workflow.run("in").run_id("r-2").await.unwrap();
+    assert_eq!(workflow.get_run("r-1").await.unwrap().status, RunStatus::Completed);
 }
 
 #[tokio::test]

@@ -55,7 +55,8 @@ fn rows(text: &str, by: char) -> Result<Vec<Vec<String>>, String> {
             character if is_quoted => field.push(character),
             '"' if field.is_empty() && !was_quoted => (is_quoted, was_quoted) = (true, true),
             '\r' if characters.peek() == Some(&'\n') => {}
-            '\n' => {
+            // Some programs end lines with a `\r` alone.
+            '\n' | '\r' => {
                 row.push(std::mem::take(&mut field));
                 // An empty line is no row.
                 if row.len() > 1 || !row[0].is_empty() || was_quoted {
@@ -67,6 +68,10 @@ fn rows(text: &str, by: char) -> Result<Vec<Vec<String>>, String> {
             character if character == by => {
                 row.push(std::mem::take(&mut field));
                 was_quoted = false;
+            }
+            character if was_quoted => {
+                let row = rows.len() + 1;
+                return Err(format!("row {row} has `{character}` behind a quoted field"));
             }
             character => field.push(character),
         }

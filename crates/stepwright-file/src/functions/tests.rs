@@ -29,6 +29,10 @@ fn texts_become_values_and_back() {
         ("truncate", json!(["too long", 5, "..."]), json!("to...")),
         ("regex_replace", json!(["a1b22", "([0-9]+)", "<$1>"]), json!("a<1>b<22>")),
         ("regex_replace", json!(["aaa", "", "-"]), json!("-a-a-a-")),
+        ("regex_replace", json!(["2026-11", "([0-9]+)-([0-9]+)", "$2_$1"]), json!("11_2026")),
+        ("regex_replace", json!(["x", "(?<m>x)(y)?", "${m}$m-$2$$1 $"]), json!("xx-$1 $")),
+        ("from_csv", json!(["a,b\r1,2\r"]), json!([{"a": "1", "b": "2"}])),
+        ("from_yaml", json!(["a: !!str 7\nb: &c !!int 7"]), json!({"a": "7", "b": 7})),
         ("sum", json!([[1, 2, 3]]), json!(6)),
         ("sum", json!([[1, 0.5]]), json!(1.5)),
         ("sum", json!([[]]), json!(0)),
@@ -41,6 +45,22 @@ fn texts_become_values_and_back() {
     let yaml = call("to_yaml", json!([{"a": [1, "no"], "b": "x: y"}])).unwrap();
     let back = call("from_yaml", json!([yaml])).unwrap();
     assert_eq!(back, json!({"a": [1, "no"], "b": "x: y"}));
+}
+
+#[test]
+fn what_would_be_lost_is_refused() {
+    for (name, args, wanted) in [
+        ("regex_replace", json!(["x", "(x)", "$2"]), "has no group `2`; a dollar sign is `$$`"),
+        ("regex_replace", json!(["y", "(?<m>x)", "${n}"]), "has no group `n`"),
+        ("from_csv", json!(["a,b\n\"1\"2,3"]), "row 2 has `2` behind a quoted field"),
+        ("from_yaml", json!(["b: !secret env"]), "the tag `!secret` is not known"),
+        ("from_yaml", json!(["[!ref [a], 1]"]), "the tag `!ref` is not known"),
+        ("from_yaml", json!(["- &a !set {x: 1}"]), "the tag `!set` is not known"),
+        ("from_yaml", json!(["!key a: 1"]), "the tag `!key` is not known"),
+    ] {
+        let refused = call(name, args.clone()).unwrap_err();
+        assert!(refused.contains(wanted), "{name} {args}: {refused}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::expression::regular;
 use crate::source::Source;
 use crate::stack::with_stack;
 use crate::tree;
+use regex::Regex;
 use serde_json::{Number, Value};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -115,11 +116,17 @@ pub(super) fn regex_replace(args: &[Value]) -> Given {
     }
     let regex = regular::compile(pattern)
         .map_err(|why| format!("`{pattern}` is not a regular expression: {why}"))?;
+    let with = pieces(with, &regex)?;
     let (mut replaced, mut at) = (String::new(), 0);
     for found in regex.captures_iter(whole) {
         let all = found.get(0).map_or(at..at, |all| all.range());
         replaced.push_str(&whole[at..all.start]);
-        found.expand(with, &mut replaced);
+        for piece in &with {
+            replaced.push_str(match piece {
+                Piece::Text(text) => text,
+                Piece::Group(nth) => found.get(*nth).map_or("", |group| group.as_str()),
+            });
+        }
         at = all.end;
         if replaced.len() > RESULT_BYTES_MAX {
             return Err(format!("the text is longer than {RESULT_BYTES_MAX} bytes"));
@@ -127,6 +134,50 @@ pub(super) fn regex_replace(args: &[Value]) -> Given {
     }
     replaced.push_str(&whole[at..]);
     Ok(replaced.into())
+}
+
+/// A piece of a text that replaces a match.
+enum Piece<'t> {
+    Text(&'t str),
+    /// What a group of the match has found.
+    Group(usize),
+}
+
+/// Takes a replacement apart: `$1` and `$name` stand for groups, `${1}` and `${name}` too, and `$$`
+/// for a dollar sign.
+fn pieces<'t>(text: &'t str, regex: &Regex) -> Result<Vec<Piece<'t>>, String> {
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    while let Some((before, behind)) = rest.split_once('$') {
+        pieces.push(Piece::Text(before));
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, after) = if let Some(after) = behind.strip_prefix('$') {
+            pieces.push(Piece::Text("$"));
+            rest = after;
+            continue;
+        } else if let Some(braced) = behind.strip_prefix('{').and_then(|it| it.split_once('}')) {
+            braced
+        } else if behind.starts_with(|c: char| c.is_ascii_digit()) {
+            behind.split_at(behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len()))
+        } else {
+            behind.split_at(behind.find(|c| !is_word(c)).unwrap_or(behind.len()))
+        };
+        if name.is_empty() {
+            pieces.push(Piece::Text("$"));
+            rest = behind;
+            continue;
+        }
+        let by_name = || regex.capture_names().position(|known| known == Some(name));
+        let nth = name.parse().ok().filter(|nth| *nth < regex.captures_len()).or_else(by_name);
+        let Some(nth) = nth else {
+            return Err(format!(
+                "the regular expression has no group `{name}`; a dollar sign is `$$`"
+            ));
+        };
+        pieces.push(Piece::Group(nth));
+        rest = after;
+    }
+    pieces.push(Piece::Text(rest));
+    Ok(pieces)
 }
 
 /// Returns the operations to compile a regular expression.

@@ -117,7 +117,16 @@ pub(super) fn add_filters(env: &mut Environment<'static>) {
             match (value.as_str().map_or(Ok(()), number::check_double), other) {
                 (Err(_), Some(other)) => Ok(other),
                 (Err(why), None) => Err(said(format!("the number `{}` {why}", excerpt(value)))),
-                (Ok(()), _) => minijinja::filters::float(state, value, default, named),
+                (Ok(()), other) => {
+                    let read = minijinja::filters::float(state, value, default, named)?;
+                    match (double(&read).is_some_and(|read| !read.is_finite()), other) {
+                        (false, _) => Ok(read),
+                        (true, Some(other)) => Ok(other),
+                        (true, None) => {
+                            Err(said(format!("the number `{}` is not finite", excerpt(value))))
+                        }
+                    }
+                }
             }
         },
     );
@@ -258,6 +267,10 @@ fn not_exact(number: impl std::fmt::Display) -> Error {
     said(format!("`{number}` is not exact beside a number with a fraction; `| float` rounds it"))
 }
 
+fn not_finite(sum: impl std::fmt::Display) -> Error {
+    said(format!("`{sum}` gives a number that is not finite, which is not a value"))
+}
+
 /// Returns both numbers as doubles. Fails for an integer that would be rounded.
 fn both(left: &Value, right: &Value) -> Result<(f64, f64), Error> {
     let exact = |value: &Value| {
@@ -283,8 +296,16 @@ fn check(state: &State<'_, '_>, sign: &str, left: &Value, right: &Value) -> Resu
                 "-" => a - b,
                 "*" => a * b,
                 "/" => a / b,
-                _ => return Ok(()),
+                "//" => (a / b).floor(),
+                "%" => a % b,
+                _ => a.powf(b),
             };
+            if !result.is_finite() {
+                return Err(not_finite(format_args!("{left} {sign} {right}")));
+            }
+            if matches!(sign, "//" | "%" | "**") {
+                return Ok(());
+            }
             let keeps_units = result.abs() < number::EXACT_BELOW
                 || match sign {
                     "+" => number::is_whole_sum(a, b, result),
@@ -292,7 +313,7 @@ fn check(state: &State<'_, '_>, sign: &str, left: &Value, right: &Value) -> Resu
                     "*" => a.mul_add(b, -result) == 0.0,
                     _ => result.mul_add(b, -a) == 0.0,
                 };
-            if is_mixed && result.is_finite() && !keeps_units {
+            if is_mixed && !keeps_units {
                 return Err(not_exact(format_args!("{left} {sign} {right}")));
             }
             Ok(())
@@ -423,7 +444,10 @@ fn sum(
     }
     let exact = number::exact_double(whole).ok_or_else(|| not_exact(whole))?;
     let sum = exact + rest;
-    if sum.is_finite() && whole != 0 && !number::is_whole_sum(exact, rest, sum) {
+    if !sum.is_finite() {
+        return Err(not_finite(format_args!("{whole} + {rest}")));
+    }
+    if whole != 0 && !number::is_whole_sum(exact, rest, sum) {
         return Err(not_exact(format_args!("{whole} + {rest}")));
     }
     Ok(Some(Value::from(sum)))

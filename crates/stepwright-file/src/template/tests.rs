@@ -372,6 +372,25 @@ fn numbers_that_a_double_rounds_are_mistakes() {
 }
 
 #[test]
+fn a_number_is_finite_or_an_error() {
+    for text in [
+        "{{ 1e308 * 10 }}",
+        "{{ {'t': 5 | float * 1e308} | tojson }}",
+        "{{ 1e308 ** 2 }}",
+        "{{ 1e308 + 1e308 }}",
+        "{{ [1e308, 1e308] | sum }}",
+        "{{ 1 / 0 }}",
+        "{{ 1.5 % 0 }}",
+        "{{ 'inf'|float }}",
+        "{{ 'NaN'|float }}",
+    ] {
+        let error = render(text, json!(null)).expect_err(text);
+        assert!(error.contains("not finite"), "{text}: {error}");
+    }
+    assert_eq!(render("{{ 'inf'|float(0.5) }}", json!(null)).unwrap(), "0.5");
+}
+
+#[test]
 fn what_becomes_a_number_is_exact_or_an_error() {
     for text in [
         "{{ '1e300'|int }}",

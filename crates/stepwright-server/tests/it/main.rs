@@ -17,6 +17,7 @@ mod mcp;
 mod media;
 mod memories;
 mod openai;
+mod openapi;
 mod runs;
 mod socket;
 mod streams;

@@ -1,5 +1,6 @@
 //! Sends requests over HTTP.
 
+use super::body::{ACCEPTED, Body, Wrong};
 use super::charset::decoded;
 use super::guard::{Public, check_public};
 use super::redirect::{self, Redirect};
@@ -15,7 +16,8 @@ use stepwright_core::permission::Verdict;
 use stepwright_core::redact::{REDACTED, redact};
 use stepwright_core::{Content, ErrorId, StepContext, StepError};
 use stepwright_http::reqwest::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap,
+    HeaderValue, RETRY_AFTER,
 };
 use stepwright_http::reqwest::{self, Client, Method, Response, Url};
 use stepwright_http::{builder, causes};
@@ -32,7 +34,6 @@ fn client(only_public: bool) -> Result<Client, String> {
     let unusable = |error: &dyn std::error::Error| format!("no HTTPS on this machine: {error}");
     let builder = builder().map_err(|error| unusable(&error))?;
     let builder = builder
-        .gzip(true)
         // An address may hold a key, and the next server must not see it.
         .referer(false)
         // A connection belongs to the runtime that opened it, and the next run may have another.
@@ -196,6 +197,7 @@ async fn send(
     let text = what.url.trim();
     let (mut url, mut method) = (url, what.method.clone());
     let (mut headers, mut body) = (what.headers.clone(), what.body.clone());
+    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
     for _ in 0..=REDIRECTS_MAX {
         let is_guarded = what.reach.is_guarded(&url);
         if is_guarded {
@@ -298,26 +300,34 @@ async fn read(mut response: Response, what: &Request, cx: &StepContext) -> Resul
             None => error,
         });
     }
-    let headers = response.headers().clone();
+    let mut headers = response.headers().clone();
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = {
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         kind == "application/json" || kind.ends_with("+json")
     };
-    let mut bytes = Vec::new();
+    let mut body = None;
     while let Some(piece) = response.chunk().await.map_err(|error| failed(what, &error))? {
         cx.keep_alive();
-        bytes.extend_from_slice(&piece);
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > what.max_bytes {
-            let message = format!("`{text}` has more than {} bytes", what.max_bytes);
-            return Err(over(message, "max_bytes"));
+        if piece.is_empty() {
+            continue;
         }
+        // An answer without a body may tell the encoding of the body that it would have.
+        let read = match &mut body {
+            Some(body) => body,
+            none => none.insert(Body::of(&headers, what.max_bytes).map_err(unread(what))?),
+        };
+        read.push(&piece).map_err(unread(what))?;
     }
-    if !bytes.is_empty() {
-        check_encoding(text, &headers)?;
-    }
+    let is_decoded = body.as_ref().is_some_and(Body::is_decoded);
+    let bytes = body.map(Body::end).transpose().map_err(unread(what))?.unwrap_or_default();
     let (page, note) = decoded(bytes, kind);
     let note = note.map(|note| format!("`{text}`: {note}"));
+    if is_decoded {
+        // They describe the body as it was sent.
+        headers.remove(CONTENT_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    }
     Ok(Page { status: status.as_u16(), headers, text: page, note, json })
 }
 
@@ -325,21 +335,24 @@ fn refused(message: impl Into<String>) -> StepError {
     StepError::terminal(message).with_code(ErrorCode::BadInput)
 }
 
-/// Checks that a body is decoded. The client decodes gzip and takes this header away with it.
-fn check_encoding(text: &str, headers: &HeaderMap) -> Result<(), StepError> {
-    let encodings = headers.get_all(CONTENT_ENCODING).iter();
-    let encodings: Vec<_> =
-        encodings.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-    let encodings = encodings.join(", ");
-    let is_plain = |one: &str| one.is_empty() || one.eq_ignore_ascii_case("identity");
-    if encodings.split(',').map(str::trim).all(is_plain) {
-        return Ok(());
+/// Returns the error of a body that cannot be read.
+fn unread(what: &Request) -> impl Fn(Wrong) -> StepError {
+    let text = what.url.trim();
+    move |wrong| match wrong {
+        Wrong::TooLarge => {
+            over(format!("`{text}` has more than {} bytes", what.max_bytes), "max_bytes")
+        }
+        Wrong::Encoded(encoding) => {
+            refused(format!("`{text}` answered with the content encoding `{encoding}`")).with_hint(
+                "only gzip can be decoded: leave out an `accept-encoding` of your own, or ask the \
+                 server for `identity`",
+            )
+        }
+        Wrong::Damaged(error) => {
+            let message = format!("`{text}` cannot be fetched: its gzip body is damaged: {error}");
+            lost(what, StepError::new(message))
+        }
     }
-    let message = format!("`{text}` answered with the content encoding `{encodings}`");
-    Err(refused(message).with_hint(
-        "only gzip can be decoded: leave out an `accept-encoding` of your own, or ask the server \
-         for `identity`",
-    ))
 }
 
 fn failed(what: &Request, error: &reqwest::Error) -> StepError {

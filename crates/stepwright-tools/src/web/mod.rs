@@ -1,5 +1,6 @@
 //! Requests over HTTP, and the toolkits that make them.
 
+mod body;
 mod charset;
 mod fetch;
 mod guard;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter, SessionStore,
-    Signal, Watched,
+    Claim, Claimed, Entered, Inbox, Leases, Queued, RunFilter, RunRow, RunStore, SessionFilter,
+    SessionStore, Signal, SlotClaim, Watched,
 };
 use stepwright_core::{
     BoxFuture, ErrorId, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp,
@@ -24,16 +24,18 @@ pub(crate) struct Slow {
     pub(crate) world: Option<World>,
     /// The fate of appends, if not all of them come to an end.
     pub(crate) fate: Option<Fate>,
-    /// The claims, if they wait for the test.
-    pub(crate) claims: Option<Arc<Claims>>,
+    /// The claims of runs, if they wait for the test.
+    pub(crate) claims: Option<Arc<Held>>,
+    /// The claims of slots that have been carried out, if their answers wait for the test.
+    pub(crate) slots: Option<Arc<Held>>,
 }
 
-/// Claims of runs that wait until the test lets them go on.
+/// Calls that wait until the test lets them go on.
 #[derive(Debug)]
-pub(crate) struct Claims {
-    /// One permit for each claim that began.
+pub(crate) struct Held {
+    /// One permit for each call that began.
     pub(crate) begun: Semaphore,
-    /// One permit for each claim that may go on.
+    /// One permit for each call that may go on.
     pub(crate) go_on: Semaphore,
 }
 
@@ -44,9 +46,16 @@ pub(crate) struct Fate {
     pub(crate) then: Then,
 }
 
-impl Default for Claims {
+impl Default for Held {
     fn default() -> Self {
         Self { begun: Semaphore::new(0), go_on: Semaphore::new(0) }
+    }
+}
+
+impl Held {
+    async fn wait(&self) {
+        self.begun.add_permits(1);
+        self.go_on.acquire().await.expect("it stays open").forget();
     }
 }
 
@@ -58,7 +67,7 @@ pub(crate) enum Then {
 
 impl Slow {
     pub(crate) fn quick(memory: Memory) -> Self {
-        Self { memory, world: None, fate: None, claims: None }
+        Self { memory, world: None, fate: None, claims: None, slots: None }
     }
 
     /// One that appends so often, and then no more.
@@ -201,8 +210,7 @@ impl Leases for Slow {
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
         Box::pin(async move {
             if let Some(claims) = &self.claims {
-                claims.begun.add_permits(1);
-                claims.go_on.acquire().await.expect("it stays open").forget();
+                claims.wait().await;
             }
             self.memory.claim(claim).await
         })
@@ -223,5 +231,22 @@ impl Leases for Slow {
         limit: usize,
     ) -> Answer<'a, Vec<RunRow>> {
         self.memory.waiting(workflow, now, limit)
+    }
+    fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {
+        Box::pin(async move {
+            let entered = self.memory.enter(claim).await;
+            if let Some(slots) = &self.slots {
+                slots.wait().await;
+            }
+            entered
+        })
+    }
+
+    fn leave<'a>(&'a self, scope: &'a str, holder: &'a str) -> Answer<'a, ()> {
+        self.memory.leave(scope, holder)
+    }
+
+    fn queued(&self) -> Answer<'_, Vec<Queued>> {
+        self.memory.queued()
     }
 }

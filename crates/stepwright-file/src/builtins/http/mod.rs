@@ -22,7 +22,7 @@ use stepwright_core::{
     BoxFuture, Content, OnInterrupted, StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_http::reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
 };
 use stepwright_http::reqwest::{Method, Url};
 
@@ -333,12 +333,17 @@ fn printable(key: &str) -> String {
 }
 
 /// Returns `{status, headers, body}`. Names of headers are in lower case, and values of one name
-/// are joined by commas, as HTTP defines it.
+/// are joined by commas, as HTTP defines it. Cookies are a list, because their dates have commas.
 fn full(page: Page) -> Result<Content, StepError> {
     let status = page.status;
     let mut headers = serde_json::Map::new();
     for (name, value) in &page.headers {
         let value = String::from_utf8_lossy(value.as_bytes());
+        if name == SET_COOKIE {
+            let cookies = headers.entry(name.as_str()).or_insert_with(|| json!([]));
+            cookies.as_array_mut().expect("it is a list").push(value.into());
+            continue;
+        }
         let text = match headers.get(name.as_str()).and_then(Value::as_str) {
             Some(before) => format!("{before}, {value}"),
             None => value.into_owned(),
