@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) const WORKER: &str = "\
 Any number of workers on any number of machines share the runs of one database. `run` and `serve`
-submit them, with the same --dispatcher. A worker that dies or is cut off loses its runs to
+submit them, with the same --dispatcher URL. A worker that dies or is cut off loses its runs to
 others within seconds. On Ctrl-C and SIGTERM it leaves those that do not end within five seconds.
 
 Examples:

@@ -102,7 +102,7 @@ fn runs_go_to_workers_by_the_dispatcher_of_a_program() {
     let line = ["run", "flow.yaml", "--dispatcher", ADDRESS, "--db", &db, "Ada", "--run-id", "r-1"];
     let ran = Ran::of(&mut program(&place, &line)).ended(0);
     assert!(ran.stdout.ends_with("Hello Ada!\n"), "{ran:#?}");
-    assert!(ran.stderr.contains("driving runs of `Greeting` from here://h:1\n"), "{ran:#?}");
+    assert!(ran.stderr.contains("driving runs of `greeting` from here://h:1\n"), "{ran:#?}");
     assert!(!ran.stderr.contains("geheim"), "{ran:#?}");
     let log = std::fs::read_to_string(place.path("here.log")).unwrap();
     let opened = log.lines().filter(|line| *line == format!("opened {ADDRESS}"));
