@@ -82,6 +82,7 @@ impl Program {
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schemes = self.schemes();
-        f.debug_struct("Program").field("name", &self.name).field("schemes", &schemes).finish()
+        let mut shown = f.debug_struct("Program");
+        shown.field("name", &self.name).field("schemes", &schemes).finish_non_exhaustive()
     }
 }

@@ -144,13 +144,13 @@ fn program(place: &Place, words: &[&str]) -> Command {
 #[expect(clippy::exit, reason = "the exit code of the program is that of this process")]
 fn carry_out(line: &str) -> ! {
     let here = Arc::new(Here::default());
-    let open = move |address: &str, _| match address {
-        "here://wrong" => Err(Error::usage("`--dispatcher` is wrong")),
-        _ => {
-            note(&format!("opened {address}"));
-            let dispatcher: Arc<dyn Dispatcher> = here.clone();
-            Ok(dispatcher)
+    let open = move |address: &str, _| {
+        if address == "here://wrong" {
+            return Err(Error::usage("`--dispatcher` is wrong"));
         }
+        note(&format!("opened {address}"));
+        let dispatcher: Arc<dyn Dispatcher> = here.clone();
+        Ok(dispatcher)
     };
     let program = Program::new("stepwright-here").dispatcher("here", open);
     let given = |words: &[&str]| -> Vec<OsString> {
