@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a Restate server below `target/test-servers`, unless it is installed, and runs the tests of
-# the dispatcher on it. They start their own servers, and their own PostgreSQL.
+# the dispatcher and of the command on it. They start their own servers, and their own PostgreSQL.
 #
 #   scripts/test-restate.sh              runs the tests
 #   scripts/test-restate.sh install      only installs the server, and prints its path
@@ -39,6 +39,7 @@ export STEPWRIGHT_TEST_RESTATE="$server" STEPWRIGHT_TEST_POSTGRES=required
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
 cd crates/stepwright-restate
 cargo fmt --check
-cargo clippy --locked --all-targets -- -D warnings
-RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
-cargo test --locked -- "$@"
+features=lean-command
+cargo clippy --locked --all-targets --features "$features" -- -D warnings
+RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --features "$features"
+cargo test --locked --features "$features" -- "$@"

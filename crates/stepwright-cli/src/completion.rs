@@ -14,9 +14,6 @@ use stepwright_term::status_word;
 /// The variable with which a shell asks for completions.
 const VARIABLE: &str = "COMPLETE";
 
-/// The name of the command.
-const PROGRAM: &str = "stepwright";
-
 /// The largest number of runs that are offered, the newest first.
 const OFFERED_MAX: usize = 50;
 
@@ -25,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers a shell that asks for completions of this command, and exits. Returns if no shell asks.
 #[expect(clippy::exit, reason = "nothing has begun yet, and the shell has its answer")]
-pub(crate) fn answer(command: fn() -> clap::Command, given: &[OsString]) {
-    let completing = CompleteEnv::with_factory(command).var(VARIABLE).bin(PROGRAM);
+pub(crate) fn answer(program: &str, command: impl Fn() -> clap::Command, given: &[OsString]) {
+    let completing = CompleteEnv::with_factory(command).var(VARIABLE).bin(program);
     let directory = std::env::current_dir().ok();
     let answered = completing.try_complete(given.iter().cloned(), directory.as_deref());
     if answered.unwrap_or_else(|error| error.exit()) {
@@ -35,11 +32,11 @@ pub(crate) fn answer(command: fn() -> clap::Command, given: &[OsString]) {
 }
 
 /// Returns the script with which a shell asks this command for completions.
-pub(crate) fn script(shell: &str) -> String {
+pub(crate) fn script(program: &str, shell: &str) -> String {
     let mut script = Vec::new();
     if let Some(completer) = Shells::builtins().completer(shell) {
         // Writing into memory does not fail.
-        let _ = completer.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script);
+        let _ = completer.write_registration(VARIABLE, program, program, program, &mut script);
     }
     String::from_utf8_lossy(&script).into_owned()
 }

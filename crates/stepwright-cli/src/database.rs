@@ -58,19 +58,6 @@ impl Database {
         }
     }
 
-    /// Parses the value of `--dispatcher`.
-    ///
-    /// # Errors
-    /// Fails unless it is the URL of a PostgreSQL database.
-    pub(crate) fn of_dispatcher(url: &str) -> Result<Self, String> {
-        match url.split_once("://") {
-            Some((scheme, _)) if scheme.starts_with("postgres") => Ok(Self::Server(url.to_owned())),
-            _ => {
-                Err("a dispatcher is a PostgreSQL database: `postgres://user@host/database`".into())
-            }
-        }
-    }
-
     /// Returns the database that the environment names, if it names one.
     pub(crate) fn of_environment() -> Option<Self> {
         std::env::var_os(VARIABLE).filter(|name| !name.is_empty()).map(Self::named)

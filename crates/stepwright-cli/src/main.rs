@@ -10,6 +10,7 @@ mod config;
 mod database;
 mod definition_source;
 mod dispatcher;
+mod dispatcher_address;
 mod duration;
 mod env_file;
 mod exit;
@@ -19,16 +20,18 @@ mod input_media;
 mod input_pairs;
 mod input_text;
 mod open;
+mod program;
 mod run_reference;
 mod traces;
 mod ui;
 mod verbs;
 
 use args::{Arguments, Command};
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 use clap_complete::Shell;
 use config::Found;
 use exit::Exit;
+pub use program::Program;
 use std::ffi::OsString;
 use stepwright::Error;
 use ui::print::Stdout;
@@ -40,18 +43,33 @@ use verbs::{
     worker,
 };
 
-/// Carries out a command line, which begins with the name of the program. Returns the exit code.
+/// Carries out a command line of `stepwright`, which begins with the name of the program. Returns
+/// the exit code.
 pub fn command(given: &[OsString]) -> u8 {
-    completion::answer(Arguments::command, given);
-    stepwright_term::survive_size_limits();
-    started(given).unwrap_or_else(|exit| exit).into()
+    Program::new("stepwright").carry_out(given)
 }
 
-fn started(given: &[OsString]) -> Result<Exit, Exit> {
-    let parse =
-        |given: &[_]| Arguments::try_parse_from(given).map_err(|error| usage::report(&error));
+impl Program {
+    /// Carries out a command line, which begins with the name of the program. Returns the exit
+    /// code.
+    pub fn carry_out(&self, given: &[OsString]) -> u8 {
+        completion::answer(self.name(), || self.command(), given);
+        stepwright_term::survive_size_limits();
+        started(self, given).unwrap_or_else(|exit| exit).into()
+    }
+
+    fn parse(&self, given: &[OsString]) -> Result<Arguments, Exit> {
+        let parsed = self.command().try_get_matches_from(given).and_then(|matches| {
+            let arguments = Arguments::from_arg_matches(&matches);
+            arguments.map_err(|error| error.format(&mut self.command()))
+        });
+        parsed.map_err(|error| usage::report(&error))
+    }
+}
+
+fn started(program: &Program, given: &[OsString]) -> Result<Exit, Exit> {
     // A mistake on the command line is told before one in a file.
-    let mut arguments = parse(given)?;
+    let mut arguments = program.parse(given)?;
     let stderr = |arguments: &Arguments| {
         arguments.color.into_choice().write_global();
         Stderr::new()
@@ -62,18 +80,18 @@ fn started(given: &[OsString]) -> Result<Exit, Exit> {
     };
     let found = config::load().map_err(|error| reported(&error, stderr(&arguments)))?;
     if !found.settings.is_empty() {
-        let with_settings = config::arguments(&Arguments::command(), given, &found)
+        let with_settings = config::arguments(&program.command(), given, &found)
             .map_err(|error| reported(&error, stderr(&arguments)))?;
-        arguments = parse(&with_settings)?;
+        arguments = program.parse(&with_settings)?;
     }
     let stderr = stderr(&arguments);
     env_file::apply(&arguments.env_file).map_err(|error| reported(&error, stderr))?;
-    Ok(carry_out(&arguments.command, &found, stderr))
+    Ok(carry_out(program, &arguments.command, &found, stderr))
 }
 
-fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
+fn carry_out(program: &Program, command: &Command, found: &Found, stderr: Stderr) -> Exit {
     match command {
-        Command::Run(wanted) => run::run(wanted, stderr),
+        Command::Run(wanted) => run::run(wanted, program, stderr),
         Command::Check(wanted) => check::check(wanted, stderr),
         Command::Chat(wanted) => chat::chat(wanted, stderr),
         #[cfg(feature = "mcp")]
@@ -81,14 +99,14 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         #[cfg(feature = "mcp")]
         Command::Mcp(wanted) => verbs::mcp::mcp(wanted, stderr),
         #[cfg(feature = "serve")]
-        Command::Serve(wanted) => verbs::serve::serve(wanted, stderr),
+        Command::Serve(wanted) => verbs::serve::serve(wanted, program, stderr),
         #[cfg(feature = "serve")]
         Command::Keys(wanted) => verbs::serve::keys(wanted, stderr),
         #[cfg(feature = "serve")]
         Command::Schedules(wanted) => finish(stderr, verbs::schedules::schedules(wanted, stderr)),
         #[cfg(feature = "serve")]
         Command::Webhooks(wanted) => finish(stderr, verbs::webhooks::webhooks(wanted, stderr)),
-        Command::Worker(wanted) => worker::worker(wanted, stderr),
+        Command::Worker(wanted) => worker::worker(wanted, program, stderr),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),
@@ -120,9 +138,9 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Fix(wanted) => fix::fix(wanted, stderr),
         Command::Schema(wanted) => schema::schema(wanted, stderr),
         Command::Skill(wanted) => init::skill(wanted, stderr),
-        Command::Capabilities(wanted) => capabilities::capabilities(wanted, stderr),
-        Command::Man(wanted) => man::man(wanted, stderr),
-        Command::Completions { shell } => completions(*shell, stderr),
+        Command::Capabilities(wanted) => capabilities::capabilities(wanted, program, stderr),
+        Command::Man(wanted) => man::man(wanted, program, stderr),
+        Command::Completions { shell } => completions(program, *shell, stderr),
     }
 }
 
@@ -139,8 +157,8 @@ fn finish(stderr: Stderr, work: impl Future<Output = Result<Exit, Error>>) -> Ex
 }
 
 /// Writes the completion script of a shell.
-fn completions(shell: Shell, stderr: Stderr) -> Exit {
+fn completions(program: &Program, shell: Shell, stderr: Stderr) -> Exit {
     let mut stdout = Stdout::new();
-    stdout.write(&completion::script(&shell.to_string()));
+    stdout.write(&completion::script(program.name(), &shell.to_string()));
     stdout.end(stderr, Exit::Completed)
 }

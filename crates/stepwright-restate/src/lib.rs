@@ -13,6 +13,8 @@
 
 mod address;
 mod client;
+#[cfg(feature = "lean-command")]
+mod command;
 mod drives;
 mod listener;
 mod names;
@@ -20,6 +22,8 @@ mod object;
 mod serving;
 
 pub use address::{AddressError, check};
+#[cfg(feature = "lean-command")]
+pub use command::command;
 
 use address::Address;
 use client::{Restate as Client, Task};
@@ -55,9 +59,14 @@ pub struct RestateDispatcher {
 }
 
 impl RestateDispatcher {
-    /// Creates a dispatcher on the server at `restate://HOST[:PORT][?admin=HOST:PORT]`: its ingress
-    /// (port 8080 by default), and its admin API (by default port 9070 of the same host). The
-    /// server is not asked yet.
+    /// Creates a dispatcher on the server at `restate://HOST[:PORT]`, which is its ingress (port
+    /// 8080 by default). The server is not asked yet.
+    ///
+    /// The query of the address can have these parameters:
+    ///
+    /// * `admin=HOST:PORT` is the admin API of the server, by default port 9070 of the same host;
+    /// * `listen=IP:PORT` is [`listen`](Self::listen), and `advertise=URL` is
+    ///   [`advertise`](Self::advertise).
     ///
     /// # Errors
     /// If the address is not valid: see [`check`].
@@ -66,8 +75,10 @@ impl RestateDispatcher {
             what: "the address of the Restate server is not valid".into(),
             source: Some(error.into()),
         })?;
-        let (restate, listen) = (Client::new(address)?, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        Ok(Self { settings: Settings { restate, world, listen, advertise: None } })
+        let only_here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listen = address.listen.unwrap_or(only_here);
+        let (advertise, restate) = (address.advertise.clone(), Client::new(address)?);
+        Ok(Self { settings: Settings { restate, world, listen, advertise } })
     }
 
     /// Sets the address at which a worker listens for the server. The default is a free port that

@@ -40,6 +40,7 @@ pub(crate) use triggers::{
 
 use crate::completion;
 use crate::database::{Database, run_error};
+use crate::dispatcher_address::DispatcherAddress;
 use crate::duration;
 use crate::folders;
 use crate::run_reference::{RunReference, no_runs};
@@ -487,16 +488,17 @@ pub(crate) struct Run {
     /// Fail if the run takes longer: `30s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
-    /// Queue the run in the PostgreSQL database at this URL, where it is stored: a `stepwright
-    /// worker` drives it, and this command shows it
+    /// Submit the run to a dispatcher, and show it here while a `stepwright worker` of the same
+    /// address drives it: the queue of the PostgreSQL database at this URL, which stores the run
+    /// too, or a dispatcher beside a PostgreSQL `--db`. `stepwright-restate` has `restate://…`
     #[arg(
         long,
         value_name = "URL",
-        value_parser = Database::of_dispatcher,
+        value_parser = DispatcherAddress::parse,
         conflicts_with = "no_db"
     )]
-    pub(crate) dispatcher: Option<Database>,
-    /// Drive the run before those of a lower priority; by default 0
+    pub(crate) dispatcher: Option<DispatcherAddress>,
+    /// Drive the run before those of a lower priority in the queue of PostgreSQL; by default 0
     #[arg(
         long,
         value_name = "N",

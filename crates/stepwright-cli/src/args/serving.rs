@@ -1,9 +1,8 @@
 //! The arguments of commands that serve workflows.
 
-#[cfg(any(feature = "mcp", feature = "serve"))]
-use super::Kept;
-use super::{Definition, Doors};
+use super::{Definition, Doors, Kept};
 use crate::database::Database;
+use crate::dispatcher_address::DispatcherAddress;
 use clap::Args;
 #[cfg(feature = "mcp")]
 use std::net::SocketAddr;
@@ -57,9 +56,15 @@ pub(crate) struct Worker {
     /// The workflow files
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// The PostgreSQL database with the runs: `postgres://user:password@host/database`
-    #[arg(long, value_name = "URL", value_parser = Database::of_dispatcher)]
-    pub(crate) dispatcher: Database,
+    /// The dispatcher: the queue of the PostgreSQL database with the runs, as
+    /// `postgres://user:password@host/database`, or one beside the database of `--db`.
+    /// `stepwright-restate` has `restate://…`
+    #[arg(long, value_name = "URL", value_parser = DispatcherAddress::parse)]
+    pub(crate) dispatcher: DispatcherAddress,
+    /// The PostgreSQL database with the runs, if it is not that of the dispatcher; the default is
+    /// `STEPWRIGHT_DB`
+    #[arg(long, value_name = "DB", value_parser = super::database())]
+    db: Option<Database>,
     /// The largest number of runs to drive at once
     #[arg(
         long,
@@ -70,6 +75,14 @@ pub(crate) struct Worker {
     pub(crate) concurrency: u16,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+impl Worker {
+    /// Returns the place of the runs.
+    pub(crate) fn kept(&self) -> Kept {
+        let (session_id, user_id, lock_wait, no_db) = (None, None, None, false);
+        Kept { session_id, user_id, db: self.db.clone(), lock_wait, no_db }
+    }
 }
 
 #[cfg(feature = "mcp")]
@@ -225,15 +238,16 @@ pub(crate) struct Serve {
     /// Store nothing: runs end with this command
     #[arg(long, conflicts_with_all = ["db", "lock_wait"])]
     no_db: bool,
-    /// Queue runs in the PostgreSQL database at this URL, where they are stored: this command only
-    /// submits them, and each `stepwright worker` of the same URL drives some
+    /// Submit runs to a dispatcher, and drive none: each `stepwright worker` of the same address
+    /// drives some. It is the queue of the PostgreSQL database at this URL, which stores the runs
+    /// too, or a dispatcher beside a PostgreSQL `--db`. `stepwright-restate` has `restate://…`
     #[arg(
         long,
         value_name = "URL",
-        value_parser = Database::of_dispatcher,
+        value_parser = DispatcherAddress::parse,
         conflicts_with = "no_db"
     )]
-    pub(crate) dispatcher: Option<Database>,
+    pub(crate) dispatcher: Option<DispatcherAddress>,
 }
 
 /// The rules for JSON Web Tokens, if clients of `serve` send them.

@@ -3,6 +3,7 @@
 use super::options::{check, find, resolved, takes};
 use super::{Found, Setting, SettingValue};
 use crate::database;
+use crate::dispatcher_address::DispatcherAddress;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
@@ -29,8 +30,13 @@ pub(crate) fn arguments(
     let Some(command) = find(root, &words) else { return Ok(given.to_vec()) };
     let at = place(given, &words);
     let mut extra: Vec<OsString> = Vec::new();
-    for setting in effective(found, &words) {
-        if takes(command, &setting.key).is_none() || is_overridden(command, matches, &setting.key) {
+    let holding = effective(found, &words);
+    let is_stored = has_queue(command, matches, &holding);
+    for setting in holding {
+        if takes(command, &setting.key).is_none()
+            || is_overridden(command, matches, &setting.key)
+            || (is_stored && setting.key == "db")
+        {
             continue;
         }
         let own = words_of(setting);
@@ -53,6 +59,20 @@ fn effective<'f>(found: &'f Found, words: &[String]) -> Vec<&'f Setting> {
         }
     }
     holding
+}
+
+/// Returns `true` if runs are stored in the database of a queue, whatever `db` is.
+fn has_queue(command: &Command, matches: &ArgMatches, holding: &[&Setting]) -> bool {
+    const KEY: &str = "dispatcher";
+    if takes(command, KEY).is_none() {
+        return false;
+    }
+    let given = matches.try_get_one::<DispatcherAddress>(KEY).ok().flatten().cloned();
+    let set = || {
+        let setting = holding.iter().find(|setting| setting.key == KEY)?;
+        DispatcherAddress::parse(resolved(setting).first()?).ok()
+    };
+    matches!(given.or_else(set), Some(DispatcherAddress::Database(_)))
 }
 
 /// Returns the words of the command that was called, and its arguments.

@@ -1,11 +1,12 @@
 //! `stepwright capabilities`.
 
-use crate::args::{Arguments, Capabilities, EXIT_CODES};
+use crate::args::{Capabilities, EXIT_CODES};
 use crate::exit::Exit;
+use crate::program::Program;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
 use crate::verbs::docs::pages;
-use clap::{ArgAction, Command, CommandFactory as _};
+use clap::{ArgAction, Command};
 use serde_json::{Map, Value, json};
 use stepwright::models::Provider;
 
@@ -19,19 +20,19 @@ const MODELS: [(&str, &str); 2] = [
 ];
 
 /// Describes this version for programs and coding assistants.
-pub(crate) fn capabilities(arguments: &Capabilities, stderr: Stderr) -> Exit {
-    let mut root = Arguments::command();
+pub(crate) fn capabilities(arguments: &Capabilities, program: &Program, stderr: Stderr) -> Exit {
+    let mut root = program.command();
     root.build();
     let mut stdout = Stdout::new();
     if arguments.json {
-        stdout.write_json_pretty(&described(&root));
+        stdout.write_json_pretty(&described(program, &root));
     } else {
-        stdout.write(&shown(&root));
+        stdout.write(&shown(program, &root));
     }
     stdout.end(stderr, Exit::Completed)
 }
 
-fn described(root: &Command) -> Value {
+fn described(program: &Program, root: &Command) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "file_format": FORMAT,
@@ -39,6 +40,7 @@ fn described(root: &Command) -> Value {
             "postgres": cfg!(feature = "postgres"),
             "duckduckgo": cfg!(feature = "duckduckgo"),
         },
+        "dispatchers": program.schemes(),
         "models": MODELS.map(|(name, about)| (name.to_owned(), json!(about))).into_iter()
             .collect::<Map<_, _>>(),
         "providers": Provider::names().collect::<Vec<_>>(),
@@ -87,19 +89,21 @@ fn exit_codes() -> impl Iterator<Item = (String, Value)> {
     })
 }
 
-fn shown(root: &Command) -> String {
+fn shown(program: &Program, root: &Command) -> String {
     let on = |is_on: bool| if is_on { "yes" } else { "no" };
     let names = |command: &Command| {
         let names = command.get_subcommands().map(Command::get_name);
         names.filter(|name| *name != "help").collect::<Vec<_>>().join(", ")
     };
     format!(
-        "stepwright {}\nfile format  {FORMAT}\nPostgreSQL   {}\nDuckDuckGo   {}\nmodels       {}\n\
-         providers    {}\ncommands     {}\n\n\
+        "{} {}\nfile format  {FORMAT}\nPostgreSQL   {}\nDuckDuckGo   {}\ndispatchers  {}\n\
+         models       {}\nproviders    {}\ncommands     {}\n\n\
          `--json` writes all of it, with every option and exit code\n",
+        program.name(),
         env!("CARGO_PKG_VERSION"),
         on(cfg!(feature = "postgres")),
         on(cfg!(feature = "duckduckgo")),
+        program.schemes().join(", "),
         MODELS.map(|(name, _)| name).join(", "),
         Provider::names().collect::<Vec<_>>().join(", "),
         names(root),

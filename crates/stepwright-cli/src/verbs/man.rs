@@ -1,17 +1,17 @@
 //! `stepwright man`.
 
-use crate::args::{Arguments, Man};
+use crate::args::Man;
 use crate::exit::Exit;
+use crate::program::Program;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::{Stderr, write};
-use clap::CommandFactory as _;
 use std::path::Path;
 use stepwright::{Error, ErrorId};
 
 /// Writes a manual page to stdout, or all of them into a directory.
-pub(crate) fn man(arguments: &Man, stderr: Stderr) -> Exit {
+pub(crate) fn man(arguments: &Man, program: &Program, stderr: Stderr) -> Exit {
     if let Some(dir) = &arguments.dir {
-        return match written(dir) {
+        return match written(program, dir) {
             Ok(count) => {
                 write(&format!("{count} pages in {}", dir.display()));
                 Exit::Completed
@@ -26,18 +26,20 @@ pub(crate) fn man(arguments: &Man, stderr: Stderr) -> Exit {
     }
     let mut stdout = Stdout::new();
     if stdout.is_read_by_people() {
-        stderr.help("this is the source of the page; to read it: stepwright man | man -l -");
+        let name = program.name();
+        let help = format!("this is the source of the page; to read it: {name} man | man -l -");
+        stderr.help(&help);
     }
     let mut page = Vec::new();
     // Writing into memory does not fail.
-    let _ = clap_mangen::Man::new(Arguments::command()).render(&mut page);
+    let _ = clap_mangen::Man::new(program.command()).render(&mut page);
     stdout.write(&String::from_utf8_lossy(&page));
     stdout.end(stderr, Exit::Completed)
 }
 
-fn written(dir: &Path) -> std::io::Result<usize> {
+fn written(program: &Program, dir: &Path) -> std::io::Result<usize> {
     std::fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(Arguments::command().disable_help_subcommand(true), dir)?;
+    clap_mangen::generate_to(program.command().disable_help_subcommand(true), dir)?;
     let pages = std::fs::read_dir(dir)?.flatten();
     Ok(pages.filter(|page| page.path().extension().is_some_and(|ending| ending == "1")).count())
 }

@@ -2,7 +2,9 @@
 
 use crate::args::Run;
 use crate::definition_source::DefinitionSource;
+use crate::dispatcher::DispatcherChoice;
 use crate::exit::Exit;
+use crate::program::Program;
 use crate::ui::cancel::Cancel;
 use crate::ui::debug;
 use crate::ui::driving::Driving;
@@ -17,16 +19,18 @@ use stepwright_term::Asker;
 use tokio::runtime::Runtime;
 
 /// Runs a workflow file.
-pub(crate) fn run(arguments: &Run, stderr: Stderr) -> Exit {
-    started(arguments, stderr).unwrap_or_else(|exit| exit)
+pub(crate) fn run(arguments: &Run, program: &Program, stderr: Stderr) -> Exit {
+    started(arguments, program, stderr).unwrap_or_else(|exit| exit)
 }
 
-fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
+fn started(arguments: &Run, program: &Program, stderr: Stderr) -> Result<Exit, Exit> {
     if arguments.shown.debug {
         debug::show(stderr.terminal);
     }
-    let (queue, file) = (arguments.dispatcher.as_ref(), &arguments.definition.file);
-    let storage = dispatcher::storage(queue, &arguments.kept, file).map_err(|error| {
+    let (address, file) = (arguments.dispatcher.as_ref(), &arguments.definition.file);
+    let (kept, priority) = (&arguments.kept, arguments.priority);
+    let chosen = dispatcher::choose_named(program, address, priority, kept, file);
+    let (storage, chosen) = chosen.map_err(|error| {
         stderr.error(&error);
         Exit::of(&error)
     })?;
@@ -55,7 +59,8 @@ fn started(arguments: &Run, stderr: Stderr) -> Result<Exit, Exit> {
     };
     let mut driving = Driving::new(&arguments.shown, stderr, &cancel, storage, words);
     driving.is_new = true;
-    let answer = runtime.block_on(drive(arguments, &definition, (content, media), &mut driving));
+    let answer =
+        runtime.block_on(drive(arguments, &definition, (content, media), chosen, &mut driving));
     let exit = driving.end(&answer, |stderr, error| explain(arguments, stderr, error));
     open::end(runtime, stderr);
     Ok(exit)
@@ -95,13 +100,15 @@ async fn drive(
     arguments: &Run,
     definition: &Definition,
     (content, media): (Content, Vec<Media>),
+    chosen: Option<DispatcherChoice>,
     driving: &mut Driving<'_>,
 ) -> Result<RunOutput, Error> {
-    let workflow = match (driving.db(), &arguments.dispatcher) {
-        (Some(db), Some(_)) => {
+    let is_dispatched = chosen.is_some();
+    let workflow = match (driving.db(), chosen) {
+        (Some(db), Some(chosen)) => {
             let opened = db.open().await?;
-            let queue = dispatcher::open(&opened, arguments.priority).await?;
-            dispatcher::beneath(&opened, Some(&queue), open::builder(definition)?).build()?
+            let dispatcher = chosen.open(&opened).await?;
+            dispatcher::beneath(&opened, Some(&dispatcher), open::builder(definition)?).build()?
         }
         (db, _) => open::workflow(definition, db).await?,
     };
@@ -124,9 +131,10 @@ async fn drive(
     if driving.db().is_some() {
         run = run.metadata(DefinitionSource::metadata(&arguments.definition));
     }
-    let events = match arguments.dispatcher {
-        Some(_) => Followed::handed(run.background().await?).await?,
-        None => run.stream().in_task().into(),
+    let events = if is_dispatched {
+        Followed::handed(run.background().await?).await?
+    } else {
+        run.stream().in_task().into()
     };
     driving.drive(&workflow, events).await
 }

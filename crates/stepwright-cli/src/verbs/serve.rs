@@ -4,6 +4,7 @@ use crate::args::{self, KeyList, KeyMade, KeyRevoked, Keys, Serve, Tokens};
 use crate::definition_source::DefinitionSource;
 use crate::exit::Exit;
 use crate::folders;
+use crate::program::Program;
 use crate::ui::cancel::Cancel;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
@@ -28,20 +29,20 @@ const DEMO: [(&str, &str); 2] = [
 ];
 
 /// Serves workflow files over HTTP.
-pub(crate) fn serve(arguments: &Serve, stderr: Stderr) -> Exit {
-    started(arguments, stderr).unwrap_or_else(|exit| exit)
+pub(crate) fn serve(arguments: &Serve, program: &Program, stderr: Stderr) -> Exit {
+    started(arguments, program, stderr).unwrap_or_else(|exit| exit)
 }
 
-fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
+fn started(arguments: &Serve, program: &Program, stderr: Stderr) -> Result<Exit, Exit> {
     let reported = |error: Error| {
         stderr.error(&error);
         Exit::of(&error)
     };
-    let definitions = definitions(arguments, stderr)?;
-    let kept = arguments.kept();
+    let (address, kept) = (arguments.dispatcher.as_ref(), arguments.kept());
     let first = arguments.files.first().map_or(Path::new("-"), PathBuf::as_path);
-    let queue = arguments.dispatcher.as_ref();
-    let storage = dispatcher::storage(queue, &kept, first).map_err(reported)?;
+    let chosen = dispatcher::choose_named(program, address, 0, &kept, first);
+    let (storage, chosen) = chosen.map_err(reported)?;
+    let definitions = definitions(arguments, stderr)?;
     let runtime = open::runtime(stderr)?;
     let storage = open::storage(storage, stderr);
     let (cancel, _signals) = Cancel::on_signals(stderr);
@@ -55,8 +56,8 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
             Some(opened) => opened.runs(None)?,
             None => Runs::of(AnyStore::new(memory.clone())),
         };
-        let queue = match (&opened, queue) {
-            (Some(opened), Some(_)) => Some(dispatcher::open(opened, 0).await?),
+        let queue = match (&opened, chosen) {
+            (Some(opened), Some(chosen)) => Some(chosen.open(opened).await?),
             _ => None,
         };
         let mut server = Server::builder().runs(runs).insecure(arguments.insecure);
@@ -120,20 +121,21 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         }
         let server = server.build()?;
         server.load_keys().await?;
-        let address = format!("{}:{}", host(&arguments.host), arguments.port);
+        let place = format!("{}:{}", host(&arguments.host), arguments.port);
         let failed = |error: std::io::Error| {
-            let error = Error::new(ErrorKind::Run, format!("cannot listen at `{address}`"))
+            let error = Error::new(ErrorKind::Run, format!("cannot listen at `{place}`"))
                 .with_source(error);
             error.with_hint("name another port: `--port PORT`, where 0 takes a free one")
         };
-        let listener = TcpListener::bind(&*address).map_err(failed)?;
+        let listener = TcpListener::bind(&*place).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         server.check_address(bound)?;
         // Programs wait for this line, and read the port in it.
         stderr.note(&format!("Listening at http://{bound}"));
         show_triggers(&server, bound, stderr).await?;
-        if let Some(db) = &arguments.dispatcher {
-            stderr.note(&format!("runs wait in {db} for workers: `stepwright worker FILE…`"));
+        if let Some(address) = address {
+            let name = program.name();
+            stderr.note(&format!("runs wait in {address} for workers: `{name} worker FILE…`"));
         }
         let stop = CancellationToken::new();
         let serving = server.serve(listener, stop.clone());

@@ -2,9 +2,11 @@
 
 use crate::args::Worker;
 use crate::exit::Exit;
+use crate::program::Program;
 use crate::ui::cancel::Cancel;
 use crate::ui::terminal::Stderr;
 use crate::{dispatcher, open};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stepwright::{Error, Workflow, dispatch};
 use tokio_util::sync::CancellationToken;
@@ -14,22 +16,26 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Drives the background runs of workflow files that other processes submit.
-pub(crate) fn worker(arguments: &Worker, stderr: Stderr) -> Exit {
-    started(arguments, stderr).unwrap_or_else(|exit| exit)
+pub(crate) fn worker(arguments: &Worker, program: &Program, stderr: Stderr) -> Exit {
+    started(arguments, program, stderr).unwrap_or_else(|exit| exit)
 }
 
-fn started(arguments: &Worker, stderr: Stderr) -> Result<Exit, Exit> {
+fn started(arguments: &Worker, program: &Program, stderr: Stderr) -> Result<Exit, Exit> {
     let reported = |error: Error| {
         stderr.error(&error);
         Exit::of(&error)
     };
+    let (address, kept) = (&arguments.dispatcher, arguments.kept());
+    let first = arguments.files.first().map_or(Path::new("-"), PathBuf::as_path);
+    let chosen = dispatcher::choose(program, address, 0, &kept, first);
+    let (storage, chosen) = chosen.map_err(reported)?;
     let sources = arguments.files.iter().map(|file| arguments.reading.definition(file));
     let definitions = open::definitions(sources, stderr)?;
     let runtime = open::runtime(stderr)?;
     let (cancel, _signals) = Cancel::on_signals(stderr);
     let served = runtime.block_on(async {
-        let opened = arguments.dispatcher.open().await?;
-        let queue = dispatcher::open(&opened, 0).await?;
+        let opened = storage.db.open().await?;
+        let queue = chosen.open(&opened).await?;
         let mut workflows: Vec<Workflow> = Vec::new();
         for (source, definition) in &definitions {
             let builder = open::builder(definition)?.concurrent_runs(arguments.concurrency.into());
@@ -48,8 +54,7 @@ fn started(arguments: &Worker, stderr: Stderr) -> Result<Exit, Exit> {
         let mut serving = Box::pin(worker.serve(stop.clone()));
         // Programs wait for this line.
         let names: Vec<String> = workflows.iter().map(|it| format!("`{}`", it.id())).collect();
-        let db = &arguments.dispatcher;
-        stderr.note(&format!("driving runs of {} from {db}", names.join(", ")));
+        stderr.note(&format!("driving runs of {} from {address}", names.join(", ")));
         tokio::select! {
             ended = &mut serving => return ended,
             _ = cancel.requested() => stop.cancel(),

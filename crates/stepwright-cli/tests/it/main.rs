@@ -14,6 +14,7 @@ mod clients;
 mod configuration;
 mod damage;
 mod databases;
+mod dispatchers;
 #[cfg(unix)]
 mod doors;
 mod event_samples;

@@ -122,12 +122,14 @@ fn capabilities_describe_every_command_and_exit_code() {
     for code in ["0", "1", "2", "3", "4", "5", "6", "7"] {
         assert!(json["exit_codes"][code].is_string(), "{code}: {}", json["exit_codes"]);
     }
+    assert_eq!(json["dispatchers"], serde_json::json!(["postgres"]));
     assert!(json["providers"].as_array().unwrap().iter().any(|name| name == "openai"));
     let models = json["models"].as_object().unwrap();
     assert!(models.keys().eq(["auto", "offline"]), "{models:?}");
     let shown = place.ran(["capabilities"]).ended(0).stdout;
     assert!(shown.contains("file format  1"));
     assert!(shown.contains("models       auto, offline\n"), "{shown}");
+    assert!(shown.contains("dispatchers  postgres\n"), "{shown}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
 mod balancer;
+#[cfg(feature = "lean-command")]
+mod command;
 mod dispatching;
 #[path = "../../../stepwright-engine/tests/it/dispatched.rs"]
 mod everywhere;

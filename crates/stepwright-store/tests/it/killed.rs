@@ -82,7 +82,7 @@ pub(crate) async fn survive(workflow: &Workflow, log: PathBuf, start: impl FnMut
         let output = output.unwrap_or_else(|_| panic!("a run does not end:\n{}", read(&log)));
         assert_eq!(output.unwrap().status, RunStatus::Completed);
     }
-    let repeated = check(&read(&log), &workers.killed);
+    let repeated = check(&read(&log), RUNS, &workers.killed);
     assert!(repeated <= KILLS * CONCURRENT, "{repeated} steps were repeated:\n{}", read(&log));
 }
 
@@ -133,9 +133,9 @@ impl<F> Drop for Workers<F> {
     }
 }
 
-/// Asserts that the log has every step of every run, one after the other, and that a step is there
-/// twice only if the process that began it was killed. Returns the number of repeated steps.
-fn check(log: &str, killed: &HashSet<u32>) -> usize {
+/// Asserts that the log has every step of so many runs, one after the other, and that a step is
+/// there twice only if the worker that began it was killed. Returns the number of repeated steps.
+pub(crate) fn check(log: &str, runs: usize, killed: &HashSet<u32>) -> usize {
     let mut last: HashMap<&str, (usize, u32)> = HashMap::new();
     let mut repeated = 0;
     for line in log.lines() {
@@ -153,7 +153,7 @@ fn check(log: &str, killed: &HashSet<u32>) -> usize {
         }
         last.insert(run, (step, by));
     }
-    assert_eq!(last.len(), RUNS);
+    assert_eq!(last.len(), runs);
     assert!(last.values().all(|(step, _)| *step == STEPS - 1), "{last:?}");
     repeated
 }

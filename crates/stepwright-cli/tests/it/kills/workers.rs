@@ -333,16 +333,3 @@ fn an_answer_reaches_the_worker_and_so_does_a_cancel() {
     signal(&worker, "-TERM");
     worker.ended().ended(0);
 }
-
-#[test]
-fn a_dispatcher_is_the_database_of_the_runs() {
-    let place = Place::with(GREETING);
-    let ran = place.run(["Ada", "--dispatcher", "redis://h/1"]).ended(2);
-    assert!(ran.stderr.contains("a dispatcher is a PostgreSQL database"), "{ran:#?}");
-    let ran =
-        place.run(["Ada", "--dispatcher", "postgres://a:geheim@h/d", "--db", "a.db"]).ended(2);
-    assert!(ran.stderr.contains("`--db` is `a.db` and `--dispatcher` is `h:5432/d`"), "{ran:#?}");
-    assert!(ran.stderr.contains("help: leave out `--db`"), "{ran:#?}");
-    assert!(!ran.stderr.contains("geheim"), "{ran:#?}");
-    place.run(["Ada", "--priority", "3"]).ended(2);
-}
