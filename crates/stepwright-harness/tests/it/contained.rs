@@ -7,20 +7,25 @@ use stepwright_core::{Memory, RunStatus};
 use stepwright_engine::{Step, Workflow};
 use stepwright_process::{Backend, Sandbox};
 
-/// Returns a sandbox of each program, which shows the scripted agent and its log.
-fn sandboxes(agent: &Scripted) -> Vec<Sandbox> {
+/// The folder of the scripted agent in a sandbox. There is none of this name outside.
+const AGENTS: &str = "/agents";
+
+/// Returns the programs to test with.
+fn backends() -> impl Iterator<Item = Backend> {
     let named = std::env::var("STEPWRIGHT_TEST_SANDBOX").unwrap_or_else(|_| {
         eprintln!("skipped: STEPWRIGHT_TEST_SANDBOX names no programs");
         String::new()
     });
-    let is_named = |it: &Backend| named.split(',').any(|name| name == it.to_string());
+    let is_named = move |it: &Backend| named.split(',').any(|name| name == it.to_string());
+    Backend::ALL.into_iter().filter(is_named)
+}
+
+/// Returns a sandbox that shows the scripted agents, and the log of this one.
+fn boxed(backend: Backend, agent: &Scripted) -> Sandbox {
     let programs = Path::new(program()).parent().unwrap();
     let outside = agent.work().parent().unwrap().to_owned();
-    let boxed = |backend| {
-        let sandbox = Sandbox::new().backend(backend).image("stepwright-test:sandbox");
-        sandbox.mount(programs, programs).mount_to_write(&outside, &outside)
-    };
-    Backend::ALL.into_iter().filter(is_named).map(boxed).collect()
+    let sandbox = Sandbox::new().backend(backend).image("stepwright-test:sandbox");
+    sandbox.mount(programs, AGENTS).mount_to_write(&outside, &outside)
 }
 
 fn workflow(agent: &Scripted, sandbox: Sandbox) -> Workflow {
@@ -30,12 +35,14 @@ fn workflow(agent: &Scripted, sandbox: Sandbox) -> Workflow {
 
 #[tokio::test]
 async fn a_coding_agent_works_in_the_sandbox_of_its_step() {
-    for kind in crate::support::KINDS {
-        let agent = Scripted::new(kind, "");
-        for sandbox in sandboxes(&agent) {
-            let output = ended(workflow(&agent, sandbox).run("it")).await;
-            assert_eq!(output.status, RunStatus::Completed, "{kind}: {output:?}");
-            assert!(agent.work().join("a.txt").exists(), "{kind}");
+    let name = Path::new(program()).file_name().unwrap().to_str().unwrap();
+    for backend in backends() {
+        for kind in crate::support::KINDS {
+            let mut agent = Scripted::new(kind, "");
+            agent.harness = agent.harness.program(format!("{AGENTS}/{name}"));
+            let output = ended(workflow(&agent, boxed(backend, &agent)).run("it")).await;
+            assert_eq!(output.status, RunStatus::Completed, "{backend}, {kind}: {output:?}");
+            assert!(agent.work().join("a.txt").exists(), "{backend}, {kind}");
         }
     }
 }
@@ -43,9 +50,9 @@ async fn a_coding_agent_works_in_the_sandbox_of_its_step() {
 #[tokio::test]
 async fn a_coding_agent_that_is_not_in_the_image_is_named() {
     let agent = Scripted::new("acp", "");
-    for sandbox in sandboxes(&agent) {
+    for backend in backends() {
         let harness = agent.harness.clone().program("no-such-agent");
-        let step = Step::new("code", sandbox.around(harness));
+        let step = Step::new("code", boxed(backend, &agent).around(harness));
         let workflow = Workflow::builder("W").step(step).build().unwrap();
         let error = workflow.run("it").await.unwrap_err().to_string();
         let told = "the image `stepwright-test:sandbox` has no program `no-such-agent`";

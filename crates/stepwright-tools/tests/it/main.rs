@@ -21,7 +21,7 @@ use stepwright_agent::{Agent, IntoTools, Toolkit as _};
 use stepwright_core::message::ToolOutcome;
 use stepwright_core::output::Turn;
 use stepwright_core::tool::{AnyTool, Tool as _};
-use stepwright_engine::{Step, Workflow};
+use stepwright_engine::{IntoStep, Workflow};
 use stepwright_testing::model::{Reply, ScriptedModel};
 use stepwright_tools::DuckDuckGo;
 
@@ -37,7 +37,7 @@ fn caller<K>(kit: impl IntoTools<K>, tool: &'static str, arguments: Value) -> Ag
 }
 
 /// Returns the outcome of the call of a step.
-async fn called(step: impl Into<Step>) -> ToolOutcome {
+async fn called<M>(step: impl IntoStep<M>) -> ToolOutcome {
     let workflow = Workflow::builder("test").step(step).build().unwrap();
     let output = workflow.run("go").await.unwrap();
     let turns = &output.step_executor_runs[0].turns;
