@@ -99,7 +99,7 @@ impl Said {
     async fn all_lines(&self) -> String {
         let _ = tokio::time::timeout(LAST_WORDS, self.silent.cancelled()).await;
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().map(|line| format!("{line}\n")).collect()
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
     /// Returns how a process ended that no longer answers, as the end of a message.

@@ -136,18 +136,15 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     let words: Vec<String> = std::iter::once(&program).chain(&arguments).cloned().collect();
     let inner = Inner { words: &words, dir: &command.dir, shown: &command.shown, env: env.clone() };
     let mut boxed = boxed(inner, cx).await?;
-    let mut process = match &boxed {
-        Some(boxed) => {
-            let (program, arguments) = boxed.words();
-            let mut process = prepared(program, arguments);
-            process.envs(boxed.env().iter().cloned());
-            process
-        }
-        None => {
-            let mut process = prepared(&program, &arguments);
-            process.envs(passed(&command.pass_env)).envs(&env);
-            process
-        }
+    let mut process = if let Some(boxed) = &boxed {
+        let (program, arguments) = boxed.words();
+        let mut process = prepared(program, arguments);
+        process.envs(boxed.env().iter().cloned());
+        process
+    } else {
+        let mut process = prepared(&program, &arguments);
+        process.envs(passed(&command.pass_env)).envs(&env);
+        process
     };
     process
         .current_dir(&command.dir)

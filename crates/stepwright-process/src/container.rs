@@ -77,13 +77,11 @@ impl Container {
     ) -> Result<(), StepError> {
         // Where it has lost its daemon, the container may be there.
         self.tries = 1;
-        match not_run((self.backend, &self.image), command, status, complaint) {
-            Some(failure) => Err(failure),
-            None => {
-                self.ended();
-                Ok(())
-            }
+        if let Some(failure) = not_run((self.backend, &self.image), command, status, complaint) {
+            return Err(failure);
         }
+        self.ended();
+        Ok(())
     }
 
     /// Notes that there is no container to remove.
