@@ -58,12 +58,12 @@ root_of_image() {
     if [ -e "$root" ]; then return; fi
     echo "Making an image of the packages of $codename; this takes a minute." >&2
     mkdir -p "$servers"
-    debootstrap --variant=minbase --include=python3-minimal "$codename" "$home/root" \
+    debootstrap --variant=minbase --include=python3-minimal "$codename" "$home/system" \
         >"$home/debootstrap.log" || give_up "debootstrap failed: see $home/debootstrap.log"
-    rm -rf "$home"/root/var/cache/apt/archives/*.deb "$home"/root/var/lib/apt/lists/*
-    tar -C "$home/root" -cf "$root.new" .
+    rm -rf "$home"/system/var/cache/apt/archives/*.deb "$home"/system/var/lib/apt/lists/*
+    tar -C "$home/system" -cf "$root.new" .
     mv "$root.new" "$root"
-    rm -rf "$home/root"
+    rm -rf "$home/system"
 }
 
 need debootstrap

@@ -30,7 +30,7 @@ done"#;
 /// program that asked it to was killed.
 const TRIES: u32 = 50;
 
-/// The number of times that containers of processes that have died are removed, until they are gone.
+/// The number of times that containers of dead processes are removed, until they are gone.
 const SWEEPS: u32 = 20;
 
 /// A container that is removed when this is dropped, unless it has ended.

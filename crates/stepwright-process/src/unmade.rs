@@ -9,7 +9,7 @@ const NOT_RUN: i32 = 125;
 /// that has started may also end with these, or with the one above.
 const NOT_STARTED: [i32; 2] = [126, 127];
 
-/// What podman and docker write about containers that do not start.
+/// Words that podman and docker write about containers that do not start.
 const OF_RUNTIMES: [&str; 6] =
     ["oci runtime", ": oci ", "workdir", "slirp4netns", "pasta", "netavark"];
 
@@ -244,8 +244,9 @@ mod tests {
         }
         let missing = Some("the image `alpine:3` has no program `jq`".to_owned());
         let docker = "docker: Error response from daemon: failed to create shim task: OCI runtime \
-                      create failed: runc create failed: unable to start container process: exec: \
-                      \"jq\": executable file not found in $PATH: unknown\n\nRun 'docker run --help'";
+                      create failed: runc create failed: unable to start container process: \
+                      exec: \"jq\": executable file not found in $PATH: unknown\n\nRun 'docker \
+                      run --help'";
         let podman = "Error: runc: runc create failed: unable to start container process: exec: \
                       \"jq\": executable file not found in $PATH: OCI runtime attempted to invoke \
                       a command that was not found";
@@ -261,8 +262,9 @@ mod tests {
         let limits = "Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI \
                       permission denied";
         let limits = told(Podman, 126, limits).unwrap();
-        let network = "time=\"2026-11-30T23:43:43Z\" level=error msg=\"Unable to clean up network\"\n\
-                       Error: /usr/bin/slirp4netns failed: \"open(\\\"/dev/net/tun\\\"): Permission denied";
+        let network = "time=\"2026-11-30T23:43:43Z\" level=error msg=\"Unable to clean up\"\n\
+                       Error: /usr/bin/slirp4netns failed: \"open(\\\"/dev/net/tun\\\"): \
+                       Permission denied";
         let network = told(Podman, 126, network).unwrap();
         assert!(network.contains("/usr/bin/slirp4netns failed"), "{network}");
         assert!(limits.starts_with("podman did not run the command: crun: setrlimit"), "{limits}");

@@ -85,7 +85,6 @@ async fn a_command_in_a_container_sees_its_folder_and_nothing_else() {
         for refused in [
             "cat ../secret",
             "echo x > '/d a/a'",
-            "ls /home/*",
             // Only the loopback interface is there.
             "grep -v -e lo: -e '|' /proc/net/dev",
             "grep -i -e CapEff -e CapBnd /proc/self/status | grep -v 0000000000000000",

@@ -98,8 +98,8 @@ async fn a_program_runs_in_the_sandbox_of_its_step() {
         }
         let code = "import os, tempfile\nopen('made', 'w').write('x')\n\
                     tempfile.TemporaryFile(dir=os.environ['HOME'])\n\
-                    print(os.path.exists('/root/.bashrc') and os.path.exists('/Cargo.toml'))\n\
-                    print(os.environ['HOME'], tempfile.gettempdir(), len(os.listdir('/sys/class/net')))";
+                    print(os.environ['HOME'], tempfile.gettempdir())\n\
+                    print(len(os.listdir('/sys/class/net')))";
         for of_step in [false, true] {
             let agent = caller(Python::new(), "run_python", json!({ "code": code }));
             let sandbox = Sandbox::new().backend(backend).image("stepwright-test:sandbox");
@@ -109,7 +109,7 @@ async fn a_program_runs_in_the_sandbox_of_its_step() {
                 false => Step::new("a", boxed),
             };
             let told = called(step).await;
-            assert_eq!(told.text, "False\n/tmp /tmp 1", "{backend}");
+            assert_eq!(told.text, "/tmp /tmp\n1", "{backend}");
         }
     }
 }
