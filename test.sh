@@ -17,13 +17,14 @@
 #     clients      the server with the clients of Agno, OpenAI, AG-UI and A2A
 #     openapi      requests made of the OpenAPI document (Schemathesis)
 #     embeddings   a search with the embeddings of a real model
+#     sandbox      sandboxes in real containers, by podman and docker
 #     busy         all tests, three times on one busy core
 #     fuzzing      the readers of untrusted bytes, a minute each
 #     mutants      breaks each promise, and checks that its test fails
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-longer=(features install traces workers restate page python teams clients openapi embeddings busy fuzzing mutants)
+longer=(features install traces workers restate page python teams clients openapi embeddings sandbox busy fuzzing mutants)
 chosen=()
 ordinary=yes
 case "${1:-}" in
@@ -261,6 +262,10 @@ embeddings() {
     local installed
     installed="$(scripts/test-embeddings.sh)"
     STEPWRIGHT_TEST_EMBEDDINGS="$installed" tests_of a_real_model_finds_passages
+}
+
+sandbox() {
+    scripts/test-sandbox.sh
 }
 
 busy() {

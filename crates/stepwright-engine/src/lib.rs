@@ -145,7 +145,7 @@ pub mod drivers {
 /// Process groups that steps start. For executors whose processes must not outlive their run
 /// unnoticed.
 pub mod groups {
-    pub use crate::processes::{Kept, identify, keep};
+    pub use crate::processes::{Kept, identify, keep, lives};
 }
 
 /// Items for other crates of the project. Not part of the public API.

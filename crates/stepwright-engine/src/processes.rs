@@ -186,8 +186,17 @@ pub(crate) async fn end_leftovers(
     Err(Error::new(ErrorKind::Store, what).with_id(ErrorId::PROCESSES_LEFT).with_hint(hint))
 }
 
-/// Returns `true` if a process lives, given by its id and when it began.
-fn lives(process: &str) -> bool {
+/// Returns `true` if a process of this machine lives, given as
+/// [`ProcessGroup::parent`](stepwright_core::event::ProcessGroup::parent) names it.
+///
+/// ```
+/// use stepwright_engine::groups::{identify, lives};
+/// if let Some(this) = identify(std::process::id()) {
+///     assert!(lives(&this.parent));
+///     assert!(!lives(&format!("{}0", this.parent)), "it began at another time");
+/// }
+/// ```
+pub fn lives(process: &str) -> bool {
     let Some((pid, began)) = process.split_once('/') else { return false };
     let stat = pid.parse().ok().and_then(Stat::of);
     stat.is_some_and(|stat| !stat.is_dead && stat.began.to_string() == began)

@@ -3,7 +3,7 @@
 use crate::conversation::{Conversation, Session};
 use crate::failure::Failure;
 use crate::harness::Harness;
-use crate::process::is_there;
+use crate::process::may_start;
 use crate::prompts;
 use crate::worktree::{self, Place};
 use serde_json::json;
@@ -213,7 +213,7 @@ async fn place(
     if !settings.worktree {
         return Ok(Place { base, dir, worktree: None });
     }
-    if !worktree::is_planned(cx) && !is_there(&settings.program_in(&base)) {
+    if !worktree::is_planned(cx) && !may_start(&settings.program_in(&base), cx) {
         // No worktree is left behind that no agent has worked in.
         return Err(settings.missing());
     }

@@ -1,7 +1,7 @@
 //! The process of a coding agent.
 
 use crate::runtime::runtime;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stepwright_core::redact::redact;
 use stepwright_core::{StepContext, StepError};
-use stepwright_process::{Kept, keep};
+use stepwright_process::{Boxed, Inner, Kept, Sandbox, boxed, given, keep};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -39,6 +39,7 @@ pub(crate) struct Program {
 pub(crate) enum NotStarted {
     Missing,
     Failed(String),
+    Refused(StepError),
     Stopped(StepError),
 }
 
@@ -94,6 +95,13 @@ impl Said {
         }
     }
 
+    /// Returns the last lines, once there are no more.
+    async fn all_lines(&self) -> String {
+        let _ = tokio::time::timeout(LAST_WORDS, self.silent.cancelled()).await;
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
     /// Returns how a process ended that no longer answers, as the end of a message.
     pub(crate) async fn last_words(&self) -> String {
         let both = async {
@@ -112,8 +120,13 @@ impl Said {
     }
 }
 
+/// Returns `true` if a step can start a program. That of a sandbox has its own files.
+pub(crate) fn may_start(program: &str, cx: &StepContext) -> bool {
+    cx.state::<Sandbox>().is_some() || is_there(program)
+}
+
 /// Returns `true` if a program is there: at its path, or in `PATH`.
-pub(crate) fn is_there(program: &str) -> bool {
+fn is_there(program: &str) -> bool {
     let is_file = |path: &Path| path.is_file();
     if program.contains('/') || program.contains('\\') {
         return is_file(Path::new(program));
@@ -132,11 +145,15 @@ pub(crate) async fn start(
     program: Program,
     cx: &StepContext,
 ) -> Result<(Process, Pipes, Said), NotStarted> {
-    if !is_there(&program.name) {
+    if !may_start(&program.name, cx) {
         return Err(NotStarted::Missing);
     }
     let traced = cx.is_traced().then(|| cx.trace_context().traceparent().to_owned());
-    let spawned = runtime().spawn(async move { spawned(&program, traced) });
+    let env = given(&program.pass_env, traced, &program.env);
+    let words: Vec<String> = std::iter::once(&program.name).chain(&program.args).cloned().collect();
+    let inner = Inner { words: &words, dir: &program.dir, shown: &[], env: env.clone() };
+    let boxed = boxed(inner, cx).await.map_err(NotStarted::Refused)?;
+    let spawned = runtime().spawn(async move { spawned(&program, &env, boxed) });
     let spawned = spawned.await.map_err(|error| NotStarted::Failed(error.to_string()))?;
     let (process, mut pipes, said, leader) = spawned.map_err(NotStarted::Failed)?;
     #[cfg(unix)]
@@ -154,25 +171,38 @@ pub(crate) async fn start(
     Ok((process, pipes, said))
 }
 
-fn spawned(
+/// Returns the command of a program, with its whole environment.
+fn prepared(
     program: &Program,
-    traced: Option<String>,
-) -> Result<(Process, Pipes, Said, u32), String> {
-    let failed = |error: io::Error| error.to_string();
+    env: &BTreeMap<String, String>,
+    boxed: Option<&Boxed>,
+) -> tokio::process::Command {
+    let (name, args) = boxed.map_or((&*program.name, &*program.args), Boxed::words);
     #[cfg(unix)]
-    let mut command = stepwright_process::gated(&program.name, &program.args);
+    let mut command = stepwright_process::gated(name, args);
     #[cfg(not(unix))]
     let mut command = {
-        let mut command = tokio::process::Command::new(&program.name);
-        command.args(&program.args);
+        let mut command = tokio::process::Command::new(name);
+        command.args(args);
         command
     };
+    command.env_clear();
+    match boxed {
+        Some(boxed) => command.envs(boxed.env().iter().cloned()),
+        None => command.envs(stepwright_process::passed(&program.pass_env)).envs(env),
+    };
+    command
+}
+
+fn spawned(
+    program: &Program,
+    env: &BTreeMap<String, String>,
+    mut boxed: Option<Boxed>,
+) -> Result<(Process, Pipes, Said, u32), String> {
+    let failed = |error: io::Error| error.to_string();
+    let mut command = prepared(program, env, boxed.as_ref());
     command
         .current_dir(&program.dir)
-        .env_clear()
-        .envs(stepwright_process::passed(&program.pass_env))
-        .envs(traced.map(|traced| ("TRACEPARENT", traced)))
-        .envs(program.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -180,7 +210,9 @@ fn spawned(
     let mut child = command.spawn().map_err(failed)?;
     let leader = child.id().unwrap_or_default();
     #[cfg(unix)]
-    let group = stepwright_process::Group::watched(leader).map_err(failed)?;
+    let remover = boxed.as_ref().and_then(Boxed::remover);
+    #[cfg(unix)]
+    let group = stepwright_process::Group::watched_with(leader, remover).map_err(failed)?;
     let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -198,7 +230,15 @@ fn spawned(
                 child.wait().await.ok()
             }
         };
-        let status = ended.map(|status| status.to_string());
+        let mut status = ended.map(|status| status.to_string());
+        if let Some(boxed) = &mut boxed {
+            let lines = told.all_lines().await;
+            if let Err(error) = boxed.ended(ended.and_then(|status| status.code()), &lines) {
+                status = Some(error.to_string());
+            }
+        }
+        // Removes a container that has not ended.
+        drop(boxed);
         *told.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         told.exited.cancel();
     });

@@ -279,6 +279,7 @@ impl Conversation<'_> {
         Live::start(program, job, self.cx).await.map_err(|why| match why {
             NotStarted::Missing => settings.missing().into(),
             NotStarted::Failed(why) => self.failed(&why).into(),
+            NotStarted::Refused(error) => error.into(),
             NotStarted::Stopped(error) => Failure::Recorded(error),
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::environment::passed;
 use crate::heard::Heard;
-use crate::sandbox::{Inner, boxed};
+use crate::sandbox::{Boxed, Inner, boxed, given};
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -129,35 +129,34 @@ fn refused(message: impl Into<String>) -> StepError {
 }
 
 async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepError> {
-    let (mut program, mut arguments) = command.program.words();
+    let (program, arguments) = command.program.words();
     check_nul(&program, &arguments, &command.env)?;
+    let traceparent = cx.is_traced().then(|| cx.trace_context().traceparent().to_owned());
+    let env = given(&command.pass_env, traceparent, &command.env);
     let words: Vec<String> = std::iter::once(&program).chain(&arguments).cloned().collect();
-    let env = command.env.iter().map(|(name, _)| name.clone()).collect();
-    let inner = Inner { words: &words, dir: &command.dir, shown: &command.shown, env };
-    let mut boxed = boxed(inner, &command.pass_env, cx).await?;
-    if let Some(boxed) = &mut boxed {
-        arguments = boxed.words.split_off(1);
-        program = boxed.words.remove(0);
-    }
-    let of_client = boxed.as_ref().map(|boxed| boxed.env.as_slice()).unwrap_or_default();
-    #[cfg(unix)]
-    let mut process = crate::group::gated(&program, &arguments);
-    #[cfg(not(unix))]
-    let mut process = plain(&program, &arguments);
+    let inner = Inner { words: &words, dir: &command.dir, shown: &command.shown, env: env.clone() };
+    let mut boxed = boxed(inner, cx).await?;
+    let mut process = if let Some(boxed) = &boxed {
+        let (program, arguments) = boxed.words();
+        let mut process = prepared(program, arguments);
+        process.envs(boxed.env().iter().cloned());
+        process
+    } else {
+        let mut process = prepared(&program, &arguments);
+        process.envs(passed(&command.pass_env)).envs(&env);
+        process
+    };
     process
         .current_dir(&command.dir)
-        .env_clear()
-        .envs(passed(of_client))
-        .envs(passed(&command.pass_env))
-        .envs(cx.is_traced().then(|| ("TRACEPARENT", cx.trace_context().traceparent().to_owned())))
-        .envs(command.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     let mut child = process.spawn().map_err(|error| not_started(&program, &error))?;
     #[cfg(unix)]
-    let group = crate::group::Group::watched(child.id().unwrap_or_default())
+    let remover = boxed.as_ref().and_then(Boxed::remover);
+    #[cfg(unix)]
+    let group = crate::group::Group::watched_with(child.id().unwrap_or_default(), remover)
         .map_err(|error| not_started("sh", &error))?;
     #[cfg(unix)]
     let open = crate::group::recorded(child.id().unwrap_or_default(), cx).await?;
@@ -183,12 +182,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     let (complaint, complaint_over) = complaint.map_err(lost)?;
     let status = child.wait().await.map_err(lost)?;
     if let Some(boxed) = &mut boxed {
-        let failure =
-            boxed.failure(status.code().unwrap_or_default(), &String::from_utf8_lossy(&complaint));
-        boxed.ended();
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
+        boxed.ended(status.code(), &String::from_utf8_lossy(&complaint))?;
     }
     #[cfg(unix)]
     tokio::task::spawn_blocking(move || group.let_go())
@@ -230,11 +224,18 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     Ok(Done { stdout: text(out), stderr: text(complaint), status })
 }
 
-#[cfg(not(unix))]
-fn plain(program: &str, arguments: &[String]) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments);
-    command
+/// Returns a process without an environment.
+fn prepared(program: &str, arguments: &[String]) -> tokio::process::Command {
+    #[cfg(unix)]
+    let mut process = crate::group::gated(program, arguments);
+    #[cfg(not(unix))]
+    let mut process = {
+        let mut process = tokio::process::Command::new(program);
+        process.args(arguments);
+        process
+    };
+    process.env_clear();
+    process
 }
 
 /// Reads the first bytes of a stream, and discards the rest so that the command can end. Returns

@@ -26,8 +26,9 @@ fn gate() -> String {
 }
 
 /// A script that waits for the end of its input, which closes when the process that started it
-/// ends, and then kills the group.
-const WATCH: &str = r#"trap '' HUP INT TERM; IFS= read -r go; kill -KILL -"$1""#;
+/// ends, and then kills the group and becomes the command that follows, if there is one.
+const WATCH: &str =
+    r#"trap '' HUP INT TERM; IFS= read -r go; kill -KILL -"$1"; shift; test $# = 0 || exec "$@""#;
 
 /// The groups of commands that have ended and left processes running.
 static LEFT: Mutex<Vec<Group>> = Mutex::new(Vec::new());
@@ -77,11 +78,24 @@ impl Group {
     /// # Errors
     /// Fails if the watch cannot be started.
     pub fn watched(leader: u32) -> io::Result<Self> {
+        Self::watched_with(leader, None)
+    }
+
+    /// Like [`Group::watched`], with a command that removes what the group leaves elsewhere. If
+    /// this process is killed, it runs after the group is killed.
+    ///
+    /// # Errors
+    /// Fails if the watch cannot be started.
+    pub fn watched_with(leader: u32, remover: Option<Command>) -> io::Result<Self> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let leader = i32::try_from(leader).ok().and_then(Pid::from_raw).ok_or_else(invalid)?;
         let mut watch = Command::new("sh");
         watch.args(["-c", WATCH, "sh", &leader.as_raw_nonzero().to_string()]);
         watch.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        if let Some(remover) = remover {
+            watch.arg(remover.get_program()).args(remover.get_args());
+            watch.envs(remover.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        }
         watch.current_dir("/").process_group(0);
         watch.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self { leader, watch: watch.spawn()?, is_held: true })

@@ -2,7 +2,10 @@
 //!
 //! This crate is for the other crates of the project.
 
+mod answer;
+mod backend;
 pub mod command;
+mod container;
 mod effect;
 mod environment;
 pub mod git;
@@ -12,11 +15,13 @@ mod heard;
 pub mod paths;
 mod sandbox;
 mod settings;
+mod unmade;
 
+pub use backend::Backend;
 pub use effect::effect;
 pub use environment::{is_passed, passed};
 #[cfg(unix)]
 pub use group::{Group, gated, recorded};
-pub use sandbox::{Backend, InSandbox, Sandbox};
+pub use sandbox::{Boxed, InSandbox, Inner, Sandbox, boxed, given};
 pub use settings::is_setting;
 pub use stepwright_engine::groups::{Kept, keep};

@@ -2,25 +2,19 @@
 //!
 //! A command that should run in a sandbox never runs outside of one: where there is none, it fails.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use crate::answer::answered;
+use crate::backend::{Backend, changes_program};
+use crate::container::{Container, sweep};
+use crate::environment::passed;
+use crate::unmade::{not_made, unavailable};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 use stepwright_core::{
-    AnyExecutor, ErrorCode, ErrorId, Executor, Fingerprint, StepContext, StepError, StepInput,
-    StepOutput,
+    AnyExecutor, Executor, Fingerprint, StepContext, StepError, StepInput, StepOutput,
 };
 use stepwright_engine::IntoExecutor;
-
-/// The exit code with which containers report that they did not run the command.
-const NOT_RUN: i32 = 125;
-
-/// The time of the program of a sandbox to tell that it works. A daemon that hangs never does.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A sandbox for the commands of steps: of the steps themselves, and of the tools of their agents.
 ///
@@ -44,47 +38,6 @@ pub struct Sandbox {
     image: Option<String>,
     network: bool,
     mounts: Vec<Mount>,
-}
-
-/// A program that makes sandboxes.
-///
-/// ```
-/// use stepwright_process::Backend;
-/// assert_eq!(Backend::Bubblewrap.to_string(), "bubblewrap");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Backend {
-    /// `bwrap`, with the programs of this system. It has no images.
-    Bubblewrap,
-    /// `podman`, with an image.
-    Podman,
-    /// `docker`, with an image.
-    Docker,
-}
-
-impl Backend {
-    /// The backends, in the order in which they are looked for.
-    pub const ALL: [Self; 3] = [Self::Bubblewrap, Self::Podman, Self::Docker];
-
-    /// Returns the name of its program.
-    fn program(self) -> &'static str {
-        match self {
-            Self::Bubblewrap => "bwrap",
-            Self::Podman => "podman",
-            Self::Docker => "docker",
-        }
-    }
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bubblewrap => "bubblewrap",
-            Self::Podman => "podman",
-            Self::Docker => "docker",
-        })
-    }
 }
 
 /// A folder or a file of the machine that a command in a sandbox sees.
@@ -157,7 +110,7 @@ impl Sandbox {
                     unavailable(format!("the sandbox of {backend}: {what}")).with_hint(hint)
                 );
             }
-            if !is_installed(backend) {
+            if !backend.is_installed() {
                 let program = backend.program();
                 return Err(unavailable(format!("there is no program `{program}` in `PATH`"))
                     .with_hint(format!("install {backend}, or choose another backend")));
@@ -165,7 +118,7 @@ impl Sandbox {
             return Ok(backend);
         }
         let all = || Backend::ALL.into_iter().filter(|backend| fits(*backend));
-        all().find(|backend| is_installed(*backend)).ok_or_else(|| {
+        all().find(|backend| backend.is_installed()).ok_or_else(|| {
             let names: Vec<String> = all().map(|backend| backend.to_string()).collect();
             let what = match self.image {
                 Some(_) => "no program for sandboxes with an image is installed",
@@ -175,16 +128,16 @@ impl Sandbox {
         })
     }
 
-    /// Returns a command that runs another one in the sandbox, and the name of its container.
-    fn wrapped(&self, backend: Backend, command: &Inner<'_>) -> (Vec<String>, Option<String>) {
-        match backend {
-            Backend::Bubblewrap => (self.bubblewrap(command), None),
-            Backend::Podman | Backend::Docker => {
-                static NEXT: AtomicU64 = AtomicU64::new(0);
-                let number = NEXT.fetch_add(1, Ordering::Relaxed);
-                let name = format!("stepwright-{}-{number}", std::process::id());
-                (self.container(backend, &name, command), Some(name))
-            }
+    /// Returns a command that runs another one in the sandbox.
+    fn wrapped(
+        &self,
+        backend: Backend,
+        container: Option<&Container>,
+        command: &Inner<'_>,
+    ) -> Vec<String> {
+        match container {
+            Some(container) => self.container(backend, container.name(), command),
+            None => self.bubblewrap(command),
         }
     }
 
@@ -214,34 +167,56 @@ impl Sandbox {
             let how = if write { "--bind" } else { "--ro-bind" };
             words.all(&[how, &from.to_string_lossy(), &to.to_string_lossy()]);
         }
-        words.all(&["--chdir", &command.dir.to_string_lossy(), "--setenv", "HOME", "/tmp", "--"]);
+        words.all(&["--chdir", &command.dir.to_string_lossy(), "--setenv", "HOME", "/tmp"]);
+        for (name, value) in command.env.iter().filter(|(name, _)| changes_program(name)) {
+            words.all(&["--setenv", name, value]);
+        }
+        words.all(&["--"]);
         words.0.extend(command.words.iter().cloned());
         words.0
     }
 
     fn container(&self, backend: Backend, name: &str, command: &Inner<'_>) -> Vec<String> {
         let mut words = Words::new(backend.program());
+        if backend == Backend::Podman {
+            // Its warnings would stand in what the command writes.
+            words.all(&["--log-level=error"]);
+        }
         words.all(&["run", "--rm", "--interactive", "--init", "--pull=never", "--name", name]);
+        if let Some(label) = Container::label() {
+            words.all(&["--label", &label]);
+        }
+        // The output goes to the run alone, and a container that is removed ends at once.
+        words.all(&["--log-driver=none", "--stop-timeout=0"]);
         words.all(&["--cap-drop=ALL", "--security-opt=no-new-privileges"]);
         words.all(&["--network", if self.network { "bridge" } else { "none" }]);
         #[cfg(unix)]
         {
             let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
             words.all(&["--user", &format!("{}:{}", user.as_raw(), group.as_raw())]);
-            if backend == Backend::Podman {
-                // Without rights of its own, it gives the user another number otherwise.
+            if backend == Backend::Podman && !user.is_root() {
+                // Without rights of its own, it gives the user another number otherwise. For root,
+                // it refuses this.
                 words.all(&["--userns=keep-id"]);
             }
         }
+        words.all(&["--tmpfs", "/tmp:rw,exec,mode=1777"]);
         for Mount { from, to, write } in self.mounts(command) {
             let mode = if write { "" } else { ",readonly" };
             let (from, to) = (csv("source", &from), csv("target", &to));
             words.all(&["--mount", &format!("type=bind,{from},{to}{mode}")]);
         }
-        words.all(&["--workdir", &command.dir.to_string_lossy(), "--env", "HOME=/tmp"]);
-        // By their names, so that no other process sees the values.
-        for name in &command.env {
-            words.all(&["--env", name]);
+        words.all(&["--workdir", &command.dir.to_string_lossy()]);
+        if !command.env.contains_key("HOME") {
+            words.all(&["--env", "HOME=/tmp"]);
+        }
+        for (name, value) in &command.env {
+            if changes_program(name) {
+                words.all(&["--env", &format!("{name}={value}")]);
+            } else {
+                // Without its value, so that no other process sees that.
+                words.all(&["--env", name]);
+            }
         }
         words.all(&[self.image.as_deref().unwrap_or_default()]);
         words.0.extend(command.words.iter().cloned());
@@ -294,65 +269,54 @@ impl Words {
     }
 }
 
-/// The command that runs inside.
-pub(crate) struct Inner<'a> {
-    pub(crate) words: &'a [String],
-    pub(crate) dir: &'a Path,
+/// A command to run in a sandbox.
+///
+/// ```
+/// use std::path::Path;
+/// use stepwright_process::Inner;
+/// let words = ["wc".to_owned()];
+/// let inner = Inner { words: &words, dir: Path::new("/work"), shown: &[], env: [].into() };
+/// ```
+#[derive(Debug)]
+pub struct Inner<'a> {
+    /// The program and its arguments.
+    pub words: &'a [String],
+    /// The folder that it runs in, which it may change.
+    pub dir: &'a Path,
     /// The folders that it sees besides its own.
-    pub(crate) shown: &'a [PathBuf],
-    /// The names of its environment variables.
-    pub(crate) env: Vec<String>,
+    pub shown: &'a [PathBuf],
+    /// Its environment variables.
+    pub env: BTreeMap<String, String>,
 }
 
-fn unavailable(what: impl Into<String>) -> StepError {
-    StepError::terminal(what).with_code(ErrorCode::BadInput).with_id(ErrorId::SANDBOX_UNAVAILABLE)
+impl Inner<'_> {
+    /// Returns the variables that the program of the sandbox hands on from its own environment.
+    fn handed_on(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        let kept = self.env.iter().filter(|(name, _)| !changes_program(name));
+        kept.map(|(name, value)| (name.into(), value.into()))
+    }
 }
 
-/// Returns the error of a program that made no sandbox, from what it wrote to stderr.
-fn not_made(backend: Backend, image: Option<&str>, complaint: &str) -> StepError {
-    let (program, image) = (backend.program(), image.unwrap_or_default());
-    let lower = complaint.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let said = said(backend, complaint);
-    let (what, hint) = if backend == Backend::Bubblewrap {
-        let hint = if says(&["namespace", "uid map", "uid_map"]) {
-            "allow user namespaces on this system, or name an `image` for podman or docker"
-        } else {
-            "check the folder of the step and the `mounts` of its sandbox"
-        };
-        (format!("bubblewrap cannot make a sandbox here: {said}"), hint.to_owned())
-    } else if says(&["no such image", "image not known", "unable to find image"]) {
-        let hint = format!("get it with `{program} pull {image}`: a run never downloads an image");
-        (format!("{backend} does not have the image `{image}`"), hint)
-    } else if says(&["permission denied"]) {
-        let hint = format!("let this user use {backend}, or choose another backend");
-        (format!("{backend} does not let this user in: {said}"), hint)
-    } else if says(&["cannot connect to", "failed to connect to", "connection refused"]) {
-        let (hint, address) = match backend {
-            Backend::Docker => ("start its daemon", "DOCKER_HOST"),
-            _ => ("start its service", "CONTAINER_HOST"),
-        };
-        let hint = format!(
-            "{hint}, or set `{address}` to the address of one that runs; `{program} info` shows \
-             whether it answers"
-        );
-        (format!("{backend} does not answer: {said}"), hint)
-    } else {
-        let hint = format!("try `{program} run --rm --pull=never {image} true`");
-        (format!("{backend} did not run the command: {said}"), hint)
-    };
-    unavailable(what).with_hint(hint)
-}
-
-/// Returns the line that tells what is wrong, of all that a program wrote to stderr.
-fn said(backend: Backend, complaint: &str) -> String {
-    let mut lines = complaint.lines().map(str::trim).filter(|line| !line.is_empty());
-    // Docker ends with advice on its options, and bubblewrap begins with warnings.
-    let line = if backend == Backend::Bubblewrap { lines.next_back() } else { lines.next() };
-    let line = line.unwrap_or("it does not say why");
-    let begins = [format!("{}: ", backend.program()), "Error: ".to_owned()];
-    let line = begins.iter().fold(line, |line, begin| line.strip_prefix(begin).unwrap_or(line));
-    line.to_owned()
+/// Returns the variables of a command: those of this process that it is passed, and those that it
+/// is given.
+///
+/// ```
+/// let given = [("TITLE".to_owned(), "x".to_owned())];
+/// assert_eq!(stepwright_process::given(&[], None, &given)["TITLE"], "x");
+/// ```
+pub fn given(
+    pass_env: &[String],
+    traceparent: Option<String>,
+    env: &[(String, String)],
+) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = passed(pass_env)
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| pass_env.contains(name))
+        .collect();
+    all.extend(traceparent.map(|value| ("TRACEPARENT".to_owned(), value)));
+    all.extend(env.iter().cloned());
+    all
 }
 
 /// The work of a step, with a sandbox around its commands. See [`Sandbox::around`].
@@ -380,44 +344,53 @@ impl Executor for InSandbox {
     }
 }
 
-/// A command in its sandbox.
-pub(crate) struct Boxed {
-    pub(crate) words: Vec<String>,
-    /// The variables that the program of the sandbox needs itself.
-    pub(crate) env: Vec<String>,
+/// A command in its sandbox. Its container is removed when this is dropped, unless it has ended.
+///
+/// ```
+/// use std::path::Path;
+/// use stepwright_core::StepContext;
+/// use stepwright_process::{Inner, boxed};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let words = ["wc".to_owned()];
+/// let inner = Inner { words: &words, dir: Path::new("/work"), shown: &[], env: [].into() };
+/// let cx = StepContext::detached("Count");
+/// assert!(boxed(inner, &cx).await.unwrap().is_none(), "the step has no sandbox");
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Boxed {
+    words: Vec<String>,
+    env: Vec<(OsString, OsString)>,
+    inside: String,
     container: Option<Container>,
 }
 
 impl Boxed {
-    /// Returns the error of a container that did not run its command.
-    pub(crate) fn failure(&self, status: i32, complaint: &str) -> Option<StepError> {
-        let container = self.container.as_ref().filter(|_| status == NOT_RUN)?;
-        Some(not_made(container.backend, Some(&container.image), complaint))
+    /// Returns the program to start, and its arguments.
+    pub fn words(&self) -> (&str, &[String]) {
+        self.words.split_first().map_or(("", &[]), |(program, words)| (program, words))
     }
 
-    /// Notes that the command has ended, and its container with it.
-    pub(crate) fn ended(&mut self) {
-        self.container = None;
+    /// Returns the whole environment of that program.
+    pub fn env(&self) -> &[(OsString, OsString)] {
+        &self.env
     }
-}
 
-/// A container that ends when this is dropped. Its program only attaches to it, so killing that is
-/// not enough.
-struct Container {
-    backend: Backend,
-    name: String,
-    image: String,
-}
+    /// Returns a command that removes the container, for a process that outlives this one.
+    pub fn remover(&self) -> Option<std::process::Command> {
+        self.container.as_ref().map(Container::remover)
+    }
 
-impl Drop for Container {
-    fn drop(&mut self) {
-        let mut command = std::process::Command::new(self.backend.program());
-        command.args(["kill", &self.name]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if let Ok(mut killing) = command.spawn() {
-            // It is waited for elsewhere, because this may be a thread of the runtime.
-            std::thread::spawn(move || killing.wait());
-        }
+    /// Notes that the program has ended, with an exit code and with what it wrote to stderr.
+    ///
+    /// # Errors
+    /// Fails if it did not run the command.
+    pub fn ended(&mut self, status: Option<i32>, complaint: &str) -> Result<(), StepError> {
+        let (Some(container), Some(status)) = (&mut self.container, status) else {
+            return Ok(());
+        };
+        container.exited(&self.inside, status, complaint)
     }
 }
 
@@ -425,26 +398,21 @@ impl Drop for Container {
 ///
 /// # Errors
 /// Fails if there is no sandbox. Then the command must not run.
-pub(crate) async fn boxed(
-    mut inner: Inner<'_>,
-    pass_env: &[String],
-    cx: &StepContext,
-) -> Result<Option<Boxed>, StepError> {
+pub async fn boxed(inner: Inner<'_>, cx: &StepContext) -> Result<Option<Boxed>, StepError> {
     let Some(sandbox) = cx.state::<Sandbox>() else { return Ok(None) };
     let backend = sandbox.chosen()?;
-    let passed = pass_env.iter().filter(|name| std::env::var_os(name).is_some());
-    inner.env.extend(passed.cloned());
     probe(sandbox, backend, &inner).await?;
-    let (words, name) = sandbox.wrapped(backend, &inner);
-    let of_client: &[&str] = match backend {
-        Backend::Bubblewrap => &[],
-        Backend::Podman => &["CONTAINER_HOST", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"],
-        Backend::Docker => &["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR"],
+    let container = match &sandbox.image {
+        Some(image) => {
+            sweep(backend, image, cx).await?;
+            Some(Container::new(backend, image, cx))
+        }
+        None => None,
     };
-    let env = of_client.iter().map(|name| (*name).to_owned()).collect();
-    let image = sandbox.image.clone().unwrap_or_default();
-    let container = name.map(|name| Container { backend, name, image });
-    Ok(Some(Boxed { words, env, container }))
+    let words = sandbox.wrapped(backend, container.as_ref(), &inner);
+    let env = backend.variables().into_iter().chain(inner.handed_on()).collect();
+    let inside = inner.words.first().cloned().unwrap_or_default();
+    Ok(Some(Boxed { words, env, inside, container }))
 }
 
 /// The sandboxes that have worked in this process, by their backend and their image.
@@ -456,15 +424,16 @@ async fn probe(sandbox: &Sandbox, backend: Backend, inner: &Inner<'_>) -> Result
     if WORKED.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
         return Ok(());
     }
-    let words = match &sandbox.image {
+    let done = match &sandbox.image {
         None => {
             let words = ["true".to_owned()];
             let (dir, shown) = (inner.dir, inner.shown);
-            sandbox.bubblewrap(&Inner { words: &words, dir, shown, env: Vec::new() })
+            let words =
+                sandbox.bubblewrap(&Inner { words: &words, dir, shown, env: BTreeMap::new() });
+            answered(backend, &words[1..]).await?
         }
-        Some(image) => [backend.program(), "image", "inspect", image].map(str::to_owned).to_vec(),
+        Some(image) => answered(backend, &["image", "inspect", image]).await?,
     };
-    let done = answered(backend, &words).await?;
     if !done.status.success() {
         let complaint = String::from_utf8_lossy(&done.stderr);
         return Err(not_made(backend, sandbox.image.as_deref(), &complaint));
@@ -473,32 +442,21 @@ async fn probe(sandbox: &Sandbox, backend: Backend, inner: &Inner<'_>) -> Result
     Ok(())
 }
 
-/// Runs a command of a backend that ends by itself.
-async fn answered(backend: Backend, words: &[String]) -> Result<Output, StepError> {
-    let program = backend.program();
-    let mut command = tokio::process::Command::new(&words[0]);
-    command.args(&words[1..]).stdin(Stdio::null()).kill_on_drop(true);
-    match tokio::time::timeout(ANSWER_TIMEOUT, command.output()).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(unavailable(format!("`{program}` cannot be started: {error}"))
-            .with_hint(format!("check the file that `command -v {program}` names"))),
-        Err(_) => Err(unavailable(format!("{backend} has not answered for {ANSWER_TIMEOUT:?}"))
-            .with_hint(format!("see whether `{program} info` ends, and start {backend} again"))),
-    }
-}
-
-/// Returns `true` if the program of a backend is in `PATH`.
-fn is_installed(backend: Backend) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(backend.program()).is_file())
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    fn inner<'a>(words: &'a [String], shown: &'a [PathBuf], env: &[String]) -> Inner<'a> {
-        Inner { words, dir: Path::new("/work"), shown, env: env.to_vec() }
+    fn inner<'a>(words: &'a [String], shown: &'a [PathBuf], env: &[(&str, &str)]) -> Inner<'a> {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Inner { words, dir: Path::new("/work"), shown, env: env.collect() }
+    }
+
+    fn contained(sandbox: &Sandbox, backend: Backend, inner: &Inner<'_>) -> (String, String) {
+        let cx = StepContext::detached("a");
+        let mut container = Container::new(backend, "alpine:3", &cx);
+        let words = sandbox.wrapped(backend, Some(&container), inner).join(" ");
+        container.ended();
+        (words, container.name().to_owned())
     }
 
     #[test]
@@ -508,109 +466,59 @@ mod tests {
             .mount("/data/in", "/in")
             .mount_to_write("/data/a,b", "/out");
         let words = ["wc".to_owned(), "-w".to_owned()];
-        let (shown, env) = ([PathBuf::from("/skill")], ["TEXT".to_owned()]);
+        let (shown, env) = ([PathBuf::from("/skill")], [("TEXT", "secret"), ("PATH", "/opt")]);
         let inner = inner(&words, &shown, &env);
         for backend in [Backend::Docker, Backend::Podman] {
-            let (words, name) = sandbox.wrapped(backend, &inner);
-            let (words, name) = (words.join(" "), name.unwrap());
+            let (words, name) = contained(&sandbox, backend, &inner);
             let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+            let label = Container::label().map(|label| format!(" --label {label}"));
+            let keeps_id = backend == Backend::Podman && !user.is_root();
+            let quiet = if backend == Backend::Podman { " --log-level=error" } else { "" };
             let wanted = format!(
-                "{} run --rm --interactive --init --pull=never --name {name} --cap-drop=ALL \
-                 --security-opt=no-new-privileges --network none --user {}:{}{} --mount \
+                "{}{quiet} run --rm --interactive --init --pull=never --name {name}{} --log-driver=none \
+                 --stop-timeout=0 --cap-drop=ALL --security-opt=no-new-privileges --network none \
+                 --user {}:{}{} --tmpfs /tmp:rw,exec,mode=1777 --mount \
                  type=bind,source=/data/in,target=/in,readonly --mount \
                  type=bind,\"source=/data/a,b\",target=/out --mount \
                  type=bind,source=/work,target=/work --mount \
                  type=bind,source=/skill,target=/skill,readonly --workdir /work --env HOME=/tmp \
-                 --env TEXT alpine:3 wc -w",
+                 --env PATH=/opt --env TEXT alpine:3 wc -w",
                 backend.program(),
+                label.unwrap_or_default(),
                 user.as_raw(),
                 group.as_raw(),
-                if backend == Backend::Podman { " --userns=keep-id" } else { "" },
+                if keeps_id { " --userns=keep-id" } else { "" },
             );
             assert_eq!(words, wanted);
         }
-        let (words, _) = sandbox.network(true).wrapped(Backend::Docker, &inner);
-        assert!(words.join(" ").contains("--network bridge"), "{words:?}");
+        let (words, _) = contained(&sandbox.network(true), Backend::Docker, &inner);
+        assert!(words.contains("--network bridge"), "{words}");
+    }
+
+    #[test]
+    fn the_program_of_a_sandbox_gets_no_variables_that_change_it() {
+        let names = ["DOCKER_HOST", "HOME", "LD_PRELOAD", "PATH", "TITLE"];
+        let env = names.map(|name| (name, "given"));
+        let inner = inner(&[], &[], &env);
+        let handed_on: Vec<_> = inner.handed_on().collect();
+        assert_eq!(handed_on, [("TITLE".into(), "given".into())]);
+        let (words, _) = contained(&Sandbox::new().image("a"), Backend::Docker, &inner);
+        for name in names.iter().filter(|name| **name != "TITLE") {
+            assert!(words.contains(&format!(" --env {name}=given ")), "{words}");
+        }
+        assert!(!words.contains("HOME=/tmp") && words.contains(" --env TITLE "), "{words}");
     }
 
     #[test]
     fn bubblewrap_shows_the_system_to_read_and_the_folder_to_write() {
         let words = ["wc".to_owned()];
         let sandbox = Sandbox::new().mount("/data/in", "/in");
-        let (words, name) = sandbox.wrapped(Backend::Bubblewrap, &inner(&words, &[], &[]));
-        assert_eq!(name, None);
-        let words = words.join(" ");
+        let inner = inner(&words, &[], &[("PATH", "/opt"), ("TEXT", "secret")]);
+        let words = sandbox.wrapped(Backend::Bubblewrap, None, &inner).join(" ");
         assert!(words.starts_with("bwrap --die-with-parent --new-session --unshare-all --ro-bind"));
         let end = "--tmpfs /tmp --ro-bind /data/in /in --bind /work /work --chdir /work --setenv \
-                   HOME /tmp -- wc";
+                   HOME /tmp --setenv PATH /opt -- wc";
         assert!(words.ends_with(end), "{words}");
-    }
-
-    #[test]
-    fn a_program_that_makes_no_sandbox_tells_what_to_do() {
-        use Backend::{Bubblewrap, Docker, Podman};
-        let daemon = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the \
-                      docker daemon running?";
-        let run = format!("docker: {daemon}\n\nRun 'docker run --help' for more information\n");
-        let start = "start its daemon, or set `DOCKER_HOST` to the address of one that runs; \
-                     `docker info` shows whether it answers";
-        let no_answer = format!("docker does not answer: {daemon}");
-        let pull = |program: &str| {
-            format!("get it with `{program} pull alpine:3`: a run never downloads an image")
-        };
-        for (backend, complaint, what, hint) in [
-            (Docker, format!("{daemon}\n"), no_answer.clone(), start.to_owned()),
-            // The daemon has ended between the question and the command.
-            (Docker, run, no_answer, start.to_owned()),
-            (
-                Docker,
-                "Error response from daemon: No such image: alpine:3".to_owned(),
-                "docker does not have the image `alpine:3`".to_owned(),
-                pull("docker"),
-            ),
-            (
-                Docker,
-                "permission denied while trying to connect to the Docker daemon socket".to_owned(),
-                "docker does not let this user in: permission denied while trying to connect to \
-                 the Docker daemon socket"
-                    .to_owned(),
-                "let this user use docker, or choose another backend".to_owned(),
-            ),
-            (
-                Podman,
-                "Error: alpine:3: image not known\n".to_owned(),
-                "podman does not have the image `alpine:3`".to_owned(),
-                pull("podman"),
-            ),
-            (
-                Podman,
-                String::new(),
-                "podman did not run the command: it does not say why".to_owned(),
-                "try `podman run --rm --pull=never alpine:3 true`".to_owned(),
-            ),
-            (
-                Bubblewrap,
-                "bwrap: setting up uid map: Permission denied".to_owned(),
-                "bubblewrap cannot make a sandbox here: setting up uid map: Permission denied"
-                    .to_owned(),
-                "allow user namespaces on this system, or name an `image` for podman or docker"
-                    .to_owned(),
-            ),
-        ] {
-            let error = not_made(backend, Some("alpine:3"), &complaint);
-            assert_eq!(error.to_string(), what);
-            assert_eq!(error.data.hint, Some(hint), "{what}");
-            assert_eq!(error.data.id, Some(ErrorId::SANDBOX_UNAVAILABLE), "{what}");
-        }
-    }
-
-    /// Time passes as soon as nothing is left to do, so this does not wait.
-    #[tokio::test(start_paused = true)]
-    async fn a_daemon_that_hangs_is_not_waited_for() {
-        let error = answered(Backend::Docker, &["sleep".to_owned(), "1000".to_owned()]).await;
-        let error = error.unwrap_err();
-        assert_eq!(error.to_string(), "docker has not answered for 10s");
-        assert!(error.data.hint.unwrap().contains("`docker info`"));
     }
 
     #[test]

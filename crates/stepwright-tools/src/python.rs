@@ -11,6 +11,7 @@ use stepwright_core::permission::{CommandLine, Effect};
 use stepwright_core::redact::Secrets;
 use stepwright_core::tool::{AnyTool, ToolError};
 use stepwright_core::{Error, StepContext};
+use stepwright_process::Sandbox;
 use stepwright_process::command::{Command, Done, Program, run};
 
 /// The longest program, in bytes.
@@ -29,7 +30,7 @@ pub const PYTHON_TIMEOUT: Duration = Duration::from_secs(30);
 /// directory of its own, which is removed afterwards. Its process group ends with the call.
 ///
 /// It can read every file and reach every address that this program can: add it only for models
-/// that you trust with that, or in a container. Permissions judge each program as a command.
+/// that you trust with that, or in a [`Sandbox`]. Permissions judge each program as a command.
 ///
 /// ```
 /// use stepwright_agent::Agent;
@@ -109,14 +110,19 @@ impl Python {
             ToolError::Failed(format!("the directory of the program cannot be made: {error}"))
         })?;
         let home = dir.path().display().to_string();
+        // A sandbox has its own.
+        let env = match cx.state::<Sandbox>() {
+            Some(_) => Vec::new(),
+            None => vec![("HOME".into(), home.clone()), ("TMPDIR".into(), home)],
+        };
         let command = Command {
             program: Program::Argv(self.words()),
-            env: vec![("HOME".into(), home.clone()), ("TMPDIR".into(), home)],
+            env,
             pass_env: Vec::new(),
             stdin: code,
             // Files that it leaves are for the step, if that has a folder.
             dir: cx.workspace().unwrap_or(dir.path()).to_owned(),
-            shown: vec![dir.path().to_owned()],
+            shown: Vec::new(),
             timeout: self.timeout,
             max_bytes: self.max_bytes,
             any_status: true,

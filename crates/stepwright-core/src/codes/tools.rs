@@ -58,7 +58,8 @@ super::entry::catalogue! {
     WORKSPACE_GONE = 614, "a workspace cannot be used";
 
     /// A command cannot run in its sandbox: no program for sandboxes is installed, the system does
-    /// not allow one, or it cannot do what the settings ask for. The command did not run.
+    /// not allow one, it cannot do what the settings ask for, or the image has no such program as
+    /// the command. The command did not run.
     SANDBOX_UNAVAILABLE = 615, "a sandbox is not available";
 
     /// An MCP server at an address wants a login, or a token, and got none that it takes. Log in

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails loudly")]
 
+mod contained;
 mod faults;
 mod files;
 mod people;

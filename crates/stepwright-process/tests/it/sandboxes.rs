@@ -19,7 +19,7 @@ fn is_installed(program: &str) -> bool {
     found
 }
 
-fn command(line: &str, dir: &Path) -> Command {
+pub(crate) fn command(line: &str, dir: &Path) -> Command {
     Command {
         program: Program::Line(line.to_owned(), Vec::new()),
         env: vec![("GIVEN".to_owned(), "a value".to_owned())],

@@ -1,10 +1,12 @@
 //! Programs in Python.
 #![cfg(unix)]
 
-use crate::call;
+use crate::{call, called, caller};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use stepwright_tools::{PYTHON_CODE_BYTES_MAX, Python};
+use stepwright_engine::Step;
+use stepwright_process::{Backend, Sandbox};
+use stepwright_tools::{PYTHON_CODE_BYTES_MAX, Python, Workspace};
 
 async fn told(kit: Python, code: &str) -> (String, bool) {
     let told = call(kit, "run_python", json!({ "code": code })).await;
@@ -81,5 +83,33 @@ fn wrong_settings_are_reported_when_the_agent_is_built() {
     ] {
         let error = Agent::builder("a").model("offline").unwrap().tool(kit).build().unwrap_err();
         assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
+/// With real containers, which `scripts/test-sandbox.sh` makes possible.
+#[tokio::test]
+async fn a_program_runs_in_the_sandbox_of_its_step() {
+    let named = std::env::var("STEPWRIGHT_TEST_SANDBOX").unwrap_or_default();
+    for backend in Backend::ALL {
+        let name = backend.to_string();
+        if !named.split(',').any(|other| other == name) {
+            eprintln!("skipped: STEPWRIGHT_TEST_SANDBOX does not name {name}");
+            continue;
+        }
+        let code = "import os, tempfile\nopen('made', 'w').write('x')\n\
+                    tempfile.TemporaryFile(dir=os.environ['HOME'])\n\
+                    print(os.environ['HOME'], tempfile.gettempdir())\n\
+                    print(len(os.listdir('/sys/class/net')))";
+        for of_step in [false, true] {
+            let agent = caller(Python::new(), "run_python", json!({ "code": code }));
+            let sandbox = Sandbox::new().backend(backend).image("stepwright-test:sandbox");
+            let boxed = sandbox.around(agent);
+            let step = match of_step {
+                true => Step::new("a", Workspace::temp().around(boxed)),
+                false => Step::new("a", boxed),
+            };
+            let told = called(step).await;
+            assert_eq!(told.text, "/tmp /tmp\n1", "{backend}");
+        }
     }
 }
