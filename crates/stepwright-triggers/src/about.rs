@@ -1,4 +1,4 @@
-//! What a delivery says about its run.
+//! The contents of a delivery, from the journal of its run.
 
 use crate::delivery::State;
 use crate::notification::RunEvent;
@@ -10,7 +10,7 @@ use stepwright_engine::Runs;
 /// bodies that ask for them.
 const NOT_IN_DATA: [&str; 4] = ["delivery", "event", "at", "output"];
 
-/// What the journal says about a delivery.
+/// The fact of a delivery in the journal, or the reason that there is none.
 pub(crate) enum About {
     /// The fact, and the open requests of a pause.
     Fact(Box<Event>, Vec<Requirement>),

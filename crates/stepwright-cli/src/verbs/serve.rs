@@ -7,7 +7,7 @@ use crate::folders;
 use crate::ui::cancel::Cancel;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
-use crate::verbs::{schedules, webhooks};
+use crate::verbs::{deliveries, schedules, webhooks};
 use crate::{dispatcher, open};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -62,6 +62,7 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         let mut server = Server::builder().runs(runs).insecure(arguments.insecure);
         server = server.drives(queue.is_none());
         let mut taken: Vec<String> = Vec::new();
+        let mut told: Vec<String> = Vec::new();
         for (source, definition) in &definitions {
             let builder = open::builder(definition)?;
             let workflow: Workflow = match &opened {
@@ -97,6 +98,9 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
             }
             server = definition.schedules().into_iter().fold(server, ServerBuilder::schedule);
             server = definition.webhooks().into_iter().fold(server, ServerBuilder::webhook);
+            let notifications = definition.notifications()?;
+            told.extend(deliveries::lines(workflow.id().as_str(), &notifications));
+            server = server.notifications(notifications);
             if let Some(source) = source.as_ref().filter(|_| opened.is_some()) {
                 server = server.metadata(DefinitionSource::metadata(source));
             }
@@ -106,6 +110,9 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         }
         for origin in &arguments.allow_origin {
             server = server.origin(origin);
+        }
+        if let Some(url) = &arguments.public_url {
+            server = server.public_url(url);
         }
         #[cfg(feature = "mcp")]
         {
@@ -132,6 +139,7 @@ fn started(arguments: &Serve, stderr: Stderr) -> Result<Exit, Exit> {
         // Programs wait for this line, and read the port in it.
         stderr.note(&format!("Listening at http://{bound}"));
         show_triggers(&server, bound, stderr).await?;
+        told.iter().for_each(|line| stderr.note(line));
         if let Some(db) = &arguments.dispatcher {
             stderr.note(&format!("runs wait in {db} for workers: `stepwright worker FILE…`"));
         }
