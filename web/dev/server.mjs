@@ -160,6 +160,10 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
     { id: "blog.weekly", workflow_id: "blog", name: "weekly", timetable: "`@weekly` in UTC", paused: true, next: [], last: null },
   ];
   const webhooks = [{ id: "order.paid", workflow_id: "order", name: "paid", created_at: now - 6 * DAY }];
+  const keys = [
+    { id: "0a1b2c3d", name: "anna", role: "admin", user: null, created_at: now - 40 * DAY, expires_at: null },
+    { id: "4e5f6a7b", name: "ci", role: "operator", user: "ci", created_at: now - 6 * DAY, expires_at: now - DAY },
+  ];
   const turned = (id, paused) => {
     const schedule = schedules.find((one) => one.id === id);
     return schedule && Object.assign(schedule, { paused, next: paused ? [] : times(now + 5 * 3_600_000, DAY) });
@@ -255,6 +259,18 @@ export async function startServer({ port = 0, rows = 0, big = 0 } = {}) {
       void play(add(run_id, [{ ...first, run_id, time_ms: Date.now() }]), rest);
       schedule.last = { at: Date.now(), run_id, note: null };
       return { run_id, session_id: first.session_id, status: "RUNNING" };
+    }],
+    ["GET", /^keys$/, () => ({ keys })],
+    ["POST", /^keys$/, (_, { name, role, user = null, expires_in }) => {
+      const created_at = Date.now();
+      const id = String((made += 1)).padStart(8, "0");
+      const key = { id, name, role, user, created_at, expires_at: expires_in ? created_at + expires_in * 1000 : null };
+      keys.push(key);
+      return { key, secret: `sw_${id}_${"0".repeat(64)}` };
+    }],
+    ["DELETE", /^keys\/([^/]+)$/, ([id]) => {
+      const at = keys.findIndex((one) => one.id === id);
+      return at < 0 ? undefined : keys.splice(at, 1)[0];
     }],
     ["GET", /^webhooks$/, () => ({ webhooks })],
     ["POST", /^webhooks\/([^/]+)\/token$/, ([id]) => {

@@ -55,6 +55,23 @@ export interface Schemas {
     index: number;
     message: Schemas["Answered"];
   };
+  Delivery: {
+    at: number;
+    attempts: number;
+    error: string | null;
+    event: string;
+    id: string;
+    name: string;
+    next: number | null;
+    run_id: string;
+    state: Schemas["DeliveryState"];
+    workflow_id: string;
+  };
+  DeliveryList: {
+    deliveries: Schemas["Delivery"][];
+    total: number;
+  };
+  DeliveryState: "pending" | "dead";
   EventsPage: {
     events: unknown[];
     next: number | null;
@@ -63,10 +80,29 @@ export interface Schemas {
     more: boolean;
     requests: Schemas["Asked"][];
   };
+  Key: {
+    created_at: number;
+    expires_at: number | null;
+    id: string;
+    name: string;
+    role: string;
+    user: string | null;
+  };
+  KeyList: {
+    keys: Schemas["Key"][];
+  };
   LastFiring: {
     at: number;
     note: string | null;
     run_id: string | null;
+  };
+  Link: {
+    expires_at: number;
+    path: string;
+  };
+  MadeKey: {
+    key: Schemas["Key"];
+    secret: string;
   };
   Model: {
     created: number;
@@ -81,6 +117,17 @@ export interface Schemas {
   NewFork: {
     at?: string | null;
     set?: unknown;
+  };
+  NewKey: {
+    expires_in?: number | null;
+    name: string;
+    role: string;
+    user?: string | null;
+  };
+  NewLink: {
+    expires_in?: number | null;
+    request: string;
+    to: string;
   };
   NewMessage: {
     mode?: string;
@@ -224,6 +271,18 @@ export interface Operations {
     body: Schemas["ChatRequest"];
     answer: Schemas["ChatAnswer"];
   };
+  "GET /v1/deliveries": {
+    query: {
+      state?: Schemas["DeliveryState"];
+    };
+    answer: Schemas["DeliveryList"];
+  };
+  "POST /v1/deliveries/{id}/redeliver": {
+    path: {
+      id: string;
+    };
+    answer: Schemas["Delivery"];
+  };
   "POST /v1/hooks/{id}": {
     path: {
       id: string;
@@ -233,6 +292,31 @@ export interface Operations {
   };
   "GET /v1/inbox": {
     answer: Schemas["Inbox"];
+  };
+  "GET /v1/keys": {
+    answer: Schemas["KeyList"];
+  };
+  "POST /v1/keys": {
+    body: Schemas["NewKey"];
+    answer: Schemas["MadeKey"];
+  };
+  "DELETE /v1/keys/{id}": {
+    path: {
+      id: string;
+    };
+    answer: Schemas["Key"];
+  };
+  "GET /v1/links/{id}": {
+    path: {
+      id: string;
+    };
+    answer: unknown;
+  };
+  "POST /v1/links/{id}": {
+    path: {
+      id: string;
+    };
+    answer: unknown;
   };
   "GET /v1/metrics": {
     answer: unknown;
@@ -295,6 +379,13 @@ export interface Operations {
     };
     body: Schemas["NewFork"];
     answer: Schemas["Accepted"];
+  };
+  "POST /v1/runs/{id}/links": {
+    path: {
+      id: string;
+    };
+    body: Schemas["NewLink"];
+    answer: Schemas["Link"];
   };
   "GET /v1/runs/{id}/media/{hash}": {
     path: {

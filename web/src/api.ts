@@ -86,6 +86,8 @@ export type RunFilter = Operations["GET /v1/runs"]["query"];
 export type Began = Schemas["Accepted"];
 export type Schedule = Schemas["Schedule"];
 export type Webhook = Schemas["Webhook"];
+export type ApiKey = Schemas["Key"];
+export type MadeKey = Schemas["MadeKey"];
 type NewRun = Refined<Schemas["NewRun"], { input: Json }>;
 
 // Where the document has any JSON, the answer is read as what the model of the page says of it.
@@ -119,6 +121,9 @@ export const api = {
   resumeSchedule: (id: string) => call("POST /v1/schedules/{id}/resume", { path: { id } }),
   runSchedule: (id: string) => call("POST /v1/schedules/{id}/run", { path: { id } }),
   webhooks: async () => (await call("GET /v1/webhooks", {})).webhooks,
+  keys: async () => (await call("GET /v1/keys", {})).keys,
+  createKey: (body: Schemas["NewKey"]) => call("POST /v1/keys", { body }),
+  revokeKey: (id: string) => call("DELETE /v1/keys/{id}", { path: { id } }),
   renewToken: (id: string) => call("POST /v1/webhooks/{id}/token", { path: { id } }),
 };
 

@@ -9,6 +9,7 @@ import { isForField, KEYS } from "./keys";
 import { ChatPage } from "./pages/chat";
 import { ComparePage } from "./pages/compare";
 import { InboxPage, refreshInbox, waitingCount } from "./pages/inbox";
+import { KeysPage } from "./pages/keys";
 import { RunPage } from "./pages/run";
 import { RunsPage } from "./pages/runs";
 import { SchedulesPage } from "./pages/schedules";
@@ -22,6 +23,7 @@ import { Toasts } from "./ui/toast";
 const LINKS: [string, string, string][] = [
   ["runs", "Runs", "runs"], ["inbox", "Inbox", "inbox"], ["workflows", "Workflows", "flow"],
   ["chat", "Chat", "chat"], ["schedules", "Schedules", "clock"], ["spend", "Spend", "spend"],
+  ["keys", "API keys", "key"],
 ];
 const INBOX_MS = 10_000;
 const help = signal(false);
@@ -61,6 +63,7 @@ function Page(): JSX.Element {
     case "chat": return <ChatPage id={second} />;
     case "schedules": return <SchedulesPage />;
     case "spend": return <SpendPage />;
+    case "keys": return <KeysPage />;
     case "compare": return <ComparePage />;
     case undefined: return <RunsPage />;
     default: return <main class="page"><div class="empty"><h1>There is no such page</h1><a class="button" href="#/runs">All runs</a></div></main>;

@@ -230,6 +230,28 @@ test("a webhook gets a new address after a second question, which is shown once"
   await close();
 });
 
+test("a key is made, shown once, and revoked after a second question", async () => {
+  const { page, close } = await open("#/keys");
+  await page.locator(".card", { hasText: "ci" }).getByText("it has expired").waitFor();
+  await page.getByRole("button", { name: "New key" }).click();
+  const dialog = page.getByRole("dialog", { name: "A new key" });
+  await dialog.getByLabel("Name").fill("desk");
+  await dialog.getByLabel("Role").selectOption("approver");
+  await dialog.getByLabel("Expires").selectOption("30");
+  await dialog.getByRole("button", { name: "Make it" }).click();
+  const shown = page.getByRole("dialog", { name: "The key desk" });
+  await shown.getByText(/^sw_/).waitFor();
+  await page.keyboard.press("Escape");
+  await shown.waitFor({ state: "detached" });
+  assert.equal(await page.getByText(/^sw_/).count(), 0);
+  const card = page.locator(".card", { hasText: "desk" });
+  await card.getByText("approver").waitFor();
+  await card.getByRole("button", { name: "Revoke desk" }).click();
+  await page.getByRole("button", { name: "Yes, refuse it from now on" }).click();
+  await card.waitFor({ state: "detached" });
+  await close();
+});
+
 test("the spend of the days is the sum of the runs that began in them", async () => {
   const { page, close } = await open("#/spend?days=7");
   await page.waitForSelector("main:not([aria-busy])");
@@ -363,7 +385,7 @@ const PAGES = {
   graph: "#/runs/desk?view=graph&step=gather%2Fmirror", events: "#/runs/desk?view=events&at=27",
   output: "#/runs/desk?view=output", failed: "#/runs/undo", inbox: "#/inbox", workflows: "#/workflows",
   start: "#/workflows/research-desk", chat: "#/chat/triage", compare: "#/compare?a=desk&b=desk-fork",
-  schedules: "#/schedules", spend: "#/spend",
+  schedules: "#/schedules", spend: "#/spend", keys: "#/keys",
 };
 for (const [name, address] of Object.entries(PAGES)) {
   test(`axe finds nothing serious on ${name}, at desktop and phone width, light and dark`, async () => {

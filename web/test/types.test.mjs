@@ -50,7 +50,7 @@ test("the stand-in server answers as the document says", async () => {
     assert.deepEqual(wrong(content["application/json"].schema, await response.json(), `${method} ${template}`), []);
   };
   try {
-    for (const path of ["workflows", "runs", "inbox", "schedules", "webhooks"]) await ask("GET", `/v1/${path}`);
+    for (const path of ["workflows", "runs", "inbox", "schedules", "webhooks", "keys"]) await ask("GET", `/v1/${path}`);
     await ask("GET", "/v1/workflows/{id}", { id: "digest" });
     for (const id of ["desk", "desk-fork", "undo", "run-000001"]) await ask("GET", "/v1/runs/{id}", { id });
     await ask("GET", "/v1/runs/{id}/events", { id: "desk" });
@@ -63,6 +63,8 @@ test("the stand-in server answers as the document says", async () => {
     await ask("POST", "/v1/runs/{id}/cancel", { id: "refund-paused" });
     for (const word of ["pause", "resume", "run"]) await ask("POST", `/v1/schedules/{id}/${word}`, { id: "digest.morning" });
     await ask("POST", "/v1/webhooks/{id}/token", { id: "order.paid" });
+    await ask("POST", "/v1/keys", {}, { name: "desk", role: "viewer" });
+    await ask("DELETE", "/v1/keys/{id}", { id: "4e5f6a7b" });
   } finally {
     server.stop();
   }

@@ -106,6 +106,10 @@ fn carry_out(program: &Program, command: &Command, found: &Found, stderr: Stderr
         Command::Schedules(wanted) => finish(stderr, verbs::schedules::schedules(wanted, stderr)),
         #[cfg(feature = "serve")]
         Command::Webhooks(wanted) => finish(stderr, verbs::webhooks::webhooks(wanted, stderr)),
+        #[cfg(feature = "serve")]
+        Command::Deliveries(wanted) => {
+            finish(stderr, verbs::deliveries::deliveries(wanted, stderr))
+        }
         Command::Worker(wanted) => worker::worker(wanted, program, stderr),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),

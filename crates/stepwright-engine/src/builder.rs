@@ -20,7 +20,7 @@ use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::cost::Prices;
 use stepwright_core::dispatch::{Dispatcher, Limits};
-use stepwright_core::observe::Observer;
+use stepwright_core::observe::{BeforeAppend, Observer};
 use stepwright_core::permission::ALLOWED_KEY;
 use stepwright_core::plan::After;
 use stepwright_core::redact::Secrets;
@@ -78,6 +78,7 @@ pub struct WorkflowBuilder {
     run_limits: RunLimits,
     media: Vec<MediaInput>,
     observer: Option<Arc<dyn Observer>>,
+    before_append: Option<Arc<dyn BeforeAppend>>,
     secrets: Secrets,
 }
 
@@ -114,6 +115,7 @@ impl Workflow {
             run_limits: RunLimits::default(),
             media: Vec::new(),
             observer: None,
+            before_append: None,
             secrets: Secrets::default(),
         }
     }
@@ -447,6 +449,13 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Sets an outbox: what it stores about facts is stored before them. [`BeforeAppend`] shows it.
+    /// It does nothing for runs without a store.
+    pub fn before_append(mut self, outbox: Arc<dyn BeforeAppend>) -> Self {
+        self.before_append = Some(outbox);
+        self
+    }
+
     /// Sets the source of time, ids and randomness: for tests.
     pub fn world(mut self, world: World) -> Self {
         self.world = Some(world);
@@ -522,6 +531,7 @@ impl WorkflowBuilder {
         };
         let mut runner = Runner::new(definition, self.store, world, dispatching, self.limits);
         runner.observer = self.observer;
+        runner.before_append = self.before_append;
         Ok(Workflow::of(runner))
     }
 }

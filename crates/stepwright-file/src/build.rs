@@ -63,6 +63,10 @@ impl Definition {
             Some(agent) => all.agent_alone(agent)?,
             None => all.whole()?,
         };
+        let notifications = self.notifications()?;
+        if !notifications.is_empty() {
+            builder = builder.before_append(Arc::new(notifications));
+        }
         let project = self.options.project_permissions.clone();
         // Where the caller says nothing, the caller is asked: a project allows nothing by itself.
         let own = self.options.permissions.clone();

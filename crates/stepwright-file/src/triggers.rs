@@ -1,12 +1,14 @@
-//! The triggers of a file, with inputs that are computed from what triggered.
+//! The triggers of a file, with inputs that are computed from what triggered, and its
+//! notifications.
 
+use crate::budget::{Budget, Unfinished};
 use crate::definition::Definition;
-use crate::format::{Computed, Expr};
+use crate::format::{Computed, Expr, Text};
 use crate::reference::OwnedValues;
 use crate::work::value_of;
 use serde_json::Value;
-use stepwright_core::{Content, Error, ErrorKind, StepInput};
-use stepwright_triggers::{Schedule, Webhook};
+use stepwright_core::{Content, Error, ErrorKind, StepError, StepInput};
+use stepwright_triggers::{Notification, Notifications, Schedule, Webhook};
 
 impl Definition {
     /// Returns the schedules of the file. An agent of a file has none.
@@ -80,6 +82,73 @@ impl Definition {
     }
 }
 
+impl Definition {
+    /// Returns the notifications of the file, with the values of their secrets. An agent of a file
+    /// has none. The workflow that the file builds has them already; a server sends them.
+    ///
+    /// ```
+    /// use stepwright_file::{Definition, Options};
+    /// let text = "
+    /// format: 1
+    /// name: Digest
+    /// notify: {name: chat, to: https://chat.example.org/hooks/7, events: [paused, failed]}
+    /// steps: [{name: greet, template: Good morning}]
+    /// ";
+    /// let digest = Definition::parse(text, "digest.yaml", &Options::default())?;
+    /// assert_eq!(digest.notifications().unwrap().iter().next().unwrap().name(), "chat");
+    /// # Ok::<(), stepwright_file::Diagnostics>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a secret has no value here, or if an address that is made of values is not valid.
+    pub fn notifications(&self) -> Result<Notifications, Error> {
+        let written = self.file.notify.as_ref().filter(|_| self.only.is_none());
+        let mut all = Vec::new();
+        for written in written.into_iter().flat_map(|notify| &notify.all) {
+            let to = address(&written.to).map_err(|error| {
+                let what = format!("`to` of notification `{}` cannot be made", written.name.text);
+                Error::new(ErrorKind::Definition, what).with_source(error)
+            })?;
+            let mut notification = Notification::new(&written.name.text, &to)?;
+            if let Some(secret) = &written.secret {
+                let value = self.file.declared.secrets.get(&secret.text).and_then(Value::as_str);
+                let value = value.ok_or_else(|| {
+                    let what = format!("secret `{}` has no value", secret.text);
+                    let hint = format!("set the environment variable `{}`", secret.text);
+                    Error::new(ErrorKind::Definition, what).with_hint(hint)
+                })?;
+                notification = notification.signed(value);
+            }
+            if let Some(events) = &written.events {
+                notification = notification.events(events.iter().copied());
+            }
+            if let Some(json) = written.json.clone() {
+                notification = notification.body_from(move |about| {
+                    let json = json.clone();
+                    async move { Ok(mapped(json, about).await?.to_value()) }
+                });
+            }
+            if let Some(person) = &written.link_for {
+                notification = notification.link_for(person.text.as_str());
+            }
+            if let Some(timeout) = written.timeout {
+                notification = notification.timeout(timeout)?;
+            }
+            all.push(notification);
+        }
+        Ok(Notifications::new(all))
+    }
+}
+
+/// Makes an address of constants.
+fn address(to: &Text) -> Result<String, StepError> {
+    let values = OwnedValues::of(StepInput::of(Value::Null));
+    to.render(&values.values(), &Budget::whole(None)).map_err(|unfinished| match unfinished {
+        Unfinished::Failed(error) => error,
+        Unfinished::NotHere => StepError::terminal("it is too large"),
+    })
+}
+
 /// Decides if a request begins a run.
 async fn judged(when: Expr, request: Value) -> Result<bool, Error> {
     match mapped(Computed::Expression(when), request).await?.to_value() {
@@ -105,7 +174,7 @@ fn refused(what: String) -> Error {
 async fn mapped(input: Computed, triggered: Value) -> Result<Content, Error> {
     let values = OwnedValues::of(StepInput::of(triggered));
     value_of(&input, values).await.map(Content::from).map_err(|error| {
-        let what = "an expression of the trigger cannot be computed";
+        let what = "an expression of the trigger or the notification cannot be computed";
         Error::new(ErrorKind::Usage, what).with_id(error.data.id()).with_source(error)
     })
 }

@@ -7,7 +7,7 @@ use stepwright_core::{Error, ErrorKind};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// The scheduler, and the drivers of the workflows.
+/// The scheduler, the notifier, and the drivers of the workflows.
 pub(crate) struct Drivers {
     app: App,
     driving: CancellationToken,
@@ -16,8 +16,8 @@ pub(crate) struct Drivers {
 }
 
 impl Drivers {
-    /// Stores the triggers, and starts the scheduler. Starts the drivers of the workflows unless
-    /// other processes drive their runs.
+    /// Stores the triggers, and starts the scheduler and the notifier. Starts the drivers of the
+    /// workflows unless other processes drive their runs.
     pub(crate) async fn start(app: &App, drives: bool) -> Self {
         let registered = async {
             app.scheduler.register().await?;
@@ -36,6 +36,8 @@ impl Drivers {
         let mut scheduling = JoinSet::new();
         let scheduler = app.scheduler.clone();
         scheduling.spawn(async move { scheduler.serve(CancellationToken::new()).await });
+        let notifier = app.notifier.clone();
+        scheduling.spawn(async move { notifier.serve(CancellationToken::new()).await });
         Self { app: app.clone(), driving, workflows, scheduling }
     }
 
@@ -48,7 +50,7 @@ impl Drivers {
                     Err(error) => panicked("a driver of runs", error),
                 },
                 Some(ended) = self.scheduling.join_next() => {
-                    ended.err().and_then(|error| panicked("the scheduler", error))
+                    ended.err().and_then(|error| panicked("the scheduler or the notifier", error))
                 }
                 else => std::future::pending().await,
             };
@@ -58,7 +60,8 @@ impl Drivers {
         }
     }
 
-    /// Stops the scheduler: a firing that was decided is left to another server.
+    /// Stops the scheduler and the notifier: a firing that was decided, and a delivery under way,
+    /// are left to another server.
     pub(crate) async fn stop_scheduling(&mut self) {
         self.scheduling.shutdown().await;
     }

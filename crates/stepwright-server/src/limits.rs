@@ -41,6 +41,9 @@ pub const SOCKET_RUNS_MAX: usize = 32;
 /// The time for which a link works, if its maker does not say.
 pub(crate) const LINK_LIFE: Duration = Duration::from_hours(24);
 
+/// The time for which a link in a notification works.
+pub(crate) const NOTIFIED_LINK_LIFE: Duration = Duration::from_hours(7 * 24);
+
 /// The bytes of a body that is read before a request is decided on.
 pub(crate) const SMALL_BODY_BYTES_MAX: usize = 64 * 1024;
 

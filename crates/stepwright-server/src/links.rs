@@ -5,13 +5,15 @@
 //! link works once, and the store decides which of two answers is first.
 
 use crate::auth;
-use crate::limits::LINK_LIFE_MAX;
+use crate::limits::{LINK_LIFE_MAX, NOTIFIED_LINK_LIFE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepwright_core::store::{SharedValue, ValueChange};
-use stepwright_core::{AnyStore, Error, ErrorKind, RunId, Timestamp, World};
+use stepwright_core::{AnyStore, Error, ErrorKind, Requirement, RunId, Timestamp, World};
 
 /// The kind of shared values that are links.
 const KIND: &str = "link";
@@ -54,7 +56,53 @@ pub(crate) struct Links {
     world: World,
 }
 
+/// The address of a server as people reach it, such as `https://flows.example.org`. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Base(Arc<OnceLock<String>>);
+
+impl Base {
+    pub(crate) fn of(url: Option<String>) -> Self {
+        let base = Self::default();
+        if let Some(url) = url {
+            let _ = base.0.set(url.trim_end_matches('/').to_owned());
+        }
+        base
+    }
+
+    /// Notes the address at which the server listens, if it has no other. One that stands for all
+    /// addresses of the machine is not an address for people.
+    pub(crate) fn listens_at(&self, address: SocketAddr) {
+        if !address.ip().is_unspecified() {
+            let _ = self.0.set(format!("http://{address}"));
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
 impl Links {
+    /// Makes a link in a message about a pause, for the person that the workflow names. Returns its
+    /// address, or `None` if the request cannot be answered by a link, or the server does not know
+    /// its own address.
+    pub(crate) async fn notified(
+        &self,
+        base: &Base,
+        run: RunId,
+        asked: &Requirement,
+        to: &str,
+    ) -> Result<Option<String>, Error> {
+        let Some(base) = base.get().filter(|_| !asked.answers().is_empty()) else {
+            return Ok(None);
+        };
+        let end = self.end(NOTIFIED_LINK_LIFE);
+        let expires_at = asked.due.map_or(end, |due| due.min(end));
+        let (request, to) = (asked.id.to_string(), to.to_owned());
+        let link = Link { run, request, to, by: None, expires_at, used_at: None };
+        Ok(Some(format!("{base}/v1/links/{}", self.add(&link).await?)))
+    }
+
     pub(crate) fn of(store: AnyStore, world: World) -> Self {
         Self { store, world }
     }

@@ -47,6 +47,7 @@ impl Server {
     /// Returns the server for another one, which listens at `address`.
     pub fn mounted(self, address: SocketAddr) -> Mounted {
         let Self { app, hosts, is_open_elsewhere, drives } = self;
+        app.base.listens_at(address);
         let front = Arc::new(Front::new(app.clone(), &hosts, address));
         let service = TowerToHyperService::new(router::router(&app));
         Mounted { app, front, service, is_open_elsewhere, drives }

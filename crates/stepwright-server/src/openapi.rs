@@ -24,7 +24,9 @@ use utoipa_axum::routes;
         (name = "sessions", description = "Threads of runs."),
         (name = "schedules", description = "What begins runs at set times."),
         (name = "webhooks", description = "Requests of other services that begin runs."),
+        (name = "deliveries", description = "Requests to other services about runs."),
         (name = "chat", description = "Runs as the chats of OpenAI."),
+        (name = "keys", description = "What callers show to the server."),
         (name = "server", description = "The server itself."),
     )
 )]

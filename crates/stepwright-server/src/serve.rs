@@ -60,6 +60,7 @@ async fn serve(
     listener.set_nonblocking(true).map_err(failed)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
     let Server { app, hosts, drives, .. } = server;
+    app.base.listens_at(address);
     let front = Arc::new(Front::new(app.clone(), &hosts, address));
     let service = TowerToHyperService::new(router::router(&app));
 

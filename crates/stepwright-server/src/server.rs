@@ -1,14 +1,17 @@
 //! The builder of a server.
 
 use crate::auth::{Auth, Jwt, Keys};
-use crate::links::Links;
+use crate::links::{Base, Links};
 use crate::state::{App, McpOptions, MemberOf, Origins, Served, ServedKind, Triggers};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use stepwright_core::{AnyStore, Error, ErrorKind, Store};
 use stepwright_engine::{Run, Runs, Workflow, real_world};
-use stepwright_triggers::{Receiver, Schedule, Scheduler, StoredSchedule, StoredWebhook, Webhook};
+use stepwright_triggers::{
+    Notifications, Notifier, Receiver, Schedule, Scheduler, StoredSchedule, StoredWebhook, Webhook,
+};
 
 /// The name of a server that has no other.
 const NAME: &str = "AgentOS";
@@ -52,6 +55,7 @@ pub struct ServerBuilder {
     jwt: Option<Jwt>,
     insecure: bool,
     drives: bool,
+    public_url: Option<String>,
 }
 
 impl Server {
@@ -68,6 +72,7 @@ impl Server {
             jwt: None,
             insecure: false,
             drives: true,
+            public_url: None,
         }
     }
 
@@ -145,6 +150,7 @@ impl ServerBuilder {
             members: Vec::new(),
             schedules: Vec::new(),
             webhooks: Vec::new(),
+            notifications: Notifications::default(),
         });
         self
     }
@@ -220,6 +226,22 @@ impl ServerBuilder {
         if let Some(last) = self.served.last_mut() {
             last.webhooks.push(webhook);
         }
+        self
+    }
+
+    /// Sets the notifications of the workflow that was added last, which this server sends. The
+    /// workflow needs them too: see [`Notifications`].
+    pub fn notifications(mut self, notifications: Notifications) -> Self {
+        if let Some(last) = self.served.last_mut() {
+            last.notifications = notifications;
+        }
+        self
+    }
+
+    /// Sets the address at which people reach the server, such as `https://flows.example.org`: for
+    /// links in notifications. By default it is the one at which the server listens.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
         self
     }
 
@@ -311,7 +333,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// If there is nothing to serve, or no store, or two workflows have one id, or a workflow has
-    /// no store, or an origin or a host is not valid, or the rules for tokens cannot be.
+    /// no store, or an origin, a host or the public address is not valid, or the rules for tokens
+    /// cannot be.
     pub fn build(self) -> Result<Server, Error> {
         let mistake =
             |text: String, hint: &str| Err(Error::new(ErrorKind::Definition, text).with_hint(hint));
@@ -348,10 +371,18 @@ impl ServerBuilder {
                 return mistake(what, "write a name without scheme and port: `app.example.org`");
             }
         }
+        if let Some(url) = &self.public_url {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+            if host.is_empty() || url.contains(['?', '#', ' ']) {
+                let what = format!("invalid public address `{url}`");
+                return mistake(what, "write it with its scheme: `https://flows.example.org`");
+            }
+        }
         let keys = self.keys.map(|(file, is_required)| Keys::in_file(file, is_required));
         let auth = Auth::new(keys, self.jwt)?;
         let is_open_elsewhere = self.insecure || !auth.is_open();
-        let triggers = triggers(&runs, &self.served)?;
+        let triggers = triggers(&runs, &self.served, Base::of(self.public_url))?;
         let origins = Origins(self.origins);
         let app = App::new(self.name, runs, self.served, origins, auth, triggers, self.mcp);
         #[cfg(feature = "mcp")]
@@ -360,14 +391,21 @@ impl ServerBuilder {
     }
 }
 
-/// Makes the scheduler of all schedules, the receiver of all webhooks, and the links of the store.
-fn triggers(runs: &Runs, served: &[Served]) -> Result<Triggers, Error> {
+/// Makes the scheduler of all schedules, the receiver of all webhooks, the notifier of all
+/// notifications, and the links of the store.
+fn triggers(runs: &Runs, served: &[Served], base: Base) -> Result<Triggers, Error> {
     let store = runs.whole_store().cloned().ok_or_else(|| {
         let what = "the runs of a server cannot be those of one user";
         Error::new(ErrorKind::Definition, what).with_hint("give keys with a user to its clients")
     })?;
     let mut scheduler = Scheduler::new(store.clone(), real_world());
     let links = Links::of(store.clone(), real_world());
+    let (made, of) = (links.clone(), base.clone());
+    let mut notifier = Notifier::new(store.clone(), real_world());
+    notifier = notifier.links(Arc::new(move |run, asked, person| {
+        let (links, base) = (made.clone(), of.clone());
+        Box::pin(async move { links.notified(&base, run, &asked, &person).await })
+    }));
     let mut receiver = Receiver::new(store, real_world());
     for served in served {
         let metadata = served.metadata.clone();
@@ -382,8 +420,10 @@ fn triggers(runs: &Runs, served: &[Served]) -> Result<Triggers, Error> {
             let (webhook, prepare) = (webhook.clone(), prepare.clone());
             receiver = receiver.add_prepared(&served.workflow, webhook, prepare);
         }
+        let id = served.workflow.id().clone();
+        notifier = notifier.add(id, served.notifications.clone());
     }
-    Ok(Triggers { scheduler, receiver, links })
+    Ok(Triggers { scheduler, receiver, notifier, links, base })
 }
 
 impl fmt::Debug for Server {

@@ -3,7 +3,7 @@
 use crate::auth::{Auth, Who};
 use crate::error::Problem;
 use crate::limits::STREAMS_MAX;
-use crate::links::Links;
+use crate::links::{Base, Links};
 use crate::metrics::Counters;
 use crate::row_columns::Known;
 use http::StatusCode;
@@ -16,7 +16,7 @@ use stepwright_core::plan::NodeKind;
 use stepwright_core::store::RunRow;
 use stepwright_core::{Content, Error, RunId, Timestamp};
 use stepwright_engine::{Run, Runs, Workflow, real_world};
-use stepwright_triggers::{Receiver, Schedule, Scheduler, Webhook};
+use stepwright_triggers::{Notifications, Notifier, Receiver, Schedule, Scheduler, Webhook};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -32,9 +32,12 @@ pub(crate) struct State {
     pub(crate) auth: Auth,
     pub(crate) scheduler: Scheduler,
     pub(crate) receiver: Receiver,
+    pub(crate) notifier: Notifier,
     #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "there is no MCP"))]
     pub(crate) mcp: McpOptions,
     pub(crate) links: Links,
+    /// The address of the server, for links in messages.
+    pub(crate) base: Base,
     pub(crate) started: Timestamp,
     pub(crate) counters: Counters,
     pub(crate) columns: Known,
@@ -66,6 +69,7 @@ pub(crate) struct Served {
     pub(crate) members: Vec<MemberOf>,
     pub(crate) schedules: Vec<Schedule>,
     pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) notifications: Notifications,
 }
 
 /// A member of a team.
@@ -84,11 +88,13 @@ pub(crate) struct McpOptions {
     pub(crate) agents: bool,
 }
 
-/// The parts of a server that begin runs, or let them go on, without a caller with a key.
+/// The parts of a server that work without a caller with a key.
 pub(crate) struct Triggers {
     pub(crate) scheduler: Scheduler,
     pub(crate) receiver: Receiver,
+    pub(crate) notifier: Notifier,
     pub(crate) links: Links,
+    pub(crate) base: Base,
 }
 
 /// The pages of other servers that may send requests.
@@ -115,7 +121,7 @@ impl App {
         served: Vec<Served>,
         origins: Origins,
         auth: Auth,
-        Triggers { scheduler, receiver, links }: Triggers,
+        Triggers { scheduler, receiver, notifier, links, base }: Triggers,
         mcp: McpOptions,
     ) -> Self {
         Self(Arc::new(State {
@@ -126,8 +132,10 @@ impl App {
             auth,
             scheduler,
             receiver,
+            notifier,
             mcp,
             links,
+            base,
             started: real_world().wall(),
             counters: Counters::default(),
             columns: Known::default(),

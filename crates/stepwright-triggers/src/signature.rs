@@ -88,6 +88,14 @@ pub(crate) fn verify(
     if is_right { Ok(()) } else { Err(WRONG) }
 }
 
+/// Returns the header `webhook-signature` of a request, as Standard Webhooks have it.
+pub(crate) fn sign(secret: &str, id: &str, time: &str, body: &[u8]) -> String {
+    let key = standard_key(secret);
+    let signed = mac(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
+    let signed = signed.map(|mac| STANDARD.encode(mac.finalize().into_bytes()));
+    format!("v1,{}", signed.unwrap_or_default())
+}
+
 /// Checks that a time in seconds is near now.
 fn check_time(time: &str, now: Timestamp) -> Result<(), &'static str> {
     let seconds: u64 = time.parse().map_err(|_| "the time of the signature is no number")?;
@@ -108,11 +116,16 @@ fn standard_key(secret: &str) -> Vec<u8> {
 
 /// Compares in constant time.
 fn is_mac(key: &[u8], parts: &[&[u8]], given: &[u8]) -> bool {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return false };
+    mac(key, parts).is_some_and(|mac| mac.verify_slice(given).is_ok())
+}
+
+/// Returns the code of these parts. A key of any length will do.
+fn mac(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     for part in parts {
         mac.update(part);
     }
-    mac.verify_slice(given).is_ok()
+    Some(mac)
 }
 
 /// Reads hexadecimal digits.

@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "44844c45fdd4b2c40e69239caaa9c02c9f7f607898d34fadd707995c785582b0";
+pub(crate) const DIGEST: &str = "8fc576e89bb05523bab6427b145c03e67ac4dd8bb6feaea3f30c88079a2c248b";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,18 +14,18 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-6cffa14deac3.js",
-        File {
-            bytes: include_bytes!("../dist/assets/main-6cffa14deac3.js"),
-            content_type: "text/javascript; charset=utf-8",
-            cache_control: IMMUTABLE,
-        },
-    ),
-    (
         "assets/main-7f2911b0ff8c.css",
         File {
             bytes: include_bytes!("../dist/assets/main-7f2911b0ff8c.css"),
             content_type: "text/css; charset=utf-8",
+            cache_control: IMMUTABLE,
+        },
+    ),
+    (
+        "assets/main-a9fbbd9286d3.js",
+        File {
+            bytes: include_bytes!("../dist/assets/main-a9fbbd9286d3.js"),
+            content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),

@@ -33,6 +33,7 @@ const PATHS: { [name: string]: string } = {
   compare: "M3 3.5h4v9H3zM9 3.5h4v9H9z",
   send: "M3 8h9M8.5 4L12.5 8l-4 4",
   tool: "M9.5 6.5l-6 6M12.5 5a2.5 2.5 0 0 1-3.4 2.3A2.5 2.5 0 0 1 11 3.5",
+  key: "M6 10.5a2.5 2.5 0 1 1 0-5 2.5 2.5 0 0 1 0 5zM8.5 8h5v2M11.5 8v1.5",
   close: "M4 4l8 8M12 4l-8 8",
 };
 

@@ -35,7 +35,8 @@ pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 pub(crate) use testing::{FromRun, Test, TestFrom};
 #[cfg(feature = "serve")]
 pub(crate) use triggers::{
-    OneSchedule, OneWebhook, ScheduleList, Schedules, WebhookList, Webhooks,
+    Deliveries, DeliveryList, OneSchedule, OneWebhook, Redelivered, ScheduleList, Schedules,
+    WebhookList, Webhooks,
 };
 
 use crate::completion;
@@ -154,6 +155,10 @@ pub(crate) enum Command {
     #[cfg(feature = "serve")]
     #[command(subcommand, after_help = triggers::WEBHOOKS)]
     Webhooks(Webhooks),
+    /// List the deliveries of notifications that did not arrive, and send dead ones again
+    #[cfg(feature = "serve")]
+    #[command(subcommand, after_help = triggers::DELIVERIES)]
+    Deliveries(Deliveries),
     /// Drive the background runs of workflow files that other processes submit
     #[command(after_help = serving::WORKER)]
     Worker(Box<Worker>),

@@ -222,6 +222,10 @@ pub(crate) struct Serve {
     /// `http://localhost:3000`. Can be given several times
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
+    /// The address at which people reach the server, for links in notifications, such as
+    /// `https://flows.example.org`; by default the one at which it listens
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
     /// Make agents and teams tools at `/mcp` too; a call of one passes by the reviews of workflows
     #[cfg(feature = "mcp")]
     #[arg(long)]

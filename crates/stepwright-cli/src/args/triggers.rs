@@ -1,4 +1,4 @@
-//! The arguments about schedules and webhooks.
+//! The arguments about schedules, webhooks and deliveries.
 
 use super::In;
 use clap::{Args, Subcommand};
@@ -70,6 +70,43 @@ pub(crate) struct WebhookList {
 pub(crate) struct OneWebhook {
     /// The id of the webhook, as `webhooks list` shows it
     #[arg(value_name = "WEBHOOK_ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) kept: In,
+}
+
+pub(super) const DELIVERIES: &str = "\
+Examples:
+  stepwright deliveries list --db runs.db
+  stepwright deliveries list --pending --db runs.db
+  stepwright deliveries redeliver msg_8e1a90d2f3b64c07a5d4e1f2b3c4d5e6 --db runs.db";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Deliveries {
+    /// List dead deliveries, which are not tried any more
+    List(DeliveryList),
+    /// Send a dead delivery again, with all its attempts
+    Redeliver(Redelivered),
+}
+
+/// The arguments of `deliveries list`.
+#[derive(Debug, Args)]
+pub(crate) struct DeliveryList {
+    /// List those that are to be sent, for the first time or again
+    #[arg(long)]
+    pub(crate) pending: bool,
+    /// Write them as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) kept: In,
+}
+
+/// A delivery in a database.
+#[derive(Debug, Args)]
+pub(crate) struct Redelivered {
+    /// The id of the delivery, as `deliveries list` shows it
+    #[arg(value_name = "DELIVERY_ID")]
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) kept: In,

@@ -36,7 +36,7 @@ const NO_SETTINGS: [&str; 2] = ["help", "version"];
 
 /// Options with which a file could widen what the user allows. A project may set them only if the
 /// user trusts it.
-const PERMISSIONS: [&str; 19] = [
+const PERMISSIONS: [&str; 20] = [
     "allow-host",
     "allow-origin",
     "allow-path",
@@ -56,6 +56,7 @@ const PERMISSIONS: [&str; 19] = [
     "pass-env",
     "permissions",
     "prices",
+    "public-url",
 ];
 
 /// Options whose values are paths, relative to the configuration file.

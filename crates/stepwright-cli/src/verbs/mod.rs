@@ -7,6 +7,8 @@ pub(crate) mod chat;
 pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod config;
+#[cfg(feature = "serve")]
+pub(crate) mod deliveries;
 pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod explain;

@@ -8,7 +8,7 @@ use crate::program::Program;
 use crate::ui::cancel::Cancel;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
-use crate::verbs::{schedules, webhooks};
+use crate::verbs::{deliveries, schedules, webhooks};
 use crate::{dispatcher, open};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -63,6 +63,7 @@ fn started(arguments: &Serve, program: &Program, stderr: Stderr) -> Result<Exit,
         let mut server = Server::builder().runs(runs).insecure(arguments.insecure);
         server = server.drives(queue.is_none());
         let mut taken: Vec<String> = Vec::new();
+        let mut told: Vec<String> = Vec::new();
         for (source, definition) in &definitions {
             let builder = open::builder(definition)?;
             let workflow: Workflow = match &opened {
@@ -98,6 +99,9 @@ fn started(arguments: &Serve, program: &Program, stderr: Stderr) -> Result<Exit,
             }
             server = definition.schedules().into_iter().fold(server, ServerBuilder::schedule);
             server = definition.webhooks().into_iter().fold(server, ServerBuilder::webhook);
+            let notifications = definition.notifications()?;
+            told.extend(deliveries::lines(workflow.id().as_str(), &notifications));
+            server = server.notifications(notifications);
             if let Some(source) = source.as_ref().filter(|_| opened.is_some()) {
                 server = server.metadata(DefinitionSource::metadata(source));
             }
@@ -107,6 +111,9 @@ fn started(arguments: &Serve, program: &Program, stderr: Stderr) -> Result<Exit,
         }
         for origin in &arguments.allow_origin {
             server = server.origin(origin);
+        }
+        if let Some(url) = &arguments.public_url {
+            server = server.public_url(url);
         }
         #[cfg(feature = "mcp")]
         {
@@ -133,6 +140,7 @@ fn started(arguments: &Serve, program: &Program, stderr: Stderr) -> Result<Exit,
         // Programs wait for this line, and read the port in it.
         stderr.note(&format!("Listening at http://{bound}"));
         show_triggers(&server, bound, stderr).await?;
+        told.iter().for_each(|line| stderr.note(line));
         if let Some(address) = address {
             let name = program.name();
             stderr.note(&format!("runs wait in {address} for workers: `{name} worker FILE…`"));

@@ -167,7 +167,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 61] = [
+const COMMANDS: [&str; 63] = [
     "fix",
     "mcp",
     "schema",
@@ -224,6 +224,8 @@ const COMMANDS: [&str; 61] = [
     "schedules run",
     "webhooks list",
     "webhooks renew",
+    "deliveries list",
+    "deliveries redeliver",
     "sessions list",
     "sessions show",
     "sessions rename",
@@ -238,10 +240,9 @@ fn every_command_has_a_help_that_fits_and_shows_how() {
         let help = place.ran(command.split(' ').chain(["--help"])).ended(0).stdout;
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         let without = ["chat", "top", "config", "init", "man", "capabilities"];
-        let is_inner =
-            ["sessions ", "skill ", "keys ", "knowledge ", "memories ", "schedules ", "webhooks "]
-                .iter()
-                .any(|outer| command.starts_with(outer));
+        let outer = ["sessions ", "skill ", "keys ", "knowledge ", "memories "];
+        let triggers = ["schedules ", "webhooks ", "deliveries "];
+        let is_inner = outer.iter().chain(&triggers).any(|outer| command.starts_with(outer));
         if !without.contains(&command) && !is_inner {
             assert!(help.contains("Example") && help.contains("  stepwright "), "{help}");
         }

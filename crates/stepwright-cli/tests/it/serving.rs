@@ -1,4 +1,4 @@
-//! The options of `serve` about JSON Web Tokens: mistakes show at the start.
+//! `serve`, whose mistakes about JSON Web Tokens show at the start, and what it leaves to send.
 
 use crate::support::{GREETING, Place, Ran};
 
@@ -55,4 +55,24 @@ fn a_project_that_is_not_trusted_admits_no_tokens() {
     let refused = serve(&place, &[]).ended(2);
     let says = "stepwright.toml:2: `jwt-secret` could widen what you allow";
     assert!(refused.stderr.contains(says), "{refused:#?}");
+}
+
+#[test]
+fn a_run_of_the_command_leaves_its_notification_to_the_server() {
+    let notify = "notify: {name: desk, to: 'http://127.0.0.1:9/runs', events: [completed]}\n";
+    let place = Place::with(&format!("{GREETING}{notify}"));
+    place.ran(["run", "flow.yaml", "Ada", "--db", "runs.db", "--run-id", "r-1"]).ended(0);
+    let listed = place.ran(["deliveries", "list", "--pending", "--db", "runs.db"]).ended(0).stdout;
+    assert!(listed.contains("completed") && listed.contains("r-1  desk"), "{listed}");
+    let json = ["deliveries", "list", "--pending", "--json", "--db", "runs.db"];
+    let json: serde_json::Value = serde_json::from_str(&place.ran(json).ended(0).stdout).unwrap();
+    let delivery = &json[0];
+    assert_eq!(delivery["run_id"], "r-1");
+    assert_eq!(delivery["attempts"], 0);
+    let none = place.ran(["deliveries", "list", "--db", "runs.db"]).ended(0);
+    assert!(none.stderr.contains("there is no dead delivery"), "{none:#?}");
+    let id = delivery["id"].as_str().unwrap();
+    let alive = place.ran(["deliveries", "redeliver", id, "--db", "runs.db"]);
+    assert_ne!(alive.code, 0, "{alive:#?}");
+    assert!(alive.stderr.contains("no dead delivery has the id"), "{alive:#?}");
 }

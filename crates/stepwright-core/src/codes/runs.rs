@@ -193,4 +193,13 @@ super::entry::catalogue! {
     /// stepwright webhooks list
     /// ```
     WEBHOOK_NOT_FOUND = 738, "the webhook was not found";
+
+    /// There is no dead delivery with this id in the store. A delivery of a notification is dead
+    /// when all its attempts have failed, or when the receiver says that it is gone. One that is
+    /// sent again is not dead any more.
+    ///
+    /// ```sh
+    /// stepwright deliveries list
+    /// ```
+    DELIVERY_NOT_FOUND = 739, "the dead delivery was not found";
 }

@@ -7,19 +7,22 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use stepwright_core::event::Event;
 use stepwright_core::journal::Append;
+use stepwright_core::observe::BeforeAppend;
 use stepwright_core::{AnyStore, StoreError};
 
 /// The journal of a run with a store.
 pub(super) struct Journal {
     pub(super) store: AnyStore,
+    /// Stores something ahead of the facts.
+    before: Option<Arc<dyn BeforeAppend>>,
     /// The append under way. Any task that waits for it drives it: if that task is dropped, the
     /// next one goes on.
     appending: tokio::sync::Mutex<Option<Appending>>,
 }
 
 impl Journal {
-    pub(super) fn of(store: AnyStore) -> Self {
-        Self { store, appending: None.into() }
+    pub(super) fn of(store: AnyStore, before: Option<Arc<dyn BeforeAppend>>) -> Self {
+        Self { store, before, appending: None.into() }
     }
 }
 
@@ -58,7 +61,7 @@ impl Recorder {
             }
             let mut appending = journal.appending.lock().await;
             if appending.is_none() {
-                *appending = self.begin(&journal.store);
+                *appending = self.begin(journal);
             }
             let Some(work) = appending.as_mut() else { continue };
             let answer = (&mut work.work).await;
@@ -79,7 +82,7 @@ impl Recorder {
     }
 
     /// Begins an append of the queue, unless it is empty.
-    fn begin(&self, store: &AnyStore) -> Option<Appending> {
+    fn begin(&self, journal: &Journal) -> Option<Appending> {
         let mut state = self.state();
         let facts: Vec<Event> =
             state.queue.iter().filter(|event| event.is_fact()).cloned().collect();
@@ -88,14 +91,23 @@ impl Recorder {
         let close = if last.kind.is_terminal() { state.close.take() } else { None };
         state.appending = true;
         let batch = std::mem::take(&mut state.queue);
+        let store = journal.store.clone();
+        let before = journal.before.as_ref();
+        let before =
+            before.and_then(|outbox| outbox.before_append(&store, &self.run.workflow_id, &facts));
         let append = Append {
             run: self.run.run_id.clone(),
             facts,
             close: close.map(|close| *close),
             driver: state.driver.clone(),
         };
-        let store = store.clone();
-        let work = async move { store.append(append).await }.boxed();
+        let work = async move {
+            if let Some(before) = before {
+                before.await?;
+            }
+            store.append(append).await
+        };
+        let work = work.boxed();
         Some(Appending { work, batch, next })
     }
 

@@ -47,7 +47,7 @@ use stepwright_core::event::{Event, EventRef, WorkflowStarted};
 use stepwright_core::executor::ExecutorType;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{FACTS_MAX, SessionClose};
-use stepwright_core::observe::Observer;
+use stepwright_core::observe::{BeforeAppend, Observer};
 use stepwright_core::rewind::effective;
 use stepwright_core::trace::TraceContext;
 use stepwright_core::{
@@ -157,6 +157,8 @@ pub(crate) struct Recording {
     pub(crate) gate: GateSettings,
     /// Receives the events.
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Stores something ahead of the facts.
+    pub(crate) before_append: Option<Arc<dyn BeforeAppend>>,
 }
 
 impl Recorder {
@@ -172,6 +174,7 @@ impl Recorder {
         let Recording { run, world, store, cancelled, outbox, keep_events, debug, .. } = recording;
         let (driver, interrupted) = (recording.driver, recording.interrupted);
         let (settings, observer) = (recording.gate, recording.observer);
+        let before = recording.before_append;
         let prices = settings.prices.clone().unwrap_or_else(built_in_prices);
         let clock = FactClock::new(world, recording.now);
         let is_read = outbox.is_some();
@@ -249,7 +252,7 @@ impl Recorder {
             debug,
         };
         let media = LiveMedia::of(store.as_ref());
-        let journal = store.map(|store| Box::new(Journal::of(store)));
+        let journal = store.map(|store| Box::new(Journal::of(store, before)));
         let (pending, mail) = (PendingRequests::of(&counts), Mail::of(&counts));
         let state = Mutex::new(state);
         let activity = Activity::default();

@@ -514,6 +514,7 @@ impl Setup {
             now: Some(now),
             gate: definition.gate.clone(),
             observer: runner.observer.clone(),
+            before_append: runner.before_append.clone(),
         };
         let mut job = Job::new(definition.compiled.clone(), started, recording, &[])?;
         if !options.values.is_empty() {

@@ -215,6 +215,7 @@ impl Runner {
                 now: None,
                 gate: self.definition.gate.clone(),
                 observer: self.observer.clone(),
+                before_append: self.before_append.clone(),
             };
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;

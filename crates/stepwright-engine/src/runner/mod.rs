@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use stepwright_core::dispatch::Limits;
 use stepwright_core::event::Event;
-use stepwright_core::observe::Observer;
+use stepwright_core::observe::{BeforeAppend, Observer};
 use stepwright_core::plan::Plan;
 use stepwright_core::rewind::effective;
 use stepwright_core::{AnyStore, Error, Memory, RunId, RunOutput, StoreError, World};
@@ -45,6 +45,8 @@ pub(crate) struct Runner {
     pub(crate) limits: Limits,
     /// Receives the events of the runs that this runner drives.
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Stores something ahead of their facts.
+    pub(crate) before_append: Option<Arc<dyn BeforeAppend>>,
     store: Option<AnyStore>,
     /// Holds sessions and background runs if there is no store.
     memory: OnceLock<AnyStore>,
@@ -69,6 +71,7 @@ impl Runner {
             world,
             limits,
             observer: None,
+            before_append: None,
             store,
             memory: OnceLock::new(),
             local: Arc::new(PerProcess::new()),

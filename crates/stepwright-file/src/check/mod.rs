@@ -70,6 +70,7 @@ fn check_within(file: &File, around: Around<'_>, content: Shape, mistakes: &mut 
     let place = Place { content: input.unwrap_or(content), budget, ..Place::default() };
     checker.run_limits(&place);
     checker.triggers();
+    checker.notifications();
     let end = checker.items(&file.steps, &place);
     checker.after(&file.steps, &file.after, &end);
     checker.unused_agents();

@@ -93,7 +93,9 @@ impl<'a> Checker<'a, '_> {
         let once = inner.dedupe.as_ref().map(|dedupe| ("dedupe", dedupe.span));
         let busy = inner.on_busy.map(|busy| ("on_busy", busy.span));
         let on = inner.on.as_ref().map(|on| ("on", on.span));
-        for (what, span) in at_once.into_iter().chain(once).chain(busy).chain(on) {
+        let notify = inner.notify.as_ref().map(|notify| ("notify", notify.span));
+        let all = at_once.into_iter().chain(once).chain(busy).chain(on).chain(notify);
+        for (what, span) in all {
             let message = format!("`{what}` is about runs, and this file is a step of another one");
             let mistake = crate::diagnostic::Diagnostic::new(
                 ErrorId::KEY_INVALID,

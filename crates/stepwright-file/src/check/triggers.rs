@@ -1,9 +1,12 @@
-//! Checks of the inputs of triggers.
+//! Checks of the inputs of triggers, and of notifications.
 
 use super::{Checker, Place};
 use crate::format::{File, Referring};
 
-/// The names that an input of a trigger can refer to.
+/// The names that the address of a notification can refer to.
+const CONSTANTS: [&str; 3] = ["vars", "env", "secrets"];
+
+/// The names that an input of a trigger, or the body of a notification, can refer to.
 const ROOTS: [&str; 3] = ["input", "vars", "env"];
 
 impl<'a> Checker<'a, '_> {
@@ -24,6 +27,26 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
+    /// Checks `notify` of the file.
+    pub(super) fn notifications(&mut self) {
+        let file: &'a File = self.file;
+        for written in file.notify.iter().flat_map(|notify| &notify.all) {
+            let to = Referring::from(&written.to).taking_secrets();
+            let of_run = to.references.iter().find(|it| !CONSTANTS.contains(&it.root.as_str()));
+            if let Some(reference) = of_run {
+                let message = format!("`to` cannot refer to `{}`", reference.root);
+                let at = to.written.place(reference.span);
+                let help = "an address is the same for all runs: use `secrets`, `env` or `vars`";
+                self.mistakes.push(self.at(at, message).help(help));
+            } else {
+                self.all_of(std::iter::once(to), &Place::default());
+            }
+            for expr in written.json.iter().flat_map(|json| json.expressions()) {
+                self.trigger_input(Referring::from(expr));
+            }
+        }
+    }
+
     fn trigger_input(&mut self, refers: Referring<'a>) {
         let mut has_input = false;
         let mut is_known = true;
@@ -31,10 +54,11 @@ impl<'a> Checker<'a, '_> {
             has_input |= reference.root == "input";
             if !ROOTS.contains(&reference.root.as_str()) {
                 is_known = false;
-                let message = format!("a trigger cannot refer to `{}`", reference.root);
+                let message = format!("this expression cannot refer to `{}`", reference.root);
                 let at = refers.written.place(reference.span);
-                let help = "no run has begun: use `input`, which is what triggered it, or `vars`";
-                self.mistakes.push(self.at(at, message).label("not known yet").help(help));
+                let help =
+                    "it is outside of the run: use `input`, which says what happened, or `vars`";
+                self.mistakes.push(self.at(at, message).label("not known here").help(help));
             }
         }
         // `input` is not the one that the schema of the file describes.

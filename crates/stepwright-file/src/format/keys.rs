@@ -13,6 +13,7 @@ use super::model::{
     TOOL_CALLS_MAX, TOOLS_MAX,
 };
 use super::moment::DEADLINE;
+use super::notify::NOTIFY;
 use super::permissions::{AMOUNT_MAX, AT_LIMIT, LIMIT_SCOPES};
 use super::read::TURNS_MAX;
 use super::review::{ON_REJECT, ON_TIMEOUT};
@@ -159,6 +160,7 @@ pub(crate) static FILE: Mapping = Mapping {
             "What a run does while another one of its session is under way.",
         ),
         key("on", &ON, "What begins runs by itself, where `stepwright serve` serves the file."),
+        key("notify", &NOTIFY, "The requests that `stepwright serve` sends about its runs."),
         key("mcp", &SERVERS, "The MCP servers of its agents, by name."),
         key("knowledge", &BASES, "The knowledge bases that agents can search, by name."),
         key("sandbox", &SANDBOX, "The sandbox that the commands of steps and tools run in."),

@@ -14,6 +14,7 @@ mod literals;
 mod media;
 mod model;
 mod moment;
+mod notify;
 mod permissions;
 mod read;
 pub(crate) mod reader;
@@ -38,6 +39,7 @@ pub(crate) use guardrails::WrittenGuard;
 pub(crate) use kinds::ON_INTERRUPTED;
 pub(crate) use model::MODEL_WITH_PLACE;
 pub(crate) use moment::Moment;
+pub(crate) use notify::Notify;
 pub(crate) use permissions::effect_names;
 pub(crate) use read::{read_named, read_text};
 pub use read::{read_permissions, read_prices};
@@ -163,6 +165,8 @@ pub(crate) struct File {
     pub(crate) on_busy: Option<WhenBusy>,
     /// The schedules and webhooks that begin its runs.
     pub(crate) on: Option<Triggers>,
+    /// The requests to other services about its runs.
+    pub(crate) notify: Option<Notify>,
     /// The MCP servers that agents can use.
     pub(crate) mcp: Vec<Arc<Declaration>>,
     /// The knowledge bases that agents can search.

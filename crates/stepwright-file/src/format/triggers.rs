@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use stepwright_core::Error;
 use stepwright_triggers::{CatchUp, Overlap, Schedule, Signature, Timetable, Webhook};
 
-/// The maximum number of schedules of a file, and of its webhooks.
-const TRIGGERS_MAX: usize = 100;
+/// The maximum number of schedules of a file, of its webhooks and of its notifications.
+pub(super) const TRIGGERS_MAX: usize = 100;
 
 /// The name of a schedule without one.
 const SCHEDULE_NAME: &str = "schedule";
@@ -134,21 +134,21 @@ impl Reader<'_> {
     pub(super) fn triggers(&mut self, node: &Node, span: Span) -> Option<Triggers> {
         let mut fields = Fields::of(self, node, "`on`")?;
         let schedules = fields.take("schedule").map(|(_, node)| {
-            self.several(node, "schedule", Self::schedule, |it| it.schedule.name())
+            self.several(node, ["schedule"; 2], Self::schedule, |it| it.schedule.name())
         });
-        let webhooks = fields
-            .take("webhook")
-            .map(|(_, node)| self.several(node, "webhook", Self::webhook, |it| it.webhook.name()));
+        let webhooks = fields.take("webhook").map(|(_, node)| {
+            self.several(node, ["webhook"; 2], Self::webhook, |it| it.webhook.name())
+        });
         fields.finish(self);
         let schedules = schedules.unwrap_or_default();
         Some(Triggers { span, schedules, webhooks: webhooks.unwrap_or_default() })
     }
 
-    /// Parses one trigger, or a list of them.
-    fn several<T>(
+    /// Parses one trigger, or a list of them: the value of `key`, of which each is a `what`.
+    pub(super) fn several<T>(
         &mut self,
         node: &Node,
-        what: &str,
+        [key, what]: [&str; 2],
         one: fn(&mut Self, &Node, bool) -> Option<T>,
         name: fn(&T) -> &str,
     ) -> Vec<T> {
@@ -156,7 +156,7 @@ impl Reader<'_> {
             return one(self, node, false).into_iter().collect();
         };
         if list.is_empty() || list.len() > TRIGGERS_MAX {
-            let message = format!("`{what}` is a list with from 1 to {TRIGGERS_MAX} of them");
+            let message = format!("`{key}` is a list with from 1 to {TRIGGERS_MAX} of them");
             self.push(self.mistake(node.span, message));
             return Vec::new();
         }
@@ -176,7 +176,7 @@ impl Reader<'_> {
     }
 
     /// Takes the name of a trigger.
-    fn trigger_name(
+    pub(super) fn trigger_name(
         &mut self,
         fields: &mut Fields<'_>,
         node: &Node,
@@ -209,13 +209,7 @@ impl Reader<'_> {
                 mistake.help("write the name of a secret of the file: `secret: HOOK_SECRET`"),
             );
         }
-        if let Some(secret) = &secret
-            && !self.declared.secret_names.contains(&secret.text)
-        {
-            let message = format!("there is no secret `{}`", secret.text);
-            let mistake = self.mistake(secret.span, message);
-            self.push(mistake.help(format!("declare it: `secrets: [{}]`", secret.text)));
-        }
+        self.check_secret(secret.as_ref());
         let name = name?;
         let mut webhook = self.accepted(Webhook::new(&name.text), name.span)?;
         if let Some(session) = session {
@@ -224,6 +218,17 @@ impl Reader<'_> {
         let signature = signature.unwrap_or_default();
         let (when, id, input) = (whole(when)?, whole(id)?, whole(input)?);
         Some(WrittenWebhook { webhook, secret, signature, when, id, input })
+    }
+
+    /// Reports a secret that the file does not declare.
+    pub(super) fn check_secret(&mut self, secret: Option<&Word>) {
+        if let Some(secret) = secret
+            && !self.declared.secret_names.contains(&secret.text)
+        {
+            let message = format!("there is no secret `{}`", secret.text);
+            let mistake = self.mistake(secret.span, message);
+            self.push(mistake.help(format!("declare it: `secrets: [{}]`", secret.text)));
+        }
     }
 
     fn schedule(&mut self, node: &Node, is_one_of_many: bool) -> Option<WrittenSchedule> {
@@ -292,7 +297,7 @@ impl Reader<'_> {
     }
 
     /// Returns what was made, or reports why it was refused.
-    fn accepted<T>(&mut self, made: Result<T, Error>, place: Span) -> Option<T> {
+    pub(super) fn accepted<T>(&mut self, made: Result<T, Error>, place: Span) -> Option<T> {
         made.map_err(|error| {
             let mistake = self.mistake(place, error.to_string());
             self.push(mistake.maybe_help(error.hint().map(str::to_owned)));
@@ -303,7 +308,7 @@ impl Reader<'_> {
 
 /// Returns `None` if a value that is there has mistakes.
 #[expect(clippy::option_option, reason = "a key that is absent is no mistake")]
-fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     match read {
         Some(None) => None,
         Some(read) => Some(read),

@@ -29,6 +29,7 @@ mod media;
 mod mistakes;
 mod models;
 mod mutations;
+mod notifying;
 mod other_agents;
 mod outline;
 mod parts;

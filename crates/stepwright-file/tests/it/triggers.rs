@@ -96,7 +96,10 @@ fn mistakes_of_triggers_are_reported() {
             "{schedule: [{name: a, every: 1h}, {name: a, every: 2h}]}",
             "two schedules are called `a`",
         ),
-        ("{schedule: {every: 1h, input: '= steps.show'}}", "a trigger cannot refer to `steps`"),
+        (
+            "{schedule: {every: 1h, input: '= steps.show'}}",
+            "this expression cannot refer to `steps`",
+        ),
         ("{schedule: {every: 1h, input: '= vars.tem'}}", "tem"),
         ("{webhook: {signature: github}}", "a signature needs `secret`"),
         ("{webhook: {secret: HOOK_SECRET}}", "there is no secret `HOOK_SECRET`"),

@@ -253,6 +253,11 @@ impl Keys {
         Self { path, is_required, known: Mutex::default() }
     }
 
+    /// Returns the keys, to list and change them.
+    pub(crate) fn all(&self) -> ApiKeys {
+        ApiKeys::in_file(&self.path)
+    }
+
     /// Returns `true` if a caller needs no key: there is none, and none is required.
     pub(crate) fn is_open(&self) -> bool {
         if self.is_required {

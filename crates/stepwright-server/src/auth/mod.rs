@@ -9,7 +9,7 @@ pub use jwt::{Jwt, JwtAlgorithm};
 pub use keys::{ApiKey, ApiKeys, NewKey};
 pub(crate) use keys::{Keys, random_token};
 pub use role::Role;
-pub(crate) use role::{Answer, Drive, Manage, Read, Right, Start};
+pub(crate) use role::{Answer, Drive, HandOut, Manage, Read, Right, Start};
 
 use crate::error::Problem;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};

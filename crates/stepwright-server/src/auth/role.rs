@@ -91,4 +91,6 @@ rights! {
     Answer, "answer requests", Approver;
     /// To change and delete sessions and memories.
     Manage, "change or delete sessions and memories", ;
+    /// To see, make and revoke keys.
+    HandOut, "see or change keys", ;
 }

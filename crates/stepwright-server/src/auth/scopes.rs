@@ -150,6 +150,8 @@ fn needed_of_v1(reads: bool, parts: &[&str]) -> Option<Needed> {
             let any = vec![("workflows".to_owned(), "read"), ("approvals".to_owned(), "read")];
             Needed { any, by: By::All }
         }
+        (["deliveries"], true) => one(By::All, "webhooks", "read"),
+        (["deliveries", _, "redeliver"], false) => one(By::All, "webhooks", "write"),
         ([kind @ ("sessions" | "metrics" | "schedules" | "webhooks"), ..], true) => {
             one(By::All, kind, "read")
         }

@@ -1,9 +1,11 @@
 //! Our own API, at `/v1`.
 
 mod definitions;
+mod deliveries;
 mod drive;
 mod events;
 mod hooks;
+mod keys;
 mod links;
 mod list;
 mod media;
@@ -47,7 +49,11 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
         .routes(routes!(schedules::run_schedule))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::redeliver))
         .routes(routes!(hooks::list_webhooks))
         .routes(routes!(hooks::renew_token))
         .routes(routes!(hooks::receive_hook))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::revoke_key))
 }

@@ -1,4 +1,4 @@
-//! The common part of schedules and webhooks: who sees them.
+//! The common part of schedules, webhooks and deliveries: who sees them.
 
 use crate::auth::Who;
 use crate::error::Problem;

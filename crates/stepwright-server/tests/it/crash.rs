@@ -19,7 +19,7 @@ const DB: &str = "STEPWRIGHT_TEST_SERVER_DB";
 const PERMITS: &str = "STEPWRIGHT_TEST_SERVER_PERMITS";
 
 /// The process of a server, which a failing test must not leave behind.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {

@@ -41,6 +41,11 @@ const ACCESS: &[Access] = &[
     ("post /v1/schedules/{id}/run", START, "schedules:write"),
     ("get /v1/webhooks", READ, "webhooks:read"),
     ("post /v1/webhooks/{id}/token", &[], "webhooks:write"),
+    ("get /v1/keys", ADMIN, "agent_os:admin"),
+    ("post /v1/keys", ADMIN, "agent_os:admin"),
+    ("delete /v1/keys/{id}", ADMIN, "agent_os:admin"),
+    ("get /v1/deliveries", READ, "webhooks:read"),
+    ("post /v1/deliveries/{id}/redeliver", START, "webhooks:write"),
 ];
 
 /// The operations of `AgentOS`, which has no document. Those of agents and teams are the twins of
@@ -327,5 +332,57 @@ async fn a_server_that_began_without_keys_needs_one_once_there_is_one() {
     std::fs::write(&path, "no keys").unwrap();
     let world = World::with(Memory::default(), |server| server.keys_if_any(&path));
     assert_eq!(world.client.get("/v1/runs").await.status, 401);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_admin_makes_lists_and_revokes_keys_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let keys = ApiKeys::in_file(&path);
+    let world = World::with(Memory::default(), |server| server.keys(&path));
+    let admin = world.client.with_key(&key(&keys, Role::Admin, None));
+    let new = json!({"name": "ci", "role": "viewer", "user": "anna", "expires_in": 3600});
+    let made = admin.post("/v1/keys", new).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let made = made.json();
+    let (id, secret) = (made["key"]["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let life =
+        made["key"]["expires_at"].as_u64().unwrap() - made["key"]["created_at"].as_u64().unwrap();
+    assert!((3_600_000..3_601_000).contains(&life), "{made}");
+    let anna = world.client.with_key(secret);
+    assert_eq!(anna.get("/v1/runs").await.status, 200);
+    let listed = admin.get("/v1/keys").await;
+    assert!(!listed.body.contains(secret) && !listed.body.contains("hash"), "{listed:?}");
+    assert_eq!(listed.json()["keys"][1], made["key"]);
+    // The command has it too.
+    assert_eq!(keys.list().unwrap()[1].id, id);
+    let delete = |client: &Client, id: &str| {
+        let (client, path) = (client.clone(), format!("/v1/keys/{id}"));
+        async move { client.send(Method::DELETE, &path, "").await.status().as_u16() }
+    };
+    assert_eq!(delete(&anna, id).await, 403);
+    assert_eq!(delete(&admin, id).await, 200);
+    assert_eq!(delete(&admin, id).await, 404);
+    assert_eq!(anna.get("/v1/runs").await.status, 401, "it is refused at once");
+    for wrong in [
+        json!({"name": "", "role": "viewer"}),
+        json!({"name": "ci", "role": "viewer", "user": "a\nb"}),
+        json!({"name": "ci", "role": "viewer", "expires_in": 0}),
+    ] {
+        assert_eq!(admin.post("/v1/keys", wrong.clone()).await.status, 400, "{wrong}");
+    }
+    let unknown = admin.post("/v1/keys", json!({"name": "ci", "role": "king"})).await;
+    assert_eq!(unknown.status, 422, "{unknown:?}");
+    // An administrator of one user makes no keys for others.
+    let own = world.client.with_key(&key(&keys, Role::Admin, Some("anna")));
+    assert_eq!(own.get("/v1/keys").await.status, 403);
+    let all = json!({"name": "all", "role": "admin"});
+    assert_eq!(own.post("/v1/keys", all.clone()).await.status, 403);
+    world.end().await;
+    // A server without a file of keys can make none.
+    let world = World::start();
+    assert_eq!(world.client.get("/v1/keys").await.json()["keys"], json!([]));
+    assert_eq!(world.client.post("/v1/keys", all).await.status, 409);
     world.end().await;
 }

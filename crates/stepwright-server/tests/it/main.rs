@@ -16,6 +16,7 @@ mod links;
 mod mcp;
 mod media;
 mod memories;
+mod notifying;
 mod openai;
 mod openapi;
 mod runs;

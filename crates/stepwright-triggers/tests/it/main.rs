@@ -4,5 +4,6 @@
 
 mod firing;
 mod hooks;
+mod notifying;
 mod times;
 mod world;

@@ -131,6 +131,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
         "observer",
         Instead("The command traces runs by `OTEL_EXPORTER_OTLP_ENDPOINT`, or the builder."),
     ),
+    ("WorkflowBuilder", "before_append", Keys(&["file.notify"])),
     ("WorkflowBuilder", "build", Instead("`Definition::build()`.")),
     (
         "limits of runs",
@@ -463,6 +464,11 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
         &["file.on", "on.*", "schedule.*", "webhook.*"],
         "`Schedule` and `Webhook` of the crate `stepwright-triggers`, with its `Scheduler` and \
             `Receiver`, or `ServerBuilder::schedule` and `webhook`.",
+    ),
+    (
+        &["file.notify", "notification.*"],
+        "`Notification` and `Notifications` of the crate `stepwright-triggers`, with \
+            `WorkflowBuilder::before_append`; its `Notifier`, or `ServerBuilder::notifications`.",
     ),
     (
         &["file.mcp", "mcp_server.*"],
