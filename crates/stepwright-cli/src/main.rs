@@ -35,7 +35,7 @@ use ui::print::Stdout;
 use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
-    attach, cancel, capabilities, chat, check, compare, docs, events, explain, fix, fork, init,
+    attach, cancel, capabilities, chat, check, compare, docs, emit, events, explain, fix, fork, init,
     keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top, verify,
     worker,
 };
@@ -103,6 +103,7 @@ fn carry_out(command: &Command, found: &Found, stderr: Stderr) -> Exit {
         Command::Top(wanted) => finish(stderr, top::top(wanted, stderr)),
         Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
         Command::Send(wanted) => finish(stderr, send::send(wanted, stderr)),
+        Command::Emit(wanted) => finish(stderr, emit::emit(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
         Command::Prune(wanted) => finish(stderr, keeping::prune(wanted, stderr)),
         Command::Vacuum(wanted) => finish(stderr, keeping::vacuum(wanted, stderr)),

@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "44844c45fdd4b2c40e69239caaa9c02c9f7f607898d34fadd707995c785582b0";
+pub(crate) const DIGEST: &str = "48ce915e7f388db9501bc551b6dc8aea07452de1c058c2c5d777507f57966ee1";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,9 +14,9 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-6cffa14deac3.js",
+        "assets/main-25be9758f0a3.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-6cffa14deac3.js"),
+            bytes: include_bytes!("../dist/assets/main-25be9758f0a3.js"),
             content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },

@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod docs;
+pub(crate) mod emit;
 pub(crate) mod events;
 pub(crate) mod explain;
 mod explained_run;

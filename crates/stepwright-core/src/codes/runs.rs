@@ -193,4 +193,13 @@ super::entry::catalogue! {
     /// stepwright webhooks list
     /// ```
     WEBHOOK_NOT_FOUND = 738, "the webhook was not found";
+
+    /// The name, the key, the id or the payload of an event from outside cannot be used: the name
+    /// has other characters than letters, digits, `.`, `-`, `_`, `:` and `/`, or one of them is too
+    /// long. Nothing was sent.
+    ///
+    /// ```sh
+    /// stepwright emit order.paid --key o-17 -i '{"amount": 5}' --db runs.db
+    /// ```
+    EVENT_INVALID = 745, "the event cannot be used";
 }
