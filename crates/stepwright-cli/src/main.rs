@@ -35,9 +35,9 @@ use ui::print::Stdout;
 use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
-    attach, cancel, capabilities, chat, check, compare, docs, emit, events, explain, fix, fork, init,
-    keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top, verify,
-    worker,
+    attach, cancel, capabilities, chat, check, compare, docs, emit, events, explain, fix, fork,
+    init, keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top,
+    verify, worker,
 };
 
 /// Carries out a command line, which begins with the name of the program. Returns the exit code.

@@ -1,7 +1,5 @@
 //! Events from outside that runs wait for: their names, and the conditions on their payloads.
 
-use crate::codes::ErrorId;
-use crate::error::Error;
 use crate::number;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,30 +15,6 @@ pub const EVENT_KEY_MAX: usize = 1_000;
 
 /// The largest payload of an event, in bytes as JSON.
 pub const EVENT_BYTES_MAX: usize = 1_000_000;
-
-/// Checks the name of an event: letters, digits, and `.`, `-`, `_`, `:` and `/` between them.
-///
-/// ```
-/// use stepwright_core::awaited::check_event_name;
-/// assert!(check_event_name("order.paid").is_ok());
-/// let error = check_event_name("order paid").unwrap_err();
-/// assert_eq!(error.to_string(), "the name of an event cannot be `order paid`");
-/// ```
-///
-/// # Errors
-/// If the name has other characters, is empty, or has more than [`EVENT_NAME_MAX`] bytes.
-pub fn check_event_name(name: &str) -> Result<(), Error> {
-    let is_valid = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/');
-    if !name.is_empty() && name.len() <= EVENT_NAME_MAX && name.chars().all(is_valid) {
-        return Ok(());
-    }
-    let shown: String = name.chars().take(60).collect();
-    let what = format!("the name of an event cannot be `{shown}`");
-    Err(Error::usage(what).with_id(ErrorId::EVENT_INVALID).with_hint(format!(
-        "use letters, digits, `.`, `-`, `_`, `:` and `/`, at most {EVENT_NAME_MAX} bytes: \
-         `order.paid`"
-    )))
-}
 
 /// A condition on the payload of an event, as data: any process that has the store can judge it.
 ///

@@ -1,9 +1,10 @@
 //! Durable waits of functions: for answers, and for events from outside.
 
 use crate::BoxFuture;
-use crate::awaited::{EVENT_KEY_MAX, EventMatch, check_event_name};
+use crate::awaited::{EVENT_KEY_MAX, EVENT_NAME_MAX, EventMatch};
 use crate::codes::ErrorId;
 use crate::context::{StepContext, rejected};
+use crate::error::Error;
 use crate::failure::{ErrorCode, StepError};
 use crate::requirement::{Answer, OnTimeout, Requirement, RequirementId, RequirementKind};
 use serde::de::DeserializeOwned;
@@ -264,6 +265,30 @@ impl<T: DeserializeOwned + 'static> IntoFuture for WaitFor<T> {
             })
         })
     }
+}
+
+/// Checks the name of an event: letters, digits, and `.`, `-`, `_`, `:` and `/` between them.
+///
+/// ```
+/// use stepwright_core::wait::check_event_name;
+/// assert!(check_event_name("order.paid").is_ok());
+/// let error = check_event_name("order paid").unwrap_err();
+/// assert_eq!(error.to_string(), "the name of an event cannot be `order paid`");
+/// ```
+///
+/// # Errors
+/// If the name has other characters, is empty, or has more than [`EVENT_NAME_MAX`] bytes.
+pub fn check_event_name(name: &str) -> Result<(), Error> {
+    let is_valid = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/');
+    if !name.is_empty() && name.len() <= EVENT_NAME_MAX && name.chars().all(is_valid) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(60).collect();
+    let what = format!("the name of an event cannot be `{shown}`");
+    Err(Error::usage(what).with_id(ErrorId::EVENT_INVALID).with_hint(format!(
+        "use letters, digits, `.`, `-`, `_`, `:` and `/`, at most {EVENT_NAME_MAX} bytes: \
+         `order.paid`"
+    )))
 }
 
 fn late(event: &str) -> StepError {

@@ -135,7 +135,8 @@ impl Workflow {
         SendMessage::new(runs, run, text)
     }
 
-    /// Prepares an event from outside, for the runs of this workflow that wait for it: see [`Emit`].
+    /// Prepares an event from outside, for the runs of this workflow that wait for it: see
+    /// [`Emit`].
     pub fn emit(&self, name: impl Into<Arc<str>>) -> Emit {
         match self.runner().stored() {
             Some(runs) => runs.emit(name),

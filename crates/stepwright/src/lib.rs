@@ -204,9 +204,9 @@ pub mod people {
 pub mod awaited {
     pub use stepwright_core::awaited::{
         EVENT_BYTES_MAX, EVENT_KEY_MAX, EVENT_NAME_MAX, EventComparison, EventField, EventMatch,
-        check_event_name, key_text,
+        key_text,
     };
-    pub use stepwright_core::wait::WaitFor;
+    pub use stepwright_core::wait::{WaitFor, check_event_name};
     pub use stepwright_engine::{Emit, Emitted};
 }
 

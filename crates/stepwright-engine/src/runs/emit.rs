@@ -7,10 +7,11 @@ use serde_json::Value;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use stepwright_core::awaited::{EVENT_BYTES_MAX, EVENT_KEY_MAX, check_event_name};
+use stepwright_core::awaited::{EVENT_BYTES_MAX, EVENT_KEY_MAX};
 use stepwright_core::event::Reply;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::store::{Signal, SignalKind};
+use stepwright_core::wait::check_event_name;
 use stepwright_core::{
     Answer, BoxFuture, Error, ErrorId, Event, RunId, StoreError, Timestamp, UserId, World,
 };
@@ -43,8 +44,9 @@ use stepwright_core::{
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](stepwright_core::ErrorKind) if the name, the key, the id or the payload cannot be used. If the store
-/// fails half-way, some runs may have the event: send it again with the same [`Emit::id`].
+/// [`ErrorKind::Usage`](stepwright_core::ErrorKind) if the name, the key, the id or the payload
+/// cannot be used. If the store fails half-way, some runs may have the event: send it again with
+/// the same [`Emit::id`].
 #[must_use = "an event is not sent until it is awaited"]
 pub struct Emit {
     /// `None` if there is no store, where no run can wait.

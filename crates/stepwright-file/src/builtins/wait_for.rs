@@ -13,7 +13,8 @@ use crate::work::{evaluate, value_of};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::awaited::{check_event_name, key_text};
+use stepwright_core::awaited::key_text;
+use stepwright_core::wait::check_event_name;
 use stepwright_core::{
     BoxFuture, Content, ErrorId, EventMatch, OnInterrupted, StepContext, StepError, StepInput,
     StepOutput,

@@ -64,7 +64,7 @@ fn mistakes_of_a_wait_are_told_with_what_to_write() {
     for (wait, message, help) in [
         ("order paid", "the name of an event cannot be `order paid`", "use letters"),
         ("{key: a}", "`wait_for` needs `event`", "write the name of the event"),
-        ("{event: a, kye: b}", "`wait_for` has no key `kye`", "did you mean `key`?"),
+        ("{event: a, kye: b}", "`wait_for` has no key `kye`", "it has: `event`, `key`"),
         ("{event: a, key: [b]}", "`key` is a text or a number, or an expression for one", ""),
         (
             "{event: a, match: = input == 1}",
