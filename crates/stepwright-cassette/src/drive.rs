@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use stepwright_core::executor::RunInput;
 use stepwright_core::playback::{Busy, Player};
-use stepwright_core::requirement::Requirement;
-use stepwright_core::{Error, ErrorId, Event, Memory, RunId, World};
+use stepwright_core::requirement::{Requirement, RequirementKind};
+use stepwright_core::{Answer, Error, ErrorId, Event, Memory, RunId, World};
 use stepwright_engine::{IntoInput, Workflow, WorkflowBuilder};
 
 /// The turns that all tasks get before the clock may jump.
@@ -184,7 +184,7 @@ struct People<'a> {
 impl People<'_> {
     /// Answers a request at the time at which it was answered.
     fn answer(&self, asked: &Requirement, tape: &Tape) {
-        if !asked.needs_person() {
+        if !asked.needs_answer() {
             return;
         }
         let Some(said) = self.said.iter().find(|said| *said.id == *asked.id) else {
@@ -199,10 +199,26 @@ impl People<'_> {
         let Some(answer) = said.answer.clone() else { return };
         let (workflow, run, tape) = (self.workflow.clone(), self.run.clone(), tape.clone());
         let (id, at, after) = (said.id.clone(), asked.path.to_string(), said.after_ms);
+        let kind = asked.kind.clone();
         tokio::spawn(async move {
             tape.until(after, u64::MAX - 2).await;
-            let given = workflow.continue_run(&run, [(id, answer.clone())]);
-            if let Err(error) = given.background().await {
+            let given = match (&kind, &answer) {
+                (RequirementKind::Event { name, key, .. }, Answer::Event { id, payload }) => {
+                    let mut event = workflow.emit(name.clone()).id(id.clone());
+                    if let Some(key) = key {
+                        event = event.key(key.clone());
+                    }
+                    match event.payload(payload.clone()).await {
+                        Ok(_) => workflow.resume(&run).background().await.map(drop),
+                        Err(error) => Err(error),
+                    }
+                }
+                _ => {
+                    let given = workflow.continue_run(&run, [(id, answer.clone())]);
+                    given.background().await.map(drop)
+                }
+            };
+            if let Err(error) = given {
                 tape.differs(Difference {
                     at,
                     what: format!("the recorded answer of a person ({error})"),

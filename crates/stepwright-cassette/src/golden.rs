@@ -218,7 +218,9 @@ fn is_of_engine(event: &Event) -> bool {
     match event.kind.class() {
         EventClass::Started(_) | EventClass::StepEnded(_) | EventClass::Attempt => true,
         _ => kind_of_request(event).is_some_and(|kind| {
-            !["wait", "sleep", "once", "permit"].iter().any(|begins| kind.starts_with(begins))
+            !["wait", "event", "sleep", "once", "permit"]
+                .iter()
+                .any(|begins| kind.starts_with(begins))
         }),
     }
 }

@@ -38,9 +38,9 @@ use ui::print::Stdout;
 use ui::terminal::Stderr;
 use ui::usage;
 use verbs::{
-    attach, cancel, capabilities, chat, check, compare, docs, events, explain, fix, fork, init,
-    keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top, verify,
-    worker,
+    attach, cancel, capabilities, chat, check, compare, docs, emit, events, explain, fix, fork,
+    init, keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top,
+    verify, worker,
 };
 
 /// Carries out a command line of `stepwright`, which begins with the name of the program. Returns
@@ -125,6 +125,7 @@ fn carry_out(program: &Program, command: &Command, found: &Found, stderr: Stderr
         Command::Top(wanted) => finish(stderr, top::top(wanted, stderr)),
         Command::Verify(wanted) => finish(stderr, verify::verify(wanted, stderr)),
         Command::Send(wanted) => finish(stderr, send::send(wanted, stderr)),
+        Command::Emit(wanted) => finish(stderr, emit::emit(wanted, stderr)),
         Command::Cancel(wanted) => finish(stderr, cancel::cancel_run(wanted, stderr)),
         Command::Prune(wanted) => finish(stderr, keeping::prune(wanted, stderr)),
         Command::Vacuum(wanted) => finish(stderr, keeping::vacuum(wanted, stderr)),

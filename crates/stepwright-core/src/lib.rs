@@ -26,6 +26,7 @@
 //! [`codes`], and each report has the one form of [`Report`]: what is wrong with its value, in
 //! lower case and without a full stop, then the advice in terms of what the user wrote.
 
+pub mod awaited;
 pub mod budget;
 pub mod call;
 pub mod calls;
@@ -87,6 +88,7 @@ pub mod wait;
 pub mod workspace;
 pub mod world;
 
+pub use awaited::EventMatch;
 pub use codes::ErrorId;
 pub use container::{ContainerKind, Decision, Turns};
 pub use content::{Content, Json};

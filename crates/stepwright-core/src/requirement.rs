@@ -1,5 +1,6 @@
 //! The pending requests of a paused run, and the answers to them.
 
+use crate::awaited::EventMatch;
 use crate::budget::Limit;
 use crate::content::Content;
 use crate::failure::ErrorData;
@@ -124,6 +125,18 @@ pub enum RequirementKind {
         /// The JSON Schema of the answer, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schema: Option<Arc<Value>>,
+    },
+    /// An event from outside. See [`StepContext::wait_for`](crate::StepContext::wait_for). The
+    /// answer is [`Answer::Event`], which the sender of an event leaves. People give none.
+    Event {
+        /// The name of the event, such as `order.paid`.
+        name: Arc<str>,
+        /// The key that the event must have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Arc<str>>,
+        /// The condition that the payload of the event must meet.
+        #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+        condition: Option<Box<EventMatch>>,
     },
     /// A decision about a failure.
     ErrorDecision {
@@ -321,6 +334,14 @@ pub enum Answer {
     Retry,
     /// Skip the failed step.
     Skip,
+    /// The event that the run waits for. Only senders of events give this answer: see
+    /// [`RequirementKind::Event`].
+    Event {
+        /// The id of the event.
+        id: Arc<str>,
+        /// The payload of the event.
+        payload: Value,
+    },
     /// The time has passed. Only the engine gives this answer.
     Elapsed,
 }
@@ -358,6 +379,7 @@ impl Answer {
             Self::Select { .. } => "select",
             Self::Retry => "retry",
             Self::Skip => "skip",
+            Self::Event { .. } => "event",
             Self::Elapsed => "elapsed",
         }
     }
@@ -375,12 +397,32 @@ impl Requirement {
         RequirementId::parse(&self.id, &self.path)
     }
 
-    /// Returns `true` if a person must answer. Timers and deadlines need no answer.
+    /// Returns `true` if a person must answer. Timers, deadlines and events need no person.
     pub fn needs_person(&self) -> bool {
+        self.needs_answer() && !self.is_event()
+    }
+
+    /// Returns `true` if the run waits for an answer or an event, and not only until a moment.
+    ///
+    /// ```
+    /// use stepwright_core::Requirement;
+    /// let asked = |kind: &str| -> Requirement {
+    ///     serde_json::from_str(&format!(r#"{{"id": "a!x", "path": "a", {kind}}}"#)).unwrap()
+    /// };
+    /// let event = asked(r#""requires": "event", "name": "order.paid""#);
+    /// assert!(event.needs_answer() && !event.needs_person());
+    /// assert!(!asked(r#""requires": "sleep""#).needs_answer());
+    /// ```
+    pub fn needs_answer(&self) -> bool {
         !matches!(self.kind, RequirementKind::Sleep | RequirementKind::Deadline)
     }
 
-    /// Returns the words of the valid answers.
+    /// Returns `true` if it is an event that the run waits for.
+    pub fn is_event(&self) -> bool {
+        matches!(self.kind, RequirementKind::Event { .. })
+    }
+
+    /// Returns the words of the valid answers of people.
     pub fn answers(&self) -> &'static [&'static str] {
         use RequirementKind as K;
         match self.kind {
@@ -398,16 +440,22 @@ impl Requirement {
             K::Permission { rule: Some(_), .. } => &["approve", "always", "reject"],
             K::Permission { rule: None, .. } => &["approve", "reject"],
             K::Budget { .. } => &["approve", "submit", "reject"],
-            K::Sleep | K::Deadline => &[],
+            K::Event { .. } | K::Sleep | K::Deadline => &[],
         }
     }
 
-    /// Checks an answer.
+    /// Checks an answer, also one that only the sender of an event gives.
     ///
     /// # Errors
     /// Returns a message about the mistake in the answer.
     pub fn check(&self, answer: &Answer) -> Result<(), String> {
         let (id, known) = (&self.id, self.answers());
+        if let RequirementKind::Event { name, .. } = &self.kind {
+            return match answer {
+                Answer::Event { .. } => Ok(()),
+                _ => Err(format!("`{id}` waits for the event `{name}`, and takes no answer")),
+            };
+        }
         if known.is_empty() {
             return Err(format!("`{id}` waits for a moment, and takes no answer"));
         }

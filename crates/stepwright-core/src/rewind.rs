@@ -353,7 +353,11 @@ fn is_of_interpreter(asked: &Requirement) -> bool {
     use RequirementKind as K;
     !matches!(
         asked.kind,
-        K::ToolConfirmation { .. } | K::ExternalExecution { .. } | K::Wait { .. } | K::Sleep
+        K::ToolConfirmation { .. }
+            | K::ExternalExecution { .. }
+            | K::Wait { .. }
+            | K::Event { .. }
+            | K::Sleep
     )
 }
 

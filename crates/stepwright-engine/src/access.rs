@@ -1,7 +1,7 @@
 //! Access to the runs and sessions of one user only.
 
 use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
-use crate::runs::{Events, SendMessage, Sessions};
+use crate::runs::{Emit, Events, SendMessage, Sessions};
 use crate::workflow::Workflow;
 use std::sync::Arc;
 use stepwright_core::session::SessionMetrics;
@@ -120,6 +120,11 @@ impl UserAccess {
         };
         let runs = runs.and_then(|runs| runs.as_user(&self.user));
         SendMessage::new(runs, run, text).by(self.user.as_str())
+    }
+
+    /// Prepares an event from outside, for the runs of the user: see [`Workflow::emit`].
+    pub fn emit(&self, name: impl Into<Arc<str>>) -> Emit {
+        self.workflow.emit(name).of_user(&self.user)
     }
 
     /// Cancels a run of the user: see [`Workflow::cancel_run`]. Returns `false` if there is nothing

@@ -305,6 +305,7 @@ impl Job {
             },
         };
         recorder.stop_within(&root)?;
+        recorder.forget_events().await;
         if !patches.is_empty() {
             // The store may refuse the end because of its changes of the session state. Append the
             // rest first, so that the end alone can be taken back.

@@ -133,6 +133,7 @@ mod runs;
 mod slot;
 mod stop;
 mod table;
+mod waits;
 mod worker;
 mod workflow;
 
@@ -170,8 +171,8 @@ pub use run::{
 };
 pub use runner::LocalDispatcher;
 pub use runs::{
-    Archived, Compared, Comparison, Difference, Erase, Events, Export, IMPORT_LINE_BYTES_MAX,
-    Memories, Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
+    Archived, Compared, Comparison, Difference, Emit, Emitted, Erase, Events, Export,
+    IMPORT_LINE_BYTES_MAX, Memories, Prune, Removed, Runs, SendMessage, Sent, Sessions, Snapshot,
 };
 pub use worker::Worker;
 pub use workflow::Workflow;

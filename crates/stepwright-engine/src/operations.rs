@@ -3,7 +3,7 @@
 use crate::local::Local;
 use crate::run::{Fork, IntoInput, Resume, Retry, Run, RunHandle};
 use crate::runner::serve;
-use crate::runs::{Events, SendMessage, Sent, Sessions, Snapshot};
+use crate::runs::{Emit, Events, SendMessage, Sent, Sessions, Snapshot};
 use crate::workflow::Workflow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +133,15 @@ impl Workflow {
             Err(error) => Err(Error::usage(error.to_string())),
         };
         SendMessage::new(runs, run, text)
+    }
+
+    /// Prepares an event from outside, for the runs of this workflow that wait for it: see
+    /// [`Emit`].
+    pub fn emit(&self, name: impl Into<Arc<str>>) -> Emit {
+        match self.runner().stored() {
+            Some(runs) => runs.emit(name),
+            None => Emit::new(None, self.runner().world.clone(), name),
+        }
     }
 
     /// Takes back a message that no agent has got. Returns `false` if one has, or if another run of

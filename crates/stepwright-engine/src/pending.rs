@@ -128,6 +128,13 @@ impl PendingRequests {
         self.table().as_ref()?.replies.get(id).cloned()
     }
 
+    /// Returns the waits for events, also those that are over.
+    pub(crate) fn events(&self) -> Vec<Arc<Requirement>> {
+        let table = self.table();
+        let Some(table) = &*table else { return Vec::new() };
+        table.asked.values().filter(|asked| asked.is_event()).cloned().collect()
+    }
+
     /// Adds a request that has been recorded.
     pub(crate) fn note(&self, requirement: Requirement) {
         let mut table = self.table();

@@ -22,6 +22,7 @@ use utoipa_axum::routes;
         (name = "workflows", description = "What can run."),
         (name = "runs", description = "What runs, and what ran."),
         (name = "sessions", description = "Threads of runs."),
+        (name = "events", description = "Events from outside that runs wait for."),
         (name = "schedules", description = "What begins runs at set times."),
         (name = "webhooks", description = "Requests of other services that begin runs."),
         (name = "deliveries", description = "Requests to other services about runs."),

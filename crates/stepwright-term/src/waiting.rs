@@ -29,6 +29,9 @@ pub(crate) fn wanted(requirement: &Requirement) -> String {
         }
         K::Permission { .. } => "a permission".to_owned(),
         K::Budget { limit, .. } => format!("more of a budget: {limit}"),
+        K::Event { name, .. } => {
+            format!("the event `{}`{}", harmless(name), expected(requirement))
+        }
         K::Sleep | K::Deadline => "a moment".to_owned(),
         _ => "something".to_owned(),
     }
@@ -49,7 +52,7 @@ pub(crate) fn message(requirement: &Requirement) -> String {
 
 /// Returns a line such as `waits for a confirmation: Publish it?`.
 pub(crate) fn waits(requirement: &Requirement) -> String {
-    if !requirement.needs_person() {
+    if !requirement.needs_answer() {
         return match requirement.due {
             Some(due) => format!("sleeps until {}", utc(due)),
             None => "sleeps".to_owned(),
@@ -70,10 +73,25 @@ pub(crate) fn waits(requirement: &Requirement) -> String {
     }
 }
 
+/// Returns the key and the condition of an event.
+fn expected(requirement: &Requirement) -> String {
+    let RequirementKind::Event { key, condition, .. } = &requirement.kind else {
+        return String::new();
+    };
+    let mut text = String::new();
+    if let Some(key) = key {
+        text.push_str(&format!(" with the key `{}`", short(key)));
+    }
+    if let Some(condition) = condition {
+        text.push_str(&format!(" if {}", short(&condition.to_string())));
+    }
+    text
+}
+
 /// Returns the deadline and the answer that it implies.
 pub(crate) fn until(requirement: &Requirement) -> Option<String> {
     let due = utc(requirement.due?);
-    if !requirement.needs_person() {
+    if !requirement.needs_answer() {
         return Some(format!("resumes at {due}"));
     }
     let then = match &requirement.on_timeout {
@@ -104,7 +122,9 @@ pub(crate) fn replied(reply: &Reply) -> String {
         Answer::Reject { feedback: Some(feedback) } if !reply.timed_out && !feedback.is_empty() => {
             format!("{text}: {}", short(feedback))
         }
-        Answer::Submit { value } => format!("{text}: {}", value_of(value)),
+        Answer::Submit { value } | Answer::Event { payload: value, .. } => {
+            format!("{text}: {}", value_of(value))
+        }
         Answer::Select { choices } => {
             let choices: Vec<String> = choices.iter().map(|choice| harmless(choice)).collect();
             format!("{text}: {}", choices.join(", "))
@@ -124,6 +144,7 @@ fn word(answer: &Answer) -> String {
         Answer::Select { .. } => "chosen",
         Answer::Retry => "retried",
         Answer::Skip => "skipped",
+        Answer::Event { .. } => "received",
         Answer::Elapsed => "resumed",
         _ => answer.word(),
     }

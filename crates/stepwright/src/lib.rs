@@ -200,6 +200,16 @@ pub mod people {
     pub use stepwright_core::wait::Wait;
 }
 
+/// Events from outside that runs wait for. See `docs/waiting.md`.
+pub mod awaited {
+    pub use stepwright_core::awaited::{
+        EVENT_BYTES_MAX, EVENT_KEY_MAX, EVENT_NAME_MAX, EventComparison, EventField, EventMatch,
+        key_text,
+    };
+    pub use stepwright_core::wait::{WaitFor, check_event_name};
+    pub use stepwright_engine::{Emit, Emitted};
+}
+
 /// Messages to agents at work. See `docs/messages.md`.
 pub mod sent {
     pub use stepwright_core::sent::{

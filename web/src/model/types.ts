@@ -55,6 +55,9 @@ export interface Requirement {
   effect?: string;
   rule?: string;
   for_run?: boolean;
+  name?: string;
+  key?: string;
+  match?: Json;
   scope?: string;
   of_session?: boolean;
   limit?: string;

@@ -23,12 +23,13 @@ const TITLES: { [requires: string]: string } = {
   tool_confirmation: "Tool call to approve", external_execution: "Needs a result from outside",
   wait: "Waits for a value", error_decision: "A step failed", interrupted: "Outcome unknown",
   permission: "Needs a permission", budget: "Budget is spent", sleep: "Waits for a moment",
+  event: "Waits for an event",
 };
 
 export const titleOf = (requires: string): string => TITLES[requires] ?? requires;
 
 export function isForPeople(requirement: Requirement): boolean {
-  return requirement.requires !== "deadline" && requirement.requires !== "sleep";
+  return !["deadline", "sleep", "event"].includes(requirement.requires);
 }
 
 interface Props {
@@ -183,6 +184,13 @@ function Controls({ requirement, send, busy }: { requirement: Requirement; busy:
         )}
         {why}{button("Reject", reject, "danger")}
         {requirement.rule !== undefined && requirement.rule !== requirement.effect && <p class="hint whole">Always allows <code>{requirement.rule}</code></p>}</div>;
+    case "event": {
+      const { name, key, match } = requirement;
+      const emit = `stepwright emit ${name}${key === undefined ? "" : ` --key ${JSON.stringify(key)}`} -i JSON`;
+      return <p class="quiet">The run goes on when the event <code>{name}</code> comes
+        {key !== undefined && <> with the key <code>{key}</code></>}
+        {match !== undefined && <>, if it fits <code>{JSON.stringify(match)}</code></>}: <code>{emit}</code></p>;
+    }
     case "sleep": case "deadline":
       return <p class="quiet">The run goes on by itself.</p>;
     default:

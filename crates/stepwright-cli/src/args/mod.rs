@@ -23,8 +23,8 @@ pub(crate) use keeping::{Erase, Export, Import, Prune, Told, Vacuum};
 pub(crate) use knowledge::{BaseOf, Knowledge};
 pub(crate) use memories::{Memories, MemoriesOf};
 pub(crate) use runs::{
-    Again, CancelRun, Compare, Continue, Events, Fork, NewRun, Rerun, Resume, Retried, Runs,
-    SendToRun, Show, Upgrade, Verify,
+    Again, CancelRun, Compare, Continue, EmitEvent, Events, Fork, NewRun, Rerun, Resume, Retried,
+    Runs, SendToRun, Show, Upgrade, Verify,
 };
 pub(crate) use serving::Worker;
 #[cfg(feature = "mcp")]
@@ -210,6 +210,9 @@ pub(crate) enum Command {
     /// Send a message to an agent at work, in any process
     #[command(after_help = runs::SEND)]
     Send(SendToRun),
+    /// Send an event to the runs that wait for it
+    #[command(after_help = runs::EMIT)]
+    Emit(EmitEvent),
     /// Cancel a run in any process
     #[command(after_help = runs::CANCEL)]
     Cancel(CancelRun),

@@ -111,6 +111,15 @@ Examples:
   stepwright send r-7 'And what of bridges?' --mode follow_up --db runs.db
   stepwright send r-7 'Stop. Use the second file.' --mode interrupt --to panel/critic --db runs.db";
 
+pub(super) const EMIT: &str = "\
+The event reaches each run that waits for it now, with `wait_for`, and is stored for it before this
+command ends. It is not kept for runs that wait later: the command says how many runs received it.
+`stepwright serve` and `stepwright worker` take the runs up; `stepwright resume` does, too.
+
+Examples:
+  stepwright emit order.paid --key o-17 -i '{\"amount\": 5}' --db runs.db
+  stepwright emit deployed --id \"$BUILD\" --db runs.db";
+
 pub(super) const CANCEL: &str = "\
 Another process that drives the run hears of it at once. A run without a driver is ended here.
 
@@ -210,6 +219,34 @@ pub(crate) struct SendToRun {
     /// Your name, which the journal has
     #[arg(long, value_name = "NAME")]
     pub(crate) by: Option<String>,
+}
+
+/// The arguments to send an event from outside.
+#[derive(Debug, Args)]
+pub(crate) struct EmitEvent {
+    /// The name of the event, such as `order.paid`
+    #[arg(value_name = "EVENT")]
+    pub(crate) event: String,
+    /// The key of the event, such as the number of an order
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub(crate) key: Option<String>,
+    /// The payload: JSON, or else a text; `-` reads it from stdin
+    #[arg(short = 'i', long = "input", value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) payload: Option<String>,
+    /// The id of the event; sent again with the same id, it reaches no run a second time
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Your name, which the journals have
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// Act as this user: only runs of this user receive the event
+    #[arg(long, value_name = "ID", alias = "user-id")]
+    pub(crate) user: Option<UserId>,
+    #[command(flatten)]
+    pub(crate) kept: In,
+    /// Write the id of the event and the runs as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 pub(super) fn send_mode(word: &str) -> Result<SendMode, String> {

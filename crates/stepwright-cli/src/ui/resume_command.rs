@@ -55,10 +55,20 @@ impl ResumeCommand {
 
     /// Returns the command that continues a waiting run, with an answer if it needs one.
     pub(crate) fn go_on(&self, output: &RunOutput) -> String {
-        match output.requirements.iter().find(|asked| asked.needs_person()) {
-            Some(asked) => self.answer(&output.run_id, asked),
-            None => self.resume(output.run_id.as_str()),
+        let mut asked = output.requirements.iter();
+        if let Some(asked) = asked.clone().find(|asked| asked.needs_person()) {
+            return self.answer(&output.run_id, asked);
         }
+        let event = asked.find_map(|asked| self.emit(asked));
+        event.unwrap_or_else(|| self.resume(output.run_id.as_str()))
+    }
+
+    /// Returns the command that sends the event that a run waits for.
+    pub(crate) fn emit(&self, asked: &Requirement) -> Option<String> {
+        let RequirementKind::Event { name, key, .. } = &asked.kind else { return None };
+        let key = key.as_ref().map(|key| format!(" --key {}", quoted(key))).unwrap_or_default();
+        let db = Self { db: self.db.clone(), ..Self::default() };
+        Some(format!("stepwright emit {}{key} -i JSON{}", quoted(name), db.options()))
     }
 
     /// Returns the command that answers a pending request.

@@ -10,6 +10,7 @@ pub(crate) mod config;
 #[cfg(feature = "serve")]
 pub(crate) mod deliveries;
 pub(crate) mod docs;
+pub(crate) mod emit;
 pub(crate) mod events;
 pub(crate) mod explain;
 mod explained_run;

@@ -135,9 +135,12 @@ fn shown(snapshot: &Snapshot, media: &[Media], arguments: &Show, terminal: Termi
     if !output.requirements.is_empty() && !output.is_terminal() {
         text.push('\n');
         let open = snapshot.unanswered();
-        let go_on = match open.first() {
-            Some(asked) => words.answer(&output.run_id, asked),
-            None => words.resume(output.run_id.as_str()),
+        let is_answered = |asked: &Requirement| snapshot.waiting_answer(&asked.id).is_some();
+        let mut unanswered = output.requirements.iter().filter(|asked| !is_answered(asked));
+        let go_on = match (open.first(), unanswered.find_map(|asked| words.emit(asked))) {
+            (Some(asked), _) => words.answer(&output.run_id, asked),
+            (None, Some(emit)) => emit,
+            (None, None) => words.resume(output.run_id.as_str()),
         };
         text.push_str(&waiting(output, Terminal::none(), Some(&go_on)));
         text.push_str(&answered(snapshot, &output.requirements));

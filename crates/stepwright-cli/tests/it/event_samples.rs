@@ -24,7 +24,7 @@ use stepwright_core::sent::{SendMode, SentMessage};
 use stepwright_core::store::MemoryChange;
 use stepwright_core::trace::TraceContext;
 use stepwright_core::workspace::WorkspaceFile;
-use stepwright_core::{Answer, OnTimeout, Requirement, RunStatus};
+use stepwright_core::{Answer, EventMatch, OnTimeout, Requirement, RunStatus};
 
 /// The trace of a caller.
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -120,6 +120,11 @@ fn waits() -> Vec<EventKind> {
         step(K::Wait { schema: Some(schema) }),
         step(K::ErrorDecision { error: error(), attempts: 3, retries: true }),
         step(K::Interrupted { effect: "step facts/web".into(), attempt: 1 }),
+        step(K::Event {
+            name: "order.paid".into(),
+            key: Some("o-17".into()),
+            condition: Some(Box::new(EventMatch::field("amount").at_least(5))),
+        }),
         step(K::Sleep),
         step(K::Confirmation),
         E::RouterPaused { requirement: asked(K::RouteSelection { choices, multiple: true }) },
@@ -140,6 +145,7 @@ fn waits() -> Vec<EventKind> {
         said(Answer::edit("The bridge was opened in 1932.")),
         said(Answer::submit(json!({"tone": "plain"}))),
         said(Answer::select(["blog"])),
+        said(Answer::Event { id: "e-1".into(), payload: json!({"amount": 5}) }),
         said(Answer::Approve),
         said(Answer::Always),
         E::StepExecutorContinued { reply: reply(Answer::Approve, true) },

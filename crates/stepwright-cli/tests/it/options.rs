@@ -167,7 +167,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 63] = [
+const COMMANDS: [&str; 64] = [
     "fix",
     "mcp",
     "schema",
@@ -182,6 +182,7 @@ const COMMANDS: [&str; 63] = [
     "resume",
     "continue",
     "send",
+    "emit",
     "cancel",
     "rerun",
     "fork",

@@ -202,4 +202,13 @@ super::entry::catalogue! {
     /// stepwright deliveries list
     /// ```
     DELIVERY_NOT_FOUND = 739, "the dead delivery was not found";
+
+    /// The name, the key, the id or the payload of an event from outside cannot be used: the name
+    /// has other characters than letters, digits, `.`, `-`, `_`, `:` and `/`, or one of them is too
+    /// long. Nothing was sent.
+    ///
+    /// ```sh
+    /// stepwright emit order.paid --key o-17 -i '{"amount": 5}' --db runs.db
+    /// ```
+    EVENT_INVALID = 740, "the event cannot be used";
 }

@@ -81,7 +81,7 @@ impl Job {
                     requirement_id: asked.id.clone(),
                     answer: asked.at_timeout().unwrap_or(Answer::Reject { feedback: None }),
                     by: None,
-                    timed_out: asked.needs_person(),
+                    timed_out: asked.needs_answer(),
                 };
                 recorder.answered(asked, reply)?;
                 heard = true;
@@ -99,9 +99,9 @@ impl Job {
         }
         let open = recorder.pending().open();
         let due = open.iter().filter_map(|asked| asked.due).min();
-        let people = open.iter().any(|asked| asked.needs_person());
+        let outside = open.iter().any(|asked| asked.needs_answer());
         let soon = |due: Timestamp| due.since(world.now()) <= LINGER;
-        let lingers = !people && due.is_some_and(|due| !self.leaves || soon(due));
+        let lingers = !outside && due.is_some_and(|due| !self.leaves || soon(due));
         if let Some(due) = due.filter(|_| lingers) {
             world.sleep(due.since(world.now())).await;
             return self.drain_inbox().await.map(|_| false);

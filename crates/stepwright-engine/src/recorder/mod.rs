@@ -6,6 +6,7 @@ mod called;
 mod clock;
 mod closing;
 mod done;
+mod events;
 mod host;
 mod leaving;
 mod mail;

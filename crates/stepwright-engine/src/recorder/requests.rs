@@ -40,7 +40,7 @@ impl Recorder {
         let is_asked = self.pending.asked(&id).is_some()
             && (inside.is_none() || self.state().fold.waits_for(&id));
         if !is_asked {
-            if requirement.needs_person() && self.journal.is_none() {
+            if requirement.needs_answer() && self.journal.is_none() {
                 let what = format!("the run needs an answer to `{id}`, but it is not stored");
                 let hint = "give the workflow a store with `.store(…)`";
                 let unstored = StepError::terminal(what).with_id(ErrorId::REQUEST_UNSTORED);
@@ -51,9 +51,12 @@ impl Recorder {
                 let error = StepError::terminal(what).with_code(ErrorCode::Limit);
                 return Err(Stop::failed(&path, error, 1));
             }
+            self.expect_event(&requirement).await?;
             self.time_passes();
             self.record(&path, paused(requirement.clone()))?;
             self.pending.note(requirement);
+        } else if let Some(asked) = self.pending.asked(&id) {
+            self.expect_event(&asked).await?;
         }
         if let Some(asked) = self.pending.asked(&id)
             && let Some(answer) = self.standing_answer(&asked)
@@ -69,10 +72,14 @@ impl Recorder {
             let error = StepError::terminal(what).with_id(ErrorId::WAIT_INVALID);
             return Err(Stop::failed(&path, error, 1));
         }
+        let asked = self.pending.asked(&id);
         let waiting = self.pending.wait(id, inside.cloned());
         self.settle().await?;
         let reply = waiting.await;
         self.time_passes();
+        if let Some(asked) = asked.filter(|asked| asked.is_event()) {
+            self.forget_event(&asked).await;
+        }
         Ok(reply)
     }
 

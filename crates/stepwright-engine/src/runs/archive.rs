@@ -1,6 +1,7 @@
 //! Runs as lines of JSON: to move them to another store, or to keep them elsewhere.
 
 use super::Runs;
+use crate::waits::{WaitEntry, WaitIndex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, SessionClose};
 use stepwright_core::media::{MEDIA_BYTES_MAX, MediaSource, StoredMedia};
+use stepwright_core::requirement::RequirementKind;
 use stepwright_core::store::{MemoryChange, MemoryUpdate, PAGE_MAX, RunFilter, Signal, UserMemory};
 use stepwright_core::{
     Error, ErrorId, ErrorKind, Event, EventKind, RunId, Session, SessionId, UserId, json,
@@ -546,9 +548,17 @@ impl Import {
             SessionClose { retried: true, run: Some(fold.metrics()), ..Default::default() };
         let close = fold.status().is_terminal().then_some(counted);
         // In one piece: half of a run looks like one whose process died, and would be driven on.
-        runs.store.append(Append { run, facts, close, driver: None }).await?;
+        let append = Append { run: run.clone(), facts, close, driver: None };
+        runs.store.append(append).await?;
         for signal in signals {
             runs.store.submit(signal).await?;
+        }
+        let index = WaitIndex { store: &runs.store, world: &runs.world };
+        for asked in fold.requirements() {
+            if let RequirementKind::Event { name, key, .. } = &asked.kind {
+                let entry = WaitEntry { run: run.clone(), asked: asked.id.clone() };
+                index.put(name, key.as_deref(), &entry).await?;
+            }
         }
         Ok(())
     }

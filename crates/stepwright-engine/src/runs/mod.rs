@@ -5,6 +5,7 @@
 
 mod archive;
 mod compare;
+mod emit;
 mod follow;
 pub(crate) mod history;
 mod keeping;
@@ -18,6 +19,7 @@ mod submit;
 
 pub use archive::{Archived, Export, IMPORT_LINE_BYTES_MAX};
 pub use compare::{Compared, Comparison, Difference};
+pub use emit::{Emit, Emitted};
 pub use follow::Events;
 pub use keeping::{Erase, Prune, Removed};
 pub use memories::Memories;

@@ -48,6 +48,12 @@ impl Runs {
         let mut wanted: Vec<(&Requirement, Answer)> = Vec::new();
         for (key, answer) in answers {
             let asked = find(run, fold.requirements(), snapshot.facts(), key)?;
+            if matches!(answer, Answer::Event { .. }) {
+                let error =
+                    Error::usage(format!("`{}` cannot be answered with an event", asked.id));
+                let hint = "send the event: `stepwright emit`, `POST /v1/events` or `Runs::emit`";
+                return Err(error.with_id(ErrorId::ANSWER_UNFIT).with_hint(hint));
+            }
             let answer = asked.filled_in(answer);
             asked.check(&answer).map_err(|why| Error::usage(why).with_id(ErrorId::ANSWER_UNFIT))?;
             if wanted.iter().any(|(other, _)| other.id == asked.id) {
@@ -174,7 +180,7 @@ fn find<'a>(
         here = open.iter().filter(|asked| asked.path.step().as_str() == key).collect();
     }
     if here.len() > 1 {
-        // Deadlines and timers of the step need no answer.
+        // Deadlines, timers and events need no answer of a person.
         here.retain(|asked| asked.needs_person());
     }
     match here.as_slice() {

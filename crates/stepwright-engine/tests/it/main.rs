@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it calls")]
 
 mod after;
+mod awaited;
 mod beside;
 mod branches;
 mod composition;

@@ -35,7 +35,7 @@ pub(crate) fn around_all(outer: &str) -> Vec<(String, AnyStep)> {
 }
 
 /// A node of this kind, called `name`, around `inside`.
-fn around(kind: &str, name: &str, inside: AnyStep) -> AnyStep {
+pub(crate) fn around(kind: &str, name: &str, inside: AnyStep) -> AnyStep {
     match kind {
         "step" => part(mark(name)),
         "steps" => part(Steps::new(name).step(mark("a")).step(inside)),

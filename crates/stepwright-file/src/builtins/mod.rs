@@ -10,6 +10,7 @@ mod state;
 mod stop;
 mod template;
 mod value;
+mod wait_for;
 mod write_file;
 
 use crate::format::reader::{BuiltinKind, Reader};
@@ -43,6 +44,7 @@ pub(crate) const BUILTINS: &[BuiltinKind] = &[
     http::GET,
     shell::KIND,
     sleep::KIND,
+    wait_for::KIND,
     stop::KIND,
     function::KIND,
 ];

@@ -3,6 +3,7 @@
 //! CEL itself has no limits and no check before the evaluation. So this module checks variables and
 //! functions on the syntax tree, and evaluates the tree within a [`Budget`].
 
+mod awaited;
 mod eval;
 mod failure;
 mod functions;

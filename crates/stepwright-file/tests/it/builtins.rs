@@ -9,7 +9,7 @@ const OTHERS: [&str; 9] =
     ["agent", "team", "steps", "parallel", "loop", "if", "router", "map", "workflow"];
 
 /// Each place of a built-in function for expressions, with a reference that is wrong.
-const WRONG: [&str; 32] = [
+const WRONG: [&str; 33] = [
     "function: {name: known, with: {a: = steps.nowhere}}",
     "template: '{{ steps.nowhere }}'",
     "stop: = steps.nowhere",
@@ -25,6 +25,8 @@ const WRONG: [&str; 32] = [
     "write_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
     "sleep: = steps.nowhere",
     "sleep: {until: = steps.nowhere}",
+    "wait_for: {event: a, key: = steps.nowhere, match: = event.x == steps.nowhere, timeout: = \
+     steps.nowhere, default: [= steps.nowhere]}",
     "append_file: '{{ steps.nowhere }}'",
     "append_file: {path: '{{ steps.nowhere }}', text: '{{ steps.nowhere }}'}",
     "read_files: {glob: a, exclude: ['{{ steps.nowhere }}']}",

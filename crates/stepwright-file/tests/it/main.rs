@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a test says that it is skipped")]
 
 mod after;
+mod awaited;
 mod budgets;
 mod builtins;
 mod called;

@@ -143,7 +143,7 @@ fn needed_of_v1(reads: bool, parts: &[&str]) -> Option<Needed> {
         (["workflows", _], true) => one(By::Id, "workflows", "read"),
         (["workflows", _, "runs"], false) => one(By::Id, "workflows", "run"),
         (["models" | "runs", ..], true) => one(By::All, "workflows", "read"),
-        (["chat", "completions"], false) => one(By::All, "workflows", "run"),
+        (["chat", "completions"] | ["events"], false) => one(By::All, "workflows", "run"),
         (["runs", _, "answers" | "links"], false) => answering(By::All, "workflows"),
         (["runs", _, _], false) => one(By::All, "workflows", "run"),
         (["inbox"], true) => {

@@ -3,6 +3,7 @@
 mod definitions;
 mod deliveries;
 mod drive;
+mod emit;
 mod events;
 mod hooks;
 mod keys;
@@ -39,6 +40,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(drive::rerun_run))
         .routes(routes!(drive::fork_run))
         .routes(routes!(drive::send_message))
+        .routes(routes!(emit::emit_event))
         .routes(routes!(runs::list_inbox))
         .routes(routes!(links::make_link))
         .routes(routes!(links::show_link, links::use_link))

@@ -28,6 +28,7 @@ const ACCESS: &[Access] = &[
     ("post /v1/runs/{id}/rerun", START, "workflows:run"),
     ("post /v1/runs/{id}/fork", START, "workflows:run"),
     ("post /v1/runs/{id}/messages", START, "workflows:run"),
+    ("post /v1/events", START, "workflows:run"),
     ("get /v1/inbox", READ, "workflows:read|approvals:read"),
     ("get /v1/sessions", READ, "sessions:read"),
     ("get /v1/sessions/{id}", READ, "sessions:read"),

@@ -7,6 +7,7 @@ mod agentos;
 mod agui;
 mod client;
 mod crash;
+mod emit;
 mod issuer;
 mod jwt;
 mod keys;

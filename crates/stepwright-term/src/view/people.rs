@@ -32,7 +32,7 @@ impl View {
         let text = waits(requirement);
         let mut line = vec![StyledSpan::plain(text.clone())];
         if self.options.time
-            && requirement.needs_person()
+            && requirement.needs_answer()
             && let Some(due) = requirement.due
         {
             let left = format!("  for {} at the most", about(due.since(event.time)));
@@ -350,7 +350,15 @@ fn how(output: &RunOutput, to_continue: Option<&str>) -> String {
         return command.replace("RUN_ID", run);
     }
     let Some(asked) = output.requirements.iter().find(|asked| asked.needs_person()) else {
-        return format!("workflow.resume({run:?})");
+        let events = output.requirements.iter().find_map(|asked| match &asked.kind {
+            K::Event { name, key, .. } => Some((name, key)),
+            _ => None,
+        });
+        return match events {
+            Some((name, Some(key))) => format!("workflow.emit({name:?}).key({key:?})"),
+            Some((name, None)) => format!("workflow.emit({name:?})"),
+            None => format!("workflow.resume({run:?})"),
+        };
     };
     let answer = match &asked.kind {
         K::UserInput { .. } | K::Wait { .. } | K::ExternalExecution { .. } => {

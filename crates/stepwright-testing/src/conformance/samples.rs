@@ -20,8 +20,8 @@ use stepwright_core::sent::{SendMode, SentMessage};
 use stepwright_core::store::MemoryChange;
 use stepwright_core::workspace::WorkspaceFile;
 use stepwright_core::{
-    Content, ErrorCode, ErrorId, EventKind, Media, MediaKind, Patch, RunStatus, StepOutput,
-    StepStatus, Timestamp, UserId,
+    Content, ErrorCode, ErrorId, EventKind, EventMatch, Media, MediaKind, Patch, RunStatus,
+    StepOutput, StepStatus, Timestamp, UserId,
 };
 
 /// Characters of one to four bytes, combining marks, both directions, quotes, a NUL.
@@ -241,6 +241,17 @@ pub(super) fn middle() -> Vec<EventKind> {
                 of: 7,
             })
             .into(),
+        },
+        E::StepPaused {
+            requirement: requirement(RequirementKind::Event {
+                name: "order.paid".into(),
+                key: Some(TEXT.into()),
+                condition: Some(Box::new(EventMatch::field("order").is(value()))),
+            })
+            .into(),
+        },
+        E::StepContinued {
+            reply: reply(Answer::Event { id: TEXT.into(), payload: value() }).into(),
         },
         E::StepContinued { reply: reply(Answer::Always).into() },
         E::EffectJudged {

@@ -2,6 +2,7 @@
 
 mod acting;
 mod crashed;
+mod emit;
 mod frozen;
 mod killed;
 mod memories;

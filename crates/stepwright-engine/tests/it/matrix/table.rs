@@ -52,6 +52,16 @@ const MESSAGES: &str = concat!(
     "(../crates/stepwright/tests/it/steering/cuts.rs) |\n",
 );
 
+/// The row about events, of which each wait receives one.
+const EVENTS: &str = concat!(
+    "| event | (no column: a function or a `wait_for` waits for it) a wait in each container: the ",
+    "process dies after each entry, and each wait receives one event; the process is killed ",
+    "(`kill -9`) in a branch of a `parallel` after the event was accepted, with SQLite and with ",
+    "PostgreSQL; a cancelled run receives none | ",
+    "[`awaited::a_wait_in_each_container_receives_its_event_whenever_the_process_dies`]",
+    "(../crates/stepwright-engine/tests/it/awaited.rs) |\n",
+);
+
 /// The row about workspaces, which are above this crate.
 const WORKSPACE: &str = concat!(
     "| workspace | (no column: every step can have one) a step in each container works in a folder ",
@@ -141,6 +151,7 @@ pub(super) fn written(columns: &[Column]) -> String {
     }
     page.push_str(FORK);
     page.push_str(MESSAGES);
+    page.push_str(EVENTS);
     page.push_str(WORKSPACE);
     page.push_str(SERVERS);
     page.push_str(ACTING);

@@ -517,6 +517,7 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
         "A step with `tokio::process`, and `StepContext::begin_effect` ahead of it.",
     ),
     (&["step.sleep", "sleep.*"], "`StepContext::sleep_for` and `StepContext::sleep_until`."),
+    (&["step.wait_for", "wait_for.*"], "`StepContext::wait_for`."),
     (&["step.function", "function.*"], "`Step::new` with the function itself."),
     (
         &["file.prompts", "agent.use", "step.use", "text_file.use"],
