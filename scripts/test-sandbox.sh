@@ -117,4 +117,4 @@ for program in ${programs//,/ }; do
     done
     [ -z "$left" ] || give_up "$program has containers that are left: $left"
 done
-echo "No container is left."
+echo "No container is listed."
