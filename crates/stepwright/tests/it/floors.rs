@@ -76,7 +76,7 @@ const CLIENTS: [&str; 8] = [
 
 /// Crates that may have it: the client, and those that use it. Models, embedders, MCP, tools, files
 /// with `http`, and traces, which go to the collector that the environment names.
-const SPEAKERS: [&str; 8] = [
+const SPEAKERS: [&str; 9] = [
     "stepwright-http",
     "stepwright-knowledge",
     "stepwright-models",
@@ -84,6 +84,8 @@ const SPEAKERS: [&str; 8] = [
     "stepwright-otel",
     "stepwright-tools",
     "stepwright-file",
+    // Notifications, to the addresses that a workflow names.
+    "stepwright-triggers",
     // It answers, and asks only the provider of keys for tokens that its owner names.
     "stepwright-server",
 ];

@@ -197,8 +197,9 @@ mod workflows {
         write("skills/greeting/SKILL.md", skill);
         write("other.yaml", "format: 1\nname: Other\nsteps: [{name: a, template: x}]\n");
         let name = folder.path().join("page.yaml").display().to_string();
-        let variables = [("REGION", "eu"), ("API_KEY", "hunter2"), ("GITHUB_SECRET", "hunter2")];
-        let variables = Variables::from(variables);
+        let secrets = ["API_KEY", "GITHUB_SECRET", "DESK_SECRET"].map(|name| (name, "hunter2"));
+        let others = [("REGION", "eu"), ("SLACK_URL", "https://hooks.example.org/7")];
+        let variables: Variables = secrets.into_iter().chain(others).collect();
         let options = Options { allow_shell: true, variables, ..Options::default() };
         let (mut wrong, mut counts) = (Vec::new(), BTreeMap::<String, u32>::new());
         for page in pages() {
