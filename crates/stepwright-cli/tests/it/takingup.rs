@@ -165,9 +165,9 @@ fn a_fork_goes_on_with_what_was_changed() {
 
 #[test]
 fn a_fork_changes_members_of_the_input_that_are_there() {
-    let place = Place::new();
-    place.write("say.yaml", "format: 1\nsteps:\n  - {name: say, template: '{{ input.topic }}'}\n");
-    place.on_db(&["run", "say.yaml", "-i", "topic=ants", "--run-id", "r-1"]).ended(0);
+    let say = "format: 1\nname: Say\nsteps:\n  - {name: say, template: '{{ input.topic }}'}\n";
+    let place = Place::with(say);
+    place.on_db(&["run", "flow.yaml", "-i", "topic=ants", "--run-id", "r-1"]).ended(0);
     let fork = |set: &str| place.on_db(&["fork", "r-1", "--at", "say", "--set", set]);
     assert_eq!(fork("input.topic=bees").ended(0).stdout, "bees\n");
     let misspelt = fork("input.topci=bees").ended(2);
