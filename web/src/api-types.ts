@@ -72,6 +72,11 @@ export interface Schemas {
     total: number;
   };
   DeliveryState: "pending" | "dead";
+  EmittedView: {
+    id: string;
+    received: number;
+    run_ids: string[];
+  };
   EventsPage: {
     events: unknown[];
     next: number | null;
@@ -113,6 +118,12 @@ export interface Schemas {
   ModelList: {
     data: Schemas["Model"][];
     object: string;
+  };
+  NewEvent: {
+    id?: string | null;
+    key?: string | null;
+    name: string;
+    payload?: unknown;
   };
   NewFork: {
     at?: string | null;
@@ -282,6 +293,10 @@ export interface Operations {
       id: string;
     };
     answer: Schemas["Delivery"];
+  };
+  "POST /v1/events": {
+    body: Schemas["NewEvent"];
+    answer: Schemas["EmittedView"];
   };
   "POST /v1/hooks/{id}": {
     path: {

@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "8fc576e89bb05523bab6427b145c03e67ac4dd8bb6feaea3f30c88079a2c248b";
+pub(crate) const DIGEST: &str = "ce57455aab189c6748c3e7e04611d90d02c1cd4139eb13e2e218355d366beb7e";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,18 +14,18 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-7f2911b0ff8c.css",
+        "assets/main-7790af71a7fe.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-7f2911b0ff8c.css"),
-            content_type: "text/css; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-7790af71a7fe.js"),
+            content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
     (
-        "assets/main-a9fbbd9286d3.js",
+        "assets/main-7f2911b0ff8c.css",
         File {
-            bytes: include_bytes!("../dist/assets/main-a9fbbd9286d3.js"),
-            content_type: "text/javascript; charset=utf-8",
+            bytes: include_bytes!("../dist/assets/main-7f2911b0ff8c.css"),
+            content_type: "text/css; charset=utf-8",
             cache_control: IMMUTABLE,
         },
     ),
