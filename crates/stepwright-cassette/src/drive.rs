@@ -202,8 +202,10 @@ impl People<'_> {
         let kind = asked.kind.clone();
         tokio::spawn(async move {
             tape.until(after, u64::MAX - 2).await;
-            let given = match (&kind, &answer) {
-                (RequirementKind::Event { name, key, .. }, Answer::Event { id, payload }) => {
+            let given =
+                if let (RequirementKind::Event { name, key, .. }, Answer::Event { id, payload }) =
+                    (&kind, &answer)
+                {
                     let mut event = workflow.emit(name.clone()).id(id.clone());
                     if let Some(key) = key {
                         event = event.key(key.clone());
@@ -212,12 +214,10 @@ impl People<'_> {
                         Ok(_) => workflow.resume(&run).background().await.map(drop),
                         Err(error) => Err(error),
                     }
-                }
-                _ => {
+                } else {
                     let given = workflow.continue_run(&run, [(id, answer.clone())]);
                     given.background().await.map(drop)
-                }
-            };
+                };
             if let Err(error) = given {
                 tape.differs(Difference {
                     at,

@@ -8,12 +8,28 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The largest length of the name of an event, in bytes.
+///
+/// ```
+/// use stepwright_core::{awaited::EVENT_NAME_MAX, wait::check_event_name};
+/// assert!(check_event_name(&"e".repeat(EVENT_NAME_MAX)).is_ok());
+/// assert!(check_event_name(&"e".repeat(EVENT_NAME_MAX + 1)).is_err());
+/// ```
 pub const EVENT_NAME_MAX: usize = 200;
 
 /// The largest length of the key and of the id of an event, in bytes.
+///
+/// ```
+/// let order = "orders/2026/o-17";
+/// assert!(order.len() <= stepwright_core::awaited::EVENT_KEY_MAX);
+/// ```
 pub const EVENT_KEY_MAX: usize = 1_000;
 
 /// The largest payload of an event, in bytes as JSON.
+///
+/// ```
+/// let payload = serde_json::json!({"order": "o-17", "amount": 5});
+/// assert!(payload.to_string().len() <= stepwright_core::awaited::EVENT_BYTES_MAX);
+/// ```
 pub const EVENT_BYTES_MAX: usize = 1_000_000;
 
 /// A condition on the payload of an event, as data: any process that has the store can judge it.

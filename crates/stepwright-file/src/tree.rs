@@ -141,8 +141,8 @@ pub(crate) fn read(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     }
 }
 
-/// Returns the first tag that has no effect, with the place of its value. `serde-saphyr` passes over
-/// them, and its places do not include them.
+/// Returns the first tag that has no effect, with the place of its value. `serde-saphyr` passes
+/// over tags, and its places do not include them.
 fn unknown_tag(text: &str) -> Option<(String, usize)> {
     if !text.contains('!') {
         return None;

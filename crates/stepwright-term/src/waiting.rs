@@ -4,6 +4,7 @@ use crate::excerpt::{call, short, value_of};
 use crate::moment::utc;
 use crate::text::harmless;
 use serde_json::Value;
+use std::fmt::Write as _;
 use stepwright_core::event::Reply;
 use stepwright_core::message::{Arguments, ToolCall};
 use stepwright_core::requirement::{OnTimeout, RequirementId, RequirementKind};
@@ -80,10 +81,10 @@ fn expected(requirement: &Requirement) -> String {
     };
     let mut text = String::new();
     if let Some(key) = key {
-        text.push_str(&format!(" with the key `{}`", short(key)));
+        let _ = write!(text, " with the key `{}`", short(key));
     }
     if let Some(condition) = condition {
-        text.push_str(&format!(" if {}", short(&condition.to_string())));
+        let _ = write!(text, " if {}", short(&condition.to_string()));
     }
     text
 }

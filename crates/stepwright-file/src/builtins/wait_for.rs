@@ -11,6 +11,7 @@ use crate::system::{Granted, refused};
 use crate::tree::{Key, Node, Yaml};
 use crate::work::{evaluate, value_of};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::awaited::key_text;
@@ -223,13 +224,13 @@ impl Builtin for WaitFor {
             _ => String::new(),
         });
         if let Some(key) = key {
-            text.push_str(&format!(", key {key}"));
+            let _ = write!(text, ", key {key}");
         }
         if let Some(condition) = &self.condition {
-            text.push_str(&format!(", if {}", condition.expr.expression.text().trim()));
+            let _ = write!(text, ", if {}", condition.expr.expression.text().trim());
         }
         if let Some(Timeout::Constant(timeout)) = &self.timeout {
-            text.push_str(&format!(", for {}", display(*timeout)));
+            let _ = write!(text, ", for {}", display(*timeout));
         }
         Some(text)
     }

@@ -165,7 +165,7 @@ fn mentions_event(expr: &IdedExpr) -> bool {
         Expr::Comprehension(all) => {
             [&all.iter_range, &all.accu_init, &all.loop_cond, &all.loop_step, &all.result]
                 .into_iter()
-                .any(|one| mentions_event(one))
+                .any(mentions_event)
         }
         Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => false,
     }

@@ -72,9 +72,9 @@ pub(crate) struct WrittenNotification {
 
 impl Reader<'_> {
     /// Parses `notify: …`.
-    pub(super) fn notify(&mut self, node: &Node, span: Span) -> Option<Notify> {
+    pub(super) fn notify(&mut self, node: &Node, span: Span) -> Notify {
         let all = self.several(node, ["notify", NAME], Self::notification, |it| &it.name.text);
-        Some(Notify { span, all })
+        Notify { span, all }
     }
 
     fn notification(&mut self, node: &Node, is_one_of_many: bool) -> Option<WrittenNotification> {

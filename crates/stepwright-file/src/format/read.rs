@@ -267,7 +267,7 @@ impl Reader<'_> {
         let dedupe = fields.take("dedupe").and_then(|(key, node)| self.dedupe(node, key.span));
         let on_busy = self.on_busy(&mut fields);
         let on = fields.take("on").and_then(|(key, node)| self.triggers(node, key.span));
-        let notify = fields.take("notify").and_then(|(key, node)| self.notify(node, key.span));
+        let notify = fields.take("notify").map(|(key, node)| self.notify(node, key.span));
         if let Some((_, node)) = fields.take("prompts") {
             self.prompts(node);
         }

@@ -139,7 +139,7 @@ pub(super) fn regex_replace(args: &[Value]) -> Given {
 /// A piece of a text that replaces a match.
 enum Piece<'t> {
     Text(&'t str),
-    /// What a group of the match has found.
+    /// The part of the match that a group stands for.
     Group(usize),
 }
 
