@@ -8,7 +8,7 @@ use crate::ui::terminal::Stderr;
 use serde_json::{Value, json};
 use std::io::Read as _;
 use stepwright::awaited::EVENT_BYTES_MAX;
-use stepwright::{Error, ErrorId};
+use stepwright::{Error, ErrorId, RunId};
 
 /// Sends an event to the runs that wait for it.
 pub(crate) async fn emit(arguments: &EmitEvent, stderr: Stderr) -> Result<Exit, Error> {
@@ -28,7 +28,7 @@ pub(crate) async fn emit(arguments: &EmitEvent, stderr: Stderr) -> Result<Exit, 
         event = event.by(by.as_str());
     }
     let emitted = event.await?;
-    let received: Vec<&str> = emitted.received.iter().map(|run| run.as_str()).collect();
+    let received: Vec<&str> = emitted.received.iter().map(RunId::as_str).collect();
     match received.first() {
         None => stderr.note("no run waits for this event now, and it is not kept for later"),
         Some(run) => {
@@ -47,7 +47,9 @@ pub(crate) async fn emit(arguments: &EmitEvent, stderr: Stderr) -> Result<Exit, 
         [run] => stdout.write(&format!("event {id} was received by run {run}\n")),
         several => {
             stdout.write(&format!("event {id} was received by {} runs\n", several.len()));
-            several.iter().for_each(|run| stdout.write(&format!("{run}\n")));
+            for run in several {
+                stdout.write(&format!("{run}\n"));
+            }
         }
     }
     Ok(stdout.end(stderr, Exit::Completed))

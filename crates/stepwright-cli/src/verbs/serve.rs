@@ -140,7 +140,9 @@ fn started(arguments: &Serve, program: &Program, stderr: Stderr) -> Result<Exit,
         // Programs wait for this line, and read the port in it.
         stderr.note(&format!("Listening at http://{bound}"));
         show_triggers(&server, bound, stderr).await?;
-        told.iter().for_each(|line| stderr.note(line));
+        for line in &told {
+            stderr.note(line);
+        }
         if let Some(address) = address {
             let name = program.name();
             stderr.note(&format!("runs wait in {address} for workers: `{name} worker FILE…`"));

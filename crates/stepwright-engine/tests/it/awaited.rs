@@ -51,7 +51,7 @@ async fn an_event_reaches_all_runs_that_wait_for_its_key_and_no_other() {
     }
     let mut emitted = runs(&memory).emit("order.paid").key("o-1").payload(5).await.unwrap();
     emitted.received.sort();
-    let received: Vec<&str> = emitted.received.iter().map(|run| run.as_str()).collect();
+    let received: Vec<&str> = emitted.received.iter().map(RunId::as_str).collect();
     assert_eq!(received, ["a", "b"]);
     for (run, status) in [("a", RunStatus::Completed), ("c", RunStatus::Paused)] {
         let output = workflow.resume(run).await.unwrap();

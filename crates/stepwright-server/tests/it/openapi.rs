@@ -1,4 +1,4 @@
-//! The OpenAPI document, and what is made of it.
+//! The document of the API, and what is made of it.
 
 use serde_json::Value;
 use stepwright_server::Server;

@@ -88,6 +88,7 @@ fn wrong_settings_are_reported_when_the_agent_is_built() {
 
 /// With real containers, which `scripts/test-sandbox.sh` makes possible.
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test says that it is skipped")]
 async fn a_program_runs_in_the_sandbox_of_its_step() {
     let named = std::env::var("STEPWRIGHT_TEST_SANDBOX").unwrap_or_default();
     for backend in Backend::ALL {
@@ -104,9 +105,10 @@ async fn a_program_runs_in_the_sandbox_of_its_step() {
             let agent = caller(Python::new(), "run_python", json!({ "code": code }));
             let sandbox = Sandbox::new().backend(backend).image("stepwright-test:sandbox");
             let boxed = sandbox.around(agent);
-            let step = match of_step {
-                true => Step::new("a", Workspace::temp().around(boxed)),
-                false => Step::new("a", boxed),
+            let step = if of_step {
+                Step::new("a", Workspace::temp().around(boxed))
+            } else {
+                Step::new("a", boxed)
             };
             let told = called(step).await;
             assert_eq!(told.text, "/tmp /tmp\n1", "{backend}");
