@@ -2,7 +2,7 @@
 
 use crate::deferred;
 use crate::definition::AgentDefinition;
-use crate::guarded::Guards;
+use crate::guarded::{Guards, judges_answer};
 use crate::options::SEARCH_TOOLS;
 use crate::options::{ToolOptions, can_repeat};
 use crate::played;
@@ -10,6 +10,7 @@ use crate::replay::TurnError;
 use crate::results::{self, READ_RESULT, TOOL_TEXT_BYTES_MAX};
 use crate::strict;
 use crate::team::lead;
+use crate::voice;
 use futures_util::future::{Either, select, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -427,10 +428,14 @@ async fn answer(
     };
     let mut given = given?;
     let handed;
+    let mut held = None;
     let mut cx = cx;
     if let Some(team) = agent.team.as_ref().filter(|team| team.is_member(&call.name)) {
-        (given, handed) = lead::handed(team, place.before(), call, &given, cx)?;
-        cx = &handed;
+        let (earlier, calls) = place.before();
+        let earlier = earlier.strip_prefix(agent.upkeep.examples.as_slice()).unwrap_or(earlier);
+        (given, handed) = lead::handed(team, (earlier, calls), call, &given, cx)?;
+        // What members say for the team waits for the guardrails of its answer.
+        cx = if judges_answer(agent) { held.insert(voice::held(&handed)) } else { &handed };
     }
     if agent.options_of(&call.name).is_some_and(ToolOptions::is_strict) {
         strict::leave_out_nulls(&tool.spec().parameters, &mut given);

@@ -188,11 +188,23 @@ impl<'a> Guards<'a> {
         match self.output(agent, content, turn).await? {
             Answer::Good(content) => Ok((content, media)),
             Answer::Again(reason) => {
-                let asks = |guard: &&Guard| guard.place(false) == GuardPlace::AfterAgent;
-                let guard = agent.guards.iter().find(asks);
-                let guard = guard.expect("a guard has asked again");
-                Err(TurnError::Failed(guard.refusal(GuardPlace::AfterAgent, None, &reason)))
+                Err(TurnError::Failed(refused(agent, GuardPlace::AfterAgent, &reason)))
             }
+        }
+    }
+
+    /// Judges the last text of a model, which may have been refused before, as the answer of an
+    /// agent that can ask its model no more.
+    pub(crate) async fn last(
+        &mut self,
+        agent: &AgentDefinition,
+        (content, media): (Content, Vec<Media>),
+        turn: u32,
+    ) -> Result<(Content, Vec<Media>), TurnError> {
+        let place = GuardPlace::AfterModel;
+        match self.outcome(agent, place, content, turn).await? {
+            Answer::Good(content) => self.early(agent, (content, media), turn).await,
+            Answer::Again(reason) => Err(TurnError::Failed(refused(agent, place, &reason))),
         }
     }
 
@@ -290,6 +302,17 @@ fn at(
     let numbered = agent.guards.iter().enumerate();
     numbered
         .filter(move |(_, guard)| guard.place(false) == place && guard.is_watching() == watching)
+}
+
+/// Returns the error of a guard that asks again where that is not possible.
+fn refused(agent: &AgentDefinition, place: GuardPlace, reason: &str) -> StepError {
+    let guard = agent.guards.iter().find(|guard| guard.place(false) == place);
+    guard.expect("a guard has asked again").refusal(place, None, reason)
+}
+
+/// Returns `true` if guards judge the answer of the agent.
+pub(crate) fn judges_answer(agent: &AgentDefinition) -> bool {
+    agent.guards.iter().any(|guard| guard.place(false) == GuardPlace::AfterAgent)
 }
 
 /// Returns `true` if the text of the model is held back until guards have judged it.

@@ -399,6 +399,7 @@ impl MemoryTool {
         memories.update(vec![change]).await.map_err(failed)?;
         match self.kept {
             // A call that is repeated after a crash finds what it has removed gone.
+            Kept::Delete if !is_there => Ok(format!("there is no memory [{id}]")),
             Kept::Delete => Ok(format!("[{id}] is deleted")),
             Kept::Edit if !is_there => {
                 Err(ToolError::Failed(format!("the user has no memory `{id}`")))

@@ -6,7 +6,7 @@ use crate::compaction::View;
 use crate::deferred;
 use crate::definition::AgentDefinition;
 use crate::failures::{check_stop, is_pause, too_many_turns};
-use crate::guarded::{Answer, Guards, holds_text};
+use crate::guarded::{Answer, Guards, holds_text, judges_answer};
 use crate::handoff;
 use crate::replay::{ReplayLog, TurnError};
 use crate::shape::OutputSchema;
@@ -73,6 +73,7 @@ async fn converse(
     let first = with_context(equipped(agent, input, cx).await?, input, &mut log, cx).await?;
     let mut agent = first.as_ref();
     let examples = agent.upkeep.examples.len();
+    let is_guarded = !agent.guards.is_empty();
     let mut messages = agent.upkeep.examples.clone();
     messages.push(user_message(&message, input));
     let opening = lead::opening(agent, &messages[examples..]);
@@ -122,13 +123,13 @@ async fn converse(
                 Admitted::Yes(held) => admitted = Some(held),
                 Admitted::Spent(error) => {
                     let end = ended_early(agent, &messages[examples..], error)?;
-                    break guards.early(agent, end, turn).await?;
+                    break guards.last(agent, end, turn).await?;
                 }
             }
         } else if log.is_next("RunCompleted") {
             // The budget was spent here, and the agent ended with what it had.
             let end = ended_early(agent, &messages[examples..], no_answer(agent))?;
-            break guards.early(agent, end, turn).await?;
+            break guards.last(agent, end, turn).await?;
         }
         let reserved = admitted.as_ref().and_then(Reservation::tokens);
         log.note(EventKind::ModelRequestStarted { turn, reserved, purpose: None }).await?;
@@ -255,13 +256,18 @@ async fn converse(
             // The calls are not executed: no later turn would read their results.
             return Err(TurnError::Failed(too_many_turns(agent, &calls)));
         }
-        if holds {
+        // Text beside calls is not the answer, which the guardrails of the answer judge.
+        if holds && !judges_answer(agent) {
             show(&answer.text(), cx);
         }
         let results = call_tools(agent, &messages, &calls, &guards, cx).await?;
         messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
         if let Some(end) = lead::end(agent, &results).await? {
-            break end;
+            let (content, media) = guards.early(agent, end, turn).await?;
+            if judges_answer(agent) {
+                show(&content.text(), cx);
+            }
+            break (content, media);
         }
         let next = handoff::after(agent, &results).cloned();
         let media = results.iter().flat_map(|result| &result.media).cloned().collect();
@@ -280,15 +286,17 @@ async fn converse(
         messages.extend(shown(agent, &messages, since, media));
     };
 
+    // As the guardrails let it pass: other models read it too.
+    let asked = if is_guarded { lead::asked(&messages[examples]) } else { input.message() };
     let patch = match agent.upkeep.summary {
         Some(_) => {
-            let said = (input, &content);
+            let said = (input, &asked, &content);
             Box::pin(summarise(agent, turn, said, &mut usage, &mut log, cx)).await?
         }
         None => None,
     };
     if agent.upkeep.memory.is_some() {
-        Box::pin(memorise(agent, turn, (input, &content), &mut usage, &mut log, cx)).await?;
+        Box::pin(memorise(agent, turn, (&asked, &content), &mut usage, &mut log, cx)).await?;
     }
     let completed = async {
         cx.emit_event(EventKind::RunContentCompleted);

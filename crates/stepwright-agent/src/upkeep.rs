@@ -238,7 +238,7 @@ pub(crate) async fn side_request(
 pub(crate) async fn summarise(
     agent: &AgentDefinition,
     turn: u32,
-    (input, answer): (&StepInput, &Content),
+    (input, asked, answer): (&StepInput, &Content, &Content),
     usage: &mut Usage,
     log: &mut ReplayLog<'_>,
     cx: &StepContext,
@@ -255,8 +255,7 @@ pub(crate) async fn summarise(
         0 => Vec::new(),
         runs => cx.history(runs).await?.to_vec(),
     };
-    let message = input.message();
-    let said = (&*message.pretty(), &*answer.pretty());
+    let said = (&*asked.pretty(), &*answer.pretty());
     let request = summary.request(stored.as_deref(), &earlier, said);
     let of = (turn, RequestPurpose::SessionSummary);
     let asked = side_request(agent, summary.model.as_ref(), request, of, usage, log, cx).await?;
@@ -278,7 +277,7 @@ pub(crate) async fn summarise(
 pub(crate) async fn memorise(
     agent: &AgentDefinition,
     turn: u32,
-    (input, answer): (&StepInput, &Content),
+    (asked, answer): (&Content, &Content),
     usage: &mut Usage,
     log: &mut ReplayLog<'_>,
     cx: &StepContext,
@@ -288,7 +287,7 @@ pub(crate) async fn memorise(
     if memory.by != MemoryBy::AfterRun || cx.run().user_id.is_none() || !is_kept {
         return Ok(());
     }
-    let request = memory.request(&input.message().pretty(), &answer.pretty());
+    let request = memory.request(&asked.pretty(), &answer.pretty());
     let of = (turn, RequestPurpose::UserMemories);
     let asked = side_request(agent, memory.model.as_ref(), request, of, usage, log, cx).await?;
     // The budget is spent: nothing of this run is remembered.

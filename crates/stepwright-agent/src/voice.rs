@@ -10,9 +10,21 @@ struct Voice {
     shown: StepContext,
 }
 
+/// The mark of a tool call whose text is not that of its caller, because the answer of the caller is
+/// still to be judged.
+struct Held;
+
+/// Returns the context of a tool call whose text is not shown as that of its caller.
+pub(crate) fn held(cx: &StepContext) -> StepContext {
+    cx.clone().and_state(Held)
+}
+
 /// Returns the context of a tool call whose text is shown as that of its caller. Executions beneath
 /// the call keep their own place.
 pub(crate) fn as_caller(cx: &StepContext) -> StepContext {
+    if cx.state::<Held>().is_some() {
+        return cx.clone();
+    }
     let caller = cx.of_caller();
     // The caller may itself speak for the one around it.
     let shown = match caller.state::<Voice>() {

@@ -68,9 +68,13 @@ pub struct Document {
 }
 
 impl Document {
-    /// Creates a document.
+    /// Creates a document. A byte order mark in front of the text is left out.
     pub fn new(source: impl Into<String>, text: impl Into<String>, kind: DocumentKind) -> Self {
-        Self { source: source.into(), text: text.into(), kind }
+        let mut text = text.into();
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        Self { source: source.into(), text, kind }
     }
 
     /// Creates a document of plain text.

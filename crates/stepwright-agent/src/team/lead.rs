@@ -158,6 +158,11 @@ fn interactions(team: &TeamRules, earlier: &[Message]) -> String {
 }
 
 /// Returns the message of the team without the history in it.
+/// Returns the message of an agent as its model reads it, without the history.
+pub(crate) fn asked(message: &Message) -> Content {
+    input_of(message).into()
+}
+
 fn input_of(message: &Message) -> String {
     without_history(&message.text())
 }

@@ -180,7 +180,13 @@ impl Tool for MemberTool {
 /// Returns `true` if the leader reads the failure of a member and may go on without it. What stops
 /// the run, or must be decided by a person, is not for a model.
 fn is_for_leader(error: &StepError) -> bool {
-    let codes = [ErrorCode::Model, ErrorCode::Tool, ErrorCode::Failed, ErrorCode::Limit];
+    let codes = [
+        ErrorCode::Model,
+        ErrorCode::Tool,
+        ErrorCode::Failed,
+        ErrorCode::Limit,
+        ErrorCode::Guardrail,
+    ];
     let stops = [ErrorId::AGENT_CHANGED, ErrorId::STEP_STOPPED, ErrorId::RECORD_REFUSED];
     codes.contains(&error.data.code) && !error.data.id.is_some_and(|id| stops.contains(&id))
 }

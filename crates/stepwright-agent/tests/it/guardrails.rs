@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_agent::{FunctionTool, ToolOptions};
+use stepwright_agent::{Agent, FunctionTool, Team, TeamMode, ToolOptions};
 use stepwright_core::guardrail::{AnyGuardrail, Guard, GuardPlace, GuardVerdict};
 use stepwright_core::{ErrorCode, ErrorId, EventKind, StepError, StepOutput, StepPath};
 use stepwright_testing::model::{FunctionModel, Reply, ScriptedModel};
@@ -270,4 +270,57 @@ fn mistakes_in_guards_are_told_when_the_agent_is_built() {
         let told = mistake(guard);
         assert!(told.contains(said), "{told}");
     }
+}
+
+/// A team that routes to a member, which gives this answer.
+fn routed(answer: &str, guard: Guard, of_member: Option<Guard>) -> Team {
+    let leader = ScriptedModel::new([
+        Reply::call("scout", json!({"task": "Find."})),
+        Reply::text("the leader answers"),
+    ]);
+    let scout = Agent::builder("Scout").model(ScriptedModel::new([answer])).unwrap();
+    let scout = match of_member {
+        Some(guard) => scout.guardrail(guard),
+        None => scout,
+    };
+    let mode = if guard.place(false) == GuardPlace::BeforeAgent {
+        TeamMode::Coordinate
+    } else {
+        TeamMode::Route
+    };
+    let team = Team::builder("Desk").model(leader).unwrap().mode(mode);
+    let team = team.member(scout.build().unwrap(), "Finds.");
+    team.leader(|leader| leader.guardrail(guard)).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_answer_of_a_member_that_is_that_of_its_team_is_judged_as_such() {
+    let host = Host::new();
+    let team = routed("raw", Guard::after(about("raw", GuardVerdict::refuse("it is raw"))), None);
+    refused(host.run(team.leader(), "go").await);
+    assert_eq!(host.shown_at("step"), "", "nothing of it is the text of the team");
+    let host = Host::new();
+    let team = routed("raw", Guard::after(about("raw", GuardVerdict::rewrite("cooked"))), None);
+    assert_eq!(host.run(team.leader(), "go").await.unwrap().content.text(), "cooked");
+    assert_eq!(host.shown_at("step"), "cooked");
+}
+
+#[tokio::test]
+async fn a_leader_reads_that_a_member_was_refused() {
+    let never = Guard::before(about("never", GuardVerdict::Allow));
+    let of_member = Guard::after(about("raw", GuardVerdict::refuse("it is raw")));
+    let team = routed("raw", never, Some(of_member));
+    let output = Host::new().run(team.leader(), "go").await.unwrap();
+    assert_eq!(output.content.text(), "the leader answers");
+}
+
+#[tokio::test]
+async fn text_beside_a_call_is_not_shown_where_the_answer_is_judged() {
+    let beside = Reply::text("raw text").and_call("look", json!({"up": "x"}));
+    let model = ScriptedModel::new([beside, Reply::text("done")]);
+    let guard = Guard::after(about("raw", GuardVerdict::refuse("it is raw")));
+    let agent = on(&model).tool(look()).guardrail(guard).build().unwrap();
+    let host = Host::new();
+    assert_eq!(host.run(&agent, "go").await.unwrap().content.text(), "done");
+    assert_eq!(host.shown(), "done");
 }

@@ -241,7 +241,8 @@ async fn members_read_the_history_and_the_message_itself_if_the_team_passes_them
         TeamMode::Coordinate,
         [&ScriptedModel::new(["y"]), &critic],
     )
-    .pass_input(true);
+    .pass_input(true)
+    .leader(|leader| leader.example("an example", "its answer"));
     let host = Host::new();
     host.run(passes.build().unwrap().leader(), "the message").await.unwrap();
     let begun = host.facts().into_iter().filter_map(|fact| match fact {

@@ -13,6 +13,12 @@ pub(super) fn with_media(run: Run, media: Vec<Media>) -> Run {
     })
 }
 
+/// Returns `true` for an address of the web. The file of another one would be read by a server of
+/// models, for any client.
+pub(super) fn is_web(address: &str) -> bool {
+    address.starts_with("https://") || address.starts_with("http://")
+}
+
 /// Reads base64, as the core writes it.
 pub(super) fn decoded(kind: MediaKind, base64: &str, mime: &str) -> Option<Media> {
     let written = serde_json::json!({"kind": kind, "source": {"bytes": base64}, "mime": mime});

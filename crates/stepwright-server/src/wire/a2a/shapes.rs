@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use crate::v1::RequestView;
-use crate::wire::media::decoded;
+use crate::wire::media::{decoded, is_web};
 use serde_json::{Value, json};
 use stepwright_core::{Content, Media, MediaKind, RunOutput, RunStatus};
 
@@ -228,9 +228,8 @@ fn medium(part: &Value) -> Option<Media> {
         Some("video") => MediaKind::Video,
         _ => MediaKind::File,
     };
-    let is_web = |url: &&str| url.starts_with("https://") || url.starts_with("http://");
     let medium = match text(["url", "uri"]) {
-        Some(url) => Some(url).filter(is_web).map(|url| Media::url(kind, url)),
+        Some(url) => Some(url).filter(|url| is_web(url)).map(|url| Media::url(kind, url)),
         None => decoded(kind, text(["raw", "bytes"])?, mime.unwrap_or("application/octet-stream")),
     };
     let name = text(["filename", "name"]);

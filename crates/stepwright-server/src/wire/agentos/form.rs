@@ -105,8 +105,9 @@ fn media(item: &Map<String, Value>, kind: MediaKind) -> Option<Media> {
     });
     let mut media = match (text("content"), text("url")) {
         (Some(content), _) => content_of(kind, content, mime.as_deref())?,
-        (None, Some(url)) => Media::url(kind, url),
-        // A path of the server would be readable by each client.
+        (None, Some(url)) if crate::wire::media::is_web(url) => Media::url(kind, url),
+        // A path of the server, or of the model's, would be readable by each client.
+        (None, Some(_)) => return None,
         (None, None) => return None,
     };
     if let Some(mime) = mime {

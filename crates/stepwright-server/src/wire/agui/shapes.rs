@@ -122,9 +122,7 @@ fn parts(content: &Value) -> Result<(String, Vec<Media>), Problem> {
 fn item(kind: MediaKind, source: &Value) -> Option<Media> {
     let (value, mime) = (source["value"].as_str()?, source["mimeType"].as_str());
     match source["type"].as_str()? {
-        "url" if value.starts_with("https://") || value.starts_with("http://") => {
-            Some(Media::url(kind, value))
-        }
+        "url" if crate::wire::media::is_web(value) => Some(Media::url(kind, value)),
         "data" => crate::wire::media::decoded(kind, value, mime?),
         _ => None,
     }

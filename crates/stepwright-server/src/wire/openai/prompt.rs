@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::shapes::ChatMessage;
 use crate::state::Served;
-use crate::wire::media::decoded;
+use crate::wire::media::{decoded, is_web};
 use serde_json::Value;
 use std::fmt::Write as _;
 use stepwright_core::{Content, Media, MediaKind};
@@ -94,6 +94,5 @@ fn address(kind: MediaKind, address: &str) -> Option<Media> {
         let (mime, content) = data.split_once(";base64,")?;
         return decoded(kind, content, mime);
     }
-    let is_web = address.starts_with("https://") || address.starts_with("http://");
-    is_web.then(|| Media::url(kind, address))
+    is_web(address).then(|| Media::url(kind, address))
 }
