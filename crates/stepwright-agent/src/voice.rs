@@ -10,8 +10,8 @@ struct Voice {
     shown: StepContext,
 }
 
-/// The mark of a tool call whose text is not that of its caller, because the answer of the caller is
-/// still to be judged.
+/// The mark of a tool call whose text is not that of its caller, because the answer of the caller
+/// is still to be judged.
 struct Held;
 
 /// Returns the context of a tool call whose text is not shown as that of its caller.
