@@ -191,8 +191,6 @@ mod workflows {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         fs::create_dir(folder.path().join("prompts")).unwrap();
-        // The home of a coding agent in a sandbox.
-        fs::create_dir(folder.path().join(".agent")).unwrap();
         write("prompts/review.md", "Review:\n{{ previous }}\n");
         fs::create_dir_all(folder.path().join("skills/greeting")).unwrap();
         let skill = "---\nname: greeting\ndescription: Greets people.\n---\nSay hello.\n";
