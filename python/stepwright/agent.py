@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from . import models, tools as _tools
 from ._functions import Table, converter
+from ._kinds import Worker
 from ._schema import schema_of
 from .exceptions import WorkflowDefinitionError
 from .guardrails import lowered_guards
@@ -15,48 +16,11 @@ if TYPE_CHECKING:
     from .guardrails import Guard
     from .knowledge import Knowledge
     from .memory import AgentMemory, Compaction, SessionSummary
-    from .workflow import Workflow
 
 __all__ = ["Agent"]
 
 
-class _Worker:
-    """What agents and teams share: they are steps, and can run alone."""
-
-    name: str
-    _workflow: Workflow | None = None
-
-    def _work(self, table: Table) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def run(self, input: Any = None, **options: Any) -> Any:
-        """Runs it alone: see `Workflow.run`."""
-        return self._alone().run(input, **options)
-
-    def arun(self, input: Any = None, **options: Any) -> Any:
-        """Runs it alone: see `Workflow.arun`."""
-        return self._alone().arun(input, **options)
-
-    def print_response(self, input: Any = None, **options: Any) -> None:
-        """Prints a run of it alone: see `Workflow.print_response`."""
-        self._alone().print_response(input, **options)
-
-    async def aprint_response(self, input: Any = None, **options: Any) -> None:
-        """Prints a run of it alone: see `Workflow.aprint_response`."""
-        await self._alone().aprint_response(input, **options)
-
-    def _alone(self) -> Workflow:
-        from .workflow import Workflow
-
-        if self._workflow is None:
-            self._workflow = Workflow(self.name, [self])
-        return self._workflow
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
-
-
-class Agent(_Worker):
+class Agent(Worker):
     """A model with instructions and tools, as a step.
 
     Args:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Sequence
+from typing import Any, Callable, Sequence
 
 from . import _native
+from ._kinds import Worker, WorkflowBase, workflow_of
 from .exceptions import UsageError
-
-if TYPE_CHECKING:
-    from .agent import _Worker
-    from .workflow import Workflow
 
 __all__ = ["Server", "asgi"]
 
@@ -41,7 +38,7 @@ class Server:
 
     def __init__(
         self,
-        *workflows: Workflow | _Worker,
+        *workflows: WorkflowBase | Worker,
         db: Any = None,
         name: str | None = None,
         hosts: Sequence[str] = (),
@@ -49,20 +46,18 @@ class Server:
         keys: Any = None,
         insecure: bool = False,
     ) -> None:
-        from .workflow import Workflow
-
-        stores = [one.db for one in workflows if isinstance(one, Workflow) and one.db is not None]
+        stores = [one.db for one in workflows if isinstance(one, WorkflowBase) and one.db is not None]
         db = db or (stores[0] if stores else None)
         if db is None:
             raise UsageError("a server needs a `db`: give it, or one of its workflows, a store")
         served = []
         for one in workflows:
-            if isinstance(one, Workflow):
+            if isinstance(one, WorkflowBase):
                 if one.db is not db:
                     raise UsageError(f"workflow {one.name!r} needs the `db` of the server")
                 served.append((one._native, False))
             else:
-                served.append((Workflow(one.name, [one], db=db)._native, True))
+                served.append((workflow_of(one, db)._native, True))
         keys = None if keys is None else str(keys)
         self._native = _native.Server(
             served, db._store, name, list(hosts), list(origins), keys, insecure
@@ -196,7 +191,7 @@ def _nothing(_: int) -> None:
     pass
 
 
-def asgi(*workflows: Workflow | _Worker, **options: Any) -> Server:
+def asgi(*workflows: WorkflowBase | Worker, **options: Any) -> Server:
     """Returns an ASGI application that serves workflows: `app.mount("/", asgi(workflow))`.
 
     A mounted application gets no `lifespan` of its own: runs that a process left behind are taken up

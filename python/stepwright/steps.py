@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Sequence
 
 from ._functions import Table
+from ._kinds import Worker, WorkflowBase
 from .exceptions import WorkflowDefinitionError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .guardrails import Guard
     from .team import Team
-    from .workflow import Workflow
 
 __all__ = ["Condition", "Loop", "Map", "Parallel", "Router", "Step", "Steps"]
 
@@ -103,7 +103,7 @@ class Step(_Node):
         name: str | None = None,
         agent: Agent | None = None,
         executor: Callable[..., Any] | None = None,
-        workflow: Workflow | None = None,
+        workflow: WorkflowBase | None = None,
         team: Team | None = None,
         *,
         max_retries: int | None = None,
@@ -171,14 +171,12 @@ class Step(_Node):
         )
 
     def _lower(self, table: Table) -> dict[str, Any]:
-        from .agent import _Worker
         from .guardrails import lowered_guards
-        from .workflow import Workflow
 
         work: dict[str, Any]
-        if isinstance(self.work, _Worker):
+        if isinstance(self.work, Worker):
             work = self.work._work(table)
-        elif isinstance(self.work, Workflow):
+        elif isinstance(self.work, WorkflowBase):
             work = {"workflow": self.work._lower(table)}
         else:
             work = {"function": table.step(self.work)}
@@ -507,17 +505,11 @@ def _name_of(work: Any) -> str:
 
 def as_step(given: StepLike) -> _Node:
     """Makes a step of an agent, a workflow, a function, or a list of these."""
-    from .agent import Agent
-    from .team import Team
-    from .workflow import Workflow
-
     if isinstance(given, _Node):
         return given
-    if isinstance(given, Agent):
+    if isinstance(given, Worker):
         return Step(agent=given)
-    if isinstance(given, Team):
-        return Step(team=given)
-    if isinstance(given, Workflow):
+    if isinstance(given, WorkflowBase):
         return Step(workflow=given)
     if isinstance(given, (list, tuple)):
         return Steps(*given)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from ._functions import Table
-from .agent import Agent, _Worker
+from ._kinds import Worker
+from .agent import Agent
 from .exceptions import WorkflowDefinitionError
 from .models import ModelLike
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Team"]
 
 
-class Team(_Worker):
+class Team(Worker):
     """A leader and its members, as a step. `docs/teams.md` describes the modes.
 
     Args:
@@ -115,7 +116,7 @@ class Team(_Worker):
 
 def _member(given: Any) -> tuple[Any, str]:
     worker, purpose = given if isinstance(given, (tuple, list)) else (given, None)
-    if not isinstance(worker, _Worker):
+    if not isinstance(worker, Worker):
         raise WorkflowDefinitionError(f"{worker!r} is not a member: pass an Agent or a Team")
     said = getattr(worker, "description", None) or getattr(worker, "role", None)
     return worker, purpose or said or f"Asks {worker.name}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Sequence, overload
 
 from ._functions import Table, converter, hints_of, parameters_of
+from ._kinds import Worker
 from ._schema import schema_of, split_docstring
 from .exceptions import WorkflowDefinitionError
 
@@ -311,12 +312,9 @@ class McpServer:
 
 def lowered(given: Any, table: Table) -> list[dict[str, Any]]:
     """Returns a tool, or the tools of a toolkit, as data."""
-    from .agent import Agent
-    from .team import Team
-
     if isinstance(given, (_Kit, McpServer)):
         return [given._lower()]
-    if isinstance(given, (Agent, Team)):
+    if isinstance(given, Worker):
         about = given.description or f"Asks {given.name}."
         return [
             {

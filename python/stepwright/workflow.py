@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, Sequence, overlo
 
 from . import _native
 from ._functions import Table, converter
+from ._kinds import WorkflowBase, makes_workflows
 from ._stored import Stored, running_loop
 from .exceptions import StepwrightError, UsageError, WorkflowDefinitionError
 from .steps import StepLike, as_step
@@ -22,7 +23,7 @@ __all__ = ["Workflow"]
 _MEDIA = ("images", "videos", "audio", "files")
 
 
-class Workflow(Stored):
+class Workflow(Stored, WorkflowBase):
     """Steps, where their runs are kept, and what holds for all of them.
 
     Args:
@@ -600,3 +601,6 @@ def _log_in_detail() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
+
+
+makes_workflows(lambda worker, db: Workflow(worker.name, [worker], db=db))

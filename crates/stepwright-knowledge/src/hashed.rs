@@ -7,7 +7,7 @@ use stepwright_core::BoxFuture;
 const DIMENSIONS: usize = 256;
 
 /// An embedder without a model, a key or a network, for tests and examples: texts are similar if
-/// they share words, or parts of words. It knows nothing of meaning.
+/// they share words, or parts of words. A text without a word is like the same text. It knows nothing of meaning.
 ///
 /// ```
 /// use stepwright_knowledge::{Embedder as _, HashEmbedder};
@@ -46,6 +46,10 @@ impl HashEmbedder {
             for part in chars.windows(4) {
                 add(&mut vector, &part.iter().collect::<String>(), 1.0);
             }
+        }
+        // A text of signs alone is like the same signs, and a vector needs a direction.
+        if vector.iter().all(|part| *part == 0.0) {
+            add(&mut vector, text.trim(), 1.0);
         }
         vector
     }

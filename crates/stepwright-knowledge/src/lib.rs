@@ -35,6 +35,7 @@ mod openai;
 mod retrieval;
 mod sqlite;
 mod vectors;
+mod words;
 
 pub use chunks::{CHUNK_BYTES, CHUNK_BYTES_MAX, Chunk, cut};
 pub use document::{DOCUMENT_BYTES_MAX, Document, DocumentKind};

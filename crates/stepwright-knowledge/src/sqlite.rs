@@ -5,6 +5,7 @@ use crate::document::{DOCUMENT_BYTES_MAX, Document};
 use crate::embedder::{AnyEmbedder, DIMENSIONS_MAX, EMBEDDED_AT_ONCE_MAX, EmbedError, Embedder};
 use crate::knowledge::{Added, Knowledge, PASSAGES_MAX, Passage, SourceInfo};
 use crate::vectors::{Vectors, normalised};
+use crate::words::{self, Words};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -15,9 +16,6 @@ use stepwright_core::{BoxFuture, Error, ErrorId, ErrorKind};
 
 /// The number of chunks that each of the two searches brings into the common ranking.
 pub const CANDIDATES: usize = 50;
-
-/// The largest number of words of a query that the full-text search looks for.
-const WORDS_MAX: usize = 24;
 
 /// The constant of reciprocal rank fusion, as in the paper that introduced it.
 const FUSION: f64 = 60.0;
@@ -57,20 +55,13 @@ const SCHEMA: &str = "
         tokenize = 'porter unicode61 remove_diacritics 2'
     );";
 
-/// Words that nearly every text has. A search for them would rank all chunks.
-const COMMON: [&str; 50] = [
-    "a", "about", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from",
-    "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "me", "my", "of", "on", "or",
-    "our", "that", "the", "their", "there", "they", "this", "to", "was", "we", "were", "what",
-    "when", "where", "which", "who", "why", "will", "with", "you", "your",
-];
-
 /// Knowledge in a file of SQLite. Cheap to clone; clones share the file.
 ///
 /// A search ranks chunks twice: by words, with the full-text index of SQLite (BM25), and by
-/// meaning, with their vectors. The two rankings are joined by reciprocal rank fusion. The search
-/// by vectors compares the query with all of them (brute force). They are kept in memory for this,
-/// with two bytes for each dimension.
+/// meaning, with their vectors. The two rankings are joined by reciprocal rank fusion. A word that
+/// more than a fifth of several thousand chunks have counts only if the query has no other. The
+/// search by vectors compares the query with all of them (brute force). They are kept in memory for
+/// this, with two bytes for each dimension.
 ///
 /// ```
 /// use stepwright_knowledge::{Added, Document, HashEmbedder, Knowledge as _, SqliteKnowledge};
@@ -101,7 +92,8 @@ struct Shared {
 struct Inner {
     connection: Connection,
     vectors: Arc<Vectors>,
-    /// The generation of the vectors in memory.
+    words: Words,
+    /// The generation of the vectors and words in memory.
     generation: Option<i64>,
 }
 
@@ -304,8 +296,8 @@ impl SqliteKnowledge {
         }
         let mut vectors = self.embedded(&[query.to_owned()], &|_, _| ()).await?;
         let vector = vectors.pop().unwrap_or_default();
-        let words = words(query);
-        self.with(move |inner| search(inner, words.as_deref(), &vector, limit)).await
+        let words = words::of(query);
+        self.with(move |inner| search(inner, &words, &vector, limit)).await
     }
 }
 
@@ -437,7 +429,7 @@ fn opened(
     if stored != embedder {
         return Err(other_embedder(path, &stored, embedder));
     }
-    Ok(Inner { connection, vectors: Arc::default(), generation: None })
+    Ok(Inner { connection, vectors: Arc::default(), words: Words::default(), generation: None })
 }
 
 enum Known {
@@ -521,28 +513,14 @@ fn removed(changes: &Transaction<'_>, source: &str) -> rusqlite::Result<bool> {
     Ok(true)
 }
 
-/// Returns the full-text query for the words of a question. `None` if it has none.
-fn words(query: &str) -> Option<String> {
-    let all = query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let all: Vec<String> = all.map(str::to_lowercase).collect();
-    let mut rare: Vec<&String> =
-        all.iter().filter(|word| !COMMON.contains(&word.as_str())).collect();
-    if rare.is_empty() {
-        rare = all.iter().collect();
-    }
-    rare.truncate(WORDS_MAX);
-    let quoted: Vec<String> = rare.iter().map(|word| format!("\"{word}\"")).collect();
-    (!quoted.is_empty()).then(|| quoted.join(" OR "))
-}
-
 fn search(
     inner: &mut Inner,
-    words: Option<&str>,
+    asked: &[String],
     vector: &[f32],
     limit: usize,
 ) -> rusqlite::Result<Vec<Passage>> {
     let candidates = CANDIDATES.max(limit);
-    let Inner { connection, vectors, generation } = inner;
+    let Inner { connection, vectors, words, generation } = inner;
     // One reading transaction, so that both searches see the same chunks.
     let reading = connection.transaction()?;
     let (stored, dimensions): (i64, i64) =
@@ -551,6 +529,7 @@ fn search(
         })?;
     if *generation != Some(stored) {
         *vectors = Arc::new(loaded(&reading, usize::try_from(dimensions).unwrap_or(0))?);
+        *words = Words::default();
         *generation = Some(stored);
     }
     let mut ranks: HashMap<i64, f64> = HashMap::new();
@@ -560,7 +539,7 @@ fn search(
         }
     };
     rank(vectors.nearest(vector, candidates));
-    if let Some(words) = words {
+    if let Some(words) = words.query(&reading, asked, vectors.len())? {
         let mut query = reading.prepare_cached(
             "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rank LIMIT ?2",
         )?;

@@ -28,6 +28,10 @@ impl Vectors {
         Self { dimensions, ..Self::default() }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Adds a vector of length one, as its bytes are stored. Returns `false` if it has another
     /// number of dimensions.
     pub(crate) fn push(&mut self, id: i64, bytes: &[u8]) -> bool {

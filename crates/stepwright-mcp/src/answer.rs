@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
+use serde_json::Value;
 use std::fmt::Write as _;
 use stepwright_core::tool::ToolAnswer;
 use stepwright_core::{Media, MediaKind};
@@ -10,15 +11,43 @@ use stepwright_core::{Media, MediaKind};
 /// Returns the result of a tool as an answer.
 pub(crate) fn of_result(result: CallToolResult) -> ToolAnswer {
     let mut answer = ToolAnswer::default();
-    let has_text = result.content.iter().any(|block| matches!(block, ContentBlock::Text(_)));
+    let structured = result.structured_content.filter(|value| !repeats(&result.content, value));
     for block in result.content {
         add(&mut answer, block);
     }
-    // Servers repeat structured content as text. Those that do not have it there alone.
-    if let Some(value) = result.structured_content.filter(|_| !has_text) {
+    if let Some(value) = structured {
         line(&mut answer.text, &value.to_string());
     }
     answer
+}
+
+/// Returns `true` if the texts of a result say what its structured content says.
+///
+/// Most servers repeat it as JSON. Some put a value that is not an object below `result`, and write
+/// each item of a list as a text of its own.
+fn repeats(content: &[ContentBlock], structured: &Value) -> bool {
+    let texts: Vec<&str> = content
+        .iter()
+        .filter_map(|block| match block {
+            ContentBlock::Text(text) => Some(text.text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let says = |text: &str, value: &Value| {
+        value.as_str() == Some(text)
+            || serde_json::from_str::<Value>(text).is_ok_and(|read| read == *value)
+    };
+    let alone = match structured.as_object() {
+        Some(members) if members.len() == 1 => members.get("result"),
+        _ => None,
+    };
+    [Some(structured), alone].into_iter().flatten().any(|value| {
+        let is_listed = value.as_array().is_some_and(|items| {
+            items.len() == texts.len()
+                && items.iter().zip(&texts).all(|(item, text)| says(text, item))
+        });
+        is_listed || texts.iter().any(|text| says(text, value))
+    })
 }
 
 /// Adds a piece of content to an answer.
@@ -77,7 +106,7 @@ fn medium(
         return;
     };
     let about = mime.as_deref().unwrap_or("a medium");
-    line(&mut answer.text, &format!("[{about} of {} bytes, shown below]", bytes.len()));
+    line(&mut answer.text, &format!("[{about} of {} bytes]", bytes.len()));
     let mut medium = Media::bytes(kind, bytes);
     medium.mime = mime;
     medium.name = name;

@@ -7,8 +7,8 @@ use crate::watched::Watched;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
     ElicitationCapability, ErrorData, FormElicitationCapability, Implementation,
-    ProgressNotificationParam, ProgressToken, RequestId, ResourceUpdatedNotificationParam,
-    UrlElicitationCapability,
+    ListRootsRequestMethod, ProgressNotificationParam, ProgressToken, RequestId,
+    ResourceUpdatedNotificationParam, UrlElicitationCapability,
 };
 use rmcp::service::{InboundStreamOrigin, NotificationContext, RequestContext, RoleClient};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,6 +107,15 @@ impl rmcp::ClientHandler for Handler {
             capabilities,
             Implementation::new("stepwright", env!("CARGO_PKG_VERSION")),
         )
+    }
+
+    /// Refuses to name folders: an empty list would say that there are none to work in.
+    #[expect(deprecated, reason = "servers of earlier protocols ask for folders")]
+    async fn list_roots(
+        &self,
+        _: RequestContext<RoleClient>,
+    ) -> Result<rmcp::model::ListRootsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListRootsRequestMethod>())
     }
 
     async fn create_elicitation(

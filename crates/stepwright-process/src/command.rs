@@ -3,6 +3,7 @@
 use crate::environment::passed;
 use crate::heard::Heard;
 use crate::sandbox::{Boxed, Inner, boxed, given};
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -36,6 +37,8 @@ pub struct Command {
     pub max_bytes: u64,
     /// `true` if any end of the command is a result.
     pub any_status: bool,
+    /// `true` if the beginning of an output that is too long is a result, with a note at its end.
+    pub shortens: bool,
     /// The secrets that are removed from the error of the command.
     pub secrets: Secrets,
 }
@@ -200,20 +203,27 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
         };
         return Err(StepError::new(message).with_id(ErrorId::COMMAND_FAILED));
     }
-    if out_over || (complaint_over && command.any_status) {
+    if !command.shortens && (out_over || (complaint_over && command.any_status)) {
         let message = format!("the command wrote more than {} bytes", command.max_bytes);
         return Err(StepError::terminal(message)
             .with_code(ErrorCode::Limit)
             .with_id(ErrorId::RESULT_TOO_LARGE)
             .with_hint("raise `max_bytes`, or ask for less"));
     }
-    let text = |bytes: Vec<u8>| {
+    let text = |mut bytes: Vec<u8>, is_over: bool| {
+        if is_over {
+            bytes.truncate(whole(&bytes));
+        }
         let (mut text, is_exact) = text_of(bytes);
         if !is_exact {
             cx.note("the command wrote bytes that are not UTF-8; `\u{fffd}` stands for them");
         }
         let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
         text.truncate(line.map_or(text.len(), str::len));
+        if is_over {
+            let _ =
+                write!(text, "\n[cut off here: there are more than {} bytes]", command.max_bytes);
+        }
         text
     };
     #[cfg(unix)]
@@ -221,7 +231,7 @@ async fn run_freely(command: Command, cx: &StepContext) -> Result<Done, StepErro
     #[cfg(not(unix))]
     let signal = None;
     let status = status.code().or(signal).unwrap_or(-1);
-    Ok(Done { stdout: text(out), stderr: text(complaint), status })
+    Ok(Done { stdout: text(out, out_over), stderr: text(complaint, complaint_over), status })
 }
 
 /// Returns a process without an environment.
@@ -249,6 +259,15 @@ async fn drain(
     (&mut stream).take(max_bytes).read_to_end(&mut kept).await?;
     let more = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
     Ok((kept, more > 0))
+}
+
+/// Returns the number of bytes without a character at the end that is there in part.
+fn whole(bytes: &[u8]) -> usize {
+    let last = bytes.utf8_chunks().last();
+    let cut = last.map_or(0, |last| last.invalid().len());
+    let is_begun = std::str::from_utf8(&bytes[bytes.len() - cut..])
+        .is_err_and(|error| error.error_len().is_none());
+    if is_begun { bytes.len() - cut } else { bytes.len() }
 }
 
 /// Decodes bytes as text. Returns `false` beside it if some were not valid UTF-8, and replaced.

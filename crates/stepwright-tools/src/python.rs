@@ -126,6 +126,7 @@ impl Python {
             timeout: self.timeout,
             max_bytes: self.max_bytes,
             any_status: true,
+            shortens: true,
             secrets: Secrets::default(),
         };
         let Done { stdout, stderr, status } = run(command, cx).await.map_err(told)?;

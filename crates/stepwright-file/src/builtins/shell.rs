@@ -164,6 +164,7 @@ impl Builtin for Shell {
                 timeout: self.timeout,
                 max_bytes: self.max_bytes,
                 any_status: self.is_full,
+                shortens: false,
                 secrets: granted.secrets.clone(),
             };
             let done = shell::run(command, &cx).await?;

@@ -332,11 +332,21 @@ impl<'a> Checker<'a, '_> {
             let help = did_you_mean(name, &choices, "its choices are").unwrap_or_default();
             self.decision(choose, message, help);
         }
+        if let Some(name) = repeated(&named) {
+            let message = format!("`{name}` is chosen twice; a step runs once in a router");
+            self.decision(choose, message, "name each choice once".to_owned());
+        }
         named.into_iter().map(str::to_owned).collect()
     }
 
     /// Checks that a map has a list. Returns the shape of its items.
-    pub(super) fn over(&mut self, map: &Item, over: Option<&Expr>, place: &Place<'a>) -> Shape {
+    pub(super) fn over(
+        &mut self,
+        map: &Item,
+        over: Option<&Expr>,
+        quorum: Option<u32>,
+        place: &Place<'a>,
+    ) -> Shape {
         let shape = match over {
             Some(over) => self.shape(over, place),
             None => place.content.clone(),
@@ -366,6 +376,13 @@ impl<'a> Checker<'a, '_> {
         match shape {
             Shape::List(items) => *items,
             Shape::Constant(Value::Array(items)) => {
+                if let (Some(over), Some(needed)) = (over, quorum)
+                    && usize::try_from(needed).is_ok_and(|needed| needed > items.len())
+                {
+                    let count = items.len();
+                    let message = format!("the quorum is {needed}, and the list has {count} items");
+                    self.decision(over, message, "need fewer, or give more items".to_owned());
+                }
                 let items = items.into_iter().map(Shape::Constant);
                 items.reduce(Shape::or).unwrap_or_default()
             }
@@ -445,6 +462,12 @@ impl<'a> Checker<'a, '_> {
             self.mistakes.push(mistake.help(help));
         }
     }
+}
+
+/// Returns the first name that is there before.
+pub(super) fn repeated<'n>(names: &[&'n str]) -> Option<&'n str> {
+    let mut at = names.iter().enumerate();
+    at.find(|(nth, name)| names[..*nth].contains(name)).map(|(_, name)| *name)
 }
 
 /// Returns `true` if a step has run wherever this place is reached.

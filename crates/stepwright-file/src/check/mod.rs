@@ -18,7 +18,7 @@ use crate::reference::{ROOTS, Reference};
 use crate::shape::Shape;
 use crate::source::Span;
 use crate::suggest::did_you_mean;
-use given::{Decision, Output};
+use given::{Decision, Output, repeated};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use stepwright_core::plan::ErrorPolicy;
@@ -437,9 +437,9 @@ impl<'a> Checker<'a, '_> {
                     after.visible.append(&mut end.visible.split_off(from));
                 }
             }
-            Inside::Items { over, batched } => {
+            Inside::Items { over, batched, quorum } => {
                 self.all_of(over.into_iter().map(Into::into), after);
-                let mut items = self.over(item, over, after);
+                let mut items = self.over(item, over, quorum, after);
                 if batched {
                     items = Shape::List(Box::new(items));
                 }
@@ -479,6 +479,13 @@ impl<'a> Checker<'a, '_> {
                 did_you_mean(&word.text, &names, "its choices are")
             };
             self.mistakes.push(self.at(word.span, message).maybe_help(help));
+        }
+        let chosen: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+        if let Some(name) = repeated(&chosen)
+            && let Some(word) = words.iter().rev().find(|word| word.text == name)
+        {
+            let message = format!("`{name}` is chosen twice; a step runs once in a router");
+            self.mistakes.push(self.at(word.span, message).help("name each choice once"));
         }
     }
 

@@ -99,7 +99,12 @@ impl Container for Map {
     }
 
     fn inside(&self) -> Inside<'_> {
-        Inside::Items { over: self.over.as_ref(), batched: self.batch.is_some() }
+        let batched = self.batch.is_some();
+        let quorum = match self.join {
+            Join::Quorum(needed) if !batched => Some(needed),
+            _ => None,
+        };
+        Inside::Items { over: self.over.as_ref(), batched, quorum }
     }
 
     fn build(&self, item: &Item, [body, _]: [Vec<AnyStep>; 2]) -> AnyStep {

@@ -241,6 +241,9 @@ impl Shapes<'_> {
                 self.push(expr, failed(&why, expr));
             }
         }
+        if namespace.is_none() {
+            self.settings(name, &shapes, expr);
+        }
         let kinds: Vec<Shape> = shapes.iter().map(Shape::kind).collect();
         match (name, kinds.as_slice()) {
             _ if GIVE_BOOL.contains(&name) => Shape::Bool,
@@ -254,6 +257,24 @@ impl Shapes<'_> {
                 [Shape::Number, Shape::Number],
             ) => Shape::Number,
             _ => Shape::Unknown,
+        }
+    }
+
+    /// Checks constant arguments after the first: a unit of time, a format, a pattern.
+    fn settings(&mut self, name: &str, shapes: &[Shape], expr: &IdedExpr) {
+        let Some((_, others)) = shapes.split_first().filter(|(_, others)| !others.is_empty())
+        else {
+            return;
+        };
+        let others = others.iter().map(|shape| match shape {
+            Shape::Constant(value) => Some(value.clone()),
+            _ => None,
+        });
+        if let Some(others) = others.collect::<Option<Vec<_>>>()
+            && let Some(function) = crate::functions::named(name)
+            && let Some(why) = function.refuses(&others)
+        {
+            self.push(expr, failed(&why, expr));
         }
     }
 

@@ -557,8 +557,9 @@ pub(crate) enum Inside<'a> {
     Arms { test: Option<&'a Expr>, holds: Option<bool> },
     /// Any of them, in any order: those that the expression chooses, or these.
     Choices { choose: Option<&'a Expr>, chosen: &'a [Word] },
-    /// One after the other, for each item of a list, or for each batch of its items.
-    Items { over: Option<&'a Expr>, batched: bool },
+    /// One after the other, for each item of a list, or for each batch of its items. `quorum` is
+    /// the number of items that must have an output, if there is one.
+    Items { over: Option<&'a Expr>, batched: bool, quorum: Option<u32> },
 }
 
 impl Kind {

@@ -98,8 +98,9 @@ pub(super) fn date_add(args: &[Value]) -> Given {
         Some(rest) => (-1, rest),
         None => (1, written.strip_prefix('+').unwrap_or(written)),
     };
-    let duration =
-        duration::parse(plain).map_err(|why| format!("the duration `{written}` {why}"))?;
+    let duration = duration::parse(plain).map_err(|why| {
+        format!("the duration `{written}` {why}: write one such as `7d` or `2h30m`")
+    })?;
     let range = |_| format!("`{written}` leads out of the calendar");
     let days = duration.as_secs() / 86_400;
     let rest = duration.saturating_sub(std::time::Duration::from_secs(days * 86_400));

@@ -26,26 +26,30 @@ pub(crate) struct Function {
     /// The least and the largest number of arguments.
     args: (usize, usize),
     call: fn(&[Value]) -> Given,
+    /// A first argument that the function takes, so that the others can be tried before a run.
+    sample: Option<&'static str>,
 }
+
+const MOMENT: Option<&str> = Some("2026-01-01T00:00:00Z");
 
 /// All functions.
 pub(crate) static FUNCTIONS: [Function; 16] = [
-    Function { name: "from_json", args: (1, 1), call: texts::from_json },
-    Function { name: "to_json", args: (1, 1), call: texts::to_json },
-    Function { name: "from_yaml", args: (1, 1), call: texts::from_yaml },
-    Function { name: "to_yaml", args: (1, 1), call: texts::to_yaml },
-    Function { name: "from_csv", args: (1, 2), call: csv::from_csv },
-    Function { name: "to_csv", args: (1, 2), call: csv::to_csv },
-    Function { name: "urlencode", args: (1, 1), call: texts::urlencode },
-    Function { name: "striptags", args: (1, 1), call: html::striptags },
-    Function { name: "html_to_text", args: (1, 1), call: html::html_to_text },
-    Function { name: "truncate", args: (2, 3), call: texts::truncate },
-    Function { name: "regex_replace", args: (3, 3), call: texts::regex_replace },
-    Function { name: "sum", args: (1, 1), call: texts::sum },
-    Function { name: "date_add", args: (2, 3), call: dates::date_add },
-    Function { name: "date_diff", args: (2, 2), call: dates::date_diff },
-    Function { name: "date_format", args: (2, 3), call: dates::date_format },
-    Function { name: "date_parse", args: (1, 3), call: dates::date_parse },
+    Function { name: "from_json", args: (1, 1), call: texts::from_json, sample: None },
+    Function { name: "to_json", args: (1, 1), call: texts::to_json, sample: None },
+    Function { name: "from_yaml", args: (1, 1), call: texts::from_yaml, sample: None },
+    Function { name: "to_yaml", args: (1, 1), call: texts::to_yaml, sample: None },
+    Function { name: "from_csv", args: (1, 2), call: csv::from_csv, sample: None },
+    Function { name: "to_csv", args: (1, 2), call: csv::to_csv, sample: None },
+    Function { name: "urlencode", args: (1, 1), call: texts::urlencode, sample: None },
+    Function { name: "striptags", args: (1, 1), call: html::striptags, sample: None },
+    Function { name: "html_to_text", args: (1, 1), call: html::html_to_text, sample: None },
+    Function { name: "truncate", args: (2, 3), call: texts::truncate, sample: Some("a") },
+    Function { name: "regex_replace", args: (3, 3), call: texts::regex_replace, sample: Some("a") },
+    Function { name: "sum", args: (1, 1), call: texts::sum, sample: None },
+    Function { name: "date_add", args: (2, 3), call: dates::date_add, sample: MOMENT },
+    Function { name: "date_diff", args: (2, 2), call: dates::date_diff, sample: None },
+    Function { name: "date_format", args: (2, 3), call: dates::date_format, sample: MOMENT },
+    Function { name: "date_parse", args: (1, 3), call: dates::date_parse, sample: None },
 ];
 
 /// Returns the function of this name.
@@ -63,6 +67,15 @@ impl Function {
             }
             _ => read,
         }
+    }
+
+    /// Returns why the function refuses the arguments after the first, if it does so whatever the
+    /// first is.
+    pub(crate) fn refuses(&self, others: &[Value]) -> Option<String> {
+        let first = self.sample?;
+        let args: Vec<Value> =
+            std::iter::once(first.into()).chain(others.iter().cloned()).collect();
+        self.call(&args).err()
     }
 
     /// Calls the function.

@@ -85,6 +85,8 @@ fn html_becomes_readable_text() {
                 </table><pre>x\n  y</pre>1 < 2</body>";
     let expected = "Head & more\nOne bold word <3 € 5\n\n- a\n- b\n\n1\t2\n\nx\n  y\n\n1 < 2";
     assert_eq!(call("html_to_text", json!([html])).unwrap(), json!(expected));
+    let short = "<table><tr><td>1<td>2<tr><td>3<td>4</table><select><option>a<option>b</select>";
+    assert_eq!(call("html_to_text", json!([short])).unwrap(), json!("1\t2\n3\t4\n\na\tb"));
     let strip = "a <b class=\"x>y\">bold</b> &amp; <!-- c -->1 < 2<br/>";
     assert_eq!(call("striptags", json!([strip])).unwrap(), json!("a bold & 1 < 2"));
     // Whatever it is, it ends.

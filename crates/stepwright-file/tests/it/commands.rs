@@ -2,8 +2,9 @@
 
 #![cfg(unix)]
 
+use futures_util::StreamExt as _;
 use std::path::Path;
-use stepwright_core::{Content, Error};
+use stepwright_core::{Content, Error, EventKind};
 use stepwright_file::{Definition, Options};
 
 fn options(dir: &Path) -> Options {
@@ -42,6 +43,29 @@ async fn values_reach_a_command_as_they_are() {
         assert_eq!(got, HOSTILE, "{step}");
     }
     assert_eq!(dir.path().read_dir().unwrap().count(), 0, "nothing of it was run");
+}
+
+#[tokio::test]
+async fn an_output_loses_its_last_line_break_and_tells_of_bytes_that_are_no_text() {
+    for (printed, wanted) in
+        [("a\\n", "a"), ("a\\n\\n", "a\n"), ("a\\r\\n", "a"), ("\\n", ""), (" a ", " a ")]
+    {
+        let step = format!(
+            "{{name: a, shell: {{argv: [printf, \"{}\"]}}}}",
+            printed.replace('\\', "\\\\")
+        );
+        assert_eq!(run(&step, "").await, wanted, "{printed}");
+    }
+    let text = "format: 1\nname: T\nsteps:\n  - {name: a, shell: \"printf 'a\\\\377'\"}\n";
+    let dir = tempfile::tempdir().unwrap();
+    let workflow = Definition::parse(text, "test.yaml", &options(dir.path())).unwrap().build();
+    let events: Vec<_> = workflow.unwrap().run("x").stream_events(true).stream().collect().await;
+    let notes = events.iter().filter_map(|event| match &event.kind {
+        EventKind::StepProgress { content, .. } => Some(content.text().into_owned()),
+        _ => None,
+    });
+    let note = "the command wrote bytes that are not UTF-8; `\u{fffd}` stands for them";
+    assert_eq!(notes.collect::<Vec<_>>(), [note]);
 }
 
 #[tokio::test]

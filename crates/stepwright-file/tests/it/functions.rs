@@ -31,7 +31,7 @@ async fn expressions_and_templates_have_the_same_functions() {
         gives(&format!("  - {{template: \"{{{{ {template} }}}}\"}}\n"), input.clone(), expected)
             .await;
     }
-    let error = fails("  - {value: \"= input.date_add('soon')\"}\n", json!("2026-11-29")).await;
+    let error = fails("  - {value: \"= '2026-11-29'.date_add(input)\"}\n", json!("soon")).await;
     assert!(error.to_string().contains("the duration `soon`"), "{error}");
     let error = fails("  - {template: \"{{ input | truncate(true) }}\"}\n", json!("x")).await;
     let expected = "`truncate`: needs a number of characters, not true";

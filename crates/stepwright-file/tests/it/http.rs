@@ -58,6 +58,20 @@ async fn text_is_text_and_json_is_a_value() {
 }
 
 #[tokio::test]
+async fn cookies_are_a_list_and_other_headers_of_one_name_are_joined() {
+    let page = server(
+        "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT\r\n\
+         Set-Cookie: b=2\r\nVary: Accept\r\nVary: Cookie\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n",
+    );
+    let steps = format!("  - {{http: {{url: \"{page}\", result: full}}}}\n")
+        + "  - {name: v, value: {cookies: \"= previous.headers['set-cookie']\", \
+            vary: \"= previous.headers.vary\"}}\n";
+    let cookies = ["a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2"];
+    gives(&steps, json!("x"), json!({"cookies": cookies, "vary": "Accept, Cookie"})).await;
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_told() {
     let none = server("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let error = fails(&file(&none, ""), json!("x")).await;

@@ -124,3 +124,22 @@ async fn mistakes_in_documents_are_named() {
     let error = knowledge.add(Document::text(" ", "text")).await.unwrap_err();
     assert_eq!(error.to_string(), "a document has no name of its source");
 }
+
+#[tokio::test]
+async fn a_byte_order_mark_belongs_to_no_document() {
+    let knowledge = SqliteKnowledge::in_memory(HashEmbedder::default()).await.unwrap();
+    knowledge.add(Document::markdown("a.md", "\u{feff}# Ants\n\nAll about ants.")).await.unwrap();
+    let found = knowledge.search("ants", 1).await.unwrap();
+    assert!(!format!("{found:?}").contains("feff"), "{found:?}");
+    // The same document without it has not changed.
+    let added = knowledge.add(Document::markdown("a.md", "# Ants\n\nAll about ants.")).await;
+    assert_eq!(added.unwrap(), Added::Unchanged);
+}
+
+#[tokio::test]
+async fn a_document_and_a_question_may_have_no_word() {
+    let knowledge = SqliteKnowledge::in_memory(HashEmbedder::new(1)).await.unwrap();
+    knowledge.add(Document::text("signs", "🦀 → !")).await.unwrap();
+    let found = knowledge.search("???", 1).await.unwrap();
+    assert_eq!(found[0].source, "signs");
+}

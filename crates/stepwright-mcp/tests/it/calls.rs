@@ -61,7 +61,7 @@ async fn results_have_structure_resources_and_images() {
     let workflow = Workflow::builder("W").step(agent.build().unwrap()).build().unwrap();
     let run = workflow.run("go").await.unwrap();
     let outcome = outcomes(&workflow, &run).await.remove(0);
-    let text = "a dot\n[image/png of 70 bytes, shown below]\n[resource note://1]\na note\n\
+    let text = "a dot\n[image/png of 70 bytes]\n[resource note://1]\na note\n\
                 [resource other: note://2]";
     assert_eq!(outcome.text, text);
     assert_eq!(outcome.media[0].kind, MediaKind::Image);
@@ -73,6 +73,26 @@ async fn results_have_structure_resources_and_images() {
             .iter()
             .any(|part| matches!(part, Part::Media { media } if media.kind == MediaKind::Image))
     );
+}
+
+#[tokio::test]
+async fn structured_content_that_texts_do_not_repeat_is_in_the_answer() {
+    let faulty = Faulty::new("");
+    for (tool, text) in [
+        ("it__described", "5 in all\n{\"sum\":5}"),
+        ("it__repeated", "{ \"sum\": 5 }"),
+        ("it__listed", "a\n7"),
+    ] {
+        let outcome = called(faulty.server.clone(), tool, json!({})).await;
+        assert_eq!(outcome.text, text, "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_folders_hears_that_there_is_no_such_method() {
+    let faulty = Faulty::new("");
+    let outcome = called(faulty.server.clone(), "it__roots", json!({})).await;
+    assert_eq!(outcome.text, "error -32601");
 }
 
 #[tokio::test]

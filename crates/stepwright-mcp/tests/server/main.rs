@@ -68,10 +68,23 @@ fn tools(mode: &str, has_grown: bool) -> Value {
         return (0..200).map(|nth| tool(&format!("tool.{nth}"), json!({}))).collect();
     }
     let safe = json!({"readOnlyHint": true});
-    let mut all: Vec<Value> =
-        ["echo", "image", "structured", "fail", "refuse", "slow", "env", "die_reading", "rubbish"]
-            .map(|name| tool(name, safe.clone()))
-            .into();
+    let mut all: Vec<Value> = [
+        "echo",
+        "image",
+        "structured",
+        "described",
+        "repeated",
+        "listed",
+        "roots",
+        "fail",
+        "refuse",
+        "slow",
+        "env",
+        "die_reading",
+        "rubbish",
+    ]
+    .map(|name| tool(name, safe.clone()))
+    .into();
     all.push(tool("put", json!({"idempotentHint": true, "destructiveHint": false})));
     all.extend(["write", "die", "hang", "ask", "wrong"].map(|name| tool(name, json!({}))));
     all.extend(["meta", "grow", "touch"].map(|name| tool(name, safe.clone())));
@@ -113,6 +126,23 @@ fn call(id: &Value, params: &Value, mode: &str, asked: &mut Vec<Value>) {
             ]}),
         ),
         "structured" => answer(id, json!({"content": [], "structuredContent": {"sum": 5}})),
+        "described" => {
+            let mut result = text("5 in all");
+            result["structuredContent"] = json!({"sum": 5});
+            answer(id, result);
+        }
+        "repeated" => {
+            let mut result = text("{ \"sum\": 5 }");
+            result["structuredContent"] = json!({"sum": 5});
+            answer(id, result);
+        }
+        "listed" => answer(
+            id,
+            json!({
+                "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "7"}],
+                "structuredContent": {"result": ["a", 7]},
+            }),
+        ),
         "fail" => {
             let mut result = text("no such city");
             result["isError"] = json!(true);
@@ -187,6 +217,11 @@ fn call(id: &Value, params: &Value, mode: &str, asked: &mut Vec<Value>) {
             asked.push(id.clone());
             send(&json!({"jsonrpc": "2.0", "id": format!("ask-{}", asked.len() - 1),
                 "method": "elicitation/create", "params": form()}));
+        }
+        "roots" => {
+            asked.push(id.clone());
+            let nth = asked.len() - 1;
+            send(&json!({"jsonrpc": "2.0", "id": format!("ask-{nth}"), "method": "roots/list"}));
         }
         _ => refuse(id, -32602, "there is no such tool"),
     }
@@ -296,10 +331,13 @@ fn main() {
                 };
                 let asker = &asked[nth.parse::<usize>().unwrap()];
                 let result = &message["result"];
-                answer(
-                    asker,
-                    text(&format!("{}: {}", result["action"], result["content"]["colour"])),
-                );
+                let told = match &message["error"]["code"] {
+                    Value::Null => {
+                        format!("{}: {}", result["action"], result["content"]["colour"])
+                    }
+                    code => format!("error {code}"),
+                };
+                answer(asker, text(&told));
             }
         }
     }

@@ -30,6 +30,7 @@ pub(crate) fn command(line: &str, dir: &Path) -> Command {
         timeout: Duration::from_mins(1),
         max_bytes: 10_000,
         any_status: false,
+        shortens: false,
         secrets: Secrets::default(),
     }
 }

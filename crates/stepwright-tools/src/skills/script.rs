@@ -113,6 +113,7 @@ impl<'a> Call<'a> {
             timeout: NEVER,
             max_bytes: SCRIPT_OUTPUT_BYTES_MAX,
             any_status: true,
+            shortens: true,
             secrets: Secrets::default(),
         };
         let done = run(command, cx).await.map_err(told)?;

@@ -64,9 +64,14 @@ async fn a_program_ends_in_time_with_all_that_it_has_started() {
 }
 
 #[tokio::test]
-async fn a_program_that_writes_or_is_too_much_is_refused() {
-    let (text, failed) = told(Python::new().max_bytes(100), "print('x' * 1000)").await;
-    assert!(failed && text.contains("wrote more than 100 bytes"), "{text}");
+async fn a_program_that_writes_too_much_is_cut_off_and_one_that_is_too_long_is_refused() {
+    // The first bytes are told, up to a whole character.
+    let (text, failed) = told(Python::new().max_bytes(9), "print('é' * 1000)").await;
+    assert_eq!((&*text, failed), ("éééé\n[cut off here: there are more than 9 bytes]", false));
+    let code = "import sys\nprint('out')\nprint('x' * 1000, file=sys.stderr)\n1 / 0";
+    let (text, failed) = told(Python::new().max_bytes(9), code).await;
+    let wanted = "xxxxxxxxx\n[cut off here: there are more than 9 bytes]\nout";
+    assert!(failed && text.ends_with(wanted), "{text}");
     let long = "#".repeat(PYTHON_CODE_BYTES_MAX + 1);
     let (text, failed) = told(Python::new(), &long).await;
     assert!(failed && text.contains("at most 200000 are possible"), "{text}");

@@ -153,7 +153,6 @@ async fn a_script_runs_in_the_folder_of_the_work_from_a_copy_of_its_skill() {
     assert_eq!(text, "the script ended with the exit code 3\nstderr:\nwrong\nstdout:\nout");
     assert!(is_error);
     for (script, wanted) in [
-        ("loud.sh", "the command wrote more than 200000 bytes"),
         ("odd.xyz", "no program is known that runs `scripts/odd.xyz`; scripts begin with `#!` and"),
         ("../SKILL.md", "the skill `forms` has no script `../SKILL.md`; it has `scripts/fail.sh`"),
         ("/bin/sh", "the skill `forms` has no script `/bin/sh`"),
@@ -162,6 +161,9 @@ async fn a_script_runs_in_the_folder_of_the_work_from_a_copy_of_its_skill() {
         let (text, is_error) = run(json!({"skill": "forms", "script": script})).await;
         assert!(text.starts_with(wanted) && is_error, "{text}");
     }
+    let (text, is_error) = run(json!({"skill": "forms", "script": "loud.sh"})).await;
+    let end = "\n[cut off here: there are more than 200000 bytes]";
+    assert!(text.len() == 199_999 + end.len() && text.ends_with(end) && !is_error, "{end}");
     // What the folder has by now is not what runs.
     let agent = Agent::builder("Clerk").model(ScriptedModel::new([
         Reply::call("run_skill_script", json!({"skill": "forms", "script": "where.sh"})),
