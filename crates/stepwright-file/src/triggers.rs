@@ -73,8 +73,14 @@ impl Definition {
             if let Some(when) = written.when.clone() {
                 webhook = webhook.only_if(move |request| judged(when.clone(), request));
             }
+            if let Some(key) = written.key.clone() {
+                webhook = webhook.event_key(move |request| {
+                    let key = named(key.clone(), "key", request);
+                    async move { key.await.map(Some) }
+                });
+            }
             if let Some(id) = written.id.clone() {
-                webhook = webhook.delivery_id(move |request| named(id.clone(), request));
+                webhook = webhook.delivery_id(move |request| named(id.clone(), "id", request));
             }
             all.push(webhook);
         }
@@ -157,12 +163,14 @@ async fn judged(when: Expr, request: Value) -> Result<bool, Error> {
     }
 }
 
-/// Computes the id of a delivery.
-async fn named(id: Expr, request: Value) -> Result<String, Error> {
+/// Computes the id of a delivery, or the key of an event.
+async fn named(id: Expr, what: &str, request: Value) -> Result<String, Error> {
     match mapped(Computed::Expression(id), request).await?.to_value() {
         Value::String(name) if !name.is_empty() => Ok(name),
         Value::Number(number) => Ok(number.to_string()),
-        other => Err(refused(format!("`id` of a webhook must be a text or a number, not {other}"))),
+        other => {
+            Err(refused(format!("`{what}` of a webhook must be a text or a number, not {other}")))
+        }
     }
 }
 

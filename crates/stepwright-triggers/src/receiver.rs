@@ -1,4 +1,4 @@
-//! Receives the requests of webhooks, and begins their runs.
+//! Receives the requests of webhooks, and begins their runs or sends their events.
 //!
 //! The id of a run is computed from the delivery, so that the store refuses a second run of it,
 //! however many servers receive it.
@@ -7,7 +7,7 @@ use crate::entries::{Entries, Entry};
 use crate::ids::{id_of, run_id};
 use crate::signature::{Headers, Signature, verify};
 use crate::tokens::{StoredWebhook, Tokens, hash};
-use crate::webhook::Webhook;
+use crate::webhook::{Emits, Webhook};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -94,6 +94,8 @@ pub enum Received {
     Begun(RunId),
     /// The delivery was received before, and this is its run.
     Duplicate(RunId),
+    /// It was an event, which these runs received.
+    Emitted(Vec<RunId>),
     /// The condition of the webhook is not true for it.
     Ignored,
     /// Slack asks if the address is right, and wants this back.
@@ -250,6 +252,16 @@ impl Receiver {
             return Err(Refused::Unreadable(what));
         }
         request["delivery"] = name.clone().into();
+        if let Some(emits) = &entry.trigger.emits {
+            // The name of a delivery of GitHub is not signed, so a copy could come under another.
+            let of = if signature == Some(Signature::GitHub) {
+                &*delivery.body
+            } else {
+                name.as_bytes()
+            };
+            let id = format!("{id}.{}", &hash(of)[..DELIVERY_DIGITS]);
+            return Ok(Received::Emitted(emit(entry, emits, id, &request).await?));
+        }
         let digits = &hash(name.as_bytes())[..DELIVERY_DIGITS];
         let run = run_id(entry.workflow.id(), entry.trigger.name(), digits)?;
         if signature == Some(Signature::GitHub)
@@ -305,6 +317,23 @@ async fn begin(entry: &Entry<Webhook>, id: &RunId, request: &Value) -> Result<Ru
     let data = Map::from_iter([("trigger".to_owned(), about)]);
     let handle = (entry.prepare)(run.additional_data(data)).background().await?;
     Ok(handle.run_id().clone())
+}
+
+/// Sends the event that a delivery is, and returns the runs that received it.
+async fn emit(
+    entry: &Entry<Webhook>,
+    emits: &Emits,
+    id: String,
+    request: &Value,
+) -> Result<Vec<RunId>, Error> {
+    let payload = (entry.trigger.make_input)(request.clone()).await?.to_value();
+    let mut event = entry.workflow.emit(emits.name.clone()).id(id).payload(payload);
+    if let Some(key) = &emits.key
+        && let Some(key) = key(request.clone()).await?
+    {
+        event = event.key(key);
+    }
+    Ok(event.by(format!("webhook {}", entry.id)).await?.received)
 }
 
 /// Reads a body by its media type.

@@ -1,4 +1,4 @@
-//! Webhooks: requests of other services, each of which begins a run.
+//! Webhooks: requests of other services, each of which begins a run, or is an event for runs.
 
 use crate::ids::check_name;
 use crate::input::MakeInput;
@@ -6,13 +6,24 @@ use crate::signature::Signature;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
+use stepwright_core::wait::check_event_name;
 use stepwright_core::{BoxFuture, Content, Error, SessionId};
 
 /// Decides if a request begins a run.
 type Accepts = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<bool, Error>> + Send + Sync>;
 
+/// Returns the key of an event.
+type Keys = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<Option<String>, Error>> + Send + Sync>;
+
 /// Names a delivery.
 type Names = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<String, Error>> + Send + Sync>;
+
+/// The event that each request of a webhook is.
+#[derive(Clone)]
+pub(crate) struct Emits {
+    pub(crate) name: Arc<str>,
+    pub(crate) key: Option<Keys>,
+}
 
 /// A webhook of a workflow. Its address has a random token, which the server makes.
 ///
@@ -39,6 +50,7 @@ pub struct Webhook {
     pub(crate) accepts: Option<Accepts>,
     pub(crate) names: Option<Names>,
     pub(crate) session: Option<SessionId>,
+    pub(crate) emits: Option<Emits>,
 }
 
 impl Webhook {
@@ -60,7 +72,44 @@ impl Webhook {
             accepts: None,
             names: None,
             session: None,
+            emits: None,
         })
+    }
+
+    /// Makes each request an event for the runs of the workflow that wait for it, instead of the
+    /// beginning of a run: [`StepContext::wait_for`](stepwright_core::StepContext::wait_for). Its
+    /// payload is what [`Webhook::input_from`] makes, and its id is that of the delivery.
+    ///
+    /// ```
+    /// use stepwright_triggers::Webhook;
+    /// let paid = Webhook::new("paid")?.emits("order.paid")?.event_key(|request| async move {
+    ///     Ok(request["body"]["order"].as_str().map(str::to_owned))
+    /// });
+    /// # assert_eq!(paid.name(), "paid");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it is no valid name of an event.
+    pub fn emits(mut self, event: impl Into<Arc<str>>) -> Result<Self, Error> {
+        let name = event.into();
+        check_event_name(&name)?;
+        self.emits = Some(Emits { name, key: None });
+        Ok(self)
+    }
+
+    /// Sets a function that makes the key of the event from the request. It has no effect without
+    /// [`Webhook::emits`].
+    pub fn event_key<F, R>(mut self, key: F) -> Self
+    where
+        F: Fn(Value) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Option<String>, Error>> + Send + 'static,
+    {
+        if let Some(emits) = &mut self.emits {
+            emits.key =
+                Some(Arc::new(move |request| -> BoxFuture<'static, _> { Box::pin(key(request)) }));
+        }
+        self
     }
 
     /// Returns the name.

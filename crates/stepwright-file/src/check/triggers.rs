@@ -21,7 +21,7 @@ impl<'a> Checker<'a, '_> {
         }
         for written in &on.webhooks {
             let input = written.input.iter().flat_map(|input| input.expressions());
-            for expr in input.chain(&written.when).chain(&written.id) {
+            for expr in input.chain(&written.when).chain(&written.id).chain(&written.key) {
                 self.trigger_input(Referring::from(expr));
             }
         }

@@ -70,6 +70,19 @@ static WEBHOOK: Mapping = Mapping {
         key("id", &Form::Expression, "The id of a delivery. A second one of it begins no run."),
         key("input", &Form::Any, "The input of its runs. By default the body of the request."),
         key("session", &Form::Text, "The session that all its runs continue."),
+        key("emit", &EMIT, "Each request is an event for waiting runs, and begins none."),
+    ],
+};
+
+const EMIT: Form = Form::Either(&[Form::Text, Form::Mapping(&EVENT)]);
+
+static EVENT: Mapping = Mapping {
+    name: "webhook_event",
+    what: "`emit`",
+    required: &[&["event"]],
+    members: &[
+        key("event", &Form::Text, "The name of the event, as in `wait_for`."),
+        key("key", &Form::Expression, "The key of the event, such as the number of an order."),
     ],
 };
 
@@ -127,6 +140,8 @@ pub(crate) struct WrittenWebhook {
     pub(crate) when: Option<Expr>,
     pub(crate) id: Option<Expr>,
     pub(crate) input: Option<Computed>,
+    /// The key of the event that it sends.
+    pub(crate) key: Option<Expr>,
 }
 
 impl Reader<'_> {
@@ -202,7 +217,12 @@ impl Reader<'_> {
         let id = fields.take("id").map(|(_, node)| self.expression(node, "id"));
         let input = fields.take("input").map(|(_, node)| self.computed(node));
         let session = fields.word(self, "session");
+        let emit = fields.take("emit").map(|(_, node)| self.emitted(node));
         fields.finish(self);
+        if let (Some(session), Some(_)) = (&session, &emit) {
+            let mistake = self.mistake(session.span, "`session` has no effect beside `emit`");
+            self.push(mistake.help("an event begins no run: leave one of them out"));
+        }
         if let (Some(place), None) = (place, &secret) {
             let mistake = self.mistake(place, "a signature needs `secret`");
             self.push(
@@ -215,9 +235,31 @@ impl Reader<'_> {
         if let Some(session) = session {
             webhook = self.accepted(webhook.session_id(&session.text), session.span)?;
         }
+        let mut key = None;
+        if let Some((event, its_key)) = whole(emit)? {
+            webhook = self.accepted(webhook.emits(event.text.as_str()), event.span)?;
+            key = its_key;
+        }
         let signature = signature.unwrap_or_default();
         let (when, id, input) = (whole(when)?, whole(id)?, whole(input)?);
-        Some(WrittenWebhook { webhook, secret, signature, when, id, input })
+        Some(WrittenWebhook { webhook, secret, signature, when, id, input, key })
+    }
+
+    /// Parses `emit: order.paid` or `emit: {event: order.paid, key: …}`.
+    fn emitted(&mut self, node: &Node) -> Option<(Word, Option<Expr>)> {
+        if let Yaml::Map(_) = &node.value {
+            let mut fields = Fields::of(self, node, "`emit`")?;
+            let event = fields.word(self, "event");
+            let key = fields.take("key").map(|(_, node)| self.expression(node, "key"));
+            let needs_event = event.is_none() && !fields.was_there("event");
+            fields.finish(self);
+            if needs_event {
+                let mistake = self.mistake(node.span, "`emit` needs `event`");
+                self.push(mistake.help("write the name of the event: `emit: {event: order.paid}`"));
+            }
+            return Some((event?, whole(key)?));
+        }
+        self.word(node, "emit").map(|event| (event, None))
     }
 
     /// Reports a secret that the file does not declare.

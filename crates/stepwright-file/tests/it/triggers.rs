@@ -66,6 +66,42 @@ async fn a_webhook_of_a_file_takes_what_its_expressions_say() {
 }
 
 #[tokio::test]
+async fn a_webhook_of_a_file_sends_an_event_to_a_run_that_waits() {
+    let text = "
+format: 1
+name: Orders
+on:
+  webhook:
+    name: paid
+    when: = input.body.type == 'paid'
+    input: = input.body.amount
+    emit: {event: order.paid, key: = input.body.order}
+steps:
+  - {name: paid, wait_for: {event: order.paid, key: = input}}
+  - {name: told, template: 'paid {{ previous }}'}
+";
+    let definition = Definition::parse(text, "orders.yaml", &Options::default()).unwrap();
+    let store = store();
+    let workflow = built(&definition, &store);
+    let receiver = Receiver::new(store, real_world());
+    let receiver = receiver.add(&workflow, definition.webhooks().remove(0));
+    let token = receiver.register().await.unwrap().remove(0).token.unwrap();
+    let run = workflow.run("o-17").await.unwrap().run_id;
+    let send = async |body: serde_json::Value| {
+        let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        let delivery = Delivery { headers, body: body.to_string().into(), ..Delivery::default() };
+        receiver.receive(&token, delivery).await
+    };
+    let paid = |order: &str| json!({"type": "paid", "order": order, "amount": 5});
+    assert_eq!(send(json!({"type": "seen"})).await.unwrap(), Received::Ignored);
+    assert_eq!(send(paid("o-18")).await.unwrap(), Received::Emitted(Vec::new()));
+    assert_eq!(send(paid("o-17")).await.unwrap(), Received::Emitted(vec![run.clone()]));
+    assert_eq!(workflow.resume(&run).await.unwrap().content.text(), "paid 5");
+    let keyless = send(json!({"type": "paid", "amount": 5})).await;
+    assert!(matches!(keyless, Err(Refused::Failed(_))), "{keyless:?}");
+}
+
+#[tokio::test]
 async fn a_webhook_with_a_secret_takes_signed_requests_only() {
     let on = "{webhook: {secret: HOOK_SECRET, signature: github}}\nsecrets: [HOOK_SECRET]";
     let (definition, store) = (parsed(on).unwrap(), store());
@@ -105,6 +141,11 @@ fn mistakes_of_triggers_are_reported() {
         ("{webhook: {secret: HOOK_SECRET}}", "there is no secret `HOOK_SECRET`"),
         ("{webhook: {signature: md5, secret: HOOK_SECRET}}", "`signature` is one of"),
         ("{webhook: {when: 'yes'}}", "`when`"),
+        ("{webhook: {emit: {key: = input.body}}}", "`emit` needs `event`"),
+        ("{webhook: {emit: order paid}}", "the name of an event cannot be `order paid`"),
+        ("{webhook: {emit: [a]}}", "`emit`"),
+        ("{webhook: {emit: a, session: s}}", "`session` has no effect beside `emit`"),
+        ("{webhook: {emit: {event: a, key: = steps.show}}}", "cannot refer to `steps`"),
         ("{mail: {}}", "`on` has no key `mail`"),
     ] {
         let mistakes = parsed(on).unwrap_err();

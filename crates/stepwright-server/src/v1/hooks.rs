@@ -1,4 +1,4 @@
-//! Webhooks: requests of other services that begin runs.
+//! Webhooks: requests of other services that begin runs, or are events for them.
 
 use super::triggers;
 use crate::auth::{Caller, Manage, Read};
@@ -47,11 +47,13 @@ pub(super) struct TokenView {
 /// The answer to a request of a webhook.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReceivedView {
-    /// `begun`, `duplicate` or `ignored`.
+    /// `begun`, `duplicate`, `emitted` or `ignored`.
     status: &'static str,
-    /// The run.
+    /// The run that began.
     #[schema(required)]
     run_id: Option<String>,
+    /// The runs that received the request as an event by this delivery.
+    received: Vec<String>,
 }
 
 impl From<StoredWebhook> for WebhookView {
@@ -109,7 +111,7 @@ pub(super) async fn renew_token(
     Ok(Json(TokenView { token, path }))
 }
 
-/// Receives a request of another service, and begins a run.
+/// Receives a request of another service, and begins a run, or sends an event to waiting runs.
 ///
 /// The token in the path is the key, and the signature is verified if the webhook has a secret. A
 /// delivery that was received before begins no second run.
@@ -132,13 +134,18 @@ pub(super) async fn receive_hook(
     let body = body::read_at_most(request.into_body(), HOOK_BODY_BYTES_MAX).await?;
     let delivery = Delivery { headers, query, body: body.into() };
     let received = app.receiver.receive(&token, delivery).await.map_err(refused)?;
+    let mut events = Vec::new();
     let (code, status, run) = match received {
         Received::Begun(run) => (StatusCode::ACCEPTED, "begun", Some(run)),
         Received::Duplicate(run) => (StatusCode::OK, "duplicate", Some(run)),
+        Received::Emitted(runs) => {
+            events.extend(runs.iter().map(ToString::to_string));
+            (StatusCode::OK, "emitted", None)
+        }
         Received::Challenge(text) => return Ok(text.into_response()),
         _ => (StatusCode::OK, "ignored", None),
     };
-    let view = ReceivedView { status, run_id: run.map(|run| run.to_string()) };
+    let view = ReceivedView { status, run_id: run.map(|run| run.to_string()), received: events };
     Ok((code, Json(view)).into_response())
 }
 

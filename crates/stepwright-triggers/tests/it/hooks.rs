@@ -9,7 +9,8 @@ use sha2::Sha256;
 use std::fmt::Write as _;
 use std::time::Duration;
 use stepwright_core::store::RunStore as _;
-use stepwright_core::{Content, Error, ErrorKind};
+use stepwright_core::{Content, Error, ErrorKind, RunId, RunStatus, StepContext, StepError};
+use stepwright_engine::Workflow;
 use stepwright_triggers::{Delivery, Received, Receiver, Refused, Signature, Webhook};
 
 const SECRET: &str = "a secret of both sides";
@@ -214,6 +215,66 @@ fn a_replayed_request_begins_no_second_run() {
     assert_eq!(hook.receive(github("d-2", "x")).unwrap(), Received::Duplicate(run));
     assert!(matches!(hook.receive(github("d-3", "y")), Ok(Received::Begun(_))));
     assert_eq!(hook.place.ids().len(), 2);
+}
+
+/// A workflow that waits twice for an order to be paid, and its webhook.
+fn paid(place: &Place, webhook: Webhook) -> (Workflow, Receiver, String) {
+    async fn settle(order: String, cx: StepContext) -> Result<String, StepError> {
+        let paid: String = cx.wait_for("order.paid").key(order).await?;
+        Ok(format!("{} {paid}", cx.path()))
+    }
+    async fn again(_: String, cx: StepContext) -> Result<String, StepError> {
+        let paid: String = cx.wait_for("order.paid").key("o-1").await?;
+        Ok(format!("again {paid}"))
+    }
+    let builder = Workflow::builder("orders").store(place.store()).world(place.world(5));
+    let workflow = builder.step(settle).step(again).build().unwrap();
+    let receiver = Receiver::new(place.store(), place.world(1)).add(&workflow, webhook);
+    let token = place.clock.run(receiver.register()).unwrap().remove(0).token.unwrap();
+    (workflow, receiver, token)
+}
+
+fn pays() -> Webhook {
+    let webhook = Webhook::new("paid").unwrap().emits("order.paid").unwrap();
+    webhook.event_key(|_| async { Ok(Some("o-1".to_owned())) })
+}
+
+#[test]
+fn a_delivery_that_is_an_event_reaches_each_waiting_run_once() {
+    let place = Place::new();
+    let (workflow, receiver, token) = paid(&place, pays());
+    let receive = |id: &str, body: &str| {
+        let delivery = delivery(&[("Idempotency-Key", id)], body);
+        match place.clock.run(receiver.receive(&token, delivery)).unwrap() {
+            Received::Emitted(runs) => runs,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(receive("d-0", "too early").is_empty());
+    let [first, second] =
+        ["o-1", "o-2"].map(|order| place.clock.run(workflow.run(order)).unwrap().run_id);
+    assert_eq!(receive("d-1", "5 EUR"), [first.clone()]);
+    let resumed = |run: &RunId| place.clock.run(workflow.resume(run)).unwrap();
+    assert_eq!(resumed(&first).status, RunStatus::Paused);
+    // The service sends it again, while the run waits for the next one.
+    assert!(receive("d-1", "5 EUR").is_empty());
+    assert_eq!(receive("d-2", "6 EUR"), [first.clone()]);
+    assert_eq!(resumed(&first).content.text(), "again 6 EUR");
+    assert_eq!(resumed(&second).status, RunStatus::Paused);
+    assert_eq!(place.runs().len(), 2, "an event begins no run");
+}
+
+#[test]
+fn a_copy_of_an_event_of_github_under_another_name_reaches_no_run_again() {
+    let place = Place::new();
+    let (workflow, receiver, token) = paid(&place, pays().signed(Signature::GitHub, SECRET));
+    let receive =
+        |id: &str, body: &str| place.clock.run(receiver.receive(&token, github(id, body))).unwrap();
+    let run = place.clock.run(workflow.run("o-1")).unwrap().run_id;
+    assert_eq!(receive("d-1", "5 EUR"), Received::Emitted(vec![run.clone()]));
+    assert_eq!(place.clock.run(workflow.resume(&run)).unwrap().status, RunStatus::Paused);
+    assert_eq!(receive("d-2", "5 EUR"), Received::Emitted(Vec::new()));
+    assert_eq!(receive("d-3", "6 EUR"), Received::Emitted(vec![run]));
 }
 
 #[test]
