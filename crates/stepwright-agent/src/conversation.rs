@@ -65,6 +65,12 @@ impl Conversation {
         self.messages[from..].iter_mut().filter(|message| !matches!(message, Message::Assistant(_)))
     }
 
+    /// Has the guards before the model of another agent judge all messages, which its model has not
+    /// read.
+    pub(crate) fn begin_anew(&mut self) {
+        self.judged = self.examples;
+    }
+
     /// Returns the messages of the user in their order, without the history. `first` takes the
     /// place of the first one.
     pub(crate) fn asked(&self, first: Option<String>) -> String {

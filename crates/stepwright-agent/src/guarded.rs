@@ -109,6 +109,7 @@ impl<'a> Guards<'a> {
         turn: u32,
     ) -> Result<(), TurnError> {
         self.asked.clear();
+        conversation.begin_anew();
         let place = GuardPlace::BeforeAgent;
         for (number, message) in conversation.given_mut(0) {
             for (nth, guard) in at(agent, place, false) {

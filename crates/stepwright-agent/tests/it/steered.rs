@@ -116,19 +116,22 @@ async fn the_guards_of_a_step_judge_the_messages_to_the_agent_in_it() {
 #[tokio::test]
 async fn an_agent_that_takes_over_has_its_own_guards_judge_what_the_user_said() {
     for watches in [false, true] {
-        let seen = Arc::default();
+        let (seen, sent) = (Arc::default(), Arc::default());
         let (store, second) = (store(), ScriptedModel::new(["done"]));
         let first = ScriptedModel::new([wait(), Reply::call("transfer_to_second", json!({}))]);
         let guard = Guard::before(noting(&seen));
         let guard = if watches { guard.watching() } else { guard };
         let rewrite = Guard::before(about("bad", GuardVerdict::rewrite("good")));
         let last = Agent::builder("Second").model(second.clone()).unwrap();
-        let last = last.guardrail(rewrite).guardrail(guard).build().unwrap();
+        let last = last.guardrail(rewrite).guardrail(guard);
+        let last = last.guardrail(Guard::before_model(noting(&sent))).build().unwrap();
         let tool = waits(&store, SendMode::Steer, &[&["and fast"]]);
         let agent = on(&first).tool(tool).handoff(&last, "Knows.").build().unwrap();
         flow(&store, agent).run("a bad word").await.unwrap();
         assert_eq!(texts(&second.requests()[0]), ["good", "and fast"]);
         assert_eq!(*seen.lock().unwrap(), ["good", "and fast"]);
+        let transferred = "`Second` has the conversation now";
+        assert_eq!(*sent.lock().unwrap(), ["good", "waited", "and fast", transferred]);
         assert_eq!(texts(&first.requests()[1]), ["a bad word", "and fast"]);
     }
 }
