@@ -231,8 +231,8 @@ fn said_so_far(run: &RunOutput) -> Content {
 }
 
 /// Formats earlier exchanges for a model, before its message. Empty if there are none. A run that
-/// was cancelled is marked `[interrupted]`, one that failed `[failed]`. The messages that its agents
-/// got while they worked stand between its input and its output.
+/// was cancelled is marked `[interrupted]`, one that failed `[failed]`. The messages that agents
+/// got while they worked stand between the input and the output of their run.
 ///
 /// If a model repeated such a text in its own answer, it is left out: it would grow with each run.
 ///

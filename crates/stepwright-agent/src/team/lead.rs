@@ -89,8 +89,8 @@ pub(crate) fn must_answer(agent: &AgentDefinition, messages: &[Message]) -> bool
     })
 }
 
-/// Returns the arguments with which the tool of a member is called, and its context. `asked` are the
-/// messages of the user.
+/// Returns the arguments with which the tool of a member is called, and its context. `asked` is
+/// what the user has said.
 ///
 /// # Errors
 /// Returns what is wrong with the call, for the model.

@@ -186,8 +186,8 @@ async fn the_next_run_of_the_session_knows_the_messages_in_their_order() {
     flow.run("Which colour?").session_id("s").await.unwrap();
     flow.run("Sure?").session_id("s").await.unwrap();
     let asked = model.requests()[2].messages[0].text();
-    let expected = "User input: Which colour?\nUser message: in one word\nUser message: about cars\n\
-                    Workflow output: red\n";
+    let expected = "User input: Which colour?\nUser message: in one word\n\
+                    User message: about cars\nWorkflow output: red\n";
     assert!(asked.contains(expected), "{asked}");
 }
 
