@@ -284,8 +284,8 @@ impl Fold {
         }
     }
 
-    /// Shows the answer of an agent whose text has not been shown: deltas come only from the
-    /// process that drives the run.
+    /// Shows the answer of an agent whose text has not been shown: deltas come from the process that
+    /// drives the run alone.
     fn catch_up(&mut self, event: &Event, of: &StepPath, answer: &Content) {
         if self.told.insert(of.clone()) && !answer.is_empty() {
             self.write(event, of, &answer.pretty(), false);
