@@ -1,5 +1,6 @@
 //! Agents used as tools of other agents.
 
+use crate::arguments::check_names;
 use crate::builder::Agent;
 use serde_json::{Value, json};
 use stepwright_core::tool::{Tool, ToolError, ToolSpec};
@@ -78,6 +79,7 @@ impl Tool for AgentTool {
 
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
+            check_names(&self.spec, &arguments)?;
             let Some(message) = arguments["message"].as_str().filter(|it| !it.trim().is_empty())
             else {
                 return Err(ToolError::Arguments("`message` must be a non-empty string".into()));

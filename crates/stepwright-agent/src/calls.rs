@@ -1,5 +1,6 @@
 //! Executes the tool calls of one model turn.
 
+use crate::conversation::Conversation;
 use crate::deferred;
 use crate::definition::AgentDefinition;
 use crate::guarded::{Guards, judges_answer};
@@ -52,13 +53,14 @@ const EXCERPT_BYTES_MAX: usize = 200;
 /// of it.
 pub(crate) async fn call_tools(
     agent: &AgentDefinition,
-    earlier: &[Message],
+    earlier: &Conversation,
     calls: &[ToolCall],
     guards: &Guards<'_>,
     cx: &StepContext,
 ) -> Result<Vec<ToolOutcome>, TurnError> {
-    let numbers = numbers(earlier, calls);
-    let (results, refusals) = (results::count(earlier), lead::refusals(agent, earlier, calls));
+    let numbers = numbers(earlier.since_given(), calls);
+    let results = results::count(&earlier.messages);
+    let refusals = lead::refusals(agent, earlier.own(), calls);
     let turn = calls;
     // Create all calls first, in the model's order: a call's path contains its position.
     let calls: Vec<Call> = calls.iter().map(|call| cx.call(call)).collect();
@@ -125,20 +127,21 @@ struct Place<'a> {
     nth: usize,
     /// The number of its result in the conversation, from 1.
     result: usize,
-    /// The messages before the turn.
-    earlier: &'a [Message],
+    /// The conversation before the turn.
+    earlier: &'a Conversation,
     /// The calls of the turn.
     turn: &'a [ToolCall],
 }
 
 impl<'a> Place<'a> {
-    /// Returns what came before the call: earlier messages, and calls of the same turn.
+    /// Returns what came before the call: earlier messages without examples, and calls of the same
+    /// turn.
     fn before(&self) -> (&'a [Message], &'a [ToolCall]) {
-        (self.earlier, &self.turn[..self.nth])
+        (self.earlier.own(), &self.turn[..self.nth])
     }
 }
 
-/// Returns the number of each call among the calls of its tool in this conversation, from 1.
+/// Returns the number of each call among the calls of its tool since a message of the user, from 1.
 fn numbers(earlier: &[Message], calls: &[ToolCall]) -> Vec<u32> {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     let before = earlier.iter().filter_map(|message| match message {
@@ -405,7 +408,7 @@ async fn answer(
     let given = arguments(&call.arguments);
     let Some(tool) = agent.tool(&call.name) else {
         if call.name == READ_RESULT && agent.specs.iter().any(|spec| spec.name == READ_RESULT) {
-            return Ok(results::read(place.earlier, &given?)?.into());
+            return Ok(results::read(&place.earlier.messages, &given?)?.into());
         }
         if let Some(team) = &agent.team
             && let Ok(given) = &given
@@ -431,9 +434,8 @@ async fn answer(
     let mut held = None;
     let mut cx = cx;
     if let Some(team) = agent.team.as_ref().filter(|team| team.is_member(&call.name)) {
-        let (earlier, calls) = place.before();
-        let earlier = earlier.strip_prefix(agent.upkeep.examples.as_slice()).unwrap_or(earlier);
-        (given, handed) = lead::handed(team, (earlier, calls), call, &given, cx)?;
+        let asked = || place.earlier.asked(None);
+        (given, handed) = lead::handed(team, (place.before(), asked), call, &given, cx)?;
         // What members say for the team waits for the guardrails of its answer.
         cx = if judges_answer(agent) { held.insert(voice::held(&handed)) } else { &handed };
     }

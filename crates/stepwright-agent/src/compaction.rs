@@ -16,7 +16,7 @@ pub const COMPACTION_KEEP: usize = 4;
 pub const COMPACTION_KEEP_MAX: usize = 1000;
 
 /// The longest text of a message that the summarising model reads, in bytes. The rest is left out.
-const SUMMARISED_TEXT_BYTES_MAX: usize = 20_000;
+pub(crate) const SUMMARISED_TEXT_BYTES_MAX: usize = 20_000;
 
 /// The longest tool result that is not worth clearing, in bytes.
 const SHORT_RESULT_BYTES: usize = 200;

@@ -1,5 +1,6 @@
 //! Tools of which the model knows only the names until it loads them.
 
+use crate::arguments::check_names;
 use crate::definition::AgentDefinition;
 use crate::options::SEARCH_TOOLS;
 use serde_json::{Value, json};
@@ -133,6 +134,7 @@ fn line(description: &str) -> String {
 
 /// Answers a call of the search. The answer is the fact of what was loaded.
 pub(crate) fn search(agent: &AgentDefinition, arguments: &Value) -> Result<String, ToolError> {
+    check_names(&spec(agent), arguments)?;
     let names = match &arguments["names"] {
         Value::Null => Vec::new(),
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),

@@ -1,11 +1,12 @@
 //! The guardrails of an agent at work.
 
+use crate::conversation::Conversation;
 use crate::definition::AgentDefinition;
 use crate::replay::{TurnError, Verdicts};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use stepwright_core::call::Call;
-use stepwright_core::guardrail::{Checked, Guard, GuardPlace, GuardVerdict, Unjudged};
+use stepwright_core::guardrail::{Checked, Guard, GuardPlace, GuardVerdict, StepGuards, Unjudged};
 use stepwright_core::message::{Arguments, AssistantTurn, Message, Part, ToolCall, ToolOutcome};
 use stepwright_core::{Content, ErrorCode, ErrorId, Media, StepContext, StepError};
 
@@ -13,20 +14,27 @@ use stepwright_core::{Content, ErrorCode, ErrorId, Media, StepContext, StepError
 pub(crate) struct Guards<'a> {
     verdicts: Verdicts,
     cx: &'a StepContext,
-    /// The number of times that each guard has asked again, by its place and its number.
+    /// The number of times that each guard has asked again since the last message of the user, by
+    /// its place and its number.
     asked: BTreeMap<(GuardPlace, usize), u32>,
+    /// The messages of the user that the guards which watch have not judged.
+    unwatched: Vec<Content>,
 }
 
 /// The result of checking an answer.
 pub(crate) enum Answer<T> {
     Good(T),
-    /// The model is asked again, and told the reason.
-    Again(Arc<str>),
+    /// The model is asked again, and told the reason. `refusal` is the error of an agent that can
+    /// ask no more.
+    Again {
+        reason: Arc<str>,
+        refusal: StepError,
+    },
 }
 
 impl<'a> Guards<'a> {
     pub(crate) fn new(verdicts: Verdicts, cx: &'a StepContext) -> Self {
-        Self { verdicts, cx, asked: BTreeMap::new() }
+        Self { verdicts, cx, asked: BTreeMap::new(), unwatched: Vec::new() }
     }
 
     async fn judge(
@@ -48,7 +56,7 @@ impl<'a> Guards<'a> {
 
     /// Judges the message to the agent. Returns the message that its model gets.
     pub(crate) async fn message(
-        &self,
+        &mut self,
         agent: &AgentDefinition,
         mut message: Content,
     ) -> Result<Content, TurnError> {
@@ -63,54 +71,123 @@ impl<'a> Guards<'a> {
                 }
             }
         }
+        self.unwatched = vec![message.clone()];
         Ok(message)
     }
 
-    /// Judges the last message of a request.
-    pub(crate) async fn request(
-        &self,
+    /// Judges the messages that the agent got while it worked, from the one with the number
+    /// `first` on. The guards of the steps around it judge them too, also those that watch.
+    pub(crate) async fn received(
+        &mut self,
         agent: &AgentDefinition,
-        messages: &mut [Message],
-        turn: u32,
+        conversation: &mut Conversation,
+        first: usize,
     ) -> Result<(), TurnError> {
-        let place = GuardPlace::BeforeModel;
-        for (nth, guard) in at(agent, place, false) {
-            let Some(last) = messages.last_mut() else { return Ok(()) };
-            let text = last.text();
-            if text.is_empty() {
-                return Ok(());
-            }
-            match self.judge(guard, nth, Checked::new(place, text), &turn.to_string()).await? {
-                GuardVerdict::Allow => {}
-                GuardVerdict::Rewrite { content } => {
-                    rewrite_message(last, &content, guard).map_err(TurnError::Failed)?;
-                }
-                GuardVerdict::Retry { reason } | GuardVerdict::Refuse { reason } => {
-                    return Err(TurnError::Failed(guard.refusal(place, None, &reason)));
-                }
+        self.asked.clear();
+        let of_steps = self.cx.state::<StepGuards>().map_or(&[][..], |guards| &guards.0);
+        let of_steps = of_steps.iter().enumerate();
+        let of_steps: Vec<_> =
+            of_steps.map(|(n, guard)| (GuardPlace::BeforeStep, n, guard)).collect();
+        for (number, message) in conversation.given_mut(first) {
+            let of_agent = at(agent, GuardPlace::BeforeAgent, false);
+            let of_agent = of_agent.map(|(nth, guard)| (GuardPlace::BeforeAgent, nth, guard));
+            for (place, nth, guard) in of_steps.iter().copied().chain(of_agent) {
+                let round = format!("message {number}");
+                self.ahead((guard, nth), place, message, &round).await?;
             }
         }
+        self.unwatched.extend(conversation.given_texts(first).map(Content::from));
         Ok(())
     }
 
-    /// Judges a request beside it, for the guards that watch: those before the model, and in the
-    /// first turn those before the agent.
+    /// Judges the messages of the user for an agent that takes over, whose guards have not judged
+    /// them.
+    pub(crate) async fn taken_over(
+        &mut self,
+        agent: &AgentDefinition,
+        conversation: &mut Conversation,
+        turn: u32,
+    ) -> Result<(), TurnError> {
+        self.asked.clear();
+        conversation.begin_anew();
+        let place = GuardPlace::BeforeAgent;
+        for (number, message) in conversation.given_mut(0) {
+            for (nth, guard) in at(agent, place, false) {
+                let round = format!("turn {turn}, message {number}");
+                self.ahead((guard, nth), place, message, &round).await?;
+            }
+        }
+        self.unwatched = conversation.given_texts(0).map(Content::from).collect();
+        Ok(())
+    }
+
+    /// Judges the messages of a request that came since the one before. Returns their texts, if
+    /// guards that watch judge them too.
+    pub(crate) async fn request(
+        &self,
+        agent: &AgentDefinition,
+        conversation: &mut Conversation,
+        turn: u32,
+    ) -> Result<Vec<String>, TurnError> {
+        let (place, round) = (GuardPlace::BeforeModel, turn.to_string());
+        let is_watched = at(agent, place, true).next().is_some();
+        let mut texts = Vec::new();
+        for message in conversation.news_mut() {
+            for (nth, guard) in at(agent, place, false) {
+                self.ahead((guard, nth), place, message, &round).await?;
+            }
+            texts.extend(is_watched.then(|| message.text()).filter(|text| !text.is_empty()));
+        }
+        Ok(texts)
+    }
+
+    /// Judges a message that a model is about to read.
+    async fn ahead(
+        &self,
+        (guard, nth): (&Guard, usize),
+        place: GuardPlace,
+        message: &mut Message,
+        round: &str,
+    ) -> Result<(), TurnError> {
+        let text = message.text();
+        if text.is_empty() {
+            return Ok(());
+        }
+        match self.judge(guard, nth, Checked::new(place, text), round).await? {
+            GuardVerdict::Allow => Ok(()),
+            GuardVerdict::Rewrite { content } => {
+                rewrite_message(message, &content, guard).map_err(TurnError::Failed)
+            }
+            GuardVerdict::Retry { reason } | GuardVerdict::Refuse { reason } => {
+                Err(TurnError::Failed(guard.refusal(place, None, &reason)))
+            }
+        }
+    }
+
+    /// Returns the messages of the user that the guards which watch have not judged. From now on
+    /// they are judged.
+    pub(crate) fn take_unwatched(&mut self) -> Vec<Content> {
+        std::mem::take(&mut self.unwatched)
+    }
+
+    /// Judges a request beside it, for the guards that watch: those before the agent judge the
+    /// messages of the user, and those before the model the news of the request.
     pub(crate) async fn watch(
         &self,
         agent: &AgentDefinition,
-        message: Option<Content>,
-        last: String,
+        messages: Vec<Content>,
+        news: Vec<String>,
         turn: u32,
     ) -> Result<(), StepError> {
-        let of_agent = message.into_iter().flat_map(|message| {
-            let place = GuardPlace::BeforeAgent;
-            let guards = at(agent, place, true);
-            guards.map(move |(nth, guard)| (nth, guard, Checked::new(place, message.clone())))
-        });
-        let place = GuardPlace::BeforeModel;
-        let of_model = at(agent, place, true).filter(|_| !last.is_empty());
+        let judged = |place, messages: Vec<Content>| {
+            messages.into_iter().flat_map(move |message| {
+                let guards = at(agent, place, true);
+                guards.map(move |(nth, guard)| (nth, guard, Checked::new(place, message.clone())))
+            })
+        };
+        let of_agent = judged(GuardPlace::BeforeAgent, messages);
         let of_model =
-            of_model.map(|(nth, guard)| (nth, guard, Checked::new(place, last.as_str())));
+            judged(GuardPlace::BeforeModel, news.into_iter().map(Content::from).collect());
         let watching = of_agent.chain(of_model).map(|(nth, guard, checked)| async move {
             let place = checked.place;
             let verdict = self.judge(guard, nth, checked, &turn.to_string()).await;
@@ -148,7 +225,7 @@ impl<'a> Guards<'a> {
         let place = GuardPlace::AfterModel;
         let judged = self.outcome(agent, place, text.as_str().into(), turn).await?;
         Ok(match judged {
-            Answer::Again(reason) => Answer::Again(reason),
+            Answer::Again { reason, refusal } => Answer::Again { reason, refusal },
             Answer::Good(content) if content.text() == text => Answer::Good(answer),
             Answer::Good(content) => {
                 Answer::Good(Arc::new(with_text(Arc::unwrap_or_clone(answer), &content)))
@@ -187,9 +264,7 @@ impl<'a> Guards<'a> {
     ) -> Result<(Content, Vec<Media>), TurnError> {
         match self.output(agent, content, turn).await? {
             Answer::Good(content) => Ok((content, media)),
-            Answer::Again(reason) => {
-                Err(TurnError::Failed(refused(agent, GuardPlace::AfterAgent, &reason)))
-            }
+            Answer::Again { refusal, .. } => Err(TurnError::Failed(refusal)),
         }
     }
 
@@ -204,7 +279,7 @@ impl<'a> Guards<'a> {
         let place = GuardPlace::AfterModel;
         match self.outcome(agent, place, content, turn).await? {
             Answer::Good(content) => self.early(agent, (content, media), turn).await,
-            Answer::Again(reason) => Err(TurnError::Failed(refused(agent, place, &reason))),
+            Answer::Again { refusal, .. } => Err(TurnError::Failed(refusal)),
         }
     }
 
@@ -221,12 +296,19 @@ impl<'a> Guards<'a> {
                 GuardVerdict::Allow => {}
                 GuardVerdict::Rewrite { content: other } => content = other,
                 GuardVerdict::Retry { reason } => {
+                    let refusal = guard.refusal(place, None, &reason);
                     let asked = self.asked.entry((place, nth)).or_default();
                     if *asked >= guard.retry_limit() {
-                        return Err(TurnError::Failed(guard.refusal(place, None, &reason)));
+                        let checked = Checked::new(place, content);
+                        let key = guard.key(&checked, &turn.to_string(), nth, self.cx.attempt());
+                        if !self.verdicts.has_another(&key) {
+                            return Err(TurnError::Failed(refusal));
+                        }
+                        // The run was retried after that refusal, and counts anew.
+                        *asked = 0;
                     }
                     *asked += 1;
-                    return Ok(Answer::Again(reason));
+                    return Ok(Answer::Again { reason, refusal });
                 }
                 GuardVerdict::Refuse { reason } => {
                     return Err(TurnError::Failed(guard.refusal(place, None, &reason)));
@@ -302,12 +384,6 @@ fn at(
     let numbered = agent.guards.iter().enumerate();
     numbered
         .filter(move |(_, guard)| guard.place(false) == place && guard.is_watching() == watching)
-}
-
-/// Returns the error of a guard that asks again where that is not possible.
-fn refused(agent: &AgentDefinition, place: GuardPlace, reason: &str) -> StepError {
-    let guard = agent.guards.iter().find(|guard| guard.place(false) == place);
-    guard.expect("a guard has asked again").refusal(place, None, reason)
 }
 
 /// Returns `true` if guards judge the answer of the agent.

@@ -1,5 +1,6 @@
 //! Handing a conversation to another agent, and tools that are made for a run.
 
+use crate::arguments::check_names;
 use crate::definition::{AgentDefinition, Handoff, MadeTools};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -53,9 +54,10 @@ impl Tool for HandoffTool {
         &self.spec
     }
 
-    fn call(&self, _: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+    fn call(&self, arguments: Value, _: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
+        let checked = check_names(&self.spec, &arguments);
         let text = format!("`{}` has the conversation now", self.to);
-        Box::pin(std::future::ready(Ok(text)))
+        Box::pin(std::future::ready(checked.map(|()| text)))
     }
 
     fn effect(&self) -> ToolEffect {

@@ -53,12 +53,14 @@
 //! statement about a user that all sessions of the user share. A *team* is an agent, its *leader*,
 //! whose tools are other agents and teams, its *members* (`team/`).
 
+mod arguments;
 mod as_tool;
 mod asking;
 mod builder;
 mod calls;
 mod compaction;
 mod context;
+mod conversation;
 mod deferred;
 mod definition;
 mod external;

@@ -1,6 +1,7 @@
 //! Memories of the user of a run: in the instructions of an agent, made by its tools or after its
 //! answer.
 
+use crate::arguments::check_names;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -423,6 +424,7 @@ impl Tool for MemoryTool {
 
     fn call(&self, arguments: Value, cx: StepContext) -> BoxFuture<'_, Result<String, ToolError>> {
         Box::pin(async move {
+            check_names(&self.spec, &arguments)?;
             let given = serde_json::from_value(arguments);
             let given = given.map_err(|error| ToolError::Arguments(error.to_string()))?;
             self.called(given, &cx).await

@@ -46,6 +46,13 @@ impl Verdicts {
         }
         (Self(verdicts), others)
     }
+
+    /// Returns `true` if there is a verdict about another content at the place of `key`: an answer
+    /// that was taken back when the run was retried.
+    pub(crate) fn has_another(&self, key: &str) -> bool {
+        let place = |key: &str| key.rsplit_once(':').map(|(place, _)| place.to_owned());
+        self.0.keys().any(|known| &**known != key && place(known) == place(key))
+    }
 }
 
 /// The agent's facts in order: first the recorded ones, then new ones.

@@ -1,5 +1,6 @@
 //! Long results of tools: the model reads the beginning, and the rest by offset.
 
+use crate::arguments::check_names;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepwright_core::message::{Message, ToolOutcome};
@@ -87,6 +88,7 @@ fn outcomes(messages: &[Message]) -> impl Iterator<Item = &ToolOutcome> {
 
 /// Answers a call of the tool.
 pub(crate) fn read(messages: &[Message], arguments: &Value) -> Result<String, ToolError> {
+    check_names(&spec(), arguments)?;
     let number = |name: &str| match arguments.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_u64().and_then(|value| usize::try_from(value).ok()) {

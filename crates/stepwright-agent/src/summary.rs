@@ -1,10 +1,11 @@
 //! Summaries of sessions, which agents keep up to date.
 
+use crate::compaction::SUMMARISED_TEXT_BYTES_MAX;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stepwright_core::Exchange;
 use stepwright_core::message::Message;
 use stepwright_core::model::{AnyModel, Model as _, ModelRequest};
-use stepwright_core::session::{HISTORY_RUNS_MAX, history_text};
+use stepwright_core::session::HISTORY_RUNS_MAX;
 use stepwright_core::state::State;
 
 /// The key of the session state that holds the summary, by default.
@@ -46,7 +47,8 @@ impl Default for SessionSummary {
 }
 
 impl SessionSummary {
-    /// Updates the summary after each `runs`-th run. Default: 1.
+    /// Updates the summary after each `runs`-th run in which the agent works. Default: 1. Until
+    /// then, the state of the session holds what was said.
     ///
     /// Give the steps at least as many runs of history: the agent knows the runs since the last
     /// update from there.
@@ -98,16 +100,15 @@ impl SessionSummary {
         .to_string()
     }
 
-    /// Returns the summary in a session state, and the number of runs since it was written.
-    pub(crate) fn stored(&self, state: &State) -> (Option<String>, u32) {
-        let Some(stored) = state.get(self.key.as_str()) else { return (None, 0) };
+    /// Returns the summary in a session state, and what was said since it was written.
+    pub(crate) fn stored(&self, state: &State) -> (Option<String>, Vec<Said>) {
+        let Some(stored) = state.get(self.key.as_str()) else { return (None, Vec::new()) };
         let text = stored["text"].as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
-        let pending = stored["pending"].as_u64().and_then(|runs| u32::try_from(runs).ok());
-        (text, pending.unwrap_or(0))
+        (text, Vec::deserialize(&stored["pending"]).unwrap_or_default())
     }
 
     /// Returns the value that the session state holds.
-    pub(crate) fn value(text: Option<&str>, pending: u32) -> Value {
+    pub(crate) fn value(text: Option<&str>, pending: &[Said]) -> Value {
         json!({"text": text.unwrap_or_default(), "pending": pending})
     }
 
@@ -118,17 +119,13 @@ impl SessionSummary {
     }
 
     /// Returns the request for the new summary.
-    pub(crate) fn request(
-        &self,
-        stored: Option<&str>,
-        earlier: &[Exchange],
-        (said, answer): (&str, &str),
-    ) -> ModelRequest {
+    pub(crate) fn request(&self, stored: Option<&str>, said: &[Said]) -> ModelRequest {
         let stored = stored.unwrap_or("(none)");
-        let text = format!(
-            "Summary so far:\n{stored}\n\nNewest messages:\n{}User: {said}\nAssistant: {answer}",
-            history_text(earlier),
-        );
+        let said: Vec<String> = said
+            .iter()
+            .map(|Said { user, assistant }| format!("User: {user}\nAssistant: {assistant}"))
+            .collect();
+        let text = format!("Summary so far:\n{stored}\n\nNewest messages:\n{}", said.join("\n\n"));
         let instructions = self.instructions.as_deref().unwrap_or(SUMMARY_INSTRUCTIONS);
         ModelRequest {
             instructions: Some(instructions.to_owned()),
@@ -136,4 +133,25 @@ impl SessionSummary {
             ..ModelRequest::default()
         }
     }
+}
+
+/// The messages of the user and the answer of a run, as guardrails let them pass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Said {
+    user: String,
+    assistant: String,
+}
+
+impl Said {
+    /// Returns what was said, as far as a summary reads it.
+    pub(crate) fn of((user, assistant): (&str, &str)) -> Self {
+        let part =
+            |text: &str| text[..text.floor_char_boundary(SUMMARISED_TEXT_BYTES_MAX)].to_owned();
+        Self { user: part(user), assistant: part(assistant) }
+    }
+}
+
+/// Returns the latest of what was said, as much as is kept.
+pub(crate) fn latest(said: &[Said]) -> &[Said] {
+    &said[said.len().saturating_sub(HISTORY_RUNS_MAX as usize)..]
 }

@@ -3,6 +3,7 @@
 use crate::asking::{Admitted, Asking, admit, ask};
 use crate::calls::call_tools;
 use crate::compaction::View;
+use crate::conversation::Conversation;
 use crate::deferred;
 use crate::definition::AgentDefinition;
 use crate::failures::{check_stop, is_pause, too_many_turns};
@@ -13,7 +14,7 @@ use crate::shape::OutputSchema;
 use crate::sources::with_tools;
 use crate::strict;
 use crate::team::lead;
-use crate::upkeep::{Measured, compact, memorise, summarise, with_context};
+use crate::upkeep::{Measured, after_answer, compact, with_context};
 use crate::voice;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, MaybeDone, maybe_done, select};
@@ -22,7 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use stepwright_core::error::ErrorCode;
 use stepwright_core::gate::Reservation;
-use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, Usage};
+use stepwright_core::message::{AssistantTurn, Message, Part, ToolCall, ToolOutcome, Usage};
 use stepwright_core::model::{Model as _, ModelRequest, ToolChoice};
 use stepwright_core::{
     Content, ErrorId, EventKind, Media, StepContext, StepError, StepInput, StepOutput,
@@ -72,14 +73,11 @@ async fn converse(
     let message = guards.message(agent, message).await?;
     let first = with_context(equipped(agent, input, cx).await?, input, &mut log, cx).await?;
     let mut agent = first.as_ref();
-    let examples = agent.upkeep.examples.len();
-    let is_guarded = !agent.guards.is_empty();
-    let mut messages = agent.upkeep.examples.clone();
-    messages.push(user_message(&message, input));
-    let opening = lead::opening(agent, &messages[examples..]);
-    let mut view = View::new(messages.len());
+    let mut is_guarded = !agent.guards.is_empty();
+    let mut talk = Conversation::begin(agent, user_message(&message, input));
+    let opening = lead::opening(agent, talk.own());
+    let mut view = View::new(talk.messages.len());
     let mut measured = Measured::default();
-    let mut watched = Some(message);
     let mut usage = Usage::default();
     let mut corrected = false;
     let mut turn = 1;
@@ -91,30 +89,32 @@ async fn converse(
     }
     // The agent that goes on after a handoff, with the tools of this run.
     let mut successor: Box<AgentDefinition>;
-    let mut since = 0;
+    // Those that had the conversation before it.
+    let mut former: Vec<AgentDefinition> = Vec::new();
     if let Some(opening) = opening {
+        // No member is called before the guards that watch have let the message pass.
+        let unwatched = guards.take_unwatched();
+        guards.watch(agent, unwatched, Vec::new(), turn).boxed().await?;
         let calls: Vec<ToolCall> = opening.tool_calls().cloned().collect();
-        let results = call_tools(agent, &messages, &calls, &guards, cx).await?;
-        messages.push(Message::Assistant(opening));
-        let media = results.iter().flat_map(|result| &result.media).cloned().collect();
-        messages.push(Message::Tool { results });
-        messages.extend(shown(agent, &messages, since, media));
+        let results = call_tools(agent, &talk, &calls, &guards, cx).await?;
+        talk.messages.push(Message::Assistant(opening));
+        told(agent, &mut talk, results);
     }
     let (content, media) = loop {
-        if received(&mut log, &mut messages, false, cx).await? {
+        if received(agent, &mut talk, (&mut guards, &mut log), false, cx).await? {
             (earlier, corrected) = (turn - 1, false);
         }
-        guards.request(agent, &mut messages, turn).await?;
+        let news = guards.request(agent, &mut talk, turn).await?;
         if agent.upkeep.compaction.is_some() {
-            let request = |view: &View| request(agent, &messages, since, view);
+            let request = |view: &View| request(agent, &talk, view);
             let (of, kept) = ((turn, measured), (&mut usage, &mut log));
             // On the heap, as all that few agents need: each agent at work holds this future.
-            Box::pin(compact(agent, of, &messages, &mut view, request, kept, cx)).await?;
+            Box::pin(compact(agent, of, &talk.messages, &mut view, request, kept, cx)).await?;
         }
         if log.is_over() {
-            fill_media(&mut messages, cx).await?;
+            fill_media(&mut talk.messages, cx).await?;
         }
-        let mut request = request(agent, &messages, since, &view);
+        let mut request = request(agent, &talk, &view);
         let asked_for = agent.upkeep.compaction.is_some().then(|| request.clone());
         // A run that goes on from its journal reserves only what is still to be asked.
         let mut admitted = None;
@@ -122,13 +122,13 @@ async fn converse(
             match admit(agent, &mut request, before, cx).await? {
                 Admitted::Yes(held) => admitted = Some(held),
                 Admitted::Spent(error) => {
-                    let end = ended_early(agent, &messages[examples..], error)?;
+                    let end = ended_early(agent, talk.own(), error)?;
                     break guards.last(agent, end, turn).await?;
                 }
             }
         } else if log.is_next("RunCompleted") {
             // The budget was spent here, and the agent ended with what it had.
-            let end = ended_early(agent, &messages[examples..], no_answer(agent))?;
+            let end = ended_early(agent, talk.own(), no_answer(agent))?;
             break guards.last(agent, end, turn).await?;
         }
         let reserved = admitted.as_ref().and_then(Reservation::tokens);
@@ -143,8 +143,8 @@ async fn converse(
             }
         }
         let mut lost = Usage::default();
-        let last = messages.last().map(Message::text).unwrap_or_default();
-        let watch = guards.watch(agent, watched.take(), last, turn);
+        let unwatched = guards.take_unwatched();
+        let watch = guards.watch(agent, unwatched, news, turn);
         let mut watch = maybe_done(watch.boxed());
         let asking = Asking { turn, purpose: None };
         // On the heap: futures that pass it on would hold it several times.
@@ -169,7 +169,7 @@ async fn converse(
             EventKind::ModelRequestCompleted { answer, stop, usage, .. } => (answer, stop, usage),
             EventKind::ModelRequestInterrupted { partial, .. } => {
                 // The message that cut it off comes next.
-                messages.extend(cut_off(&partial));
+                talk.messages.extend(cut_off(&partial));
                 turn += 1;
                 continue;
             }
@@ -183,31 +183,31 @@ async fn converse(
         check_stop(agent, &answer, &stop)?;
         let answer = match guards.answer(agent, answer.clone(), turn).await? {
             Answer::Good(answer) => answer,
-            Answer::Again(reason) if turn - earlier < agent.limits.turns => {
-                messages.push(Message::Assistant(without_calls(Arc::unwrap_or_clone(answer))));
-                messages.push(Message::user(&*reason));
+            Answer::Again { reason, .. } if turn - earlier < agent.limits.turns => {
+                let said = without_calls(Arc::unwrap_or_clone(answer));
+                talk.messages.extend([Message::Assistant(said), Message::user(&*reason)]);
                 turn += 1;
                 continue;
             }
-            Answer::Again(_) => return Err(TurnError::Failed(too_many_turns(agent, &[]))),
+            Answer::Again { .. } => return Err(TurnError::Failed(too_many_turns(agent, &[]))),
         };
         let holds = holds_text(agent);
 
         let calls: Vec<ToolCall> = answer.tool_calls().cloned().collect();
-        let (turns, asked_with) = (turn - earlier, messages.len());
+        let (turns, asked_with) = (turn - earlier, talk.messages.len());
         if calls.is_empty() && is_pause(&stop) {
             if turns >= agent.limits.turns {
                 return Err(TurnError::Failed(too_many_turns(agent, &calls)));
             }
-            messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
+            talk.messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
             turn += 1;
             continue;
         }
         if calls.is_empty()
             && let Some(reminder) =
-                lead::reminder(agent, &messages[examples..]).filter(|_| turns < agent.limits.turns)
+                lead::reminder(agent, talk.own()).filter(|_| turns < agent.limits.turns)
         {
-            messages.extend([Message::Assistant(Arc::unwrap_or_clone(answer)), reminder]);
+            talk.messages.extend([Message::Assistant(Arc::unwrap_or_clone(answer)), reminder]);
             turn += 1;
             continue;
         }
@@ -216,25 +216,25 @@ async fn converse(
                 Ok((content, media)) => {
                     let end = match guards.output(agent, content, turn).await? {
                         Answer::Good(content) => (content, media),
-                        Answer::Again(reason) if turns < agent.limits.turns => {
-                            messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
-                            messages.push(Message::user(&*reason));
+                        Answer::Again { reason, .. } if turns < agent.limits.turns => {
+                            let said = Message::Assistant(Arc::unwrap_or_clone(answer));
+                            talk.messages.extend([said, Message::user(&*reason)]);
                             turn += 1;
                             continue;
                         }
-                        Answer::Again(_) => {
+                        Answer::Again { .. } => {
                             return Err(TurnError::Failed(too_many_turns(agent, &calls)));
                         }
                     };
                     if holds {
                         show(&end.0.text(), cx);
                     }
-                    if !received(&mut log, &mut messages, true, cx).await? {
+                    if !received(agent, &mut talk, (&mut guards, &mut log), true, cx).await? {
                         break end;
                     }
                     // Ahead of the messages, which came after it.
                     let said = Message::Assistant(Arc::unwrap_or_clone(answer));
-                    messages.insert(asked_with, said);
+                    talk.insert(asked_with, said);
                     (earlier, corrected) = (turn, false);
                 }
                 Err(invalid)
@@ -243,9 +243,9 @@ async fn converse(
                     corrected = true;
                     // Providers refuse empty messages.
                     if matches!(invalid, InvalidAnswer::Mismatch(_)) {
-                        messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
+                        talk.messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
                     }
-                    messages.push(Message::user(invalid.correction()));
+                    talk.messages.push(Message::user(invalid.correction()));
                 }
                 Err(invalid) => return Err(TurnError::Failed(invalid.into_error(agent))),
             }
@@ -260,50 +260,56 @@ async fn converse(
         if holds && !judges_answer(agent) {
             show(&answer.text(), cx);
         }
-        let results = call_tools(agent, &messages, &calls, &guards, cx).await?;
-        messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
+        let results = call_tools(agent, &talk, &calls, &guards, cx).await?;
+        talk.messages.push(Message::Assistant(Arc::unwrap_or_clone(answer)));
         if let Some(end) = lead::end(agent, &results).await? {
-            let (content, media) = guards.early(agent, end, turn).await?;
+            let end = guards.early(agent, end, turn).await?;
             if judges_answer(agent) {
-                show(&content.text(), cx);
+                show(&end.0.text(), cx);
             }
-            break (content, media);
+            told(agent, &mut talk, results);
+            if !received(agent, &mut talk, (&mut guards, &mut log), true, cx).await? {
+                break end;
+            }
+            (earlier, corrected) = (turn, false);
+            turn += 1;
+            continue;
         }
-        let next = handoff::after(agent, &results).cloned();
-        let media = results.iter().flat_map(|result| &result.media).cloned().collect();
-        messages.push(Message::Tool { results });
         turn += 1;
-        if let Some(next) = next {
-            let next = equipped(&next, input, cx).await?;
-            successor = Box::new(with_context(next, input, &mut log, cx).await?.into_owned());
-            agent = &successor;
-            since = messages.len();
-            if let Some(budget) = &agent.budget {
-                cx.limit(budget);
-            }
+        let Some(next) = handoff::after(agent, &results).cloned() else {
+            told(agent, &mut talk, results);
+            continue;
+        };
+        if agent.upkeep.is_after_answer() {
+            former.push(agent.clone());
         }
-        // For the model that reads them: after a handoff that of the other agent.
-        messages.extend(shown(agent, &messages, since, media));
+        let next = equipped(&next, input, cx).await?;
+        successor = Box::new(with_context(next, input, &mut log, cx).await?.into_owned());
+        agent = &successor;
+        talk.since = talk.messages.len() + 1;
+        is_guarded |= !agent.guards.is_empty();
+        if let Some(budget) = &agent.budget {
+            cx.limit(budget);
+        }
+        // For the model that reads them, which is that of the other agent.
+        told(agent, &mut talk, results);
+        Box::pin(guards.taken_over(agent, &mut talk, turn)).await?;
     };
 
     // As the guardrails let it pass: other models read it too.
-    let asked = if is_guarded { lead::asked(&messages[examples]) } else { input.message() };
-    let patch = match agent.upkeep.summary {
-        Some(_) => {
-            let said = (input, &asked, &content);
-            Box::pin(summarise(agent, turn, said, &mut usage, &mut log, cx)).await?
-        }
-        None => None,
+    let patches = if former.is_empty() && !agent.upkeep.is_after_answer() {
+        Vec::new()
+    } else {
+        let first = (!is_guarded).then(|| input.message().pretty().into_owned());
+        let (asked, answer) = (talk.asked(first), content.pretty());
+        let (agents, of) = ((&*former, agent), (turn, input));
+        Box::pin(after_answer(agents, of, (&asked, &answer), &mut usage, &mut log, cx)).await?
     };
-    if agent.upkeep.memory.is_some() {
-        Box::pin(memorise(agent, turn, (&asked, &content), &mut usage, &mut log, cx)).await?;
-    }
     let completed = async {
         cx.emit_event(EventKind::RunContentCompleted);
         Ok(EventKind::RunCompleted { content: content.clone(), usage })
     };
     log.next(&["RunCompleted"], completed).await?;
-    let patches = patch.into_iter().collect();
     Ok(StepOutput { content, media, usage, patches, ..StepOutput::default() })
 }
 
@@ -337,11 +343,12 @@ async fn beside(
     }
 }
 
-/// Adds the messages that the agent got meanwhile to its conversation: the recorded ones, and then
-/// those that wait. Returns `false` if there are none.
+/// Adds the messages that the agent got meanwhile to its conversation, as its guards let them
+/// pass: the recorded ones, and then those that wait. Returns `false` if there are none.
 async fn received(
-    log: &mut ReplayLog<'_>,
-    messages: &mut Vec<Message>,
+    agent: &AgentDefinition,
+    talk: &mut Conversation,
+    (guards, log): (&mut Guards<'_>, &mut ReplayLog<'_>),
     ends: bool,
     cx: &StepContext,
 ) -> Result<bool, TurnError> {
@@ -349,8 +356,21 @@ async fn received(
     if log.is_over() {
         given.extend(cx.receive(ends).await.map_err(TurnError::Recorded)?);
     }
-    messages.extend(given.iter().map(|message| Message::user(&*message.text)));
-    Ok(!given.is_empty())
+    if given.is_empty() {
+        return Ok(false);
+    }
+    let first = talk.receive(given.iter().map(|message| &*message.text));
+    // On the heap: few agents get messages.
+    Box::pin(guards.received(agent, talk, first)).await?;
+    Ok(true)
+}
+
+/// Adds the results of a turn, and the media in them, for the model of the agent.
+fn told(agent: &AgentDefinition, talk: &mut Conversation, results: Vec<ToolOutcome>) {
+    let media = results.iter().flat_map(|result| &result.media).cloned().collect();
+    talk.messages.push(Message::Tool { results });
+    let shown = shown(agent, talk, media);
+    talk.messages.extend(shown);
 }
 
 /// Reads the bytes of media that only the store has, for the request to the model.
@@ -399,19 +419,14 @@ async fn equipped<'a>(
     })
 }
 
-/// Makes the request of a turn. `since` is the number of messages before the agent took over.
-fn request(
-    agent: &AgentDefinition,
-    messages: &[Message],
-    since: usize,
-    view: &View,
-) -> ModelRequest {
+/// Makes the request of a turn.
+fn request(agent: &AgentDefinition, talk: &Conversation, view: &View) -> ModelRequest {
     ModelRequest {
         instructions: agent.instructions.clone(),
-        tool_choice: tool_choice(agent, &messages[since..]),
-        tools: deferred::offered(agent, messages),
+        tool_choice: tool_choice(agent, &talk.messages[talk.since..]),
+        tools: deferred::offered(agent, &talk.messages),
         strict_tools: strict::names(&agent.tool_options),
-        messages: view.of(messages),
+        messages: view.of(&talk.messages),
         output_schema: agent.output.as_ref().map(OutputSchema::sent),
         options: agent.options.clone(),
     }
@@ -512,12 +527,7 @@ async fn read_answer(
 
 /// Returns the message with which the model sees the media of tool results. Wires of several
 /// providers have only text in a result. A model that does not take them gets a note.
-fn shown(
-    agent: &AgentDefinition,
-    before: &[Message],
-    since: usize,
-    media: Vec<Media>,
-) -> Option<Message> {
+fn shown(agent: &AgentDefinition, talk: &Conversation, media: Vec<Media>) -> Option<Message> {
     if media.is_empty() {
         return None;
     }
@@ -527,9 +537,10 @@ fn shown(
     let text = format!("The media of the tool results above, in their order: {kinds}");
     let parts = media.into_iter().map(|media| Part::Media { media });
     let message = Message::User { parts: [Part::Text { text }].into_iter().chain(parts).collect() };
-    let mut messages = before.to_vec();
-    messages.push(message.clone());
-    Some(match agent.model.check(&request(agent, &messages, since, &View::new(messages.len()))) {
+    let mut with = talk.clone();
+    with.messages.push(message.clone());
+    let view = View::new(with.messages.len());
+    Some(match agent.model.check(&request(agent, &with, &view)) {
         Ok(()) => message,
         Err(error) => Message::user(format!(
             "The tool results above have media that you cannot see ({kinds}): {error}"

@@ -4,11 +4,11 @@
 use crate::asking::{Admitted, Asking, admit, ask};
 use crate::compaction::{Method, View};
 use crate::context::ContextSource;
-use crate::definition::AgentDefinition;
+use crate::definition::{AgentDefinition, Upkeep};
 use crate::failures::check_stop;
 use crate::memories::{AgentMemory, MEMORIES, MemoryBy};
 use crate::replay::{ReplayLog, TurnError};
-use crate::summary::{SESSION_SUMMARY, SessionSummary};
+use crate::summary::{SESSION_SUMMARY, Said, SessionSummary, latest};
 use std::borrow::Cow;
 use stepwright_core::event::{Compressed, RequestPurpose};
 use stepwright_core::gate::{Demand, Reservation};
@@ -16,7 +16,7 @@ use stepwright_core::message::{Message, Usage};
 use stepwright_core::model::{AnyModel, Model as _, ModelRequest};
 use stepwright_core::state::Patch;
 use stepwright_core::store::MemoryChange;
-use stepwright_core::{Content, ErrorId, EventKind, StepContext, StepError, StepInput, StoreError};
+use stepwright_core::{ErrorId, EventKind, StepContext, StepError, StepInput, StoreError};
 
 /// The bytes of text that are taken for a token.
 const BYTES_OF_TOKEN: u64 = 4;
@@ -233,40 +233,77 @@ pub(crate) async fn side_request(
     Ok(Some(text))
 }
 
-/// Updates the summary of the session after the answer of the agent. Returns the change of the
-/// session state.
-pub(crate) async fn summarise(
-    agent: &AgentDefinition,
-    turn: u32,
-    (input, asked, answer): (&StepInput, &Content, &Content),
+/// Updates the summaries and memories after an answer: those of the agent that gave it, and of the
+/// agents that had the conversation before it. Returns the changes of the session state.
+pub(crate) async fn after_answer(
+    (former, agent): (&[AgentDefinition], &AgentDefinition),
+    (turn, input): (u32, &StepInput),
+    said: (&str, &str),
     usage: &mut Usage,
     log: &mut ReplayLog<'_>,
     cx: &StepContext,
-) -> Result<Option<Patch>, TurnError> {
-    let Some(summary) = &agent.upkeep.summary else { return Ok(None) };
-    let (stored, pending) = summary.stored(&input.state);
-    let kept = |text: Option<&str>, pending| {
-        Some(Patch::set(summary.key.clone(), SessionSummary::value(text, pending)))
-    };
-    if pending + 1 < summary.every {
-        return Ok(kept(stored.as_deref(), pending + 1));
+) -> Result<Vec<Patch>, TurnError> {
+    let agents: Vec<&AgentDefinition> = former.iter().chain([agent]).collect();
+    let mut patches = Vec::new();
+    for (nth, agent) in agents.iter().enumerate() {
+        // Of agents that keep the same, the last one does.
+        let later = || agents[nth + 1..].iter().map(|agent| &agent.upkeep);
+        if let Some(summary) = &agent.upkeep.summary {
+            let is_same = |other: &SessionSummary| other.key == summary.key;
+            if !later().any(|other| other.summary.as_ref().is_some_and(is_same)) {
+                patches.push(summarise(agent, summary, (turn, input), said, usage, log, cx).await?);
+            }
+        }
+        if let Some(memory) = agent.upkeep.remembers()
+            && !later().any(|other| other.remembers().is_some())
+        {
+            memorise(agent, memory, turn, said, usage, log, cx).await?;
+        }
     }
-    let earlier = match pending {
-        0 => Vec::new(),
-        runs => cx.history(runs).await?.to_vec(),
+    Ok(patches)
+}
+
+impl Upkeep {
+    /// Returns `true` if there is work after an answer.
+    pub(crate) fn is_after_answer(&self) -> bool {
+        self.summary.is_some() || self.remembers().is_some()
+    }
+
+    /// Returns the memories that a model is asked for after an answer.
+    fn remembers(&self) -> Option<&AgentMemory> {
+        self.memory.as_ref().filter(|memory| memory.by == MemoryBy::AfterRun)
+    }
+}
+
+/// Updates the summary of the session. Returns the change of the session state.
+async fn summarise(
+    agent: &AgentDefinition,
+    summary: &SessionSummary,
+    (turn, input): (u32, &StepInput),
+    said: (&str, &str),
+    usage: &mut Usage,
+    log: &mut ReplayLog<'_>,
+    cx: &StepContext,
+) -> Result<Patch, TurnError> {
+    let (stored, mut pending) = summary.stored(&input.state);
+    pending.push(Said::of(said));
+    let kept = |text: Option<&str>, pending: &[Said]| {
+        Patch::set(summary.key.clone(), SessionSummary::value(text, latest(pending)))
     };
-    let said = (&*asked.pretty(), &*answer.pretty());
-    let request = summary.request(stored.as_deref(), &earlier, said);
+    if pending.len() < summary.every as usize {
+        return Ok(kept(stored.as_deref(), &pending));
+    }
+    let request = summary.request(stored.as_deref(), &pending);
     let of = (turn, RequestPurpose::SessionSummary);
     let asked = side_request(agent, summary.model.as_ref(), request, of, usage, log, cx).await?;
     let Some(text) = asked else {
         // The budget is spent: the run counts for the next summary.
-        return Ok(kept(stored.as_deref(), pending + 1));
+        return Ok(kept(stored.as_deref(), &pending));
     };
     let fact = EventKind::SessionSummaryCompleted { summary: text.into() };
     let fact = log.next(&["SessionSummaryCompleted"], std::future::ready(Ok(fact))).await?;
     match fact {
-        EventKind::SessionSummaryCompleted { summary } => Ok(kept(Some(&*summary), 0)),
+        EventKind::SessionSummaryCompleted { summary } => Ok(kept(Some(&*summary), &[])),
         _ => unreachable!("`next` returns one of the requested kinds"),
     }
 }
@@ -274,20 +311,20 @@ pub(crate) async fn summarise(
 /// Asks a model after the answer of the agent what should be remembered of the user, and changes
 /// the memories. The changes are stored before they are recorded: a run that dies in between makes
 /// them again, which changes nothing more.
-pub(crate) async fn memorise(
+async fn memorise(
     agent: &AgentDefinition,
+    memory: &AgentMemory,
     turn: u32,
-    (asked, answer): (&Content, &Content),
+    (asked, answer): (&str, &str),
     usage: &mut Usage,
     log: &mut ReplayLog<'_>,
     cx: &StepContext,
 ) -> Result<(), TurnError> {
-    let Some(memory) = agent.upkeep.memory.as_ref() else { return Ok(()) };
     let is_kept = cx.is_played() || cx.memories().is_some();
-    if memory.by != MemoryBy::AfterRun || cx.run().user_id.is_none() || !is_kept {
+    if cx.run().user_id.is_none() || !is_kept {
         return Ok(());
     }
-    let request = memory.request(&asked.pretty(), &answer.pretty());
+    let request = memory.request(asked, answer);
     let of = (turn, RequestPurpose::UserMemories);
     let asked = side_request(agent, memory.model.as_ref(), request, of, usage, log, cx).await?;
     // The budget is spent: nothing of this run is remembered.

@@ -9,6 +9,7 @@ use crate::content::Content;
 use crate::cost::Cost;
 use crate::event::{Event, EventKind};
 use crate::failure::{ErrorCode, StepError};
+use crate::held_text::HeldText;
 use crate::interrupted::{OnInterrupted, Resolved, outcome_unknown};
 use crate::message::Usage;
 use crate::path::{StepPath, is_call};
@@ -216,7 +217,7 @@ impl StepContext {
 
     /// Emits a piece of the step's answer while the step works.
     pub fn emit(&self, text: impl Into<Arc<str>>) {
-        self.host.emit(&self.path, EventKind::RunContent { content: text.into() });
+        self.emit_event(EventKind::RunContent { content: text.into() });
     }
 
     /// Reports the progress of the step, from 0 to 1, and its current activity. A fraction outside
@@ -252,6 +253,9 @@ impl StepContext {
 
     /// Emits any delta. For executors such as agents.
     pub fn emit_event(&self, delta: EventKind) {
+        if self.state::<HeldText>().is_some_and(|held| held.holds(&self.path, &delta)) {
+            return self.keep_alive();
+        }
         self.host.emit(&self.path, delta);
     }
 

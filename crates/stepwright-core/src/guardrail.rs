@@ -235,6 +235,12 @@ impl Side {
     }
 }
 
+/// The guards before the steps around an agent. The agent has them judge the messages that it gets
+/// while it works, as they have judged the input of their step.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct StepGuards(pub Arc<[Guard]>);
+
 /// A guardrail at a place of an agent or a step.
 ///
 /// ```
@@ -265,7 +271,8 @@ impl Guard {
         Self { guardrail, side, watches: false, retries: None, tools: None }
     }
 
-    /// Judges the message to an agent, or the input of a step.
+    /// Judges the messages of the user to an agent, also those that it gets while it works; or the
+    /// input of a step.
     pub fn before(guardrail: impl Guardrail) -> Self {
         Self::at(Side::Before, guardrail)
     }
@@ -275,7 +282,7 @@ impl Guard {
         Self::at(Side::After, guardrail)
     }
 
-    /// Judges the last message of each request to the model of an agent.
+    /// Judges the messages that are new in each request to the model of an agent.
     pub fn before_model(guardrail: impl Guardrail) -> Self {
         Self::at(Side::BeforeModel, guardrail)
     }

@@ -46,6 +46,7 @@ pub mod fold;
 pub mod form;
 pub mod gate;
 pub mod guardrail;
+pub mod held_text;
 pub mod id;
 pub mod interrupted;
 pub mod journal;

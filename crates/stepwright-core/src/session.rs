@@ -4,11 +4,13 @@ use crate::content::Content;
 use crate::cost::Cost;
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::message::Usage;
-use crate::output::{Metrics, RunOutput, RunStatus, StepStatus};
+use crate::output::{Metrics, RunOutput, RunStatus, StepStatus, Turn};
 use crate::state::State;
 use crate::world::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// The number of earlier runs that a step reads by default.
 pub const HISTORY_RUNS: u32 = 3;
@@ -157,6 +159,9 @@ pub struct Exchange {
     pub run_id: RunId,
     /// The input.
     pub input: Content,
+    /// The messages that its agents got while they worked, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Arc<str>>,
     /// The output; of a run that failed or was cancelled, the output until then.
     pub output: Content,
     /// The status at the end.
@@ -174,11 +179,12 @@ impl Exchange {
     /// If the run did not complete, its output is the partial output of the steps that were
     /// stopped; without any, the output of the last step that completed.
     pub fn of(run: RunOutput) -> Self {
+        let messages = messages(&run);
         let output = match run.status {
             RunStatus::Completed => run.content,
             _ => said_so_far(&run),
         };
-        Self { run_id: run.run_id, input: run.input, output, status: run.status }
+        Self { run_id: run.run_id, input: run.input, messages, output, status: run.status }
     }
 
     /// Returns the mark of a run that did not complete; `None` if it did.
@@ -189,6 +195,19 @@ impl Exchange {
             _ => Some("[interrupted]"),
         }
     }
+}
+
+/// Returns the messages that the agents of a run got while they worked. One that was given again to
+/// the next attempt of its step counts once.
+fn messages(run: &RunOutput) -> Vec<Arc<str>> {
+    let turns = run.step_executor_runs.iter().flat_map(|agent| &agent.turns);
+    let mut seen = BTreeSet::new();
+    let messages = turns.filter_map(|turn| match turn {
+        Turn::Message(message) => Some(message),
+        _ => None,
+    });
+    let once = messages.filter(|message| seen.insert(&message.id));
+    once.map(|message| message.text.clone()).collect()
 }
 
 /// Returns the output until the end of a run that did not complete.
@@ -212,7 +231,8 @@ fn said_so_far(run: &RunOutput) -> Content {
 }
 
 /// Formats earlier exchanges for a model, before its message. Empty if there are none. A run that
-/// was cancelled is marked `[interrupted]`, one that failed `[failed]`.
+/// was cancelled is marked `[interrupted]`, one that failed `[failed]`. The messages that agents
+/// got while they worked stand between the input and the output of their run.
 ///
 /// If a model repeated such a text in its own answer, it is left out: it would grow with each run.
 ///
@@ -222,6 +242,7 @@ fn said_so_far(run: &RunOutput) -> Content {
 /// let earlier = Exchange {
 ///     run_id: "r-1".parse()?,
 ///     input: "Name a bridge.".into(),
+///     messages: Vec::new(),
 ///     output: "The Golden Gate Bridge.".into(),
 ///     status: RunStatus::Completed,
 /// };
@@ -230,6 +251,8 @@ fn said_so_far(run: &RunOutput) -> Content {
 ///     "<workflow_history_context>\n[Workflow Run-1]\nUser input: Name a bridge.\n\
 ///      Workflow output: The Golden Gate Bridge.\n\n</workflow_history_context>\n",
 /// );
+/// let steered = Exchange { messages: vec!["A red one.".into()], ..earlier.clone() };
+/// assert!(history_text(&[steered]).contains("Name a bridge.\nUser message: A red one.\nWork"));
 /// let cut = Exchange { output: "The Gol".into(), status: RunStatus::Cancelled, ..earlier };
 /// assert!(history_text(&[cut]).contains("Workflow output: The Gol [interrupted]\n"));
 /// # Ok::<(), stepwright_core::IdError>(())
@@ -248,10 +271,11 @@ pub fn history_text(history: &[Exchange]) -> String {
             }
             output.push_str(mark);
         }
-        let _ = write!(
-            text,
-            "[Workflow Run-{nth}]\nUser input: {input}\nWorkflow output: {output}\n\n"
-        );
+        let _ = writeln!(text, "[Workflow Run-{nth}]\nUser input: {input}");
+        for message in &exchange.messages {
+            let _ = writeln!(text, "User message: {}", without_history(message));
+        }
+        let _ = write!(text, "Workflow output: {output}\n\n");
     }
     text + HISTORY_ENDS + "\n"
 }
@@ -281,6 +305,7 @@ mod tests {
         let exchange = |input: &str, output: &str| Exchange {
             run_id: RunId::new("r").unwrap(),
             input: input.into(),
+            messages: Vec::new(),
             output: output.into(),
             status: RunStatus::Completed,
         };

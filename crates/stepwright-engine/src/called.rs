@@ -6,7 +6,7 @@ use crate::effects::{Facts, Journaled, Live, Recalled, Retrying, Timed};
 use crate::interpret::{Flow, Walk, whole_at};
 use crate::recorder::{CalledPast, Recorder};
 use crate::stop::{Failure, Stop};
-use crate::table::Compiled;
+use crate::table::{Compiled, InputCheck};
 use crate::workflow::Workflow;
 use serde_json::{Value, json};
 use std::fmt;
@@ -17,7 +17,7 @@ use stepwright_core::path::CALLED_WORKFLOW;
 use stepwright_core::tool::{Tool, ToolAnswer, ToolError, ToolSpec};
 use stepwright_core::{
     BoxFuture, Content, Error, ErrorCode, ErrorId, Fingerprint, OnInterrupted, StepContext,
-    StepError, StepOutput,
+    StepError, StepOutput, form,
 };
 
 impl Workflow {
@@ -27,7 +27,8 @@ impl Workflow {
     /// The workflow runs within the run that makes the call, beneath the path of the call:
     /// `order/plan#1/(workflow)/outline`. Its events, usage, questions and budgets are those of
     /// that run. After a crash it goes on where it stopped, and repeats no step that completed. If
-    /// it fails, the step of the agent fails. A `stop` inside of it ends the workflow, and not the
+    /// it fails, the step of the agent fails. The model reads what is wrong with an input that the
+    /// workflow refuses, and may correct it. A `stop` inside of it ends the workflow, and not the
     /// run.
     ///
     /// # Errors
@@ -63,7 +64,8 @@ impl Workflow {
         });
         let spec = ToolSpec { name: name.into(), description: description.into(), parameters };
         let fingerprint = Fingerprint::default().with("workflow", self.digest());
-        Ok(WorkflowTool { spec, takes_object: false, fingerprint, compiled: Arc::new(compiled) })
+        let (check, compiled) = (self.definition().compiled.input.clone(), Arc::new(compiled));
+        Ok(WorkflowTool { spec, takes_object: false, fingerprint, check, compiled })
     }
 }
 
@@ -84,6 +86,8 @@ pub struct WorkflowTool {
     /// `true` if the arguments as a whole are the input.
     takes_object: bool,
     fingerprint: Fingerprint,
+    /// The check of the input that the workflow has.
+    check: Option<InputCheck>,
     /// A workflow whose only step is this one.
     compiled: Arc<Compiled>,
 }
@@ -110,14 +114,25 @@ impl WorkflowTool {
         self
     }
 
-    fn input(&self, arguments: Value) -> Result<Content, ToolError> {
-        if self.takes_object {
-            return Ok(arguments.into());
+    /// Returns the input of the workflow.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the arguments, for the model.
+    async fn input(&self, arguments: Value) -> Result<Content, ToolError> {
+        let mistakes = form::mistakes(&self.spec.parameters, &arguments);
+        if !mistakes.is_empty() {
+            return Err(ToolError::Arguments(mistakes.join("; ")));
         }
-        match arguments["message"].as_str().filter(|message| !message.trim().is_empty()) {
-            Some(message) => Ok(message.into()),
-            None => Err(ToolError::Arguments("`message` must be a non-empty string".into())),
+        let content: Content = match arguments["message"].as_str() {
+            _ if self.takes_object => arguments.into(),
+            Some(message) if !message.trim().is_empty() => message.into(),
+            _ => return Err(ToolError::Arguments("`message` must be a non-empty string".into())),
+        };
+        if let Some(check) = &self.check {
+            // The workflow completes its input itself, when it begins.
+            check(content.clone()).await.map_err(ToolError::Arguments)?;
         }
+        Ok(content)
     }
 }
 
@@ -136,7 +151,7 @@ impl Tool for WorkflowTool {
         cx: StepContext,
     ) -> BoxFuture<'_, Result<ToolAnswer, ToolError>> {
         Box::pin(async move {
-            let content = self.input(arguments)?;
+            let content = self.input(arguments).await?;
             let output = walk(&self.compiled, content, &cx).await.map_err(ToolError::Fatal)?;
             Ok(ToolAnswer { text: output.content.text().into_owned(), media: output.media })
         })

@@ -89,13 +89,14 @@ pub(crate) fn must_answer(agent: &AgentDefinition, messages: &[Message]) -> bool
     })
 }
 
-/// Returns the arguments with which the tool of a member is called, and its context.
+/// Returns the arguments with which the tool of a member is called, and its context. `asked` is
+/// what the user has said.
 ///
 /// # Errors
 /// Returns what is wrong with the call, for the model.
 pub(crate) fn handed(
     team: &TeamRules,
-    (earlier, calls): (&[Message], &[ToolCall]),
+    ((earlier, calls), asked): ((&[Message], &[ToolCall]), impl FnOnce() -> String),
     call: &ToolCall,
     given: &Value,
     cx: &StepContext,
@@ -105,7 +106,7 @@ pub(crate) fn handed(
         TeamMode::Tasks => Board::of(team, earlier, calls)
             .handed(&call.name, given)
             .map_err(|why| ToolError::Failed(format!("{NOT_CALLED}{why}")))?,
-        _ if team.passes_input => first.map(input_of).unwrap_or_default(),
+        _ if team.passes_input => asked(),
         _ => match given["task"].as_str().filter(|task| !task.trim().is_empty()) {
             Some(task) => task.to_owned(),
             None => return Err(ToolError::Arguments("`task` must be a non-empty text".into())),
@@ -157,13 +158,8 @@ fn interactions(team: &TeamRules, earlier: &[Message]) -> String {
     format!("<team_interactions>\n{}\n</team_interactions>\n\n", text.trim_end())
 }
 
-/// Returns the message of the team without the history in it.
 /// Returns the message of an agent as its model reads it, without the history.
-pub(crate) fn asked(message: &Message) -> Content {
-    input_of(message).into()
-}
-
-fn input_of(message: &Message) -> String {
+pub(crate) fn input_of(message: &Message) -> String {
     without_history(&message.text())
 }
 

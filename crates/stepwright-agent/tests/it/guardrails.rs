@@ -1,14 +1,19 @@
 //! Guardrails of agents.
 
 use crate::host::{Host, on};
+use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_agent::{Agent, FunctionTool, Team, TeamMode, ToolOptions};
+use stepwright_core::budget::{AtLimit, Budget};
 use stepwright_core::guardrail::{AnyGuardrail, Guard, GuardPlace, GuardVerdict};
-use stepwright_core::{ErrorCode, ErrorId, EventKind, StepError, StepOutput, StepPath};
+use stepwright_core::{
+    ErrorCode, ErrorId, EventKind, Memory, StepContext, StepError, StepInput, StepOutput, StepPath,
+};
+use stepwright_engine::{Step, Workflow};
 use stepwright_testing::model::{FunctionModel, Reply, ScriptedModel};
 
 #[derive(Deserialize, JsonSchema)]
@@ -22,7 +27,7 @@ fn look() -> FunctionTool {
 }
 
 /// A guardrail that has a verdict about texts with `word`.
-fn about(word: &'static str, verdict: GuardVerdict) -> AnyGuardrail {
+pub(crate) fn about(word: &'static str, verdict: GuardVerdict) -> AnyGuardrail {
     AnyGuardrail::of("words", move |checked, _| {
         let found = checked.content.text().contains(word);
         let verdict = if found { verdict.clone() } else { GuardVerdict::Allow };
@@ -323,4 +328,94 @@ async fn text_beside_a_call_is_not_shown_where_the_answer_is_judged() {
     let host = Host::new();
     assert_eq!(host.run(&agent, "go").await.unwrap().content.text(), "done");
     assert_eq!(host.shown(), "done");
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_guardrail_that_asked_again_in_vain() {
+    let named = |name: &'static str, verdict: GuardVerdict| {
+        AnyGuardrail::of(name, move |_, _| std::future::ready(Ok(verdict.clone())))
+    };
+    let leader = ScriptedModel::new([Reply::call("scout", json!({"task": "Find."}))]);
+    let scout = Agent::builder("Scout").model(ScriptedModel::new(["raw"])).unwrap();
+    let team = Team::builder("Desk").model(leader).unwrap().mode(TeamMode::Route);
+    let team = team.member(scout.build().unwrap(), "Finds.").leader(|leader| {
+        let first = Guard::after(named("first", GuardVerdict::Allow));
+        leader.guardrail(first).guardrail(Guard::after(named("second", GuardVerdict::retry("no"))))
+    });
+    let said = refused(Host::new().run(team.build().unwrap().leader(), "go").await);
+    assert_eq!(said, "guardrail `second` refused the answer of the agent: no");
+}
+
+/// Runs a workflow of this step. Returns the text that was shown, the number of times that it was
+/// said to be complete, and the output.
+async fn streamed(step: Step) -> (String, usize, Result<String, String>) {
+    let flow = Workflow::builder("W").store(Memory::default()).step(step).build().unwrap();
+    let mut run = flow.run("go").stream_events(true).stream();
+    let (mut shown, mut completed) = (String::new(), 0);
+    while let Some(event) = run.next().await {
+        match event.kind {
+            EventKind::RunContent { content } => shown.push_str(&content),
+            EventKind::RunContentCompleted => completed += 1,
+            _ => {}
+        }
+    }
+    let output = run.output().await;
+    let output = output.map(|output| output.content.text().into_owned());
+    (shown, completed, output.map_err(|error| error.to_string()))
+}
+
+#[tokio::test]
+async fn the_text_of_a_step_is_shown_as_its_guardrails_let_it_pass() {
+    let writer = |answers: &[&'static str]| on(&ScriptedModel::new(answers.to_vec()));
+    let step = |agent: stepwright_agent::AgentBuilder, verdict: GuardVerdict| {
+        Step::new("write", agent.build().unwrap()).guardrail(Guard::after(about("raw", verdict)))
+    };
+    let rewritten = step(writer(&["raw text"]), GuardVerdict::rewrite("cooked"));
+    assert_eq!(streamed(rewritten).await, ("cooked".into(), 1, Ok("cooked".into())));
+
+    let again = step(writer(&["raw text", "a better one"]), GuardVerdict::retry("cook it"));
+    let expected = "a better one".to_owned();
+    assert_eq!(streamed(again).await, (expected.clone(), 1, Ok(expected)));
+
+    let refused = step(writer(&["raw text"]), GuardVerdict::refuse("it is raw"));
+    let (shown, completed, error) = streamed(refused).await;
+    assert_eq!((&*shown, completed), ("", 0));
+    assert!(error.unwrap_err().contains("it is raw"));
+
+    // What the guards of the agent let pass is not shown before those of the step have judged it.
+    let both =
+        writer(&["text"]).guardrail(Guard::after(about("text", GuardVerdict::rewrite("raw"))));
+    let both = step(both, GuardVerdict::rewrite("cooked"));
+    assert_eq!(streamed(both).await, ("cooked".into(), 1, Ok("cooked".into())));
+
+    // A function that emits its text, and one that only returns it.
+    let emits = |emitted: bool| {
+        let work = move |_: StepInput, cx: StepContext| async move {
+            if emitted {
+                cx.emit("raw text");
+            }
+            "raw text"
+        };
+        let guard = Guard::after(about("raw", GuardVerdict::rewrite("cooked")));
+        Step::new("write", work).guardrail(guard)
+    };
+    assert_eq!(streamed(emits(true)).await, ("cooked".into(), 0, Ok("cooked".into())));
+    assert_eq!(streamed(emits(false)).await, ("".into(), 0, Ok("cooked".into())));
+}
+
+#[tokio::test]
+async fn an_agent_that_wraps_up_does_not_end_with_a_text_that_was_refused() {
+    let model = FunctionModel::new(|_| {
+        Reply::text("raw, so far").and_call("look", json!({"up": "x"})).with_tokens(500, 500)
+    });
+    let budget = Budget::default().tokens(100).at_limit(AtLimit::WrapUp);
+    for verdict in [GuardVerdict::refuse("it is raw"), GuardVerdict::retry("it is raw")] {
+        let guard = Guard::after(about("raw", verdict));
+        let agent = on_function(&model).tool(look()).guardrail(guard).build().unwrap();
+        let step = Step::new("write", agent).budget(budget.clone());
+        let (shown, _, output) = streamed(step).await;
+        let error = output.unwrap_err();
+        assert!(error.contains("guardrail `words` refused the answer of the agent"), "{error}");
+        assert_eq!(shown, "");
+    }
 }

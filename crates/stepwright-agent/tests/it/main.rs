@@ -17,5 +17,6 @@ mod memories;
 mod options;
 mod output;
 mod places;
+mod steered;
 mod team;
 mod turn;

@@ -270,3 +270,22 @@ fn mistakes_in_the_settings_are_told() {
     let error = built(AgentMemory::by_tools().model(model)).unwrap_err();
     assert!(error.to_string().contains("memories made by tools ask none"), "{error}");
 }
+
+#[tokio::test]
+async fn a_model_is_told_of_unknown_arguments_and_of_memories_that_do_not_exist() {
+    let model = ScriptedModel::new([
+        Reply::call("save_memory", json!({"memory": "Drinks tea.", "importance": "high"})),
+        Reply::call("delete_memory", json!({"memory_id": "m-none"})),
+        Reply::text("Done."),
+    ]);
+    let builder = Agent::builder("Waiter").model(model.clone()).unwrap();
+    let agent = builder.memory(AgentMemory::by_tools()).build().unwrap();
+    let store = store();
+    desk(&store, agent).run("Tea").user_id("ada").await.unwrap();
+    let asked = model.requests();
+    let told = result(&asked[1]);
+    assert!(told.contains("there is no argument `importance`"), "{told}");
+    assert!(told.contains("the arguments are `memory`, `topics`"), "{told}");
+    assert_eq!(result(&asked[2]), "there is no memory [m-none]");
+    assert!(memories(&store, "ada").await.is_empty(), "nothing is saved");
+}

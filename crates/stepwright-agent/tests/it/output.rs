@@ -130,6 +130,7 @@ async fn history_stands_before_the_message() {
     let model = ScriptedModel::new(["Bergen, again."]);
     let agent = on(&model).build().unwrap();
     let earlier = Exchange {
+        messages: Vec::new(),
         run_id: RunId::new("r").unwrap(),
         input: json!({"of": "Norway"}).into(),
         output: "Oslo".into(),

@@ -24,7 +24,7 @@ pub enum GuardPlace {
     BeforeAgent,
     /// The answer of an agent.
     AfterAgent,
-    /// The last message of a request to a model.
+    /// The messages that are new in a request to a model.
     BeforeModel,
     /// The text of one answer of a model.
     AfterModel,

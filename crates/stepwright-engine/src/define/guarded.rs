@@ -7,10 +7,11 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use stepwright_core::executor::ExecutorType;
-use stepwright_core::guardrail::{Checked, Guard, GuardPlace, GuardVerdict, Unjudged};
+use stepwright_core::guardrail::{Checked, Guard, GuardPlace, GuardVerdict, StepGuards, Unjudged};
+use stepwright_core::held_text::HeldText;
 use stepwright_core::{
-    AnyExecutor, Content, ErrorId, Executor, Feedback, Fingerprint, StepContext, StepError,
-    StepInput, StepOutput,
+    AnyExecutor, Content, ErrorId, EventKind, Executor, Feedback, Fingerprint, StepContext,
+    StepError, StepInput, StepOutput,
 };
 
 /// Puts guardrails around the work of a step. A nested workflow has none.
@@ -48,10 +49,51 @@ impl Executor for Guarded {
     }
 
     async fn execute(&self, input: StepInput, cx: StepContext) -> Result<StepOutput, StepError> {
+        // Nothing is shown that a guard may yet rewrite or refuse.
+        let is_judged = self.at(GuardPlace::AfterStep, false).next().is_some();
+        let held = is_judged.then(|| HeldText::at(cx.path().clone()));
+        let inner = self.within(&cx, held.as_ref());
+        let output = self.judged(input, &inner).await?;
+        if let Some(held) = held
+            && (held.was_said() || self.is_talking())
+        {
+            let text = output.content.text();
+            if !text.is_empty() {
+                cx.emit(&*text);
+            }
+            if held.was_completed() {
+                cx.emit_event(EventKind::RunContentCompleted);
+            }
+        }
+        Ok(output)
+    }
+}
+
+impl Guarded {
+    /// Returns the context of the work: agents in it have the guards judge messages to them.
+    fn within(&self, cx: &StepContext, held: Option<&HeldText>) -> StepContext {
+        let mut inner = cx.clone();
+        if let Some(held) = held {
+            inner = inner.and_state(held.clone());
+        }
+        let before = self.guards.iter().filter(|it| it.place(true) == GuardPlace::BeforeStep);
+        let around = cx.state::<StepGuards>().map_or(&[][..], |guards| &guards.0);
+        let all: Vec<Guard> = around.iter().chain(before).cloned().collect();
+        if all.is_empty() { inner } else { inner.and_state(StepGuards(all.into())) }
+    }
+
+    /// Returns `true` if the text of the executor is its output. An agent that goes on after a
+    /// crash does not say again what it has said.
+    fn is_talking(&self) -> bool {
+        matches!(self.executor.executor_type(), ExecutorType::Agent | ExecutorType::Team)
+    }
+
+    /// Executes the step between its guards.
+    async fn judged(&self, input: StepInput, cx: &StepContext) -> Result<StepOutput, StepError> {
         let mut input = input;
         for (nth, guard) in self.at(GuardPlace::BeforeStep, false) {
             let message = input.message();
-            match judge(guard, GuardPlace::BeforeStep, message, (1, nth), &cx).await? {
+            match judge(guard, GuardPlace::BeforeStep, message, (1, nth), cx).await? {
                 GuardVerdict::Allow => {}
                 GuardVerdict::Rewrite { content } => tell(&mut input, content),
                 GuardVerdict::Retry { reason } | GuardVerdict::Refuse { reason } => {
@@ -59,12 +101,12 @@ impl Executor for Guarded {
                 }
             }
         }
-        let mut output = self.watched(&input, &cx).await?;
+        let mut output = self.watched(&input, cx).await?;
         let (mut round, mut asked) = (1, vec![0; self.guards.len()]);
         'again: loop {
             for (nth, guard) in self.at(GuardPlace::AfterStep, false) {
                 let given = output.content.clone();
-                match judge(guard, GuardPlace::AfterStep, given, (round, nth), &cx).await? {
+                match judge(guard, GuardPlace::AfterStep, given, (round, nth), cx).await? {
                     GuardVerdict::Allow => {}
                     GuardVerdict::Rewrite { content } => output.content = content,
                     GuardVerdict::Retry { reason } if asked[nth] < guard.retry_limit() => {
@@ -85,9 +127,7 @@ impl Executor for Guarded {
             return Ok(output);
         }
     }
-}
 
-impl Guarded {
     /// Returns the guards at a place, with their numbers.
     fn at(&self, place: GuardPlace, watching: bool) -> impl Iterator<Item = (usize, &Guard)> {
         let numbered = self.guards.iter().enumerate();

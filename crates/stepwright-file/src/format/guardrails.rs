@@ -142,7 +142,7 @@ static OF_AGENTS: Mapping = Mapping {
     members: &[
         key("before", &GUARDS, "They judge the message to the agent."),
         key("after", &GUARDS, "They judge the answer of the agent."),
-        key("before_model", &GUARDS, "They judge the last message of each request to the model."),
+        key("before_model", &GUARDS, "They judge what is new in each request to the model."),
         key("after_model", &GUARDS, "They judge the text of each answer of the model."),
         key("before_tool", &GUARDS, "They judge the arguments of each tool call."),
         key("after_tool", &GUARDS, "They judge the result of each tool call."),
