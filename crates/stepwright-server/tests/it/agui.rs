@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepwright_agent::{Agent, FunctionTool, Team};
+use stepwright_core::guardrail::{AnyGuardrail, Guard, GuardVerdict};
 use stepwright_core::{Memory, Patch, StepInput, StepOutput};
 use stepwright_engine::{Step, Workflow};
 use stepwright_server::{ApiKeys, Role};
@@ -344,4 +345,28 @@ async fn threads_belong_to_users_and_answers_to_approvers() {
     assert_eq!(approver.post("/agui/asking", input("r-3", "x")).await.status, 403);
     assert_eq!(text(&events(&approver, "/agui/asking", answer).await), "last first x");
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_text_that_guardrails_refuse_or_rewrite_is_not_shown() {
+    let raw = |verdict: GuardVerdict| {
+        AnyGuardrail::of("raw", move |_, _| std::future::ready(Ok(verdict.clone())))
+    };
+    for of_step in [false, true] {
+        for (verdict, expected) in
+            [(GuardVerdict::rewrite("cooked"), "cooked"), (GuardVerdict::refuse("it is raw"), "")]
+        {
+            let (store, guard) = (Memory::default(), Guard::after(raw(verdict)));
+            let cook = agent("Cook", &ScriptedModel::new(["raw"]));
+            let step = match of_step {
+                true => Step::new("cook", cook.build().unwrap()).guardrail(guard),
+                false => Step::new("cook", cook.guardrail(guard).build().unwrap()),
+            };
+            let cook = Workflow::builder("cook").store(store.clone()).step(step).build().unwrap();
+            let world = World::with(store, |server| server.agent(&cook));
+            let events = events(&world.client, "/agui/cook", input("r-1", "Cook.")).await;
+            assert_eq!(text(&events), expected, "{events:?}");
+            world.end().await;
+        }
+    }
 }

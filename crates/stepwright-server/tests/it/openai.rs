@@ -2,6 +2,12 @@
 
 use crate::world::World;
 use serde_json::{Value, json};
+use stepwright_agent::Agent;
+use stepwright_core::guardrail::{AnyGuardrail, Guard, GuardVerdict};
+use stepwright_core::plan::OnError;
+use stepwright_core::{ErrorCode, Memory};
+use stepwright_engine::{Step, Workflow};
+use stepwright_testing::model::{Reply, ScriptedModel};
 
 fn chat(model: &str, text: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": text}]})
@@ -83,4 +89,77 @@ async fn lists_have_columns_and_prometheus_has_counters() {
     has(r#"stepwright_http_requests_total{method="GET",route="none",status="404"} 1"#);
     has("stepwright_streams_open 1");
     world.end().await;
+}
+
+/// Returns the text of a streamed chat and that of one that is not streamed.
+async fn both(step: impl Fn() -> Step, first: bool) -> (String, String) {
+    let store = Memory::default();
+    let flow = |id: &str| {
+        let flow = Workflow::builder(id).store(store.clone());
+        let flow = if first { flow.step(Step::new("first", early)) } else { flow };
+        flow.step(step()).build().unwrap()
+    };
+    let flows = [flow("streamed"), flow("whole")];
+    let world = World::with(store.clone(), |server| {
+        flows.iter().fold(server, |server, flow| server.workflow(flow))
+    });
+    let mut body = chat("streamed", "x");
+    body["stream"] = json!(true);
+    let streamed = world.client.post("/v1/chat/completions", body).await.body;
+    let pieces = streamed.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let pieces = pieces.map(|piece| serde_json::from_str(&format!("{{{piece}")).unwrap());
+    let text = pieces.map(|piece: Value| {
+        piece["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()
+    });
+    let text = text.collect();
+    let whole = world.client.post("/v1/chat/completions", chat("whole", "x")).await.json();
+    let whole = whole["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+    world.end().await;
+    (text, whole)
+}
+
+async fn early(_: String) -> String {
+    "the first step".to_owned()
+}
+
+#[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+struct City {
+    name: String,
+}
+
+const AGAIN: &str = "\n\n[The answer begins again.]\n\n";
+
+#[tokio::test]
+async fn the_pieces_of_a_stream_are_the_answer_or_say_that_it_begins_again() {
+    let agent =
+        |replies: Vec<Reply>| Agent::builder("A").model(ScriptedModel::new(replies)).unwrap();
+    let plain = || Step::new("last", agent(vec!["Rome.".into()]).build().unwrap());
+    assert_eq!(both(plain, false).await, ("Rome.".to_owned(), "Rome.".to_owned()));
+
+    // A guardrail refuses what was held back, and the step is passed over.
+    let refuses = || {
+        let bad = AnyGuardrail::of("bad", |_, _| async { Ok(GuardVerdict::refuse("no")) });
+        let step = Step::new("last", agent(vec!["Rome.".into()]).build().unwrap());
+        step.guardrail(Guard::after(bad)).on_error(OnError::Skip)
+    };
+    let told = "the first step".to_owned();
+    assert_eq!(both(refuses, true).await, (told.clone(), told.clone()));
+
+    // A model that fails in the middle of its answer.
+    let fails = || {
+        let error = stepwright_core::model::ModelErrorKind::Refused;
+        let error = stepwright_core::model::ModelError::new(error, "no");
+        let agent = agent(vec![Reply::text("half ").and_error(error)]).build().unwrap();
+        Step::new("last", agent).on_error(OnError::Fail.but(ErrorCode::Model, OnError::Skip))
+    };
+    assert_eq!(both(fails, true).await, (format!("half {AGAIN}{told}"), told));
+
+    let repaired = || {
+        let replies = vec!["Rome".into(), Reply::text(r#"{"name":"Rome"}"#)];
+        Step::new("last", agent(replies).output::<City>().build().unwrap())
+    };
+    let (streamed, whole) = both(repaired, false).await;
+    let rest = streamed.strip_prefix(&format!("Rome{AGAIN}")).unwrap();
+    let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(value(rest), value(&whole));
 }

@@ -32,6 +32,8 @@ pub(super) struct Fold {
     subagents: BTreeMap<StepPath, Subagent>,
     /// The agents whose text of this turn has been shown.
     told: BTreeSet<StepPath>,
+    /// The steps in which an agent has begun.
+    agents: BTreeSet<StepPath>,
     /// The calls that have been shown, by path where they have one.
     calls: BTreeMap<String, StepPath>,
     /// The last whole text that no subagent wrote.
@@ -69,6 +71,7 @@ impl Fold {
             messages: BTreeMap::new(),
             subagents: BTreeMap::new(),
             told: BTreeSet::new(),
+            agents: BTreeSet::new(),
             calls: BTreeMap::new(),
             last: String::new(),
             used: Used::default(),
@@ -174,6 +177,9 @@ impl Fold {
                 }
             }
             EventKind::StepCompleted { output } => {
+                if self.agents.remove(&event.path) {
+                    self.catch_up(event, &event.path, &output.content);
+                }
                 self.change(event, &output.patches);
                 self.end_step(event, &event.path);
             }
@@ -199,13 +205,19 @@ impl Fold {
         match &event.kind {
             EventKind::RunStarted { agent, model, .. } => {
                 self.used.names(&of, model);
+                self.told.remove(&of);
+                if of == of.step() {
+                    self.agents.insert(of.clone());
+                }
                 if of != of.step() && !self.subagents.contains_key(&of) {
                     self.begin_subagent(event, &of, agent);
                 }
             }
-            EventKind::ModelRequestStarted { .. } => {
+            EventKind::ModelRequestStarted { purpose, .. } => {
                 self.end_message(event, &of);
-                self.told.remove(&of);
+                if purpose.is_none() {
+                    self.told.remove(&of);
+                }
             }
             EventKind::RunContent { content } => {
                 self.told.insert(of.clone());
@@ -214,14 +226,10 @@ impl Fold {
             EventKind::ReasoningContentDelta { reasoning_content } => {
                 self.write(event, &of, reasoning_content, true);
             }
-            EventKind::ModelRequestCompleted { answer, usage, model, purpose, .. } => {
+            // Its text is not shown: guardrails may yet rewrite or refuse it.
+            EventKind::ModelRequestCompleted { usage, model, .. } => {
                 if self.shows {
                     self.used.add(&of, model.as_deref(), *usage);
-                }
-                let text = answer.as_text();
-                // Deltas come from the process that drives the run alone.
-                if purpose.is_none() && !self.told.contains(&of) && !text.is_empty() {
-                    self.write(event, &of, &text, false);
                 }
                 self.end_message(event, &of);
             }
@@ -236,6 +244,9 @@ impl Fold {
                 self.result(event, &of, tool);
             }
             EventKind::RunCompleted { content, .. } => {
+                if of != of.step() {
+                    self.catch_up(event, &of, content);
+                }
                 self.end_message(event, &of);
                 let own = json!({"result": content, "outcome": {"type": "success"}});
                 self.end_subagent(event, &of, "SUBAGENT_FINISHED", own);
@@ -270,6 +281,15 @@ impl Fold {
         if let Some(at) = self.steps.iter().position(|open| open == path) {
             self.steps.remove(at);
             self.emit(event, "STEP_FINISHED", json!({"stepName": path}));
+        }
+    }
+
+    /// Shows the answer of an agent whose text has not been shown: deltas come only from the
+    /// process that drives the run.
+    fn catch_up(&mut self, event: &Event, of: &StepPath, answer: &Content) {
+        if self.told.insert(of.clone()) && !answer.is_empty() {
+            self.write(event, of, &answer.pretty(), false);
+            self.end_message(event, of);
         }
     }
 

@@ -14,6 +14,12 @@ use stepwright_core::event::EventKind;
 use stepwright_core::{Event, Requirement, RunId, RunOutput};
 use stepwright_engine::{Run, Runs};
 
+/// The piece ahead of an answer that takes the place of what was told before it.
+const AGAIN: &str = "\n\n[The answer begins again.]\n\n";
+
+/// The piece between the text beside tool calls and the text after them.
+const GOES_ON: &str = "\n\n";
+
 /// The last line of a stream.
 const DONE: &str = "data: [DONE]\n\n";
 
@@ -26,6 +32,7 @@ struct Pieces {
     last: Arc<str>,
     with_usage: bool,
     stage: Stage,
+    told: Told,
 }
 
 /// The place of a stream.
@@ -33,9 +40,67 @@ struct Pieces {
 enum Stage {
     Unbegun,
     Begun,
-    /// A piece of the answer was sent.
-    Told,
     Over,
+}
+
+/// The text of the answer that was sent.
+#[derive(Default)]
+struct Told {
+    text: String,
+    /// The piece to send ahead of more text: what was sent is not part of it.
+    ahead: Option<&'static str>,
+    /// `true` if tools were called, or a message came, after the text.
+    goes_on: bool,
+}
+
+impl Told {
+    /// Notes a fact of the step whose text is the answer.
+    fn note(&mut self, kind: &EventKind) {
+        if self.text.is_empty() {
+            return;
+        }
+        match kind {
+            EventKind::ToolCallStarted { .. } | EventKind::MessageReceived { .. } => {
+                self.goes_on = true;
+            }
+            EventKind::ModelRequestStarted { purpose: None, .. } if self.goes_on => {
+                self.ahead = Some(GOES_ON);
+            }
+            EventKind::ModelRequestStarted { purpose: None, .. }
+            | EventKind::ModelRequestRetrying { .. }
+            | EventKind::StepRetrying { .. }
+            | EventKind::StepSkipped { .. } => self.ahead = Some(AGAIN),
+            _ => {}
+        }
+    }
+
+    /// Returns the piece to send for more text of the answer.
+    fn piece(&mut self, content: &str) -> String {
+        let ahead = self.ahead.take().unwrap_or_default();
+        if !ahead.is_empty() {
+            *self = Self::default();
+        }
+        self.text.push_str(content);
+        format!("{ahead}{content}")
+    }
+
+    /// Returns the piece that completes the answer.
+    fn rest(&self, output: &RunOutput) -> String {
+        let answer = said(output);
+        if self.text.is_empty() {
+            return answer;
+        }
+        let is_same = || {
+            let told = serde_json::from_str::<Value>(&self.text);
+            !output.is_paused() && told.is_ok_and(|told| told == output.content.to_value())
+        };
+        match answer.strip_prefix(&*self.text) {
+            Some(rest) if self.ahead.is_none() => rest.to_owned(),
+            // JSON that is written in another way is the same answer.
+            _ if self.ahead.is_none() && is_same() => String::new(),
+            _ => format!("{AGAIN}{answer}"),
+        }
+    }
 }
 
 /// Answers with the pieces of a run. A client that leaves cancels the run.
@@ -55,6 +120,7 @@ pub(super) async fn answer(
         last: last.map_or_else(|| "".into(), |node| node.name.clone()),
         with_usage,
         stage: Stage::Unbegun,
+        told: Told::default(),
     };
     let (handle, events) = run.followed().await?;
     let events = followed::until_left(app, &handle, events).boxed();
@@ -87,9 +153,13 @@ impl Pieces {
             let delta = json!({"role": "assistant", "content": ""});
             text.push_str(&self.piece(&event.run, &delta, &Value::Null));
         }
+        let is_last = event.path.as_str() == &*self.last;
+        if is_last || event.path.caller_str() == Some(&*self.last) {
+            self.told.note(&event.kind);
+        }
         match &event.kind {
-            EventKind::RunContent { content } if event.path.as_str() == &*self.last => {
-                self.stage = Stage::Told;
+            EventKind::RunContent { content } if is_last => {
+                let content = self.told.piece(content);
                 text.push_str(&self.piece(&event.run, &json!({"content": content}), &Value::Null));
             }
             EventKind::WorkflowCompleted { .. } => text.push_str(&self.end(&event.run).await),
@@ -101,7 +171,7 @@ impl Pieces {
                 });
                 if waits {
                     // The question comes after what was told.
-                    self.stage = Stage::Begun;
+                    self.told = Told::default();
                     text.push_str(&self.end(&event.run).await);
                 }
             }
@@ -125,15 +195,15 @@ impl Pieces {
     }
 
     async fn end(&mut self, run: &RunId) -> String {
-        let told = self.stage == Stage::Told;
         self.stage = Stage::Over;
         let output = match self.runs.get(run).await {
             Ok(output) => output,
             Err(error) => return self.failed(&error.into()),
         };
         let mut text = String::new();
-        if !told {
-            text.push_str(&self.piece(run, &json!({"content": said(&output)}), &Value::Null));
+        let rest = self.told.rest(&output);
+        if !rest.is_empty() {
+            text.push_str(&self.piece(run, &json!({"content": rest}), &Value::Null));
         }
         text.push_str(&self.piece(run, &json!({}), &json!("stop")));
         if self.with_usage {
