@@ -38,12 +38,12 @@ pub(crate) use select_sessions;
 /// `is_alive` is the condition that a driver is one of `$5`.
 ///
 /// Each of the three kinds has an index of its own, which is small: it knows only the runs of which
-/// that may be said.
+/// that may be said. `+id` keeps SQLite from reading all paused runs in the order of their ids.
 pub(crate) fn waiting(is_alive: &str) -> String {
     format!(
         "{SELECT_RUNS} WHERE id IN (
       SELECT * FROM (SELECT id FROM runs
-        WHERE workflow_id = $1 AND id > $2 AND wake_at IS NOT NULL AND wake_at <= $3
+        WHERE workflow_id = $1 AND +id > $2 AND wake_at IS NOT NULL AND wake_at <= $3
           AND status = 'PAUSED'
         ORDER BY id LIMIT $4) AS due
       UNION SELECT * FROM (SELECT DISTINCT inbox.run FROM inbox CROSS JOIN runs

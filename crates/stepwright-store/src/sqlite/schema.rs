@@ -141,7 +141,7 @@ mod tests {
         let (open, drivers) = (plan(&open_signals()), plan(DRIVERS));
         for (plan, index) in [
             (&waiting, "SEARCH runs USING INDEX runs_wake (workflow_id=? AND wake_at>?"),
-            (&waiting, "SCAN inbox USING INDEX inbox_open"),
+            (&waiting, "SEARCH inbox USING INDEX inbox_open (run>?)"),
             (&waiting, "runs_background (workflow_id=?)"),
             (&waiting, "SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)"),
             (&drivers, "runs_background (workflow_id=?)"),
