@@ -1,5 +1,6 @@
 //! A store in the memory of this process: for tests, and for runs that end with the process.
 
+mod leases;
 mod media;
 mod memories;
 mod messages;
@@ -16,10 +17,10 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
-    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases, MemoryFilter,
+    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases, MemoryFilter,
     MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, StoreError, UserMemory,
-    ValueChange, Watched, page,
+    SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, StoreError,
+    UserMemory, ValueChange, Waiting, WaitingFilter, Watched, page,
 };
 use crate::world::Timestamp;
 use media::MediaIndex;
@@ -281,37 +282,6 @@ impl Tables {
             signalled.cancel();
         }
         Ok(true)
-    }
-
-    fn claim(&mut self, claim: Claim) -> Claimed {
-        let Some((row, _)) = self.runs.get_mut(&claim.run) else { return Claimed::Over };
-        if row.status.is_terminal() {
-            return Claimed::Over;
-        }
-        if let Some(driver) = &row.driver
-            && *driver != claim.driver
-            && Some(driver) != claim.dead.as_ref()
-        {
-            let seen_at = self.drivers.get(driver).copied().unwrap_or(row.created_at);
-            if seen_at >= claim.stale {
-                return Claimed::By { driver: driver.clone(), seen_at };
-            }
-        }
-        row.drive(Some(claim.driver));
-        Claimed::Yes
-    }
-
-    fn waiting(&self, workflow: &WorkflowId, now: Timestamp, limit: usize) -> Vec<RunRow> {
-        let rows = self.order.iter().filter_map(|run| self.runs.get(run)).map(|(row, _)| row);
-        let waits = |row: &&RunRow| match row.status {
-            RunStatus::Paused => {
-                row.wake_at.is_some_and(|at| at <= now)
-                    || self.open_signals(&row.run_id).any(|signal| !signal.is_message())
-            }
-            RunStatus::Running | RunStatus::Pending => row.background,
-            _ => false,
-        };
-        rows.filter(|row| row.workflow_id == *workflow).filter(waits).take(limit).cloned().collect()
     }
 
     fn forget(&mut self, keep: usize) {
@@ -602,21 +572,19 @@ impl Leases for Memory {
         &'a self,
         driver: &'a str,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Vec<Signal>, StoreError>> {
-        let mut tables = self.tables();
-        tables.drivers.insert(driver.into(), now);
-        let driven = tables.runs.values().filter(|(row, _)| row.driver.as_deref() == Some(driver));
-        let signals = driven.flat_map(|(row, _)| tables.open_signals(&row.run_id)).cloned();
-        Box::pin(ready(Ok(signals.collect())))
+    ) -> BoxFuture<'a, Result<Heard, StoreError>> {
+        Box::pin(ready(Ok(self.tables().heartbeat(driver, now))))
     }
 
-    fn waiting<'a>(
+    fn drivers<'a>(
         &'a self,
         workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<RunRow>, StoreError>> {
-        Box::pin(ready(Ok(self.tables().waiting(workflow, now, limit))))
+    ) -> BoxFuture<'a, Result<Vec<SeenDriver>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().drivers(workflow))))
+    }
+
+    fn waiting(&self, filter: WaitingFilter) -> BoxFuture<'_, Result<Waiting, StoreError>> {
+        Box::pin(ready(Ok(self.tables().waiting(&filter))))
     }
 
     fn enter(&self, claim: SlotClaim) -> BoxFuture<'_, Result<Entered, StoreError>> {

@@ -9,6 +9,7 @@ mod shared;
 mod slots;
 mod traits;
 mod values;
+mod waiting;
 
 use crate::event::{Event, EventKind, Origin, Reply};
 use crate::id::{RunId, SessionId, UserId, WorkflowId};
@@ -34,6 +35,7 @@ pub use shared::{RequestLimits, SharedRequests};
 pub use slots::{Entered, FirstClaim, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder};
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
 pub use values::{SharedValue, ValueChange};
+pub use waiting::{Heard, SeenDriver, Waiting, WaitingFilter};
 
 /// The longest page of a list, in rows.
 pub const PAGE_MAX: usize = 1_000;

@@ -8,7 +8,7 @@ use crate::errors::Failure;
 use crate::rows::{Effect, SignalValues};
 use crate::sums::Sums;
 use std::borrow::Cow;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use stepwright_core::journal::SessionClose;
 use stepwright_core::store::{Compacted, Watched};
 use stepwright_core::{BoxFuture, RunId, StoreError, StoredMedia};
@@ -98,7 +98,7 @@ impl Attempt {
 
 /// A connection to a database.
 pub(crate) trait Connection: Send + Sized + 'static {
-    type Error: Send;
+    type Error: fmt::Display + Send;
     type Row<'r>: Columns<Error = Self::Error>;
 
     /// The SQL that differs from database to database.
@@ -172,6 +172,8 @@ pub(crate) struct Dialect {
     pub(crate) lock_session: &'static [&'static str],
     /// Locks scope `$1` of slots until the transaction ends.
     pub(crate) lock_scope: &'static [&'static str],
+    /// The condition that the driver of a run is one of `$5`.
+    pub(crate) is_alive: &'static str,
     /// Deletes drivers that were last seen before `$1` and drive nothing.
     pub(crate) forget_drivers: &'static str,
     /// Inserts a fact. The mark of the change, where there are marks, is its last value.
@@ -213,7 +215,7 @@ impl From<i64> for Value<'_> {
 
 /// A row of a result.
 pub(crate) trait Columns {
-    type Error;
+    type Error: fmt::Display;
 
     fn number(&self, nth: usize) -> Result<i64, Failure<Self::Error>>;
     fn maybe_number(&self, nth: usize) -> Result<Option<i64>, Failure<Self::Error>>;

@@ -52,6 +52,16 @@ pub(crate) fn corrupt_row(run: &RunId, what: &str) -> StoreError {
     StoreError::Corrupt { run: run.clone(), sequence: 0, path: None, what }
 }
 
+/// The row of a run is damaged, and has no name that can be read.
+pub(crate) fn unnamed_run(what: &dyn fmt::Display) -> StoreError {
+    StoreError::Unavailable {
+        what: "the database has a run whose name cannot be read".to_owned(),
+        source: Box::new(Said(what.to_string())),
+        hint: Some("restore the database from a backup".to_owned()),
+        id: ErrorId::ROW_DAMAGED,
+    }
+}
+
 /// There is no such session.
 pub(crate) fn missing(id: &SessionId) -> StoreError {
     StoreError::NotFound(format!("session `{id}`"))

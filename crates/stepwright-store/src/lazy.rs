@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases,
     MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
-    RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange,
-    Verified, Watched,
+    RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory,
+    ValueChange, Verified, Waiting, WaitingFilter, Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, StoredMedia,
@@ -215,17 +215,16 @@ impl Leases for LazyStore {
         Box::pin(async move { self.store().await?.release(run, driver).await })
     }
 
-    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Heard> {
         Box::pin(async move { self.store().await?.heartbeat(driver, now).await })
     }
 
-    fn waiting<'a>(
-        &'a self,
-        workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Answer<'a, Vec<RunRow>> {
-        Box::pin(async move { self.store().await?.waiting(workflow, now, limit).await })
+    fn drivers<'a>(&'a self, workflow: &'a WorkflowId) -> Answer<'a, Vec<SeenDriver>> {
+        Box::pin(async move { self.store().await?.drivers(workflow).await })
+    }
+
+    fn waiting(&self, filter: WaitingFilter) -> Answer<'_, Waiting> {
+        Box::pin(async move { self.store().await?.waiting(filter).await })
     }
 
     fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {

@@ -4,7 +4,8 @@ use crate::backend::Value;
 use stepwright_core::store::{RunFilter, SessionFilter, page};
 use stepwright_core::{RunStatus, SessionId, UserId, WorkflowId};
 
-/// The columns of [`RunColumns`](crate::rows::RunColumns), in its order.
+/// The columns of [`RunColumns`](crate::rows::RunColumns), in its order, and then the place of the
+/// run.
 ///
 /// A run that has ended gets no more facts, and its row was written at the end. Before that its
 /// last fact tells when it was recorded: one more seek for each run under way that is read, instead
@@ -13,7 +14,7 @@ pub(crate) const SELECT_RUNS: &str = "SELECT run_id, session_id, user_id, workfl
     status, created_at, CASE WHEN status IN ('COMPLETED', 'CANCELLED', 'ERROR') THEN updated_at
       ELSE (SELECT at FROM journal WHERE run = runs.id ORDER BY seq DESC LIMIT 1) END,
     wake_at, background, driver, updated_at, facts, sum, status_sum, driver_sum, origin, \
-    origin_run, origin_until, metrics, metrics_facts, metrics_sum FROM runs";
+    origin_run, origin_until, metrics, metrics_facts, metrics_sum, id FROM runs";
 
 /// The columns of [`JournalColumns`](crate::rows::JournalColumns), in its order.
 pub(crate) const SELECT_JOURNAL: &str = "SELECT status, updated_at, wake_at, facts, status_sum,
@@ -33,23 +34,37 @@ macro_rules! select_sessions {
 }
 pub(crate) use select_sessions;
 
-/// The condition for runs of workflow `$1` that may need a driver at `$2`, at most `$3` of them.
+/// Selects at most `$4` runs of workflow `$1` behind place `$2` that may need a driver at `$3`.
+/// `is_alive` is the condition that a driver is one of `$5`.
 ///
 /// Each of the three kinds has an index of its own, which is small: it knows only the runs of which
-/// that may be said. Runs that can go on come before those that are under way, which may have a
-/// driver that lives.
-pub(crate) const WAITING: &str = " WHERE id IN (
+/// that may be said. `+id` keeps SQLite from reading all paused runs in the order of their ids.
+pub(crate) fn waiting(is_alive: &str) -> String {
+    format!(
+        "{SELECT_RUNS} WHERE id IN (
       SELECT * FROM (SELECT id FROM runs
-        WHERE workflow_id = $1 AND wake_at IS NOT NULL AND wake_at <= $2 AND status = 'PAUSED'
-        ORDER BY id LIMIT $3) AS due
+        WHERE workflow_id = $1 AND +id > $2 AND wake_at IS NOT NULL AND wake_at <= $3
+          AND status = 'PAUSED'
+        ORDER BY id LIMIT $4) AS due
       UNION SELECT * FROM (SELECT DISTINCT inbox.run FROM inbox CROSS JOIN runs
-        WHERE runs.id = inbox.run AND NOT inbox.done AND runs.workflow_id = $1
+        WHERE runs.id = inbox.run AND NOT inbox.done AND runs.workflow_id = $1 AND runs.id > $2
           AND runs.status = 'PAUSED' AND inbox.id NOT LIKE 'message:%'
-        ORDER BY inbox.run LIMIT $3) AS told
+        ORDER BY inbox.run LIMIT $4) AS told
       UNION SELECT * FROM (SELECT id FROM runs
-        WHERE workflow_id = $1 AND background AND status IN ('PENDING', 'RUNNING')
-        ORDER BY id LIMIT $3) AS under_way
-    ) ORDER BY CASE WHEN status = 'PAUSED' THEN 0 ELSE 1 END, id LIMIT $3";
+        WHERE workflow_id = $1 AND id > $2 AND background AND status IN ('PENDING', 'RUNNING')
+          AND (driver IS NULL OR NOT {is_alive})
+        ORDER BY id LIMIT $4) AS under_way
+    ) ORDER BY id LIMIT $4"
+    )
+}
+
+/// Selects the drivers of the background runs of workflow `$1` that are under way, and when each of
+/// them was last seen. One that was never seen counts as seen when its newest run began.
+pub(crate) const DRIVERS: &str = "SELECT runs.driver, max(coalesce(seen_at, created_at))
+    FROM runs LEFT JOIN drivers ON drivers.driver = runs.driver
+    WHERE workflow_id = $1 AND background AND status IN ('PENDING', 'RUNNING')
+      AND runs.driver IS NOT NULL
+    GROUP BY runs.driver";
 
 /// The columns of [`SignalColumns`](crate::rows::SignalColumns), in its order.
 const SIGNALS: &str =

@@ -12,10 +12,10 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases,
     MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
-    RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange,
-    Verified, Watched,
+    RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory,
+    ValueChange, Verified, Waiting, WaitingFilter, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, StoredMedia, Timestamp,
@@ -257,23 +257,27 @@ impl<B: Backend> Leases for SqlStore<B> {
         Box::pin(self.backend().write(Told::None, release))
     }
 
-    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Heard> {
         let heartbeat = signals::Heartbeat { driver: driver.to_owned(), now };
         Box::pin(async move {
             let (backend, sums) = (self.backend(), self.backend().sums());
-            let found = backend.write(Told::None, heartbeat).await?;
-            found.into_iter().map(|columns| columns.signal(sums)).collect()
+            let mut heard = Heard::default();
+            for columns in backend.write(Told::None, heartbeat).await? {
+                match columns.signal(sums) {
+                    Ok(signal) => heard.signals.push(signal),
+                    Err(error) => heard.damaged.push(error),
+                }
+            }
+            Ok(heard)
         })
     }
 
-    fn waiting<'a>(
-        &'a self,
-        workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Answer<'a, Vec<RunRow>> {
-        let waiting = runs::Waiting { workflow: workflow.clone(), now, limit };
-        Box::pin(self.backend().read(waiting))
+    fn drivers<'a>(&'a self, workflow: &'a WorkflowId) -> Answer<'a, Vec<SeenDriver>> {
+        Box::pin(self.backend().read(runs::Drivers(workflow.clone())))
+    }
+
+    fn waiting(&self, filter: WaitingFilter) -> Answer<'_, Waiting> {
+        Box::pin(self.backend().read(runs::FindWaiting::new(filter)))
     }
 
     fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {

@@ -182,12 +182,13 @@ pub mod store {
     pub use stepwright_core::session::SessionMetrics;
     pub use stepwright_core::state::PatchError;
     pub use stepwright_core::store::{
-        Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
-        MemoryChange, MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestChanges, RequestClaim,
-        RequestEntry, RequestLimits, RequestState, RequestTurn, RequestsSent, RunFilter, RunRow,
-        RunStore, SessionFilter, SessionStore, SharedRequests, SharedValue, Signal, SignalKind,
-        SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store, StoreError, UserMemories, UserMemory,
-        ValueChange, Verified, Watched,
+        Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox,
+        Leases, MemoryChange, MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestChanges,
+        RequestClaim, RequestEntry, RequestLimits, RequestState, RequestTurn, RequestsSent,
+        RunFilter, RunRow, RunStore, SeenDriver, SessionFilter, SessionStore, SharedRequests,
+        SharedValue, Signal, SignalKind, SlotChanges, SlotClaim, SlotEntry, SlotHolder, Store,
+        StoreError, UserMemories, UserMemory, ValueChange, Verified, Waiting, WaitingFilter,
+        Watched,
     };
 }
 

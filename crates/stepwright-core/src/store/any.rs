@@ -8,10 +8,10 @@ use crate::media::StoredMedia;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases,
     MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
-    RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, Store, StoreError,
-    UserMemory, ValueChange, Verified, Watched,
+    RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, Store,
+    StoreError, UserMemory, ValueChange, Verified, Waiting, WaitingFilter, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -197,17 +197,16 @@ impl Leases for AnyStore {
         self.0.release(run, driver)
     }
 
-    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Heard> {
         self.0.heartbeat(driver, now)
     }
 
-    fn waiting<'a>(
-        &'a self,
-        workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Answer<'a, Vec<RunRow>> {
-        self.0.waiting(workflow, now, limit)
+    fn drivers<'a>(&'a self, workflow: &'a WorkflowId) -> Answer<'a, Vec<SeenDriver>> {
+        self.0.drivers(workflow)
+    }
+
+    fn waiting(&self, filter: WaitingFilter) -> Answer<'_, Waiting> {
+        self.0.waiting(filter)
     }
 
     fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {

@@ -9,9 +9,10 @@ use crate::media::StoredMedia;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, MemoryFilter,
-    MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SessionFilter,
-    SharedValue, Signal, SlotClaim, StoreError, UserMemory, ValueChange, Verified, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, MemoryFilter,
+    MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SeenDriver,
+    SessionFilter, SharedValue, Signal, SlotClaim, StoreError, UserMemory, ValueChange, Verified,
+    Waiting, WaitingFilter, Watched,
 };
 use crate::world::Timestamp;
 use std::sync::Arc;
@@ -365,7 +366,7 @@ pub trait Inbox: Send + Sync {
 /// Leases: the driver of each run, and the runs that need one.
 ///
 /// ```
-/// # use stepwright_core::store::{Claimed, RunRow, Signal};
+/// # use stepwright_core::store::{Claimed, Heard, SeenDriver, Waiting, WaitingFilter};
 /// # use stepwright_core::{Memory, RunId, WorkflowId};
 /// use stepwright_core::{BoxFuture, StoreError, Timestamp, store::{Claim, Leases}};
 /// # type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -379,12 +380,13 @@ pub trait Inbox: Send + Sync {
 /// #     fn release<'a>(&'a self, r: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
 /// #         self.0.release(r, driver)
 /// #     }
-/// #     fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+/// #     fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Heard> {
 /// #         self.0.heartbeat(driver, now)
 /// #     }
-/// #     fn waiting<'a>(
-/// #         &'a self, w: &'a WorkflowId, now: Timestamp, limit: usize,
-/// #     ) -> Answer<'a, Vec<RunRow>> { self.0.waiting(w, now, limit) }
+/// #     fn drivers<'a>(&'a self, w: &'a WorkflowId) -> Answer<'a, Vec<SeenDriver>> {
+/// #         self.0.drivers(w)
+/// #     }
+/// #     fn waiting(&self, f: WaitingFilter) -> Answer<'_, Waiting> { self.0.waiting(f) }
 /// }
 /// # use futures_util::FutureExt as _;
 /// # let claim = Claim {
@@ -405,18 +407,17 @@ pub trait Leases: Send + Sync {
 
     /// Records that a driver is alive, and returns the signals in the inboxes of its runs that no
     /// fact was recorded for yet.
-    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>>;
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Heard>;
 
-    /// Returns runs of a workflow that may need a driver, the oldest first and at most `limit` of
-    /// them: paused runs whose wake time has come; paused runs with a signal that no fact was
-    /// recorded for, besides messages; background runs that are under way, including those of other
-    /// drivers.
-    fn waiting<'a>(
-        &'a self,
-        workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Answer<'a, Vec<RunRow>>;
+    /// Returns the drivers that have background runs of a workflow under way, each once. A process
+    /// that asks again and again can tell which of them are silent, by its own clock alone.
+    fn drivers<'a>(&'a self, workflow: &'a WorkflowId) -> Answer<'a, Vec<SeenDriver>>;
+
+    /// Returns runs of a workflow that may need a driver, the oldest first: paused runs whose wake
+    /// time has come; paused runs with a signal that no fact was recorded for, besides messages;
+    /// background runs that are under way, unless their driver is one of
+    /// [`alive`](WaitingFilter::alive).
+    fn waiting(&self, filter: WaitingFilter) -> Answer<'_, Waiting>;
 
     /// Gives a slot of a key to a holder, or keeps its place in the queue. Called again, it gives
     /// the same slot, or the one that was freed meanwhile. It is atomic: of several calls for the

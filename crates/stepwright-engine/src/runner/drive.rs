@@ -99,7 +99,12 @@ impl Runner {
             Ok(Taken::Over(output)) => self.finished(*output),
             Err(error) => Err(error),
         };
-        hold.end(Outcome::of(&answer));
+        let outcome = Outcome::of(&answer);
+        let is_lost = matches!(outcome, Outcome::Lost(_));
+        hold.end(outcome);
+        if is_lost {
+            self.supervision.here().lose();
+        }
         if let Ok(output) = &answer
             && output.is_paused()
             && !leaves
@@ -269,8 +274,9 @@ impl Runner {
             match store.claim(claim.clone()).await? {
                 Claimed::Yes => return Ok(true),
                 Claimed::Over => return Ok(false),
-                Claimed::By { driver, .. }
-                    if claim.dead.as_ref() != Some(&driver) && is_dead(&driver) =>
+                Claimed::By { driver, seen_at }
+                    if claim.dead.as_ref() != Some(&driver)
+                        && (is_dead(&driver) || self.is_silent(&driver, seen_at)) =>
                 {
                     claim.dead = Some(driver);
                 }
@@ -297,6 +303,11 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// Returns `true` if this process has seen that a driver is silent since `seen_at`.
+    fn is_silent(&self, driver: &str, seen_at: Timestamp) -> bool {
+        self.supervision.here().observed().is_silent(driver, seen_at, self.world.now())
     }
 }
 

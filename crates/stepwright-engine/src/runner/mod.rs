@@ -10,6 +10,7 @@ pub(crate) mod lease;
 mod local_dispatcher;
 mod registry;
 mod shutdown;
+mod silence;
 mod slots;
 mod supervise;
 mod supervision;
@@ -132,14 +133,6 @@ impl Runner {
     /// Makes the error for a run that is not known.
     pub(crate) fn unknown(&self, run: &RunId) -> Error {
         not_found("run", run, !self.has_store())
-    }
-
-    /// Returns `true` if a driver is dead, or is this runner and no longer drives the run.
-    fn is_gone(&self, driver: &str, run: &RunId) -> bool {
-        if driver == &**self.driver_name() {
-            return self.local().get(run.as_str()).is_none();
-        }
-        is_dead(driver)
     }
 
     /// Writes the plan to the store, so that a later run can show how the definition changed.

@@ -139,6 +139,13 @@ impl Runner {
         match error.kind() {
             _ if error.id() == ErrorId::RUN_DRIVEN_HERE => Driven::UnderWay,
             ErrorKind::Released => Driven::NotMine { why: "it was released".to_owned() },
+            // To read it again would not change it.
+            ErrorKind::Store
+                if matches!(error.id(), ErrorId::JOURNAL_DAMAGED | ErrorId::ROW_DAMAGED) =>
+            {
+                self.supervision.here().refuse(run, &error);
+                Driven::Done
+            }
             ErrorKind::Store => {
                 let later = HEARTBEAT + Duration::from_millis(1);
                 Driven::Retry { after: Held::retry_after(&error).unwrap_or(later) }

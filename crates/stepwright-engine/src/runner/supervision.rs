@@ -1,9 +1,11 @@
 //! The supervising task of a runner, and the runs that it leaves alone.
 
+use super::silence::Observed;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use stepwright_core::dispatch::Cause;
-use stepwright_core::{Error, RunId};
+use stepwright_core::{Error, RunId, StoreError};
 use tokio::task::JoinHandle;
 
 /// The supervision of one process. Tasks of a parent process do not run in a child that was forked,
@@ -16,6 +18,12 @@ pub(crate) struct Supervision {
     refused: Mutex<HashSet<RunId>>,
     /// The reasons that the dispatcher was told, of runs that still have no driver.
     told: Mutex<HashMap<RunId, Cause>>,
+    /// The drivers of background runs.
+    observed: Mutex<Observed>,
+    /// `true` if this process has left a run in the middle, which still has its driver.
+    lost: AtomicBool,
+    /// The damage that was logged.
+    reported: Mutex<HashSet<String>>,
 }
 
 impl Supervision {
@@ -70,6 +78,33 @@ impl Supervision {
 
     fn told(&self) -> MutexGuard<'_, HashMap<RunId, Cause>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the drivers of background runs, as this process has seen them.
+    pub(super) fn observed(&self) -> MutexGuard<'_, Observed> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that this process has left a run in the middle.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if a run was left in the middle since the last call.
+    pub(super) fn take_lost(&self) -> bool {
+        self.lost.swap(false, Ordering::Relaxed)
+    }
+
+    /// Logs a row that cannot be read, the first time.
+    pub(super) fn report(&self, damage: &StoreError) {
+        let mut what = damage.to_string();
+        if let Some(source) = std::error::Error::source(damage) {
+            what = format!("{what}: {source}");
+        }
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.insert(what.clone()) {
+            tracing::warn!(target: "stepwright", "a row of the store is left out: {what}");
+        }
     }
 
     pub(super) fn has_refused(&self, run: &RunId) -> bool {

@@ -214,7 +214,7 @@ fn a_run_that_is_due_is_told_to_the_dispatcher_once_in_a_lease() {
     clock.run(async {
         workflow.run("-").background().await.unwrap();
         let serving = pin!(workflow.serve(CancellationToken::new()));
-        // The supervisor looks every two seconds.
+        // The supervisor looks every second.
         select(serving, pin!(world.sleep(Duration::from_mins(1)))).await;
     });
     let wakes = silent.0.lock().unwrap();

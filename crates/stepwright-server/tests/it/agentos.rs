@@ -278,3 +278,24 @@ async fn a_file_of_text_arrives_as_it_was_sent() {
     assert_eq!(bytes, ["YWJjZA==", "bm8gYmFzZTY0IQ==", "AP8="]);
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_address_of_media_that_is_not_of_the_web_is_refused() {
+    let world = World::start();
+    let send = async |field: &str, url: &str| {
+        let media = json!([{ "url": url }]).to_string();
+        let fields = [("message", "x"), ("stream", "false"), (field, &*media)];
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        world.client.post_text("/workflows/plain/runs", FORM, form).await
+    };
+    for field in ["images", "audio", "videos", "input_files"] {
+        for url in ["file:///etc/passwd", "FILE:///etc/passwd", "/etc/passwd", "ftp://x/y", ""] {
+            let refused = send(field, url).await;
+            assert_eq!(refused.status, 422, "{field} {url}: {refused:?}");
+        }
+    }
+    assert_eq!(world.client.get("/v1/runs").await.json()["runs"], json!([]), "nothing began");
+    let output = send("images", "https://pictures.example/ants.png").await.json();
+    assert_eq!(output["status"], "COMPLETED", "{output}");
+    world.end().await;
+}

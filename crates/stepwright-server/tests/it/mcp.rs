@@ -1,6 +1,7 @@
 //! MCP at `/mcp`, behind the keys of the server.
 
 use crate::client::Client;
+use crate::issuer::{Hand, Signer, claims, rules};
 use crate::keys::key;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -11,6 +12,9 @@ use stepwright_server::{ApiKeys, Role, Server};
 
 const STATELESS: &str = "2026-07-28";
 const SESSIONS: &str = "2025-11-25";
+
+/// The callers with a service of their own: `CALLERS_MAX` of `wire/mcp.rs`.
+const CALLERS: usize = 1_000;
 
 /// The tools that read runs.
 const READING: [&str; 3] = ["list_runs", "show_run", "run_events"];
@@ -185,6 +189,33 @@ async fn a_caller_reaches_no_run_and_no_session_of_another() {
     assert_eq!(hers.post("/mcp", list.clone()).await.status, 200);
     let stolen = hers.without("authorization").with_key(&ben_key);
     assert_eq!(stolen.post("/mcp", list).await.status, 404);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_too_many_callers_the_one_that_was_silent_for_longest_loses_its_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let (signer, hand) = (Signer::new("k1", 1), Hand::new());
+    let rules = rules(folder.path(), &signer, &hand);
+    let world = World::with(Memory::default(), |server| server.jwt(rules));
+    let user = |nth: usize| {
+        let token = signer.sign(&claims(&format!("user-{nth}"), &["agent_os:admin"]));
+        world.client.with_key(&token)
+    };
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}});
+    let (first, second) = (session(&user(0)).await, session(&user(1)).await);
+    let idle = session(&user(2)).await;
+    for nth in 3..CALLERS {
+        Mcp::new(&user(nth)).tools().await;
+    }
+    for client in [&first, &second] {
+        assert_eq!(client.post("/mcp", list.clone()).await.status, 200, "there is room for all");
+    }
+    Mcp::new(&user(CALLERS)).tools().await;
+    assert_eq!(idle.post("/mcp", list.clone()).await.status, 404, "its session is gone");
+    for client in [&first, &second] {
+        assert_eq!(client.post("/mcp", list.clone()).await.status, 200);
+    }
     world.end().await;
 }
 

@@ -1,12 +1,12 @@
 //! Rows of runs, and the plans that they follow.
 
-use crate::backend::{Attempt, Columns, Connection, Work};
-use crate::errors::Failure;
-use crate::query::{Query, SELECT_RUNS, WAITING};
-use crate::rows::{RunColumns, checked_plan, moment};
+use crate::backend::{Attempt, Columns, Connection, Value, Work};
+use crate::errors::{Failure, corrupt_row, unnamed_run};
+use crate::query::{DRIVERS, Query, SELECT_RUNS, waiting};
+use crate::rows::{RunColumns, checked_plan, from_column, moment, to_column};
 use crate::sums::Sums;
-use stepwright_core::store::{RunFilter, RunRow};
-use stepwright_core::{RunId, Timestamp, WorkflowId};
+use stepwright_core::store::{RunFilter, RunRow, SeenDriver, Waiting, WaitingFilter};
+use stepwright_core::{RunId, StoreError, Timestamp, WorkflowId};
 
 /// Finds a run.
 pub(crate) struct Find(pub(crate) RunId);
@@ -37,22 +37,78 @@ impl<C: Connection> Work<C> for List {
     }
 }
 
-/// Lists runs that may need a driver.
-pub(crate) struct Waiting {
-    pub(crate) workflow: WorkflowId,
-    pub(crate) now: Timestamp,
-    pub(crate) limit: usize,
-}
+/// Lists the drivers that have background runs of a workflow under way.
+pub(crate) struct Drivers(pub(crate) WorkflowId);
 
-impl<C: Connection> Work<C> for Waiting {
-    type Made = Vec<RunRow>;
+impl<C: Connection> Work<C> for Drivers {
+    type Made = Vec<SeenDriver>;
 
     async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
-        let (sql, sums) = (format!("{SELECT_RUNS}{WAITING}"), c.sums());
-        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
-        let values = [self.workflow.as_str().into(), moment(self.now).into(), limit.into()];
-        c.select(sql, &values, |row| run(row, sums)).await
+        let read = |row: &C::Row<'_>| {
+            // The row of a run whose driver cannot be read is damaged, and is found as such.
+            let Ok(driver) = row.text(0) else { return Ok(None) };
+            let seen_at = Timestamp(from_column(row.number(1)?));
+            Ok(Some(SeenDriver { driver: driver.into(), seen_at }))
+        };
+        let found = c.select(DRIVERS, &[self.0.as_str().into()], read).await?;
+        Ok(found.into_iter().flatten().collect())
     }
+}
+
+/// Lists runs that may need a driver.
+pub(crate) struct FindWaiting {
+    filter: WaitingFilter,
+    alive: Vec<String>,
+}
+
+impl FindWaiting {
+    pub(crate) fn new(filter: WaitingFilter) -> Self {
+        let alive = filter.alive.iter().map(|driver| driver.to_string()).collect();
+        Self { filter, alive }
+    }
+}
+
+impl<C: Connection> Work<C> for FindWaiting {
+    type Made = Waiting;
+
+    async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
+        let WaitingFilter { workflow, now, after, limit, .. } = &self.filter;
+        let values = [
+            workflow.as_str().into(),
+            to_column(*after).into(),
+            moment(*now).into(),
+            i64::try_from(*limit).unwrap_or(i64::MAX).into(),
+            Value::Texts(&self.alive),
+        ];
+        let sums = c.sums();
+        let read = |row: &C::Row<'_>| Ok((row.number(PLACE)?, readable(row, sums)));
+        let found = c.select(waiting(C::DIALECT.is_alive), &values, read).await?;
+        let next = found.last().map(|(place, _)| from_column(*place));
+        let mut page =
+            Waiting { next: next.filter(|_| found.len() == *limit), ..Waiting::default() };
+        for (_, row) in found {
+            match row {
+                Ok(row) => page.runs.push(row),
+                Err(error) => page.damaged.push(error),
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// The column of [`SELECT_RUNS`] with the place of the run.
+const PLACE: usize = 22;
+
+/// Reads a row of [`SELECT_RUNS`] that may be damaged.
+fn readable<R: Columns>(row: &R, sums: Sums) -> Result<RunRow, StoreError> {
+    run(row, sums).map_err(|failure| match failure {
+        Failure::Refused(error) => error,
+        // A column has no value of its type.
+        Failure::Sql(error) => match row.text(0).ok().and_then(|name| RunId::new(name).ok()) {
+            Some(run) => corrupt_row(&run, &error.to_string()),
+            None => unnamed_run(&error),
+        },
+    })
 }
 
 /// Reads a row of [`SELECT_RUNS`].

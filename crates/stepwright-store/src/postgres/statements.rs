@@ -65,6 +65,7 @@ impl Connection for Link {
         ],
         lock_scope: &["SELECT pg_advisory_xact_lock(hashtextextended(
             current_schema() || ':slots:' || $1, 0))"],
+        is_alive: "driver = ANY($5)",
         forget_drivers: "DELETE FROM drivers WHERE driver IN (
             SELECT driver FROM drivers WHERE seen_at < $1
               AND NOT EXISTS (SELECT FROM runs WHERE runs.driver = drivers.driver)

@@ -123,7 +123,9 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::{SELECT_RUNS, WAITING, open_signals};
+    use crate::backend::Connection as _;
+    use crate::query::{DRIVERS, open_signals, waiting};
+    use crate::sqlite::database::Database;
 
     /// Queries that are repeated never read the table of the runs, however many wait.
     #[test]
@@ -135,18 +137,21 @@ mod tests {
             let lines = plan.raw_query().mapped(|row| row.get::<_, String>(3));
             lines.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
         };
-        let waiting = plan(&format!("{SELECT_RUNS}{WAITING}"));
-        let open = plan(&open_signals());
+        let waiting = plan(&waiting(Database::DIALECT.is_alive));
+        let (open, drivers) = (plan(&open_signals()), plan(DRIVERS));
         for (plan, index) in [
             (&waiting, "SEARCH runs USING INDEX runs_wake (workflow_id=? AND wake_at>?"),
-            (&waiting, "SCAN inbox USING INDEX inbox_open"),
+            (&waiting, "SEARCH inbox USING INDEX inbox_open (run>?)"),
             (&waiting, "runs_background (workflow_id=?)"),
             (&waiting, "SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)"),
+            (&drivers, "runs_background (workflow_id=?)"),
             (&open, "SEARCH runs USING INDEX runs_driver (driver=?)"),
             (&open, "SEARCH inbox USING INDEX"),
         ] {
             assert!(plan.contains(index), "`{index}` is not in\n{plan}");
         }
-        assert!(!waiting.contains("SCAN runs") && !open.contains("SCAN runs"), "{waiting}\n{open}");
+        for plan in [waiting, open, drivers] {
+            assert!(!plan.contains("SCAN runs"), "{plan}");
+        }
     }
 }

@@ -75,6 +75,7 @@ impl Connection for Database {
         json_names: false,
         lock_session: &[],
         lock_scope: &[],
+        is_alive: "driver IN (SELECT value FROM json_each($5))",
         forget_drivers: "DELETE FROM drivers WHERE seen_at < $1
             AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.driver = drivers.driver)",
         insert_fact: "INSERT INTO journal (run, seq, path, at, body, blob, sum, chain)

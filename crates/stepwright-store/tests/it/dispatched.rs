@@ -28,7 +28,7 @@ async fn everything_composes_by_workers() {
 }
 
 /// A dispatcher of a process that only submits: workers find the runs in the store.
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl Dispatcher for Nowhere {
     fn wake(&self, _: Wake) -> BoxFuture<'_, Result<(), DispatchError>> {

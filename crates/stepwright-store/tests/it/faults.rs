@@ -330,7 +330,7 @@ async fn a_damaged_large_or_shared_text_is_named_by_its_fact() {
 }
 
 #[tokio::test]
-async fn a_damaged_signal_is_named_and_takes_no_sign_of_life_back() {
+async fn a_damaged_signal_is_named_and_hides_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.db");
     let store = Sqlite::open(&path).await.unwrap();
@@ -338,12 +338,12 @@ async fn a_damaged_signal_is_named_and_takes_no_sign_of_life_back() {
     begin.driver = Some("one".into());
     store.append(begin).await.unwrap();
     store.submit(answer("r", "a")).await.unwrap();
+    store.submit(answer("r", "b")).await.unwrap();
     let vandal = Connection::open(&path).unwrap();
-    vandal.execute_batch("UPDATE inbox SET wish = '{}'").unwrap();
-    let now = stepwright_core::Timestamp(77);
-    for error in
-        [store.inbox(&id("r")).await.unwrap_err(), store.heartbeat("one", now).await.unwrap_err()]
-    {
+    vandal.execute_batch("UPDATE inbox SET wish = '{}' WHERE id = 'answer:a'").unwrap();
+    let mut heard = store.heartbeat("one", stepwright_core::Timestamp(77)).await.unwrap();
+    assert_eq!(heard.signals, [answer("r", "b")]);
+    for error in [store.inbox(&id("r")).await.unwrap_err(), heard.damaged.remove(0)] {
         assert_eq!(
             told(&error, directory.path()),
             "signal `answer:a` in the inbox of run `r` is damaged\n\

@@ -18,7 +18,7 @@ const KILLS: usize = 3;
 const CONCURRENT: usize = 4;
 
 /// The longest wait for anything. Nothing is measured by it.
-const PATIENCE: Duration = Duration::from_mins(3);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The variable with what a worker must know. Without it, a process is the test.
 pub(crate) const WORKER: &str = "STEPWRIGHT_TEST_WORKER";
@@ -42,7 +42,7 @@ pub(crate) fn logged(log: &Path) -> WorkflowBuilder {
     (0..STEPS).fold(workflow, |workflow, nth| workflow.step(step(format!("s{nth}"))))
 }
 
-fn write(log: &Path, line: &str) {
+pub(crate) fn write(log: &Path, line: &str) {
     let mut log = std::fs::File::options().append(true).create(true).open(log).unwrap();
     log.write_all(line.as_bytes()).unwrap();
 }
@@ -86,11 +86,11 @@ pub(crate) async fn survive(workflow: &Workflow, log: PathBuf, start: impl FnMut
     assert!(repeated <= KILLS * CONCURRENT, "{repeated} steps were repeated:\n{}", read(&log));
 }
 
-fn read(log: &Path) -> String {
+pub(crate) fn read(log: &Path) -> String {
     std::fs::read_to_string(log).unwrap_or_default()
 }
 
-async fn until(is_so: impl Fn() -> bool, shown: impl Fn() -> String) {
+pub(crate) async fn until(is_so: impl Fn() -> bool, shown: impl Fn() -> String) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "{}", shown());

@@ -30,6 +30,8 @@ mod reopening;
 mod shapes;
 #[cfg(feature = "sqlite")]
 mod size;
+#[cfg(all(unix, feature = "postgres", feature = "sqlite"))]
+mod supervised;
 mod support;
 #[cfg(feature = "sqlite")]
 mod verifying;

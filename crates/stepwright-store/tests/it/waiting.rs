@@ -3,7 +3,7 @@
 use crate::support::{answer, facts, id, start, steps};
 use futures_util::future::try_join_all;
 use std::path::Path;
-use stepwright_core::store::{Claim, Claimed, RunFilter};
+use stepwright_core::store::{Claim, Claimed, RunFilter, WaitingFilter};
 use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _};
 use stepwright_core::{EventKind, RunStatus, Timestamp};
 use stepwright_store::{Durability, Sqlite};
@@ -36,8 +36,10 @@ async fn ten_thousand_runs_wait_and_each_is_found() {
     let page = store.runs(RunFilter { offset: 9_000, ..paused }).await.unwrap();
     assert_eq!((page.len(), page[999].run_id.as_str()), (1_000, "r0"));
 
-    let workflow = "w".parse().unwrap();
-    let waiting = async |now| store.waiting(&workflow, Timestamp(now), 1_000).await.unwrap();
+    let waiting = async |now| {
+        let filter = WaitingFilter::new("w".parse().unwrap(), Timestamp(now), 1_000);
+        store.waiting(filter).await.unwrap().runs
+    };
     assert_eq!(waiting(0).await.len(), 1);
     assert_eq!(waiting(RUNS).await.len(), 100);
     assert!(store.submit(answer("r7777", "a")).await.unwrap());
@@ -46,5 +48,6 @@ async fn ten_thousand_runs_wait_and_each_is_found() {
     let (driver, stale) = ("two".into(), Timestamp(0));
     let claim = Claim { run: id("r7777"), driver, dead: None, stale };
     assert_eq!(store.claim(claim).await.unwrap(), Claimed::Yes);
-    assert_eq!(store.heartbeat("two", Timestamp(1)).await.unwrap(), [answer("r7777", "a")]);
+    let heard = store.heartbeat("two", Timestamp(1)).await.unwrap();
+    assert_eq!(heard.signals, [answer("r7777", "a")]);
 }

@@ -3,7 +3,7 @@
 use super::{Outcome, START, TestRun, cases, completed, same, samples, started, wants};
 use futures_util::future::try_join_all;
 use stepwright_core::sent::{SendMode, SentMessage};
-use stepwright_core::store::Signal;
+use stepwright_core::store::{Signal, WaitingFilter};
 use stepwright_core::{EventKind, Store, StoreError, Timestamp};
 
 cases![
@@ -52,11 +52,12 @@ async fn a_message_wakes_no_run_that_waits(store: &dyn Store) -> Outcome {
     run.begin().await?;
     run.append(vec![EventKind::WorkflowPaused { until: None }]).await?;
     store.submit(signal(&run, "m-1")).await?;
-    let waiting = store.waiting(&run.start.workflow_id, Timestamp(START + 9), 9).await?;
-    same("runs that need a driver", waiting, Vec::new())?;
+    let filter = WaitingFilter::new(run.start.workflow_id.clone(), Timestamp(START + 9), 9);
+    let waiting = store.waiting(filter.clone()).await?;
+    same("runs that need a driver", waiting.runs, Vec::new())?;
     store.submit(Signal::cancel(run.run.clone(), "no", Timestamp(START + 6))).await?;
-    let waiting = store.waiting(&run.start.workflow_id, Timestamp(START + 9), 9).await?;
-    same("those with another signal besides", waiting.len(), 1)
+    let waiting = store.waiting(filter).await?;
+    same("those with another signal besides", waiting.runs.len(), 1)
 }
 
 async fn a_message_that_was_recorded_is_done(store: &dyn Store) -> Outcome {
@@ -69,8 +70,8 @@ async fn a_message_that_was_recorded_is_done(store: &dyn Store) -> Outcome {
         store.submit(signal(&run, id)).await?;
     }
     let open = async || -> Result<Vec<String>, super::Nonconformance> {
-        let signals = store.heartbeat("d", Timestamp(START + 7)).await?;
-        Ok(signals.into_iter().map(|signal| signal.id.to_string()).collect())
+        let heard = store.heartbeat("d", Timestamp(START + 7)).await?;
+        Ok(heard.signals.into_iter().map(|signal| signal.id.to_string()).collect())
     };
     same(
         "before",

@@ -4,8 +4,11 @@ use super::{Outcome, START, TestRun, cases, completed, same, samples, started, w
 use futures_util::future::{Either, join_all, select};
 use std::pin::pin;
 use std::sync::Arc;
+use stepwright_core::WorkflowId;
 use stepwright_core::event::Reply;
-use stepwright_core::store::{Claim, Claimed, RunFilter, RunRow, Signal, Watched};
+use stepwright_core::store::{
+    Claim, Claimed, RunFilter, RunRow, SeenDriver, Signal, WaitingFilter, Watched,
+};
 use stepwright_core::{Answer, EventKind, RunId, RunStatus, Store, StoreError, Timestamp};
 
 cases![
@@ -19,6 +22,8 @@ cases![
     of_many_that_claim_one_gets_the_run,
     a_run_is_given_up_by_whom_it_belongs_to,
     runs_that_may_have_to_be_taken_up_are_found,
+    runs_of_drivers_that_live_are_left_out,
+    pages_of_runs_that_need_a_driver_go_to_the_end,
     an_inbox_goes_with_its_session,
     a_plan_is_remembered_by_its_digest,
     who_watches_is_woken,
@@ -163,7 +168,9 @@ async fn what_was_answered_is_not_answered_again(store: &dyn Store) -> Outcome {
     begin(&mut run, "one").await?;
     same("an answer", store.submit(answer(&run, "a")).await?, true)?;
     same("another", store.submit(answer(&run, "b")).await?, true)?;
-    let open = async || store.heartbeat("one", Timestamp(START)).await;
+    let open = async || -> Result<Vec<Signal>, StoreError> {
+        Ok(store.heartbeat("one", Timestamp(START)).await?.signals)
+    };
     same("open", open().await?, vec![answer(&run, "a"), answer(&run, "b")])?;
     // One signal was in the inbox; the other answer had none, such as a timeout.
     let asked = EventKind::StepExecutorContinued { reply: Box::new(reply("c")) };
@@ -190,6 +197,7 @@ async fn a_heartbeat_brings_what_is_open_for_the_runs_of_a_driver(store: &dyn St
         let mut found: Vec<String> = store
             .heartbeat(driver, Timestamp(START))
             .await?
+            .signals
             .into_iter()
             .map(|signal| signal.run.to_string())
             .collect();
@@ -300,8 +308,8 @@ async fn runs_that_may_have_to_be_taken_up_are_found(store: &dyn Store) -> Outco
 
     let w = workflow("w");
     let at = async |now: u64, limit| -> Result<String, super::Nonconformance> {
-        let rows = store.waiting(&w, Timestamp(now), limit).await?;
-        Ok(rows.into_iter().map(|row| row.run_id.to_string()).collect::<Vec<_>>().join(" "))
+        let found = store.waiting(WaitingFilter::new(w.clone(), Timestamp(now), limit)).await?;
+        Ok(names(&found.runs))
     };
     let check = async |what: &str, now, limit, wanted: &str| -> Outcome {
         same(what, at(now, limit).await?, wanted.to_owned())
@@ -311,12 +319,78 @@ async fn runs_that_may_have_to_be_taken_up_are_found(store: &dyn Store) -> Outco
     check("at the end of time", u64::MAX, 100, "r00 r01 r03 r04 r06 r07").await?;
     check("the oldest", START + 100, 2, "r00 r03").await?;
     check("none", START + 100, 0, "").await?;
-    let rows = store.waiting(&w, Timestamp(START + 100), 1).await?;
-    same("the row", rows, vec![row(&runs[0]).await?])?;
-    let rows = store.waiting(&workflow("other"), Timestamp(START + 100), 9).await?;
-    same("of the other workflow", rows, vec![row(&runs[11]).await?])?;
+    let first = |workflow: WorkflowId, limit| {
+        store.waiting(WaitingFilter::new(workflow, Timestamp(START + 100), limit))
+    };
+    let found = first(w.clone(), 1).await?;
+    same("the row", found.runs, vec![row(&runs[0]).await?])?;
+    let found = first(workflow("other"), 9).await?;
+    same("of the other workflow", found.runs, vec![row(&runs[11]).await?])?;
     runs[3].append(vec![continued("one")]).await?;
     check("when one has gone on", START + 99, 100, "r06 r07").await
+}
+
+fn names(rows: &[RunRow]) -> String {
+    rows.iter().map(|row| row.run_id.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+async fn runs_of_drivers_that_live_are_left_out(store: &dyn Store) -> Outcome {
+    let drivers = ["one", "two", "one", "two", "three", "one"];
+    for (n, driver) in drivers.into_iter().enumerate() {
+        let mut run = TestRun::new(store, &format!("r{n}"), "s");
+        run.start.background = n != 4;
+        begin(&mut run, driver).await?;
+        if n == 3 {
+            store.release(&run.run, driver).await?;
+        }
+        if n == 5 {
+            run.append(vec![paused(Some(100))]).await?;
+        }
+    }
+    store.heartbeat("two", Timestamp(START + 70)).await?;
+    let mut seen = store.drivers(&workflow("w")).await?;
+    seen.sort_by(|a, b| a.driver.cmp(&b.driver));
+    let of =
+        |driver: &str, at| SeenDriver { driver: driver.into(), seen_at: Timestamp(START + at) };
+    same("the drivers of runs under way", seen, vec![of("one", 0), of("two", 70)])?;
+    same("of another workflow", store.drivers(&workflow("other")).await?, vec![])?;
+
+    let found = async |alive: &[&str]| -> Result<String, super::Nonconformance> {
+        let mut filter = WaitingFilter::new(workflow("w"), Timestamp(START + 100), 9);
+        filter.alive = alive.iter().map(|driver| Arc::from(*driver)).collect();
+        Ok(names(&store.waiting(filter).await?.runs))
+    };
+    same("if none lives", found(&[]).await?, "r0 r1 r2 r3 r5".to_owned())?;
+    same("if one lives", found(&["one", "none"]).await?, "r1 r3 r5".to_owned())?;
+    same("if both live", found(&["two", "one"]).await?, "r3 r5".to_owned())
+}
+
+/// The last run is on one of the pages, with any number of runs before it.
+async fn pages_of_runs_that_need_a_driver_go_to_the_end(store: &dyn Store) -> Outcome {
+    let mut wanted = Vec::new();
+    for n in 0..7 {
+        let mut run = TestRun::new(store, &format!("r{n}"), "s");
+        run.start.background = true;
+        begin(&mut run, "one").await?;
+        if n % 3 == 0 {
+            run.append(vec![paused(Some(100))]).await?;
+        }
+        wanted.push(run.run.to_string());
+    }
+    for limit in [1, 2, 3, 7, 8] {
+        let mut filter = WaitingFilter::new(workflow("w"), Timestamp(START + 100), limit);
+        let mut found = Vec::new();
+        loop {
+            let page = store.waiting(filter.clone()).await?;
+            wants!("a page that is not too long", page.runs.len() <= limit, true);
+            found.extend(page.runs.into_iter().map(|row| row.run_id.to_string()));
+            let Some(next) = page.next else { break };
+            wants!("a place behind the one before", next > filter.after, true);
+            filter.after = next;
+        }
+        same(&format!("pages of {limit}"), found, wanted.clone())?;
+    }
+    Ok(())
 }
 
 async fn an_inbox_goes_with_its_session(store: &dyn Store) -> Outcome {
@@ -329,7 +403,7 @@ async fn an_inbox_goes_with_its_session(store: &dyn Store) -> Outcome {
     same("its inbox", store.inbox(&gone.run).await?, vec![])?;
     same("the other's", store.inbox(&stays.run).await?, vec![answer(&stays, "a")])?;
     let open = store.heartbeat("one", Timestamp(START)).await?;
-    same("what is open", open, vec![answer(&stays, "a")])?;
+    same("what is open", open.signals, vec![answer(&stays, "a")])?;
     let late = store.submit(answer(&gone, "b")).await;
     wants!("a signal for a run that is gone", late, Err(StoreError::NotFound(_)));
     // A new run with the same id.

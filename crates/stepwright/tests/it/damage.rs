@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 use stepwright::prelude::*;
 use stepwright::store::{Inbox as _, Leases as _, RunStore as _, SessionStore as _};
-use stepwright::store::{RunFilter, SessionFilter, Signal};
+use stepwright::store::{RunFilter, SessionFilter, Signal, WaitingFilter};
 use stepwright::{Answer, HumanReview, Patch, Timestamp};
 use stepwright_core::fold::Fold;
 
@@ -113,7 +113,12 @@ async fn all(path: &Path) -> Vec<Told> {
     let digest = workflow(store.clone()).digest().to_owned();
     all.push(told("plan", store.plan(&digest).await));
     let (id, now) = ("rating".parse().unwrap(), Timestamp(1_790_000_000_000));
-    all.push(told("waiting", store.waiting(&id, now, 100).await));
+    let found = store.waiting(WaitingFilter::new(id, now, 100)).await;
+    let found = found.and_then(|found| match found.damaged.into_iter().next() {
+        Some(damage) => Err(damage),
+        None => Ok(found.runs),
+    });
+    all.push(told("waiting", found));
     all
 }
 

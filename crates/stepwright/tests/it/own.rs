@@ -8,8 +8,8 @@ use stepwright::models::{
     StopReason, ToolCall,
 };
 use stepwright::store::{
-    Append, Claim, Claimed, Inbox, Leases, RunFilter, RunRow, RunStore, SessionFilter,
-    SessionStore, Signal, Watched,
+    Append, Claim, Claimed, Heard, Inbox, Leases, RunFilter, RunRow, RunStore, SeenDriver,
+    SessionFilter, SessionStore, Signal, Waiting, WaitingFilter, Watched,
 };
 use stepwright::time::{Clock, VirtualClock};
 use stepwright::tools::{Tool, ToolError, ToolSpec};
@@ -171,16 +171,14 @@ impl Leases for Counted {
     fn release<'a>(&'a self, run: &'a RunId, driver: &'a str) -> Answer<'a, ()> {
         self.0.release(run, driver)
     }
-    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Heard> {
         self.0.heartbeat(driver, now)
     }
-    fn waiting<'a>(
-        &'a self,
-        workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Answer<'a, Vec<RunRow>> {
-        self.0.waiting(workflow, now, limit)
+    fn drivers<'a>(&'a self, workflow: &'a WorkflowId) -> Answer<'a, Vec<SeenDriver>> {
+        self.0.drivers(workflow)
+    }
+    fn waiting(&self, filter: WaitingFilter) -> Answer<'_, Waiting> {
+        self.0.waiting(filter)
     }
 }
 

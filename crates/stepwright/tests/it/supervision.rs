@@ -168,3 +168,27 @@ async fn a_store_that_fails_is_logged_once_and_asked_again() {
     assert_eq!(workflow.run("in").await.unwrap().content.text(), "in");
     assert_eq!(log.text().matches(failed).count(), 1, "{}", log.text());
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_logged_once_and_the_next_run_goes_on() {
+    let (log, _guard) = Log::here();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let store = Sqlite::open(&path).await.unwrap();
+    let builder = || Workflow::builder("Log").step(Step::new("work", async |text: String| text));
+    let leaving = builder().store(store.clone()).dispatcher(Arc::new(Told::default()));
+    let leaving = leaving.build().unwrap();
+    leaving.run("in").run_id("r-1").background().await.unwrap();
+    let damage = "UPDATE runs SET digest = 'x' WHERE run_id = 'r-1'";
+    assert_eq!(rusqlite::Connection::open(&path).unwrap().execute(damage, ()).unwrap(), 1);
+    let workflow = builder().store(store).build().unwrap();
+    workflow.recover();
+    let left_out = "a row of the store is left out: the journal of run `r-1` is damaged";
+    let line = log.waits_for(left_out).await;
+    assert!(line.contains("WARN") && line.contains("its checksum does not match"), "{line}");
+    // The next looks find it, too.
+    leaving.run("in").run_id("r-2").background().await.unwrap();
+    let output = workflow.handle("r-2").await.unwrap().wait().await.unwrap();
+    assert_eq!(output.content.text(), "in");
+    assert_eq!(log.text().matches(left_out).count(), 1, "{}", log.text());
+}

@@ -11,8 +11,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use stepwright_core::event::Reply;
-use stepwright_core::store::Signal;
 use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _};
+use stepwright_core::store::{Signal, WaitingFilter};
 use stepwright_core::{
     Answer, Error, ErrorKind, Event, Requirement, RunOutput, RunStatus, StepPath, World,
 };
@@ -295,8 +295,9 @@ impl Chaos<'_> {
     fn check_found(&mut self, facts: &[Event], waits: bool) {
         if waits && self.has_unheard(facts) {
             let (id, now) = ("sim".parse().unwrap(), self.sim.world().now());
-            let found = self.sim.clock.run(self.sim.memory.waiting(&id, now, 9)).unwrap();
-            assert_eq!(found.len(), 1, "a run that was answered is not found");
+            let filter = WaitingFilter::new(id, now, 9);
+            let found = self.sim.clock.run(self.sim.memory.waiting(filter)).unwrap();
+            assert_eq!(found.runs.len(), 1, "a run that was answered is not found");
             self.seen.saw("lost wakes");
         }
     }

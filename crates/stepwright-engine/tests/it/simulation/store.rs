@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Entered, Inbox, Leases, Queued, RunFilter, RunRow, RunStore, SessionFilter,
-    SessionStore, Signal, SlotClaim, Watched,
+    Claim, Claimed, Entered, Heard, Inbox, Leases, Queued, RunFilter, RunRow, RunStore, SeenDriver,
+    SessionFilter, SessionStore, Signal, SlotClaim, Waiting, WaitingFilter, Watched,
 };
 use stepwright_core::{
     BoxFuture, ErrorId, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp,
@@ -220,17 +220,16 @@ impl Leases for Slow {
         self.memory.release(run, driver)
     }
 
-    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Vec<Signal>> {
+    fn heartbeat<'a>(&'a self, driver: &'a str, now: Timestamp) -> Answer<'a, Heard> {
         self.memory.heartbeat(driver, now)
     }
 
-    fn waiting<'a>(
-        &'a self,
-        workflow: &'a WorkflowId,
-        now: Timestamp,
-        limit: usize,
-    ) -> Answer<'a, Vec<RunRow>> {
-        self.memory.waiting(workflow, now, limit)
+    fn drivers<'a>(&'a self, workflow: &'a WorkflowId) -> Answer<'a, Vec<SeenDriver>> {
+        self.memory.drivers(workflow)
+    }
+
+    fn waiting(&self, filter: WaitingFilter) -> Answer<'_, Waiting> {
+        self.memory.waiting(filter)
     }
     fn enter(&self, claim: SlotClaim) -> Answer<'_, Entered> {
         Box::pin(async move {
