@@ -20,6 +20,7 @@ class WorkflowRunEvent(str, Enum):
     workflow_retried = "WorkflowRetried"
     workflow_queued = "WorkflowQueued"
     workflow_admitted = "WorkflowAdmitted"
+    workflow_handed_over = "WorkflowHandedOver"
     decider_recorded = "DeciderRecorded"
     workflow_forked = "WorkflowForked"
     step_started = "StepStarted"

@@ -168,6 +168,7 @@ fn shown(event: &Event, whole: &Whole) -> Option<Value> {
     match event.kind.class() {
         EventClass::RunPaused
         | EventClass::RunContinued
+        | EventClass::RunHandedOver
         | EventClass::RunRetried(_)
         | EventClass::RunForked(_)
         | EventClass::RunStopping

@@ -40,7 +40,7 @@ use ui::usage;
 use verbs::{
     attach, cancel, capabilities, chat, check, compare, docs, emit, events, explain, fix, fork,
     init, keeping, man, memories, resume, run, runs, schema, send, sessions, show, test, top,
-    verify, worker,
+    verify, worker, workers,
 };
 
 /// Carries out a command line of `stepwright`, which begins with the name of the program. Returns
@@ -111,6 +111,7 @@ fn carry_out(program: &Program, command: &Command, found: &Found, stderr: Stderr
             finish(stderr, verbs::deliveries::deliveries(wanted, stderr))
         }
         Command::Worker(wanted) => worker::worker(wanted, program, stderr),
+        Command::Workers(wanted) => finish(stderr, workers::workers(wanted, stderr)),
         Command::Runs(wanted) => finish(stderr, runs::runs(wanted, stderr)),
         Command::Show(wanted) => finish(stderr, show::show(wanted, stderr)),
         Command::Events(wanted) => finish(stderr, events::events(wanted, stderr)),

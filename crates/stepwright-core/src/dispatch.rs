@@ -9,6 +9,42 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// The queue of steps and workflows that ask for none, and the one that a worker serves by default.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// The maximum length of the name of a queue, in bytes.
+pub const QUEUE_BYTES_MAX: usize = 64;
+
+/// Returns the reason that a text cannot be the name of a queue.
+///
+/// ```
+/// use stepwright_core::dispatch::queue_mistake;
+/// assert_eq!(queue_mistake("gpu-a100"), None);
+/// assert_eq!(queue_mistake(""), Some("it is empty"));
+/// ```
+pub fn queue_mistake(name: &str) -> Option<&'static str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match name {
+        "" => Some("it is empty"),
+        long if long.len() > QUEUE_BYTES_MAX => Some("it is longer than 64 bytes"),
+        name if !name.chars().all(is_plain) => {
+            Some("it has characters besides ASCII letters, digits, `-`, `_` and `.`")
+        }
+        _ => None,
+    }
+}
+
+/// Says that a run waits for a worker of one of these queues.
+///
+/// ```
+/// use stepwright_core::dispatch::awaited;
+/// assert_eq!(awaited(&["gpu".into()]), "waits for a worker of queue `gpu`");
+/// ```
+pub fn awaited(queues: &[Arc<str>]) -> String {
+    let names: Vec<String> = queues.iter().map(|name| format!("`{name}`")).collect();
+    format!("waits for a worker of queue {}", names.join(" or "))
+}
+
 /// The capacity of a worker.
 ///
 /// ```
@@ -134,6 +170,14 @@ pub enum Driven {
     WaitsUntil(Timestamp),
     /// The run waits for an answer, and uses no resources. The answer wakes it.
     WaitsForAnswer,
+    /// The run waits for a worker of other queues than those of this worker, and uses no resources.
+    /// Only a dispatcher with [queues](Dispatcher::has_queues) gets this.
+    WaitsForQueue {
+        /// The queues. A worker of any of them goes on with the run.
+        queues: Vec<Arc<str>>,
+        /// The time at which any worker must drive the run, because a deadline passes.
+        until: Option<Timestamp>,
+    },
     /// This process drives the run already, and its driver finds the reason of the wake.
     UnderWay,
     /// Another driver, perhaps a dead one of another machine, holds the run until its lease ends,
@@ -154,7 +198,8 @@ pub enum Driven {
 ///
 /// ```
 /// use stepwright_core::dispatch::Served;
-/// let served = Served { workflow: "news".parse()?, digest: "4be1".into() };
+/// let (workflow, digest) = ("news".parse()?, "4be1".into());
+/// let served = Served { workflow, digest, queue: "default".into() };
 /// assert_eq!(served.workflow, "news");
 /// # Ok::<(), stepwright_core::IdError>(())
 /// ```
@@ -164,6 +209,8 @@ pub struct Served {
     pub workflow: WorkflowId,
     /// The digest of its definition.
     pub digest: Arc<str>,
+    /// The queue in which its runs begin.
+    pub queue: Arc<str>,
 }
 
 /// Drives a run from the end of its journal. Driving a run is the same as resuming it.
@@ -178,7 +225,8 @@ pub struct Served {
 /// struct Noted(Mutex<Vec<RunId>>);
 /// impl Drive for Noted {
 ///     fn serves(&self) -> Vec<Served> {
-///         vec![Served { workflow: "news".parse().unwrap(), digest: "4be1".into() }]
+///         let (workflow, digest) = ("news".parse().unwrap(), "4be1".into());
+///         vec![Served { workflow, digest, queue: "default".into() }]
 ///     }
 ///     fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven> {
 ///         self.0.lock().unwrap().push(wake.run.clone());
@@ -195,6 +243,12 @@ pub trait Drive: Send + Sync {
     /// Returns the definitions that this worker drives. A dispatcher may use them to choose a
     /// worker: a run of any other is [`Driven::NotMine`].
     fn serves(&self) -> Vec<Served>;
+
+    /// Returns the queues whose steps this worker carries out. Empty stands for all queues, which
+    /// is the default.
+    fn queues(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
 
     /// Returns the names under which this worker claims runs in their store. A dispatcher that
     /// looks into the store tells by them which runs this worker has left. The default is none.
@@ -297,6 +351,13 @@ pub trait Dispatcher: Send + Sync {
     /// run is taken over at once, without waiting for the lease of a driver that has died: what an
     /// earlier driver still appends is refused. The default is `false`.
     fn drives_one_at_a_time(&self) -> bool {
+        false
+    }
+
+    /// Returns `true` if the dispatcher has queues: it gives a worker only runs that wait for one
+    /// of the worker's [queues](Drive::queues), and runs that begin in one of them. If it has none,
+    /// each worker carries out all steps. The default is `false`.
+    fn has_queues(&self) -> bool {
         false
     }
 }

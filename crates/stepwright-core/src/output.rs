@@ -339,6 +339,10 @@ pub struct RunOutput {
     /// The key whose slots are taken, if the run waits for one: see `concurrency`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<QueuedFor>,
+    /// The queues whose workers the run waits for: a worker of any of them goes on with it. Empty
+    /// if the run does not wait for a worker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited_queues: Vec<Arc<str>>,
 }
 
 impl RunOutput {

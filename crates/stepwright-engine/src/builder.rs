@@ -67,6 +67,7 @@ pub struct WorkflowBuilder {
     reducers: Reducers,
     content: Fingerprint,
     on_interrupted: Option<OnInterrupted>,
+    queue: Option<Arc<str>>,
     values: HostValues,
     after: AfterSteps,
     after_timeout: Option<Duration>,
@@ -104,6 +105,7 @@ impl Workflow {
             reducers: Reducers::new(),
             content: Fingerprint::default(),
             on_interrupted: None,
+            queue: None,
             values: HostValues::default(),
             after: Vec::new(),
             after_timeout: None,
@@ -377,6 +379,14 @@ impl WorkflowBuilder {
         self
     }
 
+    /// Sets the queue of steps that have none of their own, and in which the runs begin: see
+    /// [`Step::queue`](crate::Step::queue). The default is
+    /// [`DEFAULT_QUEUE`](stepwright_core::dispatch::DEFAULT_QUEUE).
+    pub fn queue(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.queue = Some(name.into());
+        self
+    }
+
     /// Leaves failed and cancelled runs out of the history of steps. By default the history has
     /// them, and marks them: a person who interrupts an answer has asked the question all the same.
     ///
@@ -473,6 +483,7 @@ impl WorkflowBuilder {
             history: self.history,
             reducers: self.reducers,
             on_interrupted: self.on_interrupted,
+            queue: self.queue,
             values: self.values,
             after: self.after,
             after_timeout: self.after_timeout,

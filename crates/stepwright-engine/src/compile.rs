@@ -10,8 +10,10 @@ use crate::table::{Compiled, Decider, Entry, InputCheck};
 use nested::{own_budget, own_content, own_timeout};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::budget::{AtLimit, Budget};
+use stepwright_core::dispatch::queue_mistake;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{
     After, DEPTH_MAX, ITERATIONS_MAX, Join, NODES_MAX, Node, NodeKind, OnError, Plan, Rate,
@@ -27,6 +29,7 @@ pub(crate) struct Settings {
     pub(crate) history: History,
     pub(crate) reducers: Reducers,
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    pub(crate) queue: Option<Arc<str>>,
     pub(crate) values: HostValues,
     /// The steps that run when the others have ended.
     pub(crate) after: AfterSteps,
@@ -51,11 +54,13 @@ pub(crate) fn compile(
     settings: Settings,
 ) -> Result<Compiled, Error> {
     let Settings { input, history, reducers, on_interrupted, .. } = settings;
-    let Settings { values, after, after_timeout, budget, .. } = settings;
+    let Settings { values, after, after_timeout, budget, queue, .. } = settings;
     let after_ms = millis(after_timeout.unwrap_or(AFTER_TIMEOUT));
     let mut compiler =
         Compiler { history, reducers, on_interrupted, after_ms, ..Compiler::default() };
     compiler.values = Values { own: values, inner: HostValues::default() };
+    compiler.check_queue(queue.as_ref(), &StepPath::root());
+    compiler.queue.clone_from(&queue);
     if after_timeout == Some(Duration::ZERO) {
         let what = "`after_timeout` must be greater than zero";
         compiler.mistake(&StepPath::root(), what, "give the steps more time");
@@ -75,6 +80,7 @@ pub(crate) fn compile(
     if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
         compiler.mistake(&StepPath::root(), mistake, "set a limit of the workflow's `budget`");
     }
+    compiler.queue = queue;
     compiler.finish(name, (body, after), input, budget)
 }
 
@@ -94,6 +100,9 @@ struct Compiler {
     /// The permissions of nested workflows.
     guards: Vec<Guard>,
     deadlines: HashMap<u32, Decider<Timestamp>>,
+    /// The queue of the nearest container or workflow that has one.
+    queue: Option<Arc<str>>,
+    queues: HashMap<u32, Arc<str>>,
 }
 
 /// The values of the host program.
@@ -132,7 +141,7 @@ impl Compiler {
             let asks = pauses || asks(&plan.body) || asks(&plan.after);
             let asks = asks || self.table.iter().any(asking);
             let (table, by_executor, guards) = (self.table, self.by_executor, self.guards);
-            let deadlines = self.deadlines;
+            let (deadlines, queue, queues) = (self.deadlines, self.queue, self.queues);
             let unwinds = has_after(&plan.body) || !plan.after.is_empty();
             let mut values = self.values.own;
             // The workflow's own values take precedence.
@@ -147,6 +156,8 @@ impl Compiler {
                 unwinds,
                 guards,
                 deadlines,
+                queue,
+                queues,
             });
         }
         let mut message = match self.mistakes.len() {
@@ -176,7 +187,8 @@ impl Compiler {
         let AnyStep { common, body } = step;
         let Common { name, on_error, timeout, review, content, on_interrupted, budget, .. } =
             common;
-        let Common { after, deadline, .. } = common;
+        let Common { after, deadline, queue, .. } = common;
+        self.check_queue(queue.as_ref(), path);
         if let Some(mistake) = budget.as_ref().and_then(Budget::mistake) {
             self.mistake(path, mistake, "set a limit of its `budget`");
         }
@@ -197,6 +209,8 @@ impl Compiler {
         };
         self.check_after(&body, &after, path);
         let index = self.reserve(path);
+        let queue_around = self.queue.clone();
+        self.queue = queue.or(self.queue.take());
         let mut kind = if depth > DEPTH_MAX {
             let what = format!("it is nested deeper than {DEPTH_MAX}");
             self.mistake(path, what, "nest less deeply");
@@ -229,12 +243,16 @@ impl Compiler {
             _ => content,
         };
         self.deadlines.extend(deadline.map(|deadline| (index, deadline)));
+        if let (NodeKind::Step { .. }, Some(queue)) = (&kind, &self.queue) {
+            self.queues.insert(index, queue.clone());
+        }
         let mut after = self.after(after, &kind.bodies().concat(), path, depth);
         if let Some(nested) = nested {
             // The steps after a nested workflow are those of that workflow.
             let compiled = &nested.definition().compiled;
             after.extend(self.included(compiled, &compiled.plan.after, first));
         }
+        self.queue = queue_around;
         let review = review.map(Box::new);
         let wrong = review.as_deref().map(|r| r.mistakes(&kind.reviewed(), &on_error));
         for mistake in wrong.into_iter().flatten() {
@@ -293,6 +311,14 @@ impl Compiler {
             }
         });
         nodes.collect()
+    }
+
+    fn check_queue(&mut self, queue: Option<&Arc<str>>, path: &StepPath) {
+        let Some(queue) = queue else { return };
+        if let Some(why) = queue_mistake(queue) {
+            let what = format!("`{queue}` is no name of a queue: {why}");
+            self.mistake(path, what, "choose another name, such as `gpu`");
+        }
     }
 
     fn reserve(&mut self, path: &StepPath) -> usize {

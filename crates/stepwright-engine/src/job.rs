@@ -5,7 +5,8 @@ mod ends;
 pub(crate) mod left;
 mod waiting;
 
-use crate::effects::{Effects, Facts, Journaled, Live, Recalled, Retrying, Timed};
+use crate::effects::{Effects, Facts, Journaled, Live, Recalled, Retrying, Routes, Timed};
+use crate::held::HandedOver;
 use crate::interpret::{Flow, Halt, Walk, whole};
 use crate::recorder::{Recorder, Recording};
 use crate::slot::{Admitted, Slot, queued};
@@ -48,6 +49,14 @@ pub(crate) struct Job {
     pub(crate) slot: Option<Box<Slot>>,
     /// `true` once the run waits for its slot without a driver.
     yields: AtomicBool,
+    /// The queues that the driver serves. `None` if it carries out all steps.
+    pub(crate) served: Option<Arc<[Arc<str>]>>,
+    /// The queues to whose drivers the run was handed over since something last happened in it.
+    tried: Vec<Arc<str>>,
+    /// The number of the first fact that this driver adds, besides that it took the run over.
+    first: u64,
+    /// The wait for a worker, once the run was handed over.
+    handed_over: OnceLock<HandedOver>,
     /// The values of the host program.
     values: HostValues,
     /// `true` if the steps are stopped, and not dropped, when the run is cancelled or times out:
@@ -130,6 +139,8 @@ impl Job {
         }
         let (leaves, values) = (false, compiled.values.clone());
         let (slot, yields) = (None, AtomicBool::new(false));
+        let (served, tried, handed_over) = (None, waiting::tried(past), OnceLock::new());
+        let first = past.len() as u64 + 1;
         Self {
             compiled,
             started,
@@ -140,6 +151,10 @@ impl Job {
             leaves,
             slot,
             yields,
+            served,
+            tried,
+            first,
+            handed_over,
             values,
             unwinds,
             cause,
@@ -238,6 +253,9 @@ impl Job {
     /// If the run did not complete: the error has its output.
     pub(crate) fn output(&self) -> Result<RunOutput, Error> {
         let mut output = self.recorder.take_output().expect("a run that was driven has begun");
+        if let Some(waits) = self.handed_over.get() {
+            return Err(waits.clone().error(output));
+        }
         match output.status {
             _ if self.yields.load(Ordering::Relaxed) => Err(queued(output)),
             RunStatus::Running | RunStatus::Pending if self.recorder.is_released() => {
@@ -347,7 +365,10 @@ impl Job {
     fn effects(&self) -> impl Effects {
         let Self { compiled, recorder, world, .. } = self;
         let reducers = &compiled.plan.reducers;
+        let routes =
+            self.served.as_deref().map(|served| Routes { queues: &compiled.queues, served });
         let facts = Facts::new(recorder.clone(), self.recalled.as_deref(), reducers);
+        let facts = facts.with_routes(routes);
         let (table, deadlines) = (&compiled.table, &compiled.deadlines);
         let live = Live { table, deadlines, facts, values: &self.values };
         let (pending, activity) = (recorder.pending(), recorder.activity());

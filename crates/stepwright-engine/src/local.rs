@@ -60,8 +60,12 @@ impl Outcome {
         match answer {
             Ok(output) => Self::Output(Box::new(output.clone())),
             Err(error) => match error.output() {
-                // One that waits for a slot is left to its next driver.
-                Some(output) if output.is_terminal() || output.queued.is_some() => {
+                // One that waits for a slot or a worker is left to its next driver.
+                Some(output)
+                    if output.is_terminal()
+                        || output.queued.is_some()
+                        || !output.awaited_queues.is_empty() =>
+                {
                     Self::Output(Box::new(output.clone()))
                 }
                 _ if error.id() == ErrorId::RUN_DRIVEN_ELSEWHERE => Self::Elsewhere(error.report()),

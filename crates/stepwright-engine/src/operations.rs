@@ -397,7 +397,7 @@ impl Workflow {
     /// [`ErrorKind::Usage`] if the workflow has a dispatcher and no store. [`ErrorKind::Store`] if
     /// the dispatcher fails.
     pub async fn serve(&self, stop: CancellationToken) -> Result<(), Error> {
-        serve(&[self.runner().clone()], stop).await
+        serve(&[self.runner().clone()], None, stop).await
     }
 
     fn output_of(&self, snapshot: Snapshot) -> RunOutput {

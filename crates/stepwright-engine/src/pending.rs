@@ -27,6 +27,8 @@ struct Table {
     open: FxHashMap<Arc<str>, Open>,
     /// The number of replies whose waiters have not been polled yet.
     unread: usize,
+    /// The steps that wait for a driver with their queue, in the order in which the walk met them.
+    steps_elsewhere: Vec<(StepPath, Arc<str>)>,
     /// The steps and tool calls that have requests of their own or calls under way.
     inside: FxHashMap<StepPath, Inside>,
     poked: bool,
@@ -155,6 +157,26 @@ impl PendingRequests {
         Waiting { requests: self, id, inside, over: false }
     }
 
+    /// Waits for another driver to carry out the step at `path`, whose queue this driver does not
+    /// serve. That never comes: the driver leaves the run when everything in it waits.
+    pub(crate) async fn wait_for_queue(&self, path: &StepPath, queue: Arc<str>) {
+        let _waits = WaitsElsewhere { requests: self, path };
+        self.table().get_or_insert_default().steps_elsewhere.push((path.clone(), queue));
+        std::future::pending().await
+    }
+
+    /// Returns the queues that steps wait for, each once.
+    pub(crate) fn queues(&self) -> Vec<Arc<str>> {
+        let table = self.table();
+        let mut queues: Vec<Arc<str>> = Vec::new();
+        for (_, queue) in table.iter().flat_map(|table| &table.steps_elsewhere) {
+            if !queues.contains(queue) {
+                queues.push(queue.clone());
+            }
+        }
+        queues
+    }
+
     /// Returns `true` if a request waits for its reply.
     pub(crate) fn is_open(&self, id: &str) -> bool {
         let table = self.table();
@@ -277,7 +299,7 @@ impl PendingRequests {
         let mut guard = self.table();
         let Some(table) = guard.as_mut() else { return Look::Away };
         table.driver = Some(cx.waker().clone());
-        if table.open.is_empty() {
+        if table.open.is_empty() && table.steps_elsewhere.is_empty() {
             return Look::Away;
         }
         if std::mem::take(&mut table.poked) {
@@ -288,6 +310,20 @@ impl PendingRequests {
         }
         let open = table.open.keys().filter_map(|id| table.asked.get(id));
         Look::Busy(open.filter_map(|requirement| requirement.due).min())
+    }
+}
+
+/// A step that waits for another driver, until it is dropped.
+struct WaitsElsewhere<'w> {
+    requests: &'w PendingRequests,
+    path: &'w StepPath,
+}
+
+impl Drop for WaitsElsewhere<'_> {
+    fn drop(&mut self) {
+        if let Some(table) = self.requests.table().as_mut() {
+            table.steps_elsewhere.retain(|(path, _)| path != self.path);
+        }
     }
 }
 

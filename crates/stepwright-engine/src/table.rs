@@ -49,6 +49,11 @@ pub(crate) struct Compiled {
     pub(crate) guards: Vec<Guard>,
     /// The deadlines of nodes, by their index.
     pub(crate) deadlines: HashMap<u32, Decider<Timestamp>>,
+    /// The queue in which runs begin.
+    pub(crate) queue: Option<Arc<str>>,
+    /// The queues of steps, by their index. They are not in the plan: they say where a step runs,
+    /// and not what it does.
+    pub(crate) queues: HashMap<u32, Arc<str>>,
 }
 
 /// A function that blocks its thread. Its arguments are taken from the step, and its result becomes

@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Default)]
 pub struct Worker {
     runners: Vec<Arc<Runner>>,
+    queues: Option<Vec<Arc<str>>>,
 }
 
 impl Worker {
@@ -55,13 +56,32 @@ impl Worker {
         self
     }
 
+    /// Sets the queues that the worker serves: it begins the runs of workflows of these queues, and
+    /// carries out their steps. The steps of other queues are left to other workers: see
+    /// [`Step::queue`](crate::Step::queue). By default a worker serves the queue `default` alone,
+    /// or all of them if the dispatcher has no queues.
+    ///
+    /// ```no_run
+    /// # use stepwright_engine::{Worker, Workflow};
+    /// # async fn example(train: &Workflow) -> Result<(), stepwright_core::Error> {
+    /// # let stop = tokio_util::sync::CancellationToken::new();
+    /// // On a machine with a GPU, which does other work too.
+    /// Worker::new().workflow(train).queues(["gpu", "default"]).serve(stop).await
+    /// # }
+    /// ```
+    pub fn queues(mut self, names: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+        self.queues = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// Drives runs until `stop` is cancelled.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](stepwright_core::ErrorKind::Usage) if a workflow has a dispatcher and
-    /// no store. [`ErrorKind::Store`](stepwright_core::ErrorKind::Store) if a dispatcher fails.
+    /// no store, or if the worker has queues and a dispatcher has none.
+    /// [`ErrorKind::Store`](stepwright_core::ErrorKind::Store) if a dispatcher fails.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), Error> {
-        serve(&self.runners, stop).await
+        serve(&self.runners, self.queues.as_deref(), stop).await
     }
 }
 

@@ -347,6 +347,9 @@ impl<'a> Builder<'a> {
         if let Some(policy) = self.file.on_interrupted {
             builder = builder.on_interrupted(policy);
         }
+        if let Some(queue) = &self.file.queue {
+            builder = builder.queue(&**queue);
+        }
         builder
     }
 

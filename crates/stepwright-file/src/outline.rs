@@ -45,7 +45,9 @@ impl Outline {
     pub(crate) fn of(file: &File) -> Self {
         let mut steps = of_items(file, &file.steps);
         steps.extend(of_after(file, &file.after));
-        let detail = file.timeout.map(|t| format!("at most {}", display(t))).unwrap_or_default();
+        let limit = file.timeout.map(|limit| format!("at most {}", display(limit)));
+        let queue = file.queue.as_ref().map(|queue| format!("in queue {queue}"));
+        let detail = limit.into_iter().chain(queue).collect::<Vec<_>>().join(", ");
         Self { name: file.name.text.clone(), kind: String::new(), detail, steps }
     }
 
@@ -149,6 +151,7 @@ fn of_item(file: &File, item: &Item) -> Outline {
         OnInterrupted::Fail => "fails if interrupted".to_owned(),
         OnInterrupted::Ask => "asks a person if interrupted".to_owned(),
     }));
+    details.extend(item.queue.as_ref().map(|queue| format!("in queue {queue}")));
     details.extend(item.review.iter().flat_map(of_review));
     Outline {
         name: item.name.text.clone(),

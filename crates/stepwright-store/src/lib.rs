@@ -70,7 +70,10 @@ pub use decoding::decode_row;
 pub use durability::Durability;
 pub use lazy::LazyStore;
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresBackend, PostgresDispatcher, PostgresOptions};
+pub use postgres::{
+    Postgres, PostgresBackend, PostgresDispatcher, PostgresOptions, QueueState, QueueWaiting,
+    QueueWorker,
+};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBackend, SqliteOptions};
 pub use store::SqlStore;

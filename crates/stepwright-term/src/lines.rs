@@ -4,6 +4,7 @@ use crate::excerpt::{short, value_of};
 use crate::moment::utc;
 use crate::text::{harmless, percent};
 use crate::waiting::{replied, waits};
+use stepwright_core::dispatch::awaited;
 use stepwright_core::guardrail::GuardVerdict;
 use stepwright_core::output::QueuedFor;
 use stepwright_core::permission::Verdict;
@@ -69,6 +70,9 @@ pub fn line(event: &Event) -> Option<String> {
             format!("workflow {queued}{ahead}")
         }
         E::WorkflowAdmitted => "workflow goes on: a slot is free".to_owned(),
+        E::WorkflowHandedOver { queues, .. } => {
+            format!("workflow {}", harmless(&awaited(queues)))
+        }
         E::DeciderRecorded { fact } => {
             let inner = Event { kind: (**fact).clone(), ..event.clone() };
             return line(&inner);

@@ -222,11 +222,12 @@ pub mod sent {
 /// Dispatchers: how background runs get executed.
 pub mod dispatch {
     pub use stepwright_core::dispatch::{
-        Cause, DispatchError, Dispatcher, Drive, Driven, Limits, Served, Wake,
+        Cause, DEFAULT_QUEUE, DispatchError, Dispatcher, Drive, Driven, Limits, QUEUE_BYTES_MAX,
+        Served, Wake, awaited, queue_mistake,
     };
     pub use stepwright_engine::{LocalDispatcher, Worker};
     #[cfg(feature = "postgres")]
-    pub use stepwright_store::PostgresDispatcher;
+    pub use stepwright_store::{PostgresDispatcher, QueueState, QueueWaiting, QueueWorker};
 }
 
 /// Workflows written as YAML or JSON files.

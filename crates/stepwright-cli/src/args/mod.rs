@@ -26,11 +26,11 @@ pub(crate) use runs::{
     Again, CancelRun, Compare, Continue, EmitEvent, Events, Fork, NewRun, Rerun, Resume, Retried,
     Runs, SendToRun, Show, Upgrade, Verify,
 };
-pub(crate) use serving::Worker;
 #[cfg(feature = "mcp")]
 pub(crate) use serving::{ALL as ALL_AGENTS, Login, Mcp};
 #[cfg(feature = "serve")]
 pub(crate) use serving::{KeyList, KeyMade, KeyRevoked, Keys, Serve, Tokens};
+pub(crate) use serving::{Worker, Workers};
 pub(crate) use sessions::{OneSession, SessionList, SessionState, Sessions};
 pub(crate) use testing::{FromRun, Test, TestFrom};
 #[cfg(feature = "serve")]
@@ -162,6 +162,9 @@ pub(crate) enum Command {
     /// Drive the background runs of workflow files that other processes submit
     #[command(after_help = serving::WORKER)]
     Worker(Box<Worker>),
+    /// List the workers of a PostgreSQL database, and the runs that wait for them
+    #[command(after_help = serving::WORKERS)]
+    Workers(Workers),
     /// Log in at an MCP server of a workflow file
     #[cfg(feature = "mcp")]
     #[command(after_help = serving::LOGIN)]

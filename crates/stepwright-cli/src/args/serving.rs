@@ -1,6 +1,6 @@
 //! The arguments of commands that serve workflows.
 
-use super::{Definition, Doors, Kept};
+use super::{Definition, Doors, In, Kept};
 use crate::database::Database;
 use crate::dispatcher_address::DispatcherAddress;
 use clap::Args;
@@ -15,6 +15,7 @@ others within seconds. On Ctrl-C and SIGTERM it leaves those that do not end wit
 
 Examples:
   stepwright worker digest.yaml review.yaml --dispatcher postgres://anna@db.example/agents
+  stepwright worker train.yaml --queues gpu,default --dispatcher postgres://anna@db.example/agents
   stepwright run digest.yaml docs --dispatcher postgres://anna@db.example/agents
   stepwright serve digest.yaml --dispatcher postgres://anna@db.example/agents";
 
@@ -73,8 +74,36 @@ pub(crate) struct Worker {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub(crate) concurrency: u16,
+    /// The queues to serve: the worker carries out the steps with such a `queue:`, and hands runs
+    /// over to other workers for the rest. Steps without one are in the queue `default`, which is
+    /// the only one served by default
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = queue)]
+    pub(crate) queues: Vec<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+/// Reads the name of a queue.
+fn queue(text: &str) -> Result<String, String> {
+    match stepwright::dispatch::queue_mistake(text) {
+        None => Ok(text.to_owned()),
+        Some(why) => Err(why.to_owned()),
+    }
+}
+
+pub(super) const WORKERS: &str = "\
+Examples:
+  stepwright workers --db postgres://anna@db.example/agents
+  stepwright workers --db postgres://anna@db.example/agents --json";
+
+/// The arguments of `workers`.
+#[derive(Debug, Args)]
+pub(crate) struct Workers {
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) kept: In,
 }
 
 impl Worker {

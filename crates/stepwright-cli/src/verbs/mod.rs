@@ -43,3 +43,4 @@ pub(crate) mod verify;
 #[cfg(feature = "serve")]
 pub(crate) mod webhooks;
 pub(crate) mod worker;
+pub(crate) mod workers;

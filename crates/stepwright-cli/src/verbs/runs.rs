@@ -9,6 +9,7 @@ use crate::ui::table::table;
 use crate::ui::terminal::Stderr;
 use crate::verbs::show::{standing, took};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use stepwright::Error;
 use stepwright::budgets::Cost;
 use stepwright::store::{RunFilter, RunRow};
@@ -23,6 +24,8 @@ pub(crate) struct Listed {
     cost: Option<Cost>,
     /// The key that the run waits for.
     queued: Option<QueuedFor>,
+    /// The queues whose workers the run waits for.
+    awaited: Vec<Arc<str>>,
 }
 
 /// Lists runs.
@@ -60,13 +63,15 @@ pub(crate) async fn told(runs: &stepwright::Runs, rows: Vec<RunRow>) -> Vec<List
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         if let Some(metrics) = row.metrics {
-            all.push(Listed { row, cost: Some(metrics.cost), queued: None });
+            let (cost, queued, awaited) = (Some(metrics.cost), None, Vec::new());
+            all.push(Listed { row, cost, queued, awaited });
             continue;
         }
         let output = runs.get(&row.run_id).await.ok();
         let cost = output.as_ref().map(|output| output.metrics.cost);
-        let queued = output.and_then(|output| output.queued);
-        all.push(Listed { row, cost, queued });
+        let (queued, awaited) =
+            output.map(|output| (output.queued, output.awaited_queues)).unwrap_or_default();
+        all.push(Listed { row, cost, queued, awaited });
     }
     all
 }
@@ -77,6 +82,9 @@ fn object(listed: &Listed) -> Value {
     object["cost"] = json!(listed.cost);
     if let Some(queued) = &listed.queued {
         object["queued"] = json!(queued);
+    }
+    if !listed.awaited.is_empty() {
+        object["awaited_queues"] = json!(listed.awaited);
     }
     object
 }
@@ -94,6 +102,9 @@ pub(crate) fn listed(rows: &[Listed], is_read_by_people: bool) -> String {
         let status = match &listed.queued {
             Some(queued) if queued.key.is_empty() => "queued".to_owned(),
             Some(queued) => format!("queued for key {}", harmless(&queued.key)),
+            None if !listed.awaited.is_empty() => {
+                format!("for queue {}", harmless(&listed.awaited.join(", ")))
+            }
             None => standing(row).0.to_owned(),
         };
         [

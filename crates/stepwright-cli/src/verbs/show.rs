@@ -9,6 +9,7 @@ use crate::open::runs_with;
 use crate::ui::print::{Stdout, ended};
 use crate::ui::resume_command::ResumeCommand;
 use crate::ui::terminal::Stderr;
+use crate::verbs::workers::waits;
 use std::fmt::Write as _;
 use std::path::Path;
 use stepwright::store::{RunRow, SignalKind};
@@ -34,7 +35,8 @@ pub(crate) async fn show(arguments: &Show, stderr: Stderr) -> Result<Exit, Error
     if arguments.json {
         stdout.write_json_pretty(&snapshot.output());
     } else {
-        let text = shown(&snapshot, &media, arguments, stdout.terminal());
+        let waits = waits(&arguments.run.kept, &snapshot.output()).await;
+        let text = shown((&snapshot, waits), &media, arguments, stdout.terminal());
         stdout.write_wrapped(&stdout.readable(text));
     }
     Ok(stdout.end(stderr, Exit::Completed))
@@ -90,7 +92,13 @@ async fn save(
     Ok(stdout.end(stderr, Exit::Completed))
 }
 
-fn shown(snapshot: &Snapshot, media: &[Media], arguments: &Show, terminal: Terminal) -> String {
+/// Formats a run, with what is said about its wait for a worker.
+fn shown(
+    (snapshot, waits): (&Snapshot, Option<String>),
+    media: &[Media],
+    arguments: &Show,
+    terminal: Terminal,
+) -> String {
     let (row, output) = (snapshot.row(), &snapshot.output());
     let origin = DefinitionSource::of(&output.metadata);
     let mut text = String::new();
@@ -102,7 +110,10 @@ fn shown(snapshot: &Snapshot, media: &[Media], arguments: &Show, terminal: Termi
     match &output.queued {
         // Its process may be gone, which the row knows.
         Some(queued) if standing(row).0 != "interrupted" => line("status", &queued.to_string()),
-        _ => line("status", &standing(row).1),
+        _ => match waits.filter(|_| row.status == RunStatus::Pending) {
+            Some(waits) => line("status", &format!("pending: {waits}")),
+            None => line("status", &standing(row).1),
+        },
     }
     line("session", output.session_id.as_str());
     if let Some(user) = &output.user_id {

@@ -49,12 +49,18 @@ fn started(arguments: &Worker, program: &Program, stderr: Stderr) -> Result<Exit
             }
         }
         let add = |worker: dispatch::Worker, workflow| worker.workflow(workflow);
-        let worker = workflows.iter().fold(dispatch::Worker::new(), add);
+        let mut worker = workflows.iter().fold(dispatch::Worker::new(), add);
+        if !arguments.queues.is_empty() {
+            worker = worker.queues(arguments.queues.iter().map(String::as_str));
+        }
         let stop = CancellationToken::new();
         let mut serving = Box::pin(worker.serve(stop.clone()));
         // Programs wait for this line.
         let names: Vec<String> = workflows.iter().map(|it| format!("`{}`", it.id())).collect();
         stderr.note(&format!("driving runs of {} from {address}", names.join(", ")));
+        if !arguments.queues.is_empty() {
+            stderr.note(&format!("serving the queues {}", arguments.queues.join(", ")));
+        }
         tokio::select! {
             ended = &mut serving => return ended,
             _ = cancel.requested() => stop.cancel(),

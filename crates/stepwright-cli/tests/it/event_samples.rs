@@ -212,6 +212,7 @@ fn waits() -> Vec<EventKind> {
         },
         E::WorkflowQueued { key: "acme".into(), max: 2, ahead: 1 },
         E::WorkflowAdmitted,
+        E::WorkflowHandedOver { queues: vec!["gpu".into()], served: vec!["default".into()] },
         E::DeciderRecorded {
             fact: Box::new(E::ModelRequestStarted {
                 turn: 1,

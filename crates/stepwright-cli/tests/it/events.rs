@@ -315,6 +315,7 @@ steps: [{name: known, stop: nothing to do}, {name: never, value: 1}]
         "GuardrailJudged",
         "WorkflowQueued",
         "WorkflowAdmitted",
+        "WorkflowHandedOver",
         "DeciderRecorded",
     ];
     let missing: Vec<&&str> =

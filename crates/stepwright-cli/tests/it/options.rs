@@ -167,7 +167,7 @@ fn options_that_contradict_each_other_are_refused() {
 }
 
 /// All that have a help of their own.
-const COMMANDS: [&str; 64] = [
+const COMMANDS: [&str; 65] = [
     "fix",
     "mcp",
     "schema",
@@ -206,6 +206,7 @@ const COMMANDS: [&str; 64] = [
     "completions",
     "serve",
     "worker",
+    "workers",
     "keys create",
     "keys list",
     "keys revoke",

@@ -54,6 +54,8 @@ pub enum EventClass<'e> {
     RunQueued,
     /// The run has got its slot.
     RunAdmitted,
+    /// The run waits for a worker of another queue, and its driver has released it.
+    RunHandedOver,
     /// A delta, which is in no journal.
     Delta,
 }
@@ -82,6 +84,7 @@ impl EventKind {
             Self::WorkflowForked(forked) => C::RunForked(forked),
             Self::WorkflowQueued { .. } => C::RunQueued,
             Self::WorkflowAdmitted => C::RunAdmitted,
+            Self::WorkflowHandedOver { .. } => C::RunHandedOver,
             Self::DeciderRecorded { fact } => C::Decider(fact),
 
             Self::StepPaused { requirement }
@@ -143,8 +146,8 @@ impl EventKind {
     }
 
     /// Returns `true` if readers without `stream_events` get this event: the start, the pauses,
-    /// the queue and the end of the run, its retries and its origin, and the text and the pending
-    /// requests in between.
+    /// the waits for a slot or a worker and the end of the run, its retries and its origin, and the
+    /// text and the pending requests in between.
     pub fn is_content(&self) -> bool {
         match self.class() {
             EventClass::RunStarted(_)
@@ -152,6 +155,7 @@ impl EventKind {
             | EventClass::RunStopping
             | EventClass::RunPaused
             | EventClass::RunQueued
+            | EventClass::RunHandedOver
             | EventClass::RunRetried(_)
             | EventClass::RunForked(_)
             | EventClass::Asked(_) => true,

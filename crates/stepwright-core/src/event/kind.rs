@@ -190,6 +190,15 @@ kinds! {
     },
     /// The run has got its slot, and goes on.
     WorkflowAdmitted,
+    /// The run waits for a worker of another queue: every step that could go on belongs to queues
+    /// that its driver does not serve. See `queue`.
+    WorkflowHandedOver {
+        /// The queues that its steps wait for, in the order of the steps. A worker of any of them
+        /// takes the run.
+        queues: Vec<Arc<str>>,
+        /// The queues that the driver serves.
+        served: Vec<Arc<str>>,
+    },
     /// The run shares the facts before this one with its origin, and goes on by itself from here.
     /// The first fact that a fork has of its own.
     WorkflowForked(Arc<WorkflowForked>),

@@ -120,6 +120,7 @@ impl Fold {
                 stopped_at: None,
                 stopping: false,
                 queued: None,
+                awaited_queues: Vec::new(),
             }));
             self.status = RunStatus::Running;
             self.next = 1;
@@ -193,6 +194,15 @@ impl Fold {
                 self.go_on();
                 Ok(())
             }
+            C::RunHandedOver => {
+                self.status = RunStatus::Pending;
+                if let (Some(run), EventKind::WorkflowHandedOver { queues, .. }) =
+                    (&mut self.run, event.kind)
+                {
+                    run.awaited_queues.clone_from(queues);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -200,6 +210,7 @@ impl Fold {
         self.status = RunStatus::Running;
         if let Some(run) = &mut self.run {
             run.queued = None;
+            run.awaited_queues.clear();
         }
     }
 
@@ -321,6 +332,7 @@ impl Fold {
         self.status = status;
         if let Some(run) = &mut self.run {
             run.queued = None;
+            run.awaited_queues.clear();
         }
         self.open = Open::default();
         self.waits = None;

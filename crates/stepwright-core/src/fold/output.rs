@@ -35,6 +35,8 @@ pub(super) struct Head {
     pub(super) stopping: bool,
     /// The key whose slots are taken, while the run waits for one.
     pub(super) queued: Option<Box<QueuedFor>>,
+    /// The queues whose workers the run waits for.
+    pub(super) awaited_queues: Vec<Arc<str>>,
 }
 
 /// The times and the metrics of a run from before it was retried or forked.
@@ -83,6 +85,7 @@ pub(super) fn output(
     let Head {
         id, started, created_at, content, failure, refused, past, stopped_at, queued, ..
     } = head;
+    let awaited_queues = head.awaited_queues;
     let mut metadata = started.metadata.clone();
     for run in &step_executor_runs {
         if let Some(notice) = &run.notice {
@@ -116,6 +119,7 @@ pub(super) fn output(
         refused_answers: refused,
         stopped_at,
         queued: queued.map(|queued| *queued),
+        awaited_queues,
     }
 }
 

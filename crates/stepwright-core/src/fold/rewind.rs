@@ -55,6 +55,7 @@ impl Fold {
             head.created_at = event.time;
             (head.content, head.failure) = (crate::Content::default(), None);
             (head.stopping, head.stopped_at, head.queued) = (false, None, None);
+            head.awaited_queues = Vec::new();
             head.metrics = Metrics::default();
             head.refused = Vec::new();
         }

@@ -6,7 +6,7 @@ use crate::nodes::deepest;
 use crate::table::Compiled;
 use std::time::Duration;
 use stepwright_core::budget::Budget;
-use stepwright_core::plan::{DEPTH_MAX, NODES_MAX, Node, NodeKind, for_each_node_mut};
+use stepwright_core::plan::{DEPTH_MAX, NODES_MAX, Node, NodeKind, children, for_each_node_mut};
 use stepwright_core::{Fingerprint, StepPath};
 
 impl Compiler {
@@ -32,7 +32,25 @@ impl Compiler {
         let own = u32::try_from(offset).unwrap_or(u32::MAX);
         let deadlines = compiled.deadlines.iter();
         self.deadlines.extend(deadlines.map(|(index, due)| (index + own, due.clone())));
+        if self.queue.is_some() || !compiled.queues.is_empty() {
+            self.include_queues(compiled, &compiled.plan.body, own);
+            self.include_queues(compiled, &compiled.plan.after, own);
+        }
         NodeKind::Workflow { body }
+    }
+
+    /// Adds the queues of the steps among these nodes of a nested workflow. Those that have none
+    /// get that of the place where the workflow stands.
+    fn include_queues(&mut self, compiled: &Compiled, nodes: &[Node], offset: u32) {
+        for node in nodes {
+            let queue = compiled.queues.get(&node.index).or(self.queue.as_ref()).cloned();
+            if let (NodeKind::Step { .. }, Some(queue)) = (&node.kind, queue) {
+                self.queues.insert(node.index + offset, queue);
+            }
+            for inner in children(node) {
+                self.include_queues(compiled, inner, offset);
+            }
+        }
     }
 
     /// Returns nodes of a nested workflow whose table begins at `offset` in this one.

@@ -105,6 +105,8 @@ pub(crate) struct Common {
     /// The steps that run when it has ended.
     pub(crate) after: AfterSteps,
     pub(crate) deadline: Option<Decider<Timestamp>>,
+    /// The queue of this step, or of the steps inside that have none.
+    pub(crate) queue: Option<Arc<str>>,
 }
 
 /// The steps that run when others have ended, by occasion.
@@ -123,8 +125,19 @@ impl Common {
         let on_error = ErrorPolicy::default();
         let content = Fingerprint::default();
         let (timeout, review, on_interrupted, budget) = (None, None, None, None);
-        let (name, after, deadline) = (name.into(), Vec::new(), None);
-        Self { name, on_error, timeout, review, content, on_interrupted, budget, after, deadline }
+        let (name, after, deadline, queue) = (name.into(), Vec::new(), None, None);
+        Self {
+            name,
+            on_error,
+            timeout,
+            review,
+            content,
+            on_interrupted,
+            budget,
+            after,
+            deadline,
+            queue,
+        }
     }
 }
 
@@ -278,6 +291,15 @@ macro_rules! container {
             /// [`Step::on_interrupted`]: crate::Step::on_interrupted
             pub fn on_interrupted(mut self, policy: stepwright_core::OnInterrupted) -> Self {
                 self.common.on_interrupted = Some(policy);
+                self
+            }
+
+            /// Sets the queue of the steps inside, for workers: see [`Step::queue`]. The queue of a
+            /// step, or of a container in between, overrides it.
+            ///
+            /// [`Step::queue`]: crate::Step::queue
+            pub fn queue(mut self, name: impl Into<std::sync::Arc<str>>) -> Self {
+                self.common.queue = Some(name.into());
                 self
             }
 

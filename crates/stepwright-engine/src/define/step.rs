@@ -348,6 +348,32 @@ impl Step {
         self
     }
 
+    /// Sets the queue of the step: only a worker that serves this queue carries the step out, such
+    /// as one on a machine with the hardware that the step needs. Steps without a queue have that
+    /// of the container or the workflow around them, and otherwise the queue `default`. On a nested
+    /// workflow, this sets the queue of its steps that have none.
+    ///
+    /// If the driver of a run does not serve the queue of any step that could go on, it hands the
+    /// run over to a worker that does: see [`Worker::queues`](crate::Worker::queues). A run that no
+    /// worker drives, but the process that started it, has all queues.
+    ///
+    /// A queue says where a step runs, and not what it does. So it is no part of the
+    /// [digest](crate::Workflow::digest), and runs under way follow when it changes.
+    ///
+    /// ```
+    /// use stepwright_engine::{Step, Workflow};
+    /// # async fn load(name: String) -> String { name }
+    /// # async fn train(data: String) -> String { data }
+    /// let train = Step::new("Train", train).queue("gpu");
+    /// let workflow = Workflow::builder("Model").step(load).step(train).build()?;
+    /// assert_eq!(workflow.run("digits").blocking()?.content.text(), "digits");
+    /// # Ok::<(), stepwright_core::Error>(())
+    /// ```
+    pub fn queue(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.common.queue = Some(name.into());
+        self
+    }
+
     /// Sets the budget of the step, with all its attempts: what its agent may consume. On a nested
     /// workflow it holds for everything in it. Budgets around the step hold too.
     ///

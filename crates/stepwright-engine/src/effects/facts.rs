@@ -8,12 +8,15 @@ use crate::pending::Working;
 use crate::recorder::Recorder;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use stepwright_core::budget::BudgetLeft;
 use stepwright_core::context::StepHost as _;
+use stepwright_core::dispatch::DEFAULT_QUEUE;
 use stepwright_core::event::Reply;
 use stepwright_core::plan::Node;
 use stepwright_core::state::Reducers;
@@ -30,6 +33,15 @@ pub(crate) struct Facts<'w> {
     within: Option<(StepPath, &'w [Guard])>,
     /// The steps that are undone if the run fails, in the order in which the walk met them.
     done: Mutex<Vec<Done>>,
+    /// `None` if the driver carries out all steps.
+    routes: Option<Routes<'w>>,
+}
+
+/// The queues of the steps of a run, and those that its driver serves.
+#[derive(Clone, Copy)]
+pub(crate) struct Routes<'w> {
+    pub(crate) queues: &'w HashMap<u32, Arc<str>>,
+    pub(crate) served: &'w [Arc<str>],
 }
 
 /// A step that has ended and matters if the run fails.
@@ -50,7 +62,13 @@ impl<'w> Facts<'w> {
         recalled: Option<&'w Recalled>,
         reducers: &'w Reducers,
     ) -> Self {
-        Self { recorder, recalled, reducers, within: None, done: Mutex::default() }
+        let (within, done, routes) = (None, Mutex::default(), None);
+        Self { recorder, recalled, reducers, within, done, routes }
+    }
+
+    /// Leaves the steps of other queues to other drivers.
+    pub(crate) fn with_routes(self, routes: Option<Routes<'w>>) -> Self {
+        Self { routes, ..self }
     }
 
     /// Makes them the facts of a walk inside of the tool call at `call`.
@@ -120,6 +138,37 @@ impl<'w> Facts<'w> {
     /// Returns `true` if the journal may have effects of this walk.
     pub(crate) fn is_resumed(&self) -> bool {
         self.recalled.is_some()
+    }
+
+    /// Returns `true` if the driver leaves steps of some queues to others.
+    pub(crate) fn has_routes(&self) -> bool {
+        self.routes.is_some()
+    }
+
+    /// Waits for another driver if this one does not serve the queue of a step that is about to
+    /// begin. Then it only ends when this part of the walk is stopped.
+    ///
+    /// # Errors
+    /// [`Stop::Sibling`] if this part of the walk is stopped.
+    pub(crate) async fn wait_for_driver(
+        &self,
+        node: &Node,
+        at: &StepPath,
+        halt: &Halt,
+    ) -> Result<(), Stop> {
+        let Some(Routes { queues, served }) = self.routes else { return Ok(()) };
+        let queue = queues.get(&node.index).map_or(DEFAULT_QUEUE, |queue| queue);
+        if served.iter().any(|served| **served == *queue) || self.had_ended(at) {
+            return Ok(());
+        }
+        let mut waiting = pin!(self.recorder.pending().wait_for_queue(at, queue.into()));
+        poll_fn(|cx| {
+            if halt.is_stopped() {
+                return Poll::Ready(Err(Stop::Sibling));
+            }
+            waiting.as_mut().poll(cx).map(Ok)
+        })
+        .await
     }
 
     /// Notes that a node begins, with the budgets that belong to it.

@@ -13,7 +13,7 @@ mod retrying;
 mod timed;
 
 pub(crate) use crate::stop::{Failure, Stop};
-pub(crate) use facts::{Done, Facts};
+pub(crate) use facts::{Done, Facts, Routes};
 pub(crate) use interrupted::may_be_done;
 pub(crate) use journaled::Journaled;
 pub(crate) use live::Live;

@@ -82,6 +82,10 @@ async fn step<E: Effects>(
         // Boxed, because few steps ask people, and every step would keep the space.
         return Box::pin(step::asking(fx, node, path, flow)).await;
     }
+    if fx.facts().has_routes() {
+        // Boxed, because every step would keep the space.
+        Box::pin(fx.facts().wait_for_driver(node, &path, &flow.halt)).await?;
+    }
     fx.facts().record(&path, started(node))?;
     let known = fx.facts().had_ended(&path);
     let answer = {

@@ -25,6 +25,7 @@ pub(super) async fn asking<E: Effects>(
     {
         return not_done(fx, node, path, flow, no);
     }
+    fx.facts().wait_for_driver(node, &path, &flow.halt).await?;
     fx.facts().record(&path, started(node))?;
     let input = super::limited(fx, &path, flow);
     flow.user_input = outer;

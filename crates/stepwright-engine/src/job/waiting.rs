@@ -2,18 +2,23 @@
 //! everything in the run waits.
 
 use super::{Job, Stage};
+use crate::held::HandedOver;
 use crate::pending::Look;
 use crate::stop::Stop;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use stepwright_core::event::Reply;
+use stepwright_core::event::{Event, Reply};
+use stepwright_core::requirement::RequirementKind;
 use stepwright_core::store::SignalKind;
 use stepwright_core::{Answer, EventKind, StepPath, Timestamp};
 
 /// The longest wait for a deadline during which a background run stays with its driver.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// The pause before a run is handed over again to workers that did not go on with it.
+const TRIED_AGAIN: Duration = Duration::from_mins(1);
 
 /// A deadline, and the timer for it.
 pub(super) type Alarm = (Timestamp, BoxFuture<'static, ()>);
@@ -99,6 +104,17 @@ impl Job {
         }
         let open = recorder.pending().open();
         let due = open.iter().filter_map(|asked| asked.due).min();
+        let mut until = self.goes_on_at(due);
+        let queues = recorder.pending().queues();
+        if !queues.is_empty() {
+            if self.hand_over(&queues, until).await? {
+                return Ok(true);
+            }
+            if open.iter().all(|asked| asked.kind == RequirementKind::Deadline) {
+                // Workers disagree about the queue of a step: its definition is being changed.
+                until = until.into_iter().chain([world.now().plus(TRIED_AGAIN)]).min();
+            }
+        }
         let outside = open.iter().any(|asked| asked.needs_answer());
         let soon = |due: Timestamp| due.since(world.now()) <= LINGER;
         let lingers = !outside && due.is_some_and(|due| !self.leaves || soon(due));
@@ -106,13 +122,51 @@ impl Job {
             world.sleep(due.since(world.now())).await;
             return self.drain_inbox().await.map(|_| false);
         }
-        // The run's timeout passes even while a person is asked.
-        let limit = self.started.timeout_ms.map(Duration::from_millis);
-        let limit = limit.filter(|_| self.cause.get().is_none());
-        let end = limit.map(|limit| recorder.timed_from().plus(limit));
-        let until = due.into_iter().chain(end).min();
         recorder.record(&StepPath::root(), EventKind::WorkflowPaused { until })?;
         recorder.settle().await?;
         Ok(true)
     }
+
+    /// Returns the time at which a run that waits goes on by itself: `due`, or when its timeout
+    /// passes, which it does even while a person is asked.
+    fn goes_on_at(&self, due: Option<Timestamp>) -> Option<Timestamp> {
+        let limit = self.started.timeout_ms.map(Duration::from_millis);
+        let limit = limit.filter(|_| self.cause.get().is_none());
+        let end = limit.map(|limit| self.recorder.timed_from().plus(limit));
+        due.into_iter().chain(end).min()
+    }
+
+    /// Leaves the run to a worker of one of `queues`. Returns `false` if they have all had it since
+    /// something last happened in it: then its steps wait for something else, such as an answer,
+    /// and it would be handed around for ever.
+    async fn hand_over(&self, queues: &[Arc<str>], until: Option<Timestamp>) -> Result<bool, Stop> {
+        let recorder = &self.recorder;
+        let served = self.served.as_deref().unwrap_or_default();
+        let is_new = recorder.next_sequence() > self.first;
+        let waits = |queue: &&Arc<str>| is_new || !self.tried.contains(*queue);
+        let queues: Vec<Arc<str>> = queues.iter().filter(waits).cloned().collect();
+        if queues.is_empty() {
+            return Ok(false);
+        }
+        recorder.time_passes();
+        let kind =
+            EventKind::WorkflowHandedOver { queues: queues.clone(), served: served.to_vec() };
+        recorder.record(&StepPath::root(), kind)?;
+        recorder.leave().await?;
+        let _ = self.handed_over.set(HandedOver { queues, until });
+        Ok(true)
+    }
+}
+
+/// Returns the queues whose drivers have had a run since something last happened in it.
+pub(super) fn tried(past: &[Event]) -> Vec<Arc<str>> {
+    let mut tried = Vec::new();
+    for fact in past.iter().rev() {
+        match &fact.kind {
+            EventKind::WorkflowHandedOver { served, .. } => tried.extend(served.iter().cloned()),
+            EventKind::WorkflowContinued { .. } => {}
+            _ => break,
+        }
+    }
+    tried
 }

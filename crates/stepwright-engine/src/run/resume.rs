@@ -343,7 +343,7 @@ impl Resume {
             } else {
                 let (accept, interrupted) = (self.accept, self.interrupted);
                 let (outbox, past) = (outbox.clone(), std::mem::take(&mut past));
-                let how = TakeUp { accept, interrupted, outbox, past, leaves: false };
+                let how = TakeUp { accept, interrupted, outbox, past, ..TakeUp::default() };
                 match runner.take(&run, self.cancel.clone(), how).await {
                     // Another driver has the run, and sees the answers in the inbox, or has just
                     // left the run. Do not drive a run again that was driven here and lost its

@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct TakeUp {
     /// `true` if the driver leaves the run when only deadlines are pending.
     pub(crate) leaves: bool,
+    /// The queues that the driver serves. `None` if it carries out all steps.
+    pub(crate) served: Option<Arc<[Arc<str>]>>,
     /// `true` if a changed definition is accepted.
     pub(crate) accept: bool,
     /// The answer to every request about an effect whose outcome is unknown.
@@ -163,7 +165,7 @@ impl Runner {
     }
 
     async fn take_up(&self, run: &RunId, hold: &mut Hold, how: TakeUp) -> Result<Taken, Error> {
-        let TakeUp { leaves, accept, interrupted, outbox, mut past } = how;
+        let TakeUp { leaves, served, accept, interrupted, outbox, mut past } = how;
         let unknown = || self.unknown(run);
         let store = self.store_for(true).ok_or_else(unknown)?;
         // This process owns a run that it has just begun.
@@ -224,7 +226,7 @@ impl Runner {
             };
             let compiled = self.definition.compiled.clone();
             let mut job = Job::new(compiled, started, recording, &past)?;
-            job.leaves = leaves;
+            (job.leaves, job.served) = (leaves, served);
             if !ends {
                 let began = past.first().map_or(Timestamp::default(), |first| first.time);
                 job.slot = self.slot(&store, &job.started, began).await?.map(Box::new);

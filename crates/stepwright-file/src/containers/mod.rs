@@ -41,6 +41,10 @@ macro_rules! with_common {
             Some(policy) => step.on_interrupted(policy),
             None => step,
         };
+        let step = match $item.queue.clone() {
+            Some(queue) => step.queue(queue),
+            None => step,
+        };
         let step = match $item.budget.clone() {
             Some(budget) => step.budget(budget),
             None => step,

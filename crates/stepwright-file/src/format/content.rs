@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use stepwright_core::Fingerprint;
 use stepwright_core::redact::redact;
 
-/// The keys of a step that are in the plan already, and those with nested steps.
-const IN_THE_PLAN: [&str; 19] = [
+/// The keys of a step that are in the plan already, those with nested steps, and its queue, which
+/// says where the step runs, and not what it does.
+const IN_THE_PLAN: [&str; 20] = [
     "name",
     "on_error",
     "retry",
@@ -28,6 +29,7 @@ const IN_THE_PLAN: [&str; 19] = [
     "finally",
     "on_failure",
     "undo",
+    "queue",
 ];
 
 /// The settings of containers that are in the plan already.

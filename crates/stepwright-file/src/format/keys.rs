@@ -134,6 +134,7 @@ pub(crate) static FILE: Mapping = Mapping {
             "What to do with steps whose outcome is unknown after \
             a crash.",
         ),
+        key("queue", &QUEUE, "The queue in which its runs begin, and of its steps that have none."),
         key("vars", &Form::Names(&Form::Any), "Constants, which `vars.NAME` refers to."),
         key("env", &NAMES, "The environment variables that the file reads, by name."),
         key(
@@ -575,7 +576,10 @@ pub(crate) static COMMON: &[Member] = &[
     key("on_interrupted", &INTERRUPTED, "What to do if its outcome is unknown after a crash."),
     key("budget", &BUDGETED, "What it, and everything inside it, may use."),
     key("deadline", &DEADLINE, "The moment at which it must have ended."),
+    key("queue", &QUEUE, "The workers that carry it out: those that serve this queue."),
 ];
+
+const QUEUE: Form = Form::Schema(|| json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}));
 
 /// The keys of steps that are not containers.
 pub(crate) static OF_STEPS: &[Member] = &[

@@ -11,6 +11,7 @@ use crate::suggest::listed;
 use crate::template::Flavour;
 use crate::tree::{Key, Node, Yaml};
 use std::sync::Arc;
+use stepwright_core::dispatch::queue_mistake;
 use stepwright_core::path::name_mistake;
 use stepwright_core::plan::{After, ErrorPolicy, OnError, RETRIES_MAX, Retry};
 use stepwright_core::{ErrorCode, ErrorId, Fingerprint, OnInterrupted};
@@ -91,6 +92,7 @@ impl Reader<'_> {
         let limits = if has("timeout") { fields.limits(self, is_step) } else { Limits::default() };
         let deadline = if has("deadline") { fields.take("deadline") } else { None };
         let deadline = deadline.and_then(|(_, node)| self.deadline(node));
+        let queue = self.queue(&mut fields);
         let history = if is_step && has("history") { fields.history(self) } else { None };
         let is_container = matches!(kind_of, KindOf::Container(_));
         let on = match is_container {
@@ -161,6 +163,7 @@ impl Reader<'_> {
             timeout,
             idle,
             deadline,
+            queue,
             history,
             on_error,
             on_interrupted,
@@ -206,6 +209,7 @@ impl Reader<'_> {
                 "retry",
                 "timeout",
                 "deadline",
+                "queue",
                 "history",
                 "human_review",
                 "budget",
@@ -395,6 +399,20 @@ impl Reader<'_> {
         policy
     }
 
+    /// Takes the queue of a step, a container or the file.
+    pub(super) fn queue(&mut self, fields: &mut Fields<'_>) -> Option<String> {
+        let name = fields.word(self, "queue")?;
+        match queue_mistake(&name.text) {
+            None => Some(name.text),
+            Some(why) => {
+                let what = format!("`{}` is no name of a queue: {why}", name.text);
+                let mistake = self.mistake(name.span, what);
+                self.push(mistake.help("name a queue of `stepwright worker --queues …`"));
+                None
+            }
+        }
+    }
+
     fn checked_name(&mut self, name: Word) -> Option<Word> {
         match name_mistake(&name.text) {
             None => Some(name),
@@ -436,6 +454,7 @@ fn unreadable(name: Word) -> Item {
         timeout,
         idle,
         deadline,
+        queue: None,
         history,
         on_error,
         on_interrupted,

@@ -140,6 +140,8 @@ pub(crate) struct File {
     pub(crate) history: Option<Earlier>,
     /// The policy of its steps for interrupted attempts.
     pub(crate) on_interrupted: Option<OnInterrupted>,
+    /// The queue of its steps that have none, in which its runs begin.
+    pub(crate) queue: Option<String>,
     pub(crate) input: Option<Value>,
     /// The media that each run takes.
     pub(crate) media: Vec<MediaInput>,
@@ -333,6 +335,8 @@ pub(crate) struct Item {
     pub(crate) idle: Option<Duration>,
     /// The moment at which it must have ended.
     pub(crate) deadline: Option<Moment>,
+    /// The queue whose workers carry it out, or the steps inside it.
+    pub(crate) queue: Option<String>,
     /// The history that the step gets.
     pub(crate) history: Option<Earlier>,
     pub(crate) on_error: ErrorPolicy,

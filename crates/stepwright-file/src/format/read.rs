@@ -248,6 +248,7 @@ impl Reader<'_> {
         let timeout = fields.limits(self, false).total;
         let history = fields.history(self);
         let on_interrupted = fields.choice(self, "on_interrupted", &ON_INTERRUPTED);
+        let queue = self.queue(&mut fields);
         self.declare(&mut fields);
         let session_state = self.session_state(&mut fields);
         let reducers = self.reducers(&mut fields);
@@ -305,6 +306,7 @@ impl Reader<'_> {
             timeout,
             history,
             on_interrupted,
+            queue,
             input,
             media,
             workflow_agent,

@@ -217,3 +217,20 @@ async fn no_secret_of_a_file_is_in_the_plan() {
         assert!(error.contains("SHA-256") && !error.contains(new), "{error}");
     }
 }
+
+#[test]
+fn a_queue_says_where_a_step_runs_and_is_no_part_of_the_content() {
+    let parse = |queue: &str, of_step: &str| {
+        let text = format!(
+            "format: 1\nname: Test\n{queue}steps:\n  - name: all\n    steps:\n      \
+             - {{name: one, template: x{of_step}}}\n"
+        );
+        Definition::parse(&text, "test.yaml", &Options::default())
+    };
+    let digest =
+        |queue, of_step| parse(queue, of_step).unwrap().build().unwrap().digest().to_owned();
+    assert_eq!(digest("", ""), digest("queue: arm\n", ", queue: gpu"));
+    assert_ne!(digest("", ""), digest("", ", timeout: 1h"));
+    let wrong = parse("queue: 'a b'\n", "").unwrap_err().to_string();
+    assert!(wrong.contains("`a b` is no name of a queue: it has characters"), "{wrong}");
+}

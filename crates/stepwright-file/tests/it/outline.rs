@@ -31,7 +31,7 @@ steps:
     parallel: {join: fail_fast, concurrency: 2}
     timeout: 1h
     branches:
-      - {write_file: "digest.md", on_error: skip}
+      - {write_file: "digest.md", on_error: skip, queue: gpu}
       - {set_state: {last: "= previous"}, on_interrupted: ask}
 "#;
     let definition = Definition::parse(text, "digest.yaml", &Options::default()).unwrap();
@@ -51,7 +51,7 @@ Digest  at most 10m
 ├─ page  agent  writer, 1 retry (model, timed out), knows 5 earlier runs, asks a person if it \
          fails (model), skipped if it fails
 └─ out  parallel  fails fast, 2 at a time, within 1h
-   ├─ write_file  write_file  digest.md, skipped if it fails
+   ├─ write_file  write_file  digest.md, skipped if it fails, in queue gpu
    └─ set_state  set_state  `last`, asks a person if interrupted
 "
     );

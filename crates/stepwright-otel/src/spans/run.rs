@@ -79,7 +79,9 @@ impl RunSpans {
                 self.is_suspended = true;
             }
             EventKind::WorkflowContinued { .. } => self.resume(time),
-            EventKind::WorkflowPaused { .. } => self.suspend(time),
+            EventKind::WorkflowPaused { .. } | EventKind::WorkflowHandedOver { .. } => {
+                self.suspend(time);
+            }
             EventKind::WorkflowCompleted { .. } => self.end_run(time, "COMPLETED", None),
             EventKind::WorkflowError { error, .. } => self.end_run(time, "ERROR", Some(error)),
             EventKind::WorkflowCancelled { reason } => {

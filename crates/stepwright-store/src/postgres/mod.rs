@@ -15,6 +15,6 @@ mod statements;
 mod store;
 mod target;
 
-pub use dispatcher::PostgresDispatcher;
+pub use dispatcher::{PostgresDispatcher, QueueState, QueueWaiting, QueueWorker};
 pub use open::PostgresOptions;
 pub use store::{Postgres, PostgresBackend};

@@ -155,7 +155,8 @@ impl View {
             E::WorkflowRetried { .. }
             | E::WorkflowForked(_)
             | E::WorkflowQueued { .. }
-            | E::WorkflowAdmitted => {
+            | E::WorkflowAdmitted
+            | E::WorkflowHandedOver { .. } => {
                 self.note(&crate::lines::line(event).unwrap_or_default(), screen);
             }
             E::StepPaused { requirement }

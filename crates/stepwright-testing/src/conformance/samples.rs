@@ -284,6 +284,7 @@ pub(super) fn middle() -> Vec<EventKind> {
         },
         E::WorkflowQueued { key: TEXT.into(), max: u32::MAX, ahead: 3 },
         E::WorkflowAdmitted,
+        E::WorkflowHandedOver { queues: vec![TEXT.into()], served: Vec::new() },
         E::DeciderRecorded {
             fact: Box::new(E::RunCompleted { content: TEXT.into(), usage: usage() }),
         },

@@ -5,8 +5,11 @@
 //! by `NOTIFY`, and take over from workers that are silent.
 
 mod install;
+mod looking;
 mod serving;
 mod statements;
+
+pub use looking::{QueueState, QueueWaiting, QueueWorker};
 
 use super::connections::{Connections, Server};
 use super::link::Link;
@@ -40,6 +43,10 @@ const STEADY_GAP: Duration = Duration::from_secs(2);
 /// A run goes to a worker with the definition that it began with. If there is none, any worker of
 /// the workflow gets it, and goes on with it if nothing that it has done has changed.
 ///
+/// Runs of a higher priority are taken first. Among those of one priority, users take turns: the
+/// run of a user who has one is not kept waiting by the thousands of another. Runs without a user
+/// count as those of one.
+///
 /// ```no_run
 /// # use std::sync::Arc;
 /// # use stepwright_core::{Timestamp, World};
@@ -68,6 +75,16 @@ impl PostgresDispatcher {
         let connections = store.backend().connections.clone();
         install::install(&connections).await?;
         Ok(Self { connections, world, priority: 0 })
+    }
+
+    /// Returns the workers of the queue in the database of a store, and the runs that wait for
+    /// them. `None` if no worker has used the database, or only workers of an earlier version:
+    /// nothing is created.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the server cannot be reached.
+    pub async fn look(store: &Postgres) -> Result<Option<QueueState>, StoreError> {
+        looking::look(&store.backend().connections).await
     }
 
     /// Sets the priority of the runs that this process submits. Runs of a higher one are driven
@@ -113,6 +130,10 @@ impl Dispatcher for PostgresDispatcher {
     }
 
     fn drives_one_at_a_time(&self) -> bool {
+        true
+    }
+
+    fn has_queues(&self) -> bool {
         true
     }
 }

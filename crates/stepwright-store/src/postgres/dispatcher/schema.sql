@@ -1,5 +1,5 @@
--- The queue of background runs, in the schema of the store. The triggers below write it in the
--- transaction of the append that makes a run ready, so that no crash loses the run.
+-- The queue of background runs, in the schema of the store. Triggers write it in the transaction of
+-- the append that makes a run ready, so that no crash loses the run.
 --
 -- A run has a row from its beginning until it ends, or waits for an answer alone. `run` is `runs.id`.
 -- The run is to be driven at `due`; `ready` says that this moment has come, so that workers need not
@@ -7,6 +7,14 @@
 -- driven must not be forgotten when its driver leaves it. `worker` is the worker that has the run, and
 -- `claim` counts the workers that had it, so that an earlier one changes nothing. `failures` counts
 -- the attempts in succession that did not drive the run.
+--
+-- `takers` says which workers may take the run: those in whose queues runs of its definition begin
+-- (`begin`), those that serve the queue `pool` (`queue`), or all that have its workflow (`any`). In the
+-- first and the last case `pool` is `default`. At `until`, a run that waits for a queue goes to any
+-- worker, because a deadline passes.
+--
+-- Runs of a higher priority are taken first; among those of a pool, the lowest `turn`. Runs of a user
+-- have different turns, so that users take turns (`queue_turn`). `user_id` is empty for none.
 CREATE TABLE queue (
   run         bigint PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
   workflow_id text COLLATE "C" NOT NULL,
@@ -17,82 +25,30 @@ CREATE TABLE queue (
   version     bigint NOT NULL DEFAULT 0,
   worker      text COLLATE "C",
   claim       bigint NOT NULL DEFAULT 0,
-  failures    integer NOT NULL DEFAULT 0
+  failures    integer NOT NULL DEFAULT 0,
+  user_id     text COLLATE "C" NOT NULL DEFAULT '',
+  turn        bigint NOT NULL DEFAULT 0,
+  takers      text COLLATE "C" NOT NULL DEFAULT 'begin',
+  pool        text COLLATE "C" NOT NULL DEFAULT 'default',
+  until       timestamptz
 );
-CREATE INDEX queue_ready ON queue (priority DESC, due) WHERE ready AND worker IS NULL;
+CREATE INDEX queue_next ON queue (pool, priority DESC, turn, due) WHERE ready AND worker IS NULL;
+CREATE INDEX queue_turns ON queue (user_id, pool, priority, turn) WHERE ready;
+CREATE INDEX queue_driven ON queue (pool, priority, turn) WHERE worker IS NOT NULL;
+CREATE INDEX queue_until ON queue (until) WHERE until IS NOT NULL;
 CREATE INDEX queue_due ON queue (due) WHERE NOT ready;
 CREATE INDEX queue_worker ON queue (worker) WHERE worker IS NOT NULL;
 
 -- A worker writes `seen_at` every second, by the clock of the server. `steady_since` is when the
--- present series of these began that has no gap. `digests` are the definitions that it drives.
+-- present series of these began that has no gap. `digests` are the definitions that it drives,
+-- `begins` those whose runs begin in its `queues`. A worker of an earlier version says nothing about
+-- these two, and takes every run.
 CREATE TABLE workers (
   worker       text COLLATE "C" PRIMARY KEY,
   seen_at      timestamptz NOT NULL,
   steady_since timestamptz NOT NULL,
-  digests      text[] COLLATE "C" NOT NULL
+  digests      text[] COLLATE "C" NOT NULL,
+  workflows    text[] COLLATE "C" NOT NULL DEFAULT '{}',
+  queues       text[] COLLATE "C",
+  begins       text[] COLLATE "C"
 );
-
-CREATE FUNCTION queue_run() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-DECLARE
-  moment timestamptz := clock_timestamp();
-BEGIN
-  IF NEW.status IN ('COMPLETED', 'CANCELLED', 'ERROR') THEN
-    DELETE FROM queue WHERE run = NEW.id AND worker IS NULL;
-    RETURN NULL;
-  END IF;
-  IF NEW.status = 'PAUSED' THEN
-    IF NEW.wake_at IS NULL THEN
-      RETURN NULL;
-    END IF;
-    moment := to_timestamp(NEW.wake_at / 1000.0);
-  END IF;
-  INSERT INTO queue (run, workflow_id, digest, due, ready)
-  VALUES (NEW.id, NEW.workflow_id, NEW.digest, moment, moment <= clock_timestamp())
-  ON CONFLICT (run) DO UPDATE SET due = least(queue.due, excluded.due),
-    ready = queue.ready OR excluded.ready, version = queue.version + 1
-    WHERE queue.worker IS NULL;
-  IF FOUND AND moment <= clock_timestamp() THEN
-    PERFORM pg_notify('{channel}', '');
-  END IF;
-  RETURN NULL;
-END
-$$;
-
-CREATE TRIGGER queue_run_begun AFTER INSERT ON runs
-  FOR EACH ROW WHEN (NEW.background) EXECUTE FUNCTION queue_run();
--- Not for a driver that claims the run.
-CREATE TRIGGER queue_run_changed AFTER UPDATE OF status, wake_at, driver ON runs
-  FOR EACH ROW WHEN (NEW.background AND (NEW.driver IS NULL OR NEW.status <> OLD.status))
-  EXECUTE FUNCTION queue_run();
-
-CREATE FUNCTION queue_signal() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-BEGIN
-  INSERT INTO queue (run, workflow_id, digest, due, ready)
-  SELECT id, workflow_id, digest, clock_timestamp(), true FROM runs
-  WHERE id = NEW.run AND background AND status NOT IN ('COMPLETED', 'CANCELLED', 'ERROR')
-  ON CONFLICT (run) DO UPDATE SET due = excluded.due, ready = true, version = queue.version + 1;
-  IF FOUND THEN
-    PERFORM pg_notify('{channel}', '');
-  END IF;
-  RETURN NULL;
-END
-$$;
-
--- A message is for an agent at work, and no reason to drive a run that waits.
-CREATE TRIGGER queue_signal AFTER INSERT ON inbox
-  FOR EACH ROW WHEN (NOT NEW.done AND NEW.wish IS NOT NULL AND NEW.id NOT LIKE 'message:%')
-  EXECUTE FUNCTION queue_signal();
-
--- The runs that are there already.
-INSERT INTO queue (run, workflow_id, digest, due, ready)
-SELECT id, workflow_id, digest,
-  CASE WHEN status = 'PAUSED' AND NOT answered THEN to_timestamp(wake_at / 1000.0) ELSE now() END,
-  status <> 'PAUSED' OR answered
-FROM runs, LATERAL (
-  SELECT EXISTS (SELECT FROM inbox WHERE inbox.run = runs.id AND NOT inbox.done
-    AND inbox.wish IS NOT NULL AND inbox.id NOT LIKE 'message:%') AS answered
-) AS told
-WHERE background AND (status IN ('PENDING', 'RUNNING')
-  OR status = 'PAUSED' AND (answered OR wake_at IS NOT NULL));
-
-COMMENT ON TABLE queue IS '{mark}';

@@ -8,7 +8,7 @@ use crate::postgres::listen;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-use stepwright_core::dispatch::{Drive, Driven, Limits};
+use stepwright_core::dispatch::{Drive, Driven, Limits, Served};
 use stepwright_core::{StoreError, Timestamp, World};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -51,17 +51,26 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> Result<(), StoreError> {
     let served = drive.serves();
-    let texts = |of: fn(&stepwright_core::dispatch::Served) -> String| {
+    let texts = |of: fn(&Served) -> String| {
         let mut all: Vec<String> = served.iter().map(of).collect();
         all.sort_unstable();
         all.dedup();
         all
     };
+    let queues: Vec<String> = drive.queues().iter().map(ToString::to_string).collect();
+    let begins =
+        |served: &&Served| queues.is_empty() || queues.iter().any(|queue| **queue == *served.queue);
+    let begun = || served.iter().filter(begins);
     let member = Member {
         worker: format!("{}.{:x}", std::process::id(), world.chance()).into(),
         workflows: texts(|served| served.workflow.to_string()),
         digests: texts(|served| served.digest.to_string()),
         drivers: drive.drivers().iter().map(ToString::to_string).collect(),
+        begins: (
+            begun().map(|served| served.workflow.to_string()).collect(),
+            begun().map(|served| served.digest.to_string()).collect(),
+        ),
+        queues,
     };
     let worker = Worker { connections, world, drive, stop, member: Arc::new(member) };
     worker.beat().await?;
@@ -108,7 +117,7 @@ impl Worker {
         let mut driven = HashSet::new();
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut pause, mut is_full) = (BEAT, false);
+        let (mut pause, mut is_full, mut looks) = (BEAT, false, 0_usize);
         while !self.stop.is_cancelled() {
             let is_tick = tokio::select! {
                 () = self.stop.cancelled() => break,
@@ -132,7 +141,8 @@ impl Worker {
                 (pause, is_full) = (BEAT, true);
                 continue;
             }
-            let look = self.look(free, is_tick, &driven);
+            looks = looks.wrapping_add(1);
+            let look = self.look(free, (is_tick, looks), &driven);
             let looked = tokio::select! {
                 looked = look => looked,
                 // What was taken meanwhile is given back with everything else.
@@ -160,7 +170,7 @@ impl Worker {
     async fn look(
         &self,
         free: usize,
-        is_tick: bool,
+        (is_tick, nth): (bool, usize),
         driven: &HashSet<i64>,
     ) -> Result<(Vec<Taken>, Option<Duration>), StoreError> {
         let driven: Vec<i64> = driven.iter().copied().collect();
@@ -173,7 +183,13 @@ impl Worker {
                 all = statements::take_left(link, &member, free, &driven).await?;
             }
             if all.len() < free {
-                all.extend(statements::take(link, &member, free - all.len(), stale).await?);
+                statements::make_ready(link).await?;
+            }
+            for pool in member.pools(nth) {
+                if all.len() < free {
+                    let more = free - all.len();
+                    all.extend(statements::take(link, &member, pool, more, stale).await?);
+                }
             }
             let next = if all.len() < free { statements::next(link, &member).await? } else { None };
             Ok((all, next))
@@ -204,6 +220,9 @@ impl Worker {
             Driven::WaitsUntil(until) => (until.since(self.world.now()).max(AGAIN_MIN), 0),
             Driven::UnderWay => (UNDER_WAY, 0),
             Driven::Retry { after } => (*after, 0),
+            Driven::WaitsForQueue { queues, until } => {
+                return self.hand_over(taken, queues, *until).await;
+            }
             Driven::NotMine { why } => {
                 let run = &taken.wake.run;
                 tracing::warn!(target: "stepwright", %run, "it is not driven here: {why}");
@@ -211,11 +230,28 @@ impl Worker {
             }
             _ => self.after_failure(taken),
         };
+        // The moment may concern any of its steps.
+        let how = (after, matches!(driven, Driven::WaitsUntil(_)));
         let (member, taken) = (self.member.clone(), taken.clone());
         let work = async move |link: &mut Link, _| {
-            statements::give_back(link, &member.worker, &taken, failures, after).await
+            statements::give_back(link, &member.worker, &taken, failures, how).await
         };
         self.connections.run("give a run back to", Server::Known, work).await
+    }
+
+    async fn hand_over(
+        &self,
+        taken: &Taken,
+        queues: &[Arc<str>],
+        until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let queues: Vec<String> = queues.iter().map(ToString::to_string).collect();
+        let until = until.map(|until| until.since(self.world.now()));
+        let (member, taken) = (self.member.clone(), taken.clone());
+        let work = async move |link: &mut Link, _| {
+            statements::hand_over(link, &member.worker, &taken, &queues, until).await
+        };
+        self.connections.run("hand a run over in", Server::Known, work).await
     }
 
     async fn end(&self, taken: &Taken) -> Result<bool, StoreError> {

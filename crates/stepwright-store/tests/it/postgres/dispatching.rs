@@ -2,6 +2,7 @@
 
 use crate::support::{answer, completed, facts, id, start};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stepwright_core::dispatch::{Cause, Dispatcher as _, Drive, Driven, Limits, Served, Wake};
@@ -35,6 +36,8 @@ impl Clock for Machine {
 struct Noted {
     name: &'static str,
     digest: &'static str,
+    /// The queues that it serves; all if there are none.
+    queues: Vec<&'static str>,
     driven: Arc<Mutex<Vec<(String, &'static str)>>>,
     /// The answers by run. Others wait for a permit, and are done.
     answers: Mutex<BTreeMap<String, Vec<Driven>>>,
@@ -46,7 +49,11 @@ impl Noted {
     fn new(name: &'static str, digest: &'static str) -> Self {
         let answers = Mutex::default();
         let (driven, may_end, changed) = (Arc::default(), Semaphore::new(0), Notify::new());
-        Self { name, digest, driven, answers, may_end, changed }
+        Self { name, digest, queues: Vec::new(), driven, answers, may_end, changed }
+    }
+
+    fn serving(self, queues: &[&'static str]) -> Self {
+        Self { queues: queues.to_vec(), ..self }
     }
 
     /// Answers with these, one after the other, when the run is driven.
@@ -75,7 +82,12 @@ impl Noted {
 
 impl Drive for Noted {
     fn serves(&self) -> Vec<Served> {
-        vec![Served { workflow: "w".parse().unwrap(), digest: self.digest.into() }]
+        let (workflow, digest) = ("w".parse().unwrap(), self.digest.into());
+        vec![Served { workflow, digest, queue: "default".into() }]
+    }
+
+    fn queues(&self) -> Vec<Arc<str>> {
+        self.queues.iter().map(|queue| (*queue).into()).collect()
     }
 
     fn drive<'a>(&'a self, wake: &'a Wake) -> BoxFuture<'a, Driven> {
@@ -136,6 +148,28 @@ impl Queue {
     /// Appends the first fact of a background run, and tells no one.
     async fn begin(&self, run: &str) {
         self.store.append(facts(run, 0, vec![begun(true)])).await.unwrap();
+    }
+
+    /// Appends the first fact of a background run of a user.
+    async fn begin_as(&self, user: &str, run: &str) {
+        let EventKind::WorkflowStarted(mut started) = begun(true) else { unreachable!() };
+        let mine = Arc::make_mut(&mut started);
+        mine.user_id = Some(user.parse().unwrap());
+        // A session has one owner.
+        mine.session_id = format!("of-{user}").parse().unwrap();
+        let kind = EventKind::WorkflowStarted(started);
+        self.store.append(facts(run, 0, vec![kind])).await.unwrap();
+    }
+
+    /// Ends the runs of these numbers that a worker drives one at a time. Returns the runs that it
+    /// has driven, in their order.
+    async fn order(&self, drive: &Noted, numbers: Range<usize>) -> Vec<String> {
+        for nth in numbers.clone() {
+            let driven = drive.has_driven(nth + 1).await;
+            self.end(&driven[nth]).await;
+            drive.may_end.add_permits(1);
+        }
+        drive.has_driven(numbers.end).await[..numbers.end].to_vec()
     }
 
     async fn end(&self, run: &str) {
@@ -390,4 +424,183 @@ async fn runs_that_are_there_before_the_queue_are_queued_when_it_is_created() {
     futures_util::future::try_join_all(opening).await.unwrap();
     let queued = "SELECT run_id FROM stepwright.queue JOIN stepwright.runs ON id = run";
     assert_eq!(server.sql(database, queued), "ready\n");
+}
+
+/// The places at which runs of a user come, among the first that were driven.
+fn places(order: &[String], user: &str) -> Vec<usize> {
+    order.iter().enumerate().filter(|(_, run)| run.starts_with(user)).map(|(at, _)| at).collect()
+}
+
+#[tokio::test]
+async fn the_run_of_a_user_does_not_wait_for_the_hundreds_of_another() {
+    let Some(queue) = Queue::open().await else { return };
+    for nth in 0..200 {
+        queue.begin_as("anna", &format!("anna-{nth}")).await;
+    }
+    queue.begin_as("ben", "ben-0").await;
+    let worker = queue.worker(Noted::new("a", "d1").serving(&["default"]), 1).await;
+    let order = queue.order(&worker.drive, 0..8).await;
+    assert_eq!(places(&order, "ben"), [1], "{order:?}");
+    // One who comes later waits for none of those either, and then they take turns.
+    for nth in 0..3 {
+        queue.begin_as("carl", &format!("carl-{nth}")).await;
+    }
+    let order = queue.order(&worker.drive, 8..20).await;
+    let carl = places(&order, "carl");
+    assert!(carl.len() == 3 && carl[0] <= 10 && carl[2] <= 15, "{order:?}");
+    assert!(carl[1] - carl[0] >= 2 && carl[2] - carl[1] >= 2, "{order:?}");
+    // The runs of a user keep their order.
+    let anna: Vec<&String> = order.iter().filter(|run| run.starts_with("anna")).collect();
+    let expected: Vec<String> = (0..anna.len()).map(|nth| format!("anna-{nth}")).collect();
+    assert_eq!(anna, expected.iter().collect::<Vec<_>>());
+    worker.task.abort();
+}
+
+#[tokio::test]
+async fn priorities_come_before_the_turns_of_users() {
+    let Some(queue) = Queue::open().await else { return };
+    let urgent = (*queue.dispatcher).clone().priority(5);
+    queue.begin_as("ben", "ben-0").await;
+    for nth in 0..6 {
+        let run = format!("anna-{nth}");
+        queue.begin_as("anna", &run).await;
+        urgent.wake(wake(&run, Cause::Begun)).await.unwrap();
+    }
+    let worker = queue.worker(Noted::new("a", "d1").serving(&["default"]), 1).await;
+    let order = queue.order(&worker.drive, 0..7).await;
+    assert_eq!(places(&order, "ben"), [6], "{order:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn runs_that_become_due_together_take_turns_too() {
+    let Some(queue) = Queue::open().await else { return };
+    for nth in 0..40 {
+        queue.begin_as("anna", &format!("anna-{nth}")).await;
+    }
+    queue.begin_as("ben", "ben-0").await;
+    queue.sql(
+        "UPDATE stepwright.queue SET ready = false, \
+         due = now() - interval '1 s' + run * interval '1 ms'",
+    );
+    let worker = queue.worker(Noted::new("a", "d1").serving(&["default"]), 1).await;
+    let order = queue.order(&worker.drive, 0..5).await;
+    assert_eq!(places(&order, "ben").len(), 1, "{order:?}");
+    worker.task.abort();
+}
+
+#[tokio::test]
+async fn a_backlog_in_one_queue_keeps_no_one_waiting_in_another() {
+    let Some(queue) = Queue::open().await else { return };
+    for nth in 0..50 {
+        queue.begin_as("anna", &format!("anna-{nth}")).await;
+    }
+    queue.sql("UPDATE stepwright.queue SET takers = 'queue', pool = 'gpu'");
+    for nth in 0..10 {
+        queue.begin_as("ben", &format!("ben-{nth}")).await;
+    }
+    queue.begin_as("anna", "anna-here").await;
+    let worker = queue.worker(Noted::new("a", "d1").serving(&["default"]), 1).await;
+    let order = queue.order(&worker.drive, 0..11).await;
+    assert_eq!(places(&order, "anna"), [1], "{order:?}");
+    // A worker of both queues looks into both.
+    let both = queue.worker(Noted::new("bb", "d1").serving(&["gpu", "default"]), 1).await;
+    for nth in 10..13 {
+        queue.begin_as("ben", &format!("ben-{nth}")).await;
+    }
+    worker.stop().await;
+    let order = queue.order(&both.drive, 0..7).await;
+    assert!(!places(&order, "ben").is_empty(), "{order:?}");
+    assert!(!places(&order, "anna").is_empty(), "{order:?}");
+    both.task.abort();
+}
+
+/// The answer of a worker whose run waits for others.
+fn waits_for(queues: &[&str], until: Option<Duration>) -> Driven {
+    let queues = queues.iter().map(|queue| (*queue).into()).collect();
+    let until = until.map(|until| World::new(Machine, 1).now().plus(until));
+    Driven::WaitsForQueue { queues, until }
+}
+
+#[tokio::test]
+async fn a_run_goes_to_a_worker_of_the_queue_that_it_waits_for() {
+    let Some(queue) = Queue::open().await else { return };
+    let handed = [waits_for(&["arm", "gpu"], None)];
+    let here = Noted::new("a", "d1").serving(&["default"]).answers("r-1", handed);
+    let here = queue.worker(here, 4).await;
+    let gpu = queue.worker(Noted::new("gpu", "d1").serving(&["gpu"]), 4).await;
+    queue.begin("r-1").await;
+    assert_eq!(here.drive.has_driven(1).await, ["r-1"]);
+    assert_eq!(gpu.drive.has_driven(1).await, ["r-1"]);
+    queue.end("r-1").await;
+    gpu.drive.may_end.add_permits(1);
+    queue.waits_until_queued("").await;
+    assert_eq!(here.drive.driven.lock().unwrap().len(), 1);
+    here.stop().await;
+    gpu.stop().await;
+}
+
+#[tokio::test]
+async fn a_queue_without_a_worker_is_seen_and_a_moment_or_an_answer_goes_to_any() {
+    let Some(queue) = Queue::open().await else { return };
+    let soon = Duration::from_millis(300);
+    let here = Noted::new("a", "d1")
+        .serving(&["default"])
+        .answers("later", [waits_for(&["gpu"], Some(soon))])
+        .answers("answered", [waits_for(&["gpu"], None), waits_for(&["gpu"], None)]);
+    let here = queue.worker(here, 4).await;
+    queue.begin("later").await;
+    queue.begin("answered").await;
+    let driven = here.drive.has_driven(3).await;
+    assert_eq!(driven[2], "later", "its deadline passes: {driven:?}");
+    // The first worker has told the queue by now.
+    queue.waits_until_queued("later taken\nanswered").await;
+    let state = PostgresDispatcher::look(&queue.store).await.unwrap().unwrap();
+    let waiting: Vec<_> = state.waiting.iter().map(|it| (it.queue.as_deref(), it.runs)).collect();
+    assert_eq!(waiting, [(Some("gpu"), 1)]);
+    assert_eq!(state.waiting[0].unserved, 1);
+    let worker = &state.workers[0];
+    let queues = worker.queues.iter().flatten().map(|queue| &**queue).collect::<Vec<_>>();
+    assert_eq!((worker.is_alive, worker.runs, queues), (true, 1, vec!["default"]));
+    // An answer is recorded wherever there is a worker.
+    assert!(queue.store.submit(answer("answered", "step!confirm")).await.unwrap());
+    assert_eq!(here.drive.has_driven(4).await[3], "answered");
+    here.drive.may_end.add_permits(1);
+    here.task.abort();
+}
+
+#[tokio::test]
+async fn a_queue_of_the_first_version_gets_turns_and_pools() {
+    let Some(server) = postgres::server() else { return };
+    let address = server.database();
+    let store = Postgres::connect(&address).await.unwrap();
+    PostgresDispatcher::open(&store, World::new(Machine, 7)).await.unwrap();
+    let database = address.rsplit('/').next().unwrap().to_owned();
+    // As the first version made it.
+    for change in [
+        "ALTER TABLE stepwright.queue DROP COLUMN user_id, DROP COLUMN turn, \
+         DROP COLUMN takers, DROP COLUMN pool, DROP COLUMN until",
+        "ALTER TABLE stepwright.workers DROP COLUMN workflows, DROP COLUMN queues, \
+         DROP COLUMN begins",
+        "DROP FUNCTION stepwright.queue_turn",
+        "ALTER TABLE stepwright.runs DISABLE TRIGGER USER",
+    ] {
+        server.sql(&database, change);
+    }
+    store.append(facts("r-1", 0, vec![begun(true)])).await.unwrap();
+    let queued = "INSERT INTO stepwright.queue (run, workflow_id, digest, due, ready) \
+                  SELECT id, workflow_id, digest, now(), true FROM stepwright.runs";
+    server.sql(&database, queued);
+    server.sql(&database, "ALTER TABLE stepwright.runs ENABLE TRIGGER USER");
+    assert!(PostgresDispatcher::look(&store).await.unwrap().is_none());
+    let opening = (0..3).map(|_| PostgresDispatcher::open(&store, World::new(Machine, 7)));
+    let dispatcher = futures_util::future::try_join_all(opening).await.unwrap().remove(0);
+    let queue = Queue { server, database, store, dispatcher: Arc::new(dispatcher) };
+    queue.begin_as("ben", "r-2").await;
+    let users = "SELECT count(*) FROM stepwright.queue WHERE user_id = 'ben'";
+    assert_eq!(queue.sql(users), "1");
+    let worker = queue.worker(Noted::new("a", "d1").serving(&["default"]), 4).await;
+    assert_eq!(worker.drive.has_driven(2).await, ["r-1", "r-2"]);
+    worker.drive.may_end.add_permits(2);
+    worker.stop().await;
 }

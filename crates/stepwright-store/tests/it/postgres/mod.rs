@@ -7,6 +7,7 @@ mod encrypted;
 mod faults;
 mod losing;
 mod migrations;
+mod pools;
 mod proxy;
 mod restarting;
 mod watching;

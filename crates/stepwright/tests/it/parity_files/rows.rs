@@ -98,6 +98,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("WorkflowBuilder", "num_history_runs", Keys(&["file.history", "history.runs"])),
     ("WorkflowBuilder", "history_completed_only", Keys(&["history.completed_only"])),
     ("WorkflowBuilder", "on_interrupted", Keys(&["file.on_interrupted"])),
+    ("WorkflowBuilder", "queue", Keys(&["file.queue"])),
     ("WorkflowBuilder", "permissions", Keys(&["file.permissions"])),
     (
         "WorkflowBuilder",
@@ -176,6 +177,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("Step", "history_completed_only", Keys(&["history.completed_only"])),
     ("Step", "on_error", Keys(&["step.on_error"])),
     ("Step", "on_interrupted", Keys(&["step.on_interrupted"])),
+    ("Step", "queue", Keys(&["step.queue"])),
     ("Step", "budget", Keys(&["step.budget"])),
     (
         "Step",
@@ -192,6 +194,7 @@ pub(crate) const OF_RUST: &[(&str, &str, Cell)] = &[
     ("containers", "deadline", Keys(&["step.deadline"])),
     ("containers", "deadline_async", Keys(&["step.deadline"])),
     ("containers", "on_interrupted", Keys(&["step.on_interrupted"])),
+    ("containers", "queue", Keys(&["step.queue"])),
     ("containers", "budget", Keys(&["step.budget"])),
     ("containers", "human_review", Keys(&["step.human_review"])),
     ("containers", "finally", Keys(&["step.finally"])),
