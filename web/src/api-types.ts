@@ -168,6 +168,7 @@ export interface Schemas {
     type: string;
   };
   ReceivedView: {
+    received: string[];
     run_id: string | null;
     status: string;
   };

@@ -2,7 +2,7 @@
 
 use crate::{File, IMMUTABLE, NO_CACHE};
 
-pub(crate) const DIGEST: &str = "ce57455aab189c6748c3e7e04611d90d02c1cd4139eb13e2e218355d366beb7e";
+pub(crate) const DIGEST: &str = "0568c5f7824394badea7e19c1dda4e2803f6660b0c76df1346e6223e46d0eba1";
 
 pub(crate) const FILES: &[(&str, File)] = &[
     (
@@ -14,9 +14,9 @@ pub(crate) const FILES: &[(&str, File)] = &[
         },
     ),
     (
-        "assets/main-7790af71a7fe.js",
+        "assets/main-6d0f904a7261.js",
         File {
-            bytes: include_bytes!("../dist/assets/main-7790af71a7fe.js"),
+            bytes: include_bytes!("../dist/assets/main-6d0f904a7261.js"),
             content_type: "text/javascript; charset=utf-8",
             cache_control: IMMUTABLE,
         },

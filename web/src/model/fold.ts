@@ -42,6 +42,8 @@ export class Fold implements FoldState {
   stoppedAt: string | null = null;
   stopping = false;
   queued: { key: string; max: number; ahead: number } | null = null;
+  /** The queues of which a worker must take the run. */
+  awaitedQueues: string[] = [];
   origin: { run: string; until: number } | null = null;
   forkedAt: string | null = null;
   pausedUntil: number | null = null;
@@ -139,10 +141,16 @@ export class Fold implements FoldState {
           ahead: event["ahead"] as number };
         this.pauses.push({ from: event.time_ms, to: null });
         return;
+      case "WorkflowHandedOver":
+        this.status = "PENDING";
+        this.awaitedQueues = event["queues"] as string[];
+        this.pauses.push({ from: event.time_ms, to: null });
+        return;
       case "WorkflowContinued":
       case "WorkflowAdmitted":
         this.status = "RUNNING";
         this.queued = null;
+        this.awaitedQueues = [];
         this.resumed(event.time_ms);
         return;
       case "WorkflowRetried":
@@ -204,6 +212,7 @@ export class Fold implements FoldState {
     if (input) this.input = input.content ?? null;
     this.createdAt = event.time_ms;
     this.queued = null;
+    this.awaitedQueues = [];
     this.steps = this.retryCount = this.modelCalls = this.toolCalls = 0;
     this.cost = nothing();
     this.decided = {};
@@ -212,6 +221,7 @@ export class Fold implements FoldState {
   private end(status: RunStatus): void {
     this.status = status;
     this.queued = null;
+    this.awaitedQueues = [];
     this.open.clear();
     for (const wait of this.pending) wait.to = this.endedAt;
     this.pending = [];

@@ -119,6 +119,8 @@ function Header({ store, fold, now }: { store: RunStore; fold: Fold; now: number
         {fold.origin && <span>forked from <a href={href(["runs", fold.origin.run])}>{fold.origin.run}</a>
           {fold.forkedAt && <> at <code>{fold.forkedAt}</code></>}</span>}
         {fold.queued && <span>waits for a slot, {fold.queued.ahead} before it</span>}
+        {fold.awaitedQueues.length > 0 &&
+          <span>waits for a worker of {fold.awaitedQueues.join(" or ")}</span>}
         {fold.reason && <span>{fold.reason}</span>}
         {fold.pausedUntil && <span>until {moment(fold.pausedUntil)}</span>}</p>
       <dl class="figures">
