@@ -10,9 +10,19 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The queue of steps and workflows that ask for none, and the one that a worker serves by default.
+///
+/// ```
+/// use stepwright_core::dispatch::{DEFAULT_QUEUE, queue_mistake};
+/// assert_eq!(queue_mistake(DEFAULT_QUEUE), None);
+/// ```
 pub const DEFAULT_QUEUE: &str = "default";
 
 /// The maximum length of the name of a queue, in bytes.
+///
+/// ```
+/// use stepwright_core::dispatch::{QUEUE_BYTES_MAX, queue_mistake};
+/// assert!(queue_mistake(&"q".repeat(QUEUE_BYTES_MAX + 1)).is_some());
+/// ```
 pub const QUEUE_BYTES_MAX: usize = 64;
 
 /// Returns the reason that a text cannot be the name of a queue.

@@ -1,8 +1,8 @@
 //! The time of a search over 100 000 chunks, by words and by vectors of 384 dimensions.
 //!
 //! `cargo bench -p stepwright-knowledge`. The vectors are made without a model, so that the figure
-//! is that of the search. Prints the median of a hundred searches: for words as questions have them,
-//! and for the ten most frequent words, of which each is in many of the chunks.
+//! is that of the search. Prints the median of a hundred searches for words as questions have
+//! them, and of a hundred for the ten most frequent words, of which each is in many of the chunks.
 
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 

@@ -7,7 +7,8 @@ use stepwright_core::BoxFuture;
 const DIMENSIONS: usize = 256;
 
 /// An embedder without a model, a key or a network, for tests and examples: texts are similar if
-/// they share words, or parts of words. A text without a word is like the same text. It knows nothing of meaning.
+/// they share words, or parts of words. A text without a word is like the same text. It knows
+/// nothing of meaning.
 ///
 /// ```
 /// use stepwright_knowledge::{Embedder as _, HashEmbedder};

@@ -32,7 +32,15 @@ pub struct QueueState {
     pub waiting: Vec<QueueWaiting>,
 }
 
-/// A worker of a queue. [`QueueState`] has an example.
+/// A worker of a queue.
+///
+/// ```
+/// use stepwright_store::QueueWorker;
+/// fn is_lost(worker: &QueueWorker) -> bool {
+///     !worker.is_alive && worker.runs > 0
+/// }
+/// # let _ = is_lost;
+/// ```
 #[derive(Clone, Debug)]
 pub struct QueueWorker {
     /// Its name: the id of its process, and a number.
@@ -49,7 +57,15 @@ pub struct QueueWorker {
     pub is_alive: bool,
 }
 
-/// The runs that wait for the workers of a queue. [`QueueState`] has an example.
+/// The runs that wait for the workers of a queue.
+///
+/// ```
+/// use stepwright_store::QueueWaiting;
+/// fn told(waiting: &QueueWaiting) -> String {
+///     format!("{} of {} runs are served by no worker", waiting.unserved, waiting.runs)
+/// }
+/// # let _ = told;
+/// ```
 #[derive(Clone, Debug)]
 pub struct QueueWaiting {
     /// The queue. `None` for runs that begin, and for those that any worker of their workflow may

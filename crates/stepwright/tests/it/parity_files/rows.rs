@@ -464,7 +464,7 @@ pub(crate) const OF_FILES: &[(&[&str], &str)] = &[
     (&["file.format"], "Nothing: the compiler checks the version."),
     (&["file.name"], "`Workflow::builder(name)`."),
     (
-        &["file.on", "on.*", "schedule.*", "webhook.*"],
+        &["file.on", "on.*", "schedule.*", "webhook.*", "webhook_event.*"],
         "`Schedule` and `Webhook` of the crate `stepwright-triggers`, with its `Scheduler` and \
             `Receiver`, or `ServerBuilder::schedule` and `webhook`.",
     ),
