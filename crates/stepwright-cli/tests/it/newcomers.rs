@@ -29,7 +29,7 @@ fn a_model_on_the_command_line_needs_no_key_for_those_of_the_file() {
     place.on_db(&["continue", "r-1", "--approve", "second"]).ended(0);
     place.run(["--model", "offline", "--no-db", "--json"]).ended(3);
     let keyless = place.run(["--no-db"]).ended(2);
-    for words in ["no key for provider `openai`", "`--model offline`", "`--env-file FILE`"] {
+    for words in ["no key for provider `openai`", "`--model offline`", "`--env-file"] {
         assert!(keyless.stderr.contains(words), "{words}: {keyless:#?}");
     }
     let explained = place.ran(["explain", "SW0211"]).ended(0);
@@ -86,8 +86,8 @@ fn a_step_that_a_retry_begins_anew_sees_the_time_of_then() {
     place.write("ok", "");
     place.on_db(&["resume", "r-1", "--retry", "--allow-shell"]).ended(0);
     let log = std::fs::read_to_string(place.path("log.txt")).unwrap();
-    let times: Vec<&str> = log.split_inclusive('Z').collect();
-    assert!(times.len() == 2 && times[0].trim() < times[1].trim(), "{log}");
+    let times: Vec<&str> = log.split_whitespace().collect();
+    assert!(times.len() == 2 && times[0] < times[1], "{log}");
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn the_question_for_more_of_a_budget_says_how_much_is_needed_and_how_to_give_it(
     let ran = place.run(["Bees dance.", "--db", "a.db", "--run-id", "r-1"]).ended(3);
     assert!(ran.stderr.contains("The next request needs at least "), "{ran:#?}");
     assert!(ran.stderr.contains("has 1 token of 1 token left. More?"), "{ran:#?}");
-    assert!(ran.stderr.contains("--submit 'writer!budget.tokens=N'"), "{ran:#?}");
+    assert!(ran.stderr.contains("--submit 'writer!budget:tokens=N'"), "{ran:#?}");
     assert!(ran.stderr.contains("submit gives a number more"), "{ran:#?}");
-    place.on_db(&["continue", "r-1", "--submit", "writer!budget.tokens=10000"]).ended(0);
+    place.on_db(&["continue", "r-1", "--submit", "writer!budget:tokens=10000"]).ended(0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_run_that_is_not_found_names_the_database_and_how_to_sign() {
 #[test]
 fn a_request_is_answered_by_the_last_name_of_its_step_if_only_one_has_it() {
     let place = Place::with(
-        "format: 1\nname: Refund\nsteps:\n  - name: both\n    parallel:\n      branches:\n        \
+        "format: 1\nname: Refund\nsteps:\n  - name: both\n    parallel: {}\n    branches:\n        \
          - {name: left, steps: [{name: pay, template: a, human_review: \
          {requires_confirmation: Pay?}}]}\n        \
          - {name: right, steps: [{name: pay, template: b, human_review: \
