@@ -168,7 +168,8 @@ fn words_of_other_tools_are_answered_with_those_of_this_one() {
 fn a_form_is_shown_with_its_fields_in_the_command_that_answers_it() {
     let place = Place::with(
         "format: 1\nname: Form\nsteps:\n  - name: fill\n    template: '{{ user_input.tone }}'\n    \
-         human_review:\n      requires_user_input:\n        schema:\n          type: object\n          \
+         human_review:\n      requires_user_input:\n        \
+         schema:\n          type: object\n          \
          properties: {tone: {type: string}, words: {type: integer}}\n",
     );
     let ran = place.run(["--db", "a.db", "--run-id", "r-1"]).ended(3);
