@@ -122,7 +122,8 @@ fn forms(fields: &[String], open: &[Requirement]) -> Result<Forms, Error> {
     Ok(forms)
 }
 
-/// Finds the question with this id, or the only question of the step at this path.
+/// Finds the question with this id, or the only question of the step at this path or with this
+/// name.
 pub(crate) fn find<'a>(open: &'a [Requirement], key: &str) -> Option<&'a Requirement> {
     let only = |is_here: &dyn Fn(&Requirement) -> bool| {
         let mut here = open.iter().filter(|asked| is_here(asked));
@@ -133,12 +134,17 @@ pub(crate) fn find<'a>(open: &'a [Requirement], key: &str) -> Option<&'a Require
         .or_else(|| only(&|asked| asked.path.as_str() == key))
         // A question of a tool call also counts as a question of its step.
         .or_else(|| only(&|asked| asked.path.step().as_str() == key))
+        .or_else(|| only(&|asked| asked.path.step().name() == key))
 }
 
 /// Returns `true` if a question has this key.
 fn names(open: &[Requirement], key: &str) -> bool {
     let is_named = |asked: &Requirement| {
-        *asked.id == *key || asked.path.as_str() == key || asked.path.step().as_str() == key
+        let step = asked.path.step();
+        *asked.id == *key
+            || asked.path.as_str() == key
+            || step.as_str() == key
+            || step.name() == key
     };
     open.iter().any(is_named)
 }
@@ -151,7 +157,8 @@ fn split<'a>(text: &'a str, mark: char, open: &[Requirement]) -> (&'a str, Optio
         (rest.is_empty() || rest.starts_with(mark)).then_some(key.len())
     };
     let known = open.iter().flat_map(|asked| {
-        [ends(&asked.id), ends(asked.path.as_str()), ends(asked.path.step().as_str())]
+        let step = asked.path.step();
+        [ends(&asked.id), ends(asked.path.as_str()), ends(step.as_str()), ends(step.name())]
     });
     match known.flatten().max() {
         Some(end) => (&text[..end], text[end..].strip_prefix(mark)),

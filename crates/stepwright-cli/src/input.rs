@@ -5,8 +5,12 @@ use crate::input_media;
 use crate::input_pairs;
 use crate::input_text::{read_file, without_line_break};
 use serde_json::Value;
+use std::path::Path;
 use stepwright::{Content, Error, ErrorId, Media, MediaInput};
 use stepwright_core::json::{self, JsonError};
+
+/// The argument that stands for the text on stdin.
+const STDIN: &str = "-";
 
 /// Parses typed input as the schema demands.
 pub(crate) fn typed(text: &str, schema: Option<&Value>) -> Result<Content, Error> {
@@ -44,14 +48,14 @@ fn content(arguments: &Run, pairs: &[String], schema: Option<&Value>) -> Result<
         }
         return input_pairs::of_pairs(pairs, schema);
     }
-    match (&arguments.input, &arguments.input_file) {
-        (Some(text), _) => parse(text, "INPUT", schema),
-        (None, Some(path)) => {
-            let (text, shown) = read_file(path)?;
-            parse(without_line_break(&text), &shown, schema)
-        }
-        (None, None) => Ok(Content::default()),
-    }
+    let file: &Path = match (&arguments.input, &arguments.input_file) {
+        (Some(text), _) if text == STDIN => Path::new(STDIN),
+        (Some(text), _) => return parse(text, "INPUT", schema),
+        (None, Some(path)) => path,
+        (None, None) => return Ok(Content::default()),
+    };
+    let (text, shown) = read_file(file)?;
+    parse(without_line_break(&text), &shown, schema)
 }
 
 impl Form {

@@ -79,9 +79,14 @@ fn valued(text: &str, schema: Option<&Value>, shown: &str) -> Result<Value, Erro
     match json::parse(text) {
         Ok(value) => Ok(value),
         Err(error) => {
-            let error = Error::usage(format!("`{shown}` is not JSON: {error}"));
+            let what = match kinds.as_slice() {
+                ["number"] => format!("`{shown}` must be a number, and is `{text}`"),
+                ["integer"] => format!("`{shown}` must be a whole number, and is `{text}`"),
+                ["boolean"] => format!("`{shown}` must be `true` or `false`, and is `{text}`"),
+                _ => format!("`{shown}` is not JSON: {error}"),
+            };
             let hint = format!("the workflow declares it as `{}`", kinds.join("` or `"));
-            Err(error.with_id(ErrorId::INPUT_NOT_JSON).with_hint(hint))
+            Err(Error::usage(what).with_id(ErrorId::INPUT_NOT_JSON).with_hint(hint))
         }
     }
 }
@@ -168,7 +173,9 @@ mod tests {
         assert_eq!(read(&pairs), Ok(expected));
         assert_eq!(read(&["tags=a", "any=b"]), Ok(json!({"tags": "a", "any": "b"})));
         assert_eq!(read(&["topic=@@home", "any==x"]), Ok(json!({"topic": "@home", "any": "=x"})));
-        assert!(read(&["words=many"]).unwrap_err().starts_with("`words` is not JSON"));
+        let many = "`words` must be a whole number, and is `many`";
+        assert_eq!(read(&["words=many"]), Err(many.to_owned()));
+        assert!(read(&["tags=[1"]).is_ok());
         assert_eq!(read(&["word=1"]), Err("the input of the workflow has no `word`".to_owned()));
         assert_eq!(read(&["topic"]), Err("`-i topic` is not of the form `NAME=VALUE`".to_owned()));
         assert_eq!(read(&["topic=a", "topic=b"]), Err("`-i topic=…` is given twice".to_owned()));

@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::traces;
 use crate::ui::terminal::Stderr;
 use stepwright::file::Definition;
+use stepwright::models::UnknownModel;
 use stepwright::{Error, ErrorId, ErrorKind, Memory, RunId, UserId, Workflow, WorkflowBuilder};
 use stepwright_engine::Runs;
 use tokio::runtime::Runtime;
@@ -68,10 +69,31 @@ pub(crate) fn definitions(
 pub(crate) fn check_model(model: Option<&str>, option: &str) -> Result<(), Error> {
     let Some(Err(unknown)) = model.map(stepwright::models::model) else { return Ok(()) };
     let error = Error::usage(format!("`{option}`: {unknown}")).with_id(unknown.id());
-    Err(match unknown.hint() {
+    Err(match hint(&unknown) {
         Some(hint) => error.with_hint(hint),
         None => error,
     })
+}
+
+/// Returns advice for a caller of the command.
+fn hint(unknown: &UnknownModel) -> Option<String> {
+    let listed = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        words.join(", ")
+    };
+    match unknown {
+        UnknownModel::Provider { suggestion: None, known, .. } => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let known = listed(&known);
+            Some(format!("a model is named `provider:model`, and the providers are {known}"))
+        }
+        UnknownModel::NoKey { variables, .. } => Some(format!(
+            "set the environment variable {}, or read it from a file with `--env-file FILE`; \
+             `--model offline` needs no key",
+            listed(variables)
+        )),
+        other => other.hint(),
+    }
 }
 
 /// Creates the runtime for steps. The main thread is separate, because it writes output and its

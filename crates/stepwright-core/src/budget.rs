@@ -152,12 +152,13 @@ impl Limit {
 
     /// Formats an amount with its unit.
     pub fn amount(self, amount: u64) -> String {
+        let counted = |what: &str| format!("{amount} {what}{}", if amount == 1 { "" } else { "s" });
         match self {
-            Self::Tokens => format!("{amount} tokens"),
+            Self::Tokens => counted("token"),
             Self::Usd => Cost::of_nano_usd(amount).to_string(),
             Self::Time => format!("{:?}", Duration::from_millis(amount)),
-            Self::ModelCalls => format!("{amount} model calls"),
-            Self::ToolCalls => format!("{amount} tool calls"),
+            Self::ModelCalls => counted("model call"),
+            Self::ToolCalls => counted("tool call"),
         }
     }
 }

@@ -13,10 +13,20 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
+/// The key of the time that a step sees. A step that a retry of the run begins anew records it
+/// anew: it is no effect on the world.
+///
+/// ```
+/// use stepwright_core::once::TIME;
+/// assert_eq!(TIME, "now");
+/// ```
+pub const TIME: &str = "now";
+
 impl StepContext {
     /// Runs `work` once, even if this step is retried or resumed. The result is in the journal
     /// before the caller gets it; later attempts get it from there. A failure is not recorded, so
-    /// the next attempt runs `work` again. Inside a tool call, `key` belongs to that call.
+    /// the next attempt runs `work` again. Inside a tool call, `key` belongs to that call. The key
+    /// [`TIME`] is that of the time that the step sees.
     ///
     /// The process may die after `work` has ended and before its result is recorded. Then the next
     /// attempt runs `work` again, so the guarantee is at least once. To narrow it, pass the key of

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// let publish = Requirement {
 ///     id: "Publish!confirm".into(),
 ///     path: "Publish".into(),
-///     kind: RequirementKind::Confirmation,
+///     kind: RequirementKind::Confirmation { input: "a draft".into() },
 ///     message: "Publish it?".into(),
 ///     due: None,
 ///     on_timeout: Default::default(),
@@ -75,7 +75,11 @@ fn is_default(on_timeout: &OnTimeout) -> bool {
 #[non_exhaustive]
 pub enum RequirementKind {
     /// A confirmation.
-    Confirmation,
+    Confirmation {
+        /// The input of the step, the container or the run.
+        #[serde(default, skip_serializing_if = "Content::is_empty")]
+        input: Content,
+    },
     /// A form to fill in.
     UserInput {
         /// The JSON Schema of the answer, as far as [`form::mistakes`] goes.
@@ -426,7 +430,7 @@ impl Requirement {
     pub fn answers(&self) -> &'static [&'static str] {
         use RequirementKind as K;
         match self.kind {
-            K::Confirmation => &["approve", "reject"],
+            K::Confirmation { .. } => &["approve", "reject"],
             K::UserInput { .. } | K::Wait { .. } | K::ExternalExecution { .. } => {
                 &["submit", "reject"]
             }

@@ -6,6 +6,7 @@
 
 use crate::event::{Event, EventClass, EventKind, WorkflowStarted};
 use crate::failure::ErrorCode;
+use crate::once::TIME;
 use crate::path::{StepPath, is_call};
 use crate::requirement::{Answer, Requirement, RequirementKind};
 use crate::status::{StepStatus, StepType};
@@ -257,7 +258,9 @@ fn rewind(kept: &mut Vec<Event>, again: &[StepPath], open: &[StepPath], gently: 
                 None => !gone.contains(&at),
             },
             // What happened once is not done again in the same run, and a call keeps its path.
-            Place::After if gently => is_of_call(event) || is_once(&event.kind),
+            Place::After if gently => {
+                is_of_call(event) || (is_once(&event.kind) && !is_time(&event.kind))
+            }
             Place::Again | Place::After => false,
         });
     }
@@ -288,6 +291,11 @@ fn is_once(kind: &EventKind) -> bool {
             | EventKind::StepEffectStarted { .. }
             | EventKind::StepEffectFailed { .. }
     )
+}
+
+/// Returns `true` for the time that a step has seen. A step that begins again sees a later one.
+fn is_time(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::StepRecorded { key, .. } if **key == *TIME)
 }
 
 fn is_of_call(event: &Event) -> bool {

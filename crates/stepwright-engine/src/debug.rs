@@ -1,11 +1,11 @@
 //! The log: events that matter to the owner of a process, and all of them with `debug_mode`.
 
 use stepwright_core::redact::redact;
-use stepwright_core::{Event, EventKind};
+use stepwright_core::{Event, EventKind, WorkflowId};
 
 /// Logs a fact that tells of trouble, or of a run that goes on after its process died. The fields
 /// `run`, `path` and `attempt` lead from the line to the run.
-pub(crate) fn log_trouble(event: &Event) {
+pub(crate) fn log_trouble(workflow: &WorkflowId, event: &Event) {
     let Event { run, path, kind, .. } = event;
     match kind {
         EventKind::StepRetrying { attempt, error, delay_ms } => tracing::warn!(
@@ -17,9 +17,9 @@ pub(crate) fn log_trouble(event: &Event) {
             "a request to a model failed and is made again: {}", redact(&error.message)
         ),
         EventKind::WorkflowError { error, step, attempts } => {
-            let path = step.as_ref().unwrap_or(path);
+            let (path, code) = (step.as_ref().unwrap_or(path), error.id());
             tracing::warn!(
-                target: "stepwright", %run, %path, attempt = attempts,
+                target: "stepwright", %run, %workflow, %path, attempt = attempts, %code,
                 "the run failed: {}", redact(&error.message)
             );
         }

@@ -30,15 +30,16 @@ const FAMILIES: [(&str, &str); 13] = [
 /// Checks that a model exists. Returns the mistake and a hint if it does not. A file that is only
 /// checked needs no keys.
 pub(crate) fn check(name: &str, options: &Options) -> Result<(), (String, Option<String>)> {
-    judged(name, stepwright_models::model(name), options)
+    judged(name, stepwright_models::model(name), options.only_checks || options.playback)
 }
 
-/// Does the same for a model whose file says more than its name.
+/// Does the same for a model of a file. One that [`Options::model`] replaces needs no key.
 pub(crate) fn check_place(
     model: &ModelName,
     options: &Options,
 ) -> Result<(), (String, Option<String>)> {
-    judged(&model.text, to_check(model), options)
+    let is_asked = !options.only_checks && !options.playback && options.model.is_none();
+    judged(&model.text, to_check(model), !is_asked)
 }
 
 /// Makes a model that is checked and asked nothing. Its secret may be missing here, and is reported
@@ -57,15 +58,11 @@ fn stand_in(model: &ModelName) -> BTreeMap<String, String> {
 fn judged(
     name: &str,
     made: Result<AnyModel, UnknownModel>,
-    options: &Options,
+    without_key: bool,
 ) -> Result<(), (String, Option<String>)> {
     match made {
         Ok(_) => Ok(()),
-        Err(UnknownModel::NoKey { .. } | UnknownModel::Key { .. })
-            if options.only_checks || options.playback =>
-        {
-            Ok(())
-        }
+        Err(UnknownModel::NoKey { .. } | UnknownModel::Key { .. }) if without_key => Ok(()),
         Err(unknown) => Err((unknown.to_string(), hint(name, &unknown))),
     }
 }
@@ -145,7 +142,11 @@ fn hint(name: &str, unknown: &UnknownModel) -> Option<String> {
     match unknown {
         UnknownModel::NoKey { variables, .. } => {
             let variables: Vec<String> = variables.iter().map(|name| format!("`{name}`")).collect();
-            Some(format!("set the environment variable {}", variables.join(" or ")))
+            Some(format!(
+                "set the environment variable {}, or read it from a file with `--env-file FILE`; \
+                 `--model offline` runs the file without a key",
+                variables.join(" or "),
+            ))
         }
         UnknownModel::Provider { suggestion, known, .. } => {
             if let Some((provider, model)) = name.split_once('/')

@@ -2,8 +2,8 @@
 
 /// The maximum number of candidates that are compared, because comparisons take time.
 const COMPARED_MAX: usize = 500;
-/// The maximum number of candidates that are listed.
-const LISTED_MAX: usize = 30;
+/// The maximum number of candidates that are listed. A file has fewer keys at the top.
+const LISTED_MAX: usize = 60;
 
 /// Returns the candidate most similar to `word`, if one is similar enough.
 pub(crate) fn closest<'a>(
@@ -134,7 +134,7 @@ pub(crate) fn elsewhere(word: &str) -> Option<&'static str> {
 }
 
 /// The keys of other tools for which this format has another way.
-const OTHER_WAYS: [(&[&str], &str); 8] = [
+const OTHER_WAYS: [(&[&str], &str); 9] = [
     (
         &["depends_on", "needs", "after", "requires", "dependencies"],
         "steps run in the order of the list; `parallel` runs branches at once",
@@ -161,6 +161,10 @@ const OTHER_WAYS: [(&[&str], &str); 8] = [
     (
         &["model", "instructions", "tools"],
         "agents are declared under `agents:` at the top of the file",
+    ),
+    (
+        &["approval", "approve", "confirm", "confirmation", "requires_confirmation"],
+        "a person is asked with `human_review: {requires_confirmation: Publish it?}`",
     ),
     (&["next", "goto", "then_goto"], "use `if`, `router` or `loop` for another order"),
 ];

@@ -6,6 +6,10 @@ use stepwright_core::{Error, ErrorId, ErrorKind};
 /// `offline` are similar enough, `openai` and `offline` are not.
 const ALIKE: f64 = 0.8;
 
+/// The names of models and companies that stand for a provider.
+const MEANT: [(&str, &str); 4] =
+    [("claude", "anthropic"), ("gpt", "openai"), ("chatgpt", "openai"), ("llama", "ollama")];
+
 /// The reason why a text names no model.
 ///
 /// ```
@@ -118,12 +122,17 @@ pub(crate) fn unknown_provider<'a>(
     known: impl Iterator<Item = &'a str>,
 ) -> UnknownModel {
     let known: Vec<&str> = known.collect();
+    let meant = MEANT.iter().find(|(word, _)| provider.eq_ignore_ascii_case(word));
+    let meant = meant.map(|(_, provider)| *provider).filter(|meant| known.contains(meant));
     let alike = |known: &str| strsim::jaro_winkler(known, &provider.to_lowercase());
     let suggestion = known
         .iter()
         .filter(|known| alike(known) >= ALIKE)
         .max_by(|a, b| alike(a).total_cmp(&alike(b)))
-        .map(|known| if name.is_empty() { (*known).into() } else { format!("{known}:{name}") });
+        .copied();
+    let suggestion = meant
+        .or(suggestion)
+        .map(|known| if name.is_empty() { known.into() } else { format!("{known}:{name}") });
     let known = known.into_iter().map(str::to_owned).collect();
     UnknownModel::Provider { provider: provider.into(), suggestion, known }
 }

@@ -94,6 +94,7 @@ fn titled(decision: &str) -> String {
 fn shown(asked: &Requirement) -> Option<String> {
     let json = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
     match &asked.kind {
+        RequirementKind::Confirmation { input } if !input.is_empty() => Some(input.to_string()),
         RequirementKind::OutputReview { output, .. } => Some(output.content.to_string()),
         RequirementKind::IterationReview { content, .. } => Some(content.to_string()),
         RequirementKind::ToolConfirmation { tool } => {

@@ -307,7 +307,7 @@ pub fn rendered(content: &Content, terminal: Terminal) -> String {
 /// let paused = workflow.run("ants").run_id("r-1").blocking()?;
 /// assert_eq!(
 ///     waiting(&paused, Terminal::none(), Some("my-program continue RUN_ID")),
-///     "waiting\npublish!confirm  a confirmation\n  Publish it?\n  approve, reject\n\
+///     "waiting\npublish!confirm  a confirmation\n  Publish it?\n  ants\n  approve, reject\n\
 ///      to go on: my-program continue r-1\n"
 /// );
 /// # Ok::<(), stepwright_core::Error>(())

@@ -2,7 +2,7 @@
 
 use crate::excerpt::{short, value_of};
 use crate::moment::utc;
-use crate::text::{harmless, percent};
+use crate::text::{counted, harmless, percent};
 use crate::waiting::{replied, waits};
 use stepwright_core::dispatch::awaited;
 use stepwright_core::guardrail::GuardVerdict;
@@ -196,10 +196,13 @@ fn judged(verdict: Verdict) -> &'static str {
 
 /// Formats the start of a container.
 fn begun(path: &str, kind: ContainerKind, decision: &Decision) -> String {
-    let [_, parts] = kind.parts();
+    let [part, parts] = kind.parts();
+    let counted = |count: u64| counted(count, part, parts);
     match decision {
-        Decision::Count(count) => format!("started {path}: {count} {parts}"),
-        Decision::AtMost(count) => format!("started {path}: at most {count} {parts}"),
+        Decision::Count(count) => format!("started {path}: {}", counted(u64::from(*count))),
+        Decision::AtMost(count) => {
+            format!("started {path}: at most {}", counted(u64::from(*count)))
+        }
         Decision::Turn { number, .. } => format!("started {path}: {} {number}", kind.word()),
         Decision::Holds { holds: Some(holds), branch: Some(_) } => {
             format!("decided {path}: {holds}")
@@ -213,7 +216,9 @@ fn begun(path: &str, kind: ContainerKind, decision: &Decision) -> String {
         }
         Decision::Names(names) if names.is_empty() => format!("decided {path}: nothing"),
         Decision::Names(names) => format!("decided {path}: {}", listed(names)),
-        Decision::Items { items, .. } => format!("started {path}: {} {parts}", items.len()),
+        Decision::Items { items, .. } => {
+            format!("started {path}: {}", counted(items.len() as u64))
+        }
     }
 }
 

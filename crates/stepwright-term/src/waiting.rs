@@ -14,7 +14,7 @@ use stepwright_core::{Answer, Requirement};
 pub(crate) fn wanted(requirement: &Requirement) -> String {
     use RequirementKind as K;
     match &requirement.kind {
-        K::Confirmation => "a confirmation".to_owned(),
+        K::Confirmation { .. } => "a confirmation".to_owned(),
         K::UserInput { .. } => "a form".to_owned(),
         K::RouteSelection { .. } => "a choice".to_owned(),
         K::OutputReview { .. } => "a review".to_owned(),

@@ -8,6 +8,9 @@ use stepwright_core::{AnyStore, Error, ErrorId, ErrorKind, RunId, Timestamp, Wor
 /// The number of runs of a schedule that people can ask for before a process begins them.
 const ASKED_MAX: usize = 100;
 
+/// The number of similar schedules that an error names.
+const NAMED_MAX: usize = 3;
+
 /// The schedules in a store: list, pause and resume them, and ask for a run.
 ///
 /// ```
@@ -119,8 +122,10 @@ impl Schedules {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none with this id.
     pub async fn find(&self, id: &str) -> Result<StoredSchedule, Error> {
-        let held = self.0.find(id).await?.ok_or_else(|| not_found(id))?;
-        Ok(StoredSchedule::of(held.state))
+        match self.0.find(id).await? {
+            Some(held) => Ok(StoredSchedule::of(held.state)),
+            None => Err(self.unknown(id).await),
+        }
     }
 
     /// Returns the next times of a schedule: see [`StoredSchedule::next`].
@@ -182,9 +187,30 @@ impl Schedules {
         id: &str,
         change: impl FnMut(&mut State),
     ) -> Result<StoredSchedule, Error> {
-        let state = self.0.update(id, change).await?.ok_or_else(|| not_found(id))?;
-        Ok(StoredSchedule::of(state))
+        match self.0.update(id, change).await? {
+            Some(state) => Ok(StoredSchedule::of(state)),
+            None => Err(self.unknown(id).await),
+        }
     }
+
+    /// Makes the error of a schedule that is not stored, with those that may be meant.
+    async fn unknown(&self, id: &str) -> Error {
+        let all = self.list().await.unwrap_or_default();
+        let error = not_found(id);
+        match meant(id, &all) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// Returns the ids of which the wanted one is a part, or the reverse, as a hint.
+fn meant(wanted: &str, all: &[StoredSchedule]) -> Option<String> {
+    let ids = || all.iter().map(StoredSchedule::id);
+    let part = |id: &String| id.contains(wanted) || wanted.contains(id.as_str());
+    let named: Vec<String> = ids().filter(part).take(NAMED_MAX).collect();
+    let listed = named.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" or ");
+    (!named.is_empty()).then(|| format!("did you mean {listed}?"))
 }
 
 pub(crate) fn not_found(id: &str) -> Error {

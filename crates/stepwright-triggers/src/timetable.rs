@@ -92,6 +92,42 @@ impl Parsed {
     }
 }
 
+/// The words that stand for a cron expression behind `@`.
+const NICKNAMES: [&str; 7] =
+    ["hourly", "daily", "midnight", "weekly", "monthly", "yearly", "annually"];
+
+/// The fields of a cron expression, each with its values.
+const FIELDS: [(&str, &str); 5] = [
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31"),
+    ("month", "1 to 12 or `jan` to `dec`"),
+    ("weekday", "0 to 7 or `sun` to `sat`"),
+];
+
+/// Parses a cron expression.
+fn parsed(text: &str) -> Option<Cron> {
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
+    parser.build().parse(text).ok()
+}
+
+/// Returns the mistake in a cron expression: the number of its fields, or the first field that is
+/// wrong beside four that are right.
+fn mistake(text: &str) -> Option<String> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != FIELDS.len() {
+        let plural = if fields.len() == 1 { "" } else { "s" };
+        return Some(format!("it has {} field{plural} of {}", fields.len(), FIELDS.len()));
+    }
+    (0..FIELDS.len()).find_map(|at| {
+        let mut alone = ["*"; FIELDS.len()];
+        alone[at] = fields[at];
+        let (name, values) = FIELDS[at];
+        let wrong = parsed(&alone.join(" ")).is_none();
+        wrong.then(|| format!("`{}` is no {name}, which is {values}", fields[at]))
+    })
+}
+
 /// Returns `true` if a cron expression has no wildcard and no step in its minutes and hours.
 fn names_its_times(text: &str) -> bool {
     let text = text.trim();
@@ -119,20 +155,24 @@ impl Timetable {
     /// If the expression or the zone is not valid, or if the expression matches no date.
     pub fn cron(text: &str, zone: Option<&str>) -> Result<Self, Error> {
         let refused = |what: String| Error::new(ErrorKind::Definition, what);
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed);
-        let cron = parser.build().parse(text).map_err(|error| {
-            let error = refused(format!("`{text}` is not a cron expression: {error}"));
+        let cron = parsed(text).ok_or_else(|| {
+            let why = mistake(text).map(|why| format!(": {why}")).unwrap_or_default();
+            let error = refused(format!("`{text}` is not a cron expression{why}"));
+            let word = text.trim().to_ascii_lowercase();
+            if NICKNAMES.contains(&word.as_str()) {
+                return error.with_hint(format!("did you mean `@{word}`?"));
+            }
             error.with_hint("write minute, hour, day, month and weekday, such as `0 9 * * mon-fri`")
         })?;
         let zone = zone.unwrap_or(UTC);
-        let parsed = TimeZone::get(zone).map_err(|_| {
+        let known = TimeZone::get(zone).map_err(|_| {
             let error = refused(format!("there is no time zone `{zone}`"));
             error.with_hint("write one such as `Europe/Berlin`, or leave it out for UTC")
         })?;
         let made = Self(Times::Cron {
             text: text.trim().into(),
             zone: zone.into(),
-            parsed: Arc::new(Parsed { cron, zone: parsed, is_named: names_its_times(text) }),
+            parsed: Arc::new(Parsed { cron, zone: known, is_named: names_its_times(text) }),
         });
         // The times of an expression without years repeat, so any moment will do.
         if made.next_after(Timestamp(0)).is_none() {

@@ -40,7 +40,7 @@ pub(crate) use triggers::{
 };
 
 use crate::completion;
-use crate::database::{Database, run_error};
+use crate::database::Database;
 use crate::dispatcher_address::DispatcherAddress;
 use crate::duration;
 use crate::folders;
@@ -59,7 +59,7 @@ use stepwright::file::{
 };
 use stepwright::permissions::Permissions;
 use stepwright::sent::SendMode;
-use stepwright::{Error, ErrorId, RunId, UserId};
+use stepwright::{Error, ErrorId, ErrorKind, RunId, UserId};
 
 /// The folder of the tokens of logins, in the state folder.
 const TOKENS: &str = "tokens";
@@ -85,7 +85,7 @@ Examples:
   stepwright check digest.yaml
   stepwright run digest.yaml docs
   stepwright run article.yaml \"AI trends\" --stream
-  git diff | stepwright run review.yaml --input-file - --model offline > review.md
+  git diff | stepwright run review.yaml - --model offline > review.md
   stepwright run chat.yaml \"And then?\" --session-id s-1 --db chat.db
   stepwright run digest.yaml --input-file in.json --json --events > events.jsonl
   stepwright run publish.yaml --db runs.db --run-id r-7    # pauses at a question
@@ -379,10 +379,30 @@ impl OneRun {
     /// Finds the run.
     pub(crate) async fn find(&self, runs: &stepwright_engine::Runs) -> Result<RunId, Error> {
         match &self.run {
-            Some(run) => run.find(runs).await.map_err(run_error),
+            Some(run) => run.find(runs).await.map_err(|error| self.not_found(error)),
             // The parser demands one, except where the command offers a choice.
             None => Err(no_runs()),
         }
+    }
+
+    /// Adds a hint to the error of a run that was not found: the database, and whose runs are
+    /// found in it.
+    fn not_found(&self, error: Error) -> Error {
+        let Ok(db) = self.kept.database() else { return error };
+        if error.kind() != ErrorKind::NotFound || error.hint().is_some() {
+            return error;
+        }
+        let hint = match &self.user {
+            Some(user) => format!(
+                "`--user {user}` finds only runs of `{user}` in `{db}`; `--by {user}` signs an \
+                 answer to any run"
+            ),
+            None => format!(
+                "`stepwright runs` lists those in `{db}`; pass `--db DB` if it is in another \
+                 database"
+            ),
+        };
+        error.with_id(ErrorId::RUN_NOT_FOUND).with_hint(hint)
     }
 }
 
@@ -480,7 +500,8 @@ impl In {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) definition: Definition,
-    /// The input of the run: a text, or JSON if the file declares such an input
+    /// The input of the run: a text, or JSON if the file declares such an input; `-` reads it from
+    /// stdin
     #[arg(allow_negative_numbers = true)]
     pub(crate) input: Option<String>,
     /// Read the input from a file; `-` is stdin. One line break at the end of a text is removed

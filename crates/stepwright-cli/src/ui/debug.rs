@@ -1,4 +1,4 @@
-//! The output of `--debug`.
+//! The log of runs: the output of `--debug`, and the warnings of commands that drive many runs.
 
 use stepwright::term::Terminal;
 use tracing::Level;
@@ -8,11 +8,20 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Shows the log of runs on stderr, without that of other libraries.
 pub(crate) fn show(terminal: Terminal) {
+    show_from(Level::DEBUG, terminal);
+}
+
+/// Shows the warnings of that log: runs that fail, and triggers that begin no run.
+pub(crate) fn show_warnings(terminal: Terminal) {
+    show_from(Level::WARN, terminal);
+}
+
+fn show_from(level: Level, terminal: Terminal) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(terminal.color)
         .with_target(false);
-    let ours = Targets::new().with_target("stepwright", Level::DEBUG);
+    let ours = Targets::new().with_target("stepwright", level);
     // This fails only if there is a subscriber already, which then shows the log.
     let _ = tracing_subscriber::registry().with(ours).with(lines).try_init();
 }

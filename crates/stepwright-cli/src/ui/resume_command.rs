@@ -2,6 +2,7 @@
 
 use crate::args::Doors;
 use crate::database::Database;
+use serde_json::Value;
 use std::fmt::Write as _;
 use stepwright::{RunId, RunOutput};
 use stepwright_core::Requirement;
@@ -112,13 +113,33 @@ fn answer(asked: &Requirement) -> String {
     if let RequirementKind::Interrupted { .. } = asked.kind {
         return format!("--done {}", quoted(&format!("{}=OUTPUT", asked.id)));
     }
+    if let RequirementKind::Budget { .. } = asked.kind {
+        return format!("--submit {}", quoted(&format!("{}=N", asked.id)));
+    }
     let word = asked.answers().first().copied().unwrap_or_default();
     let value = match word {
-        "submit" => "=JSON",
-        "select" => "=CHOICE",
-        _ => "",
+        "submit" => format!("={}", form(asked)),
+        "select" => "=CHOICE".to_owned(),
+        _ => String::new(),
     };
     format!("--{word} {}", quoted(&format!("{}{value}", asked.id)))
+}
+
+/// Returns the JSON to submit, with the fields of a form.
+fn form(asked: &Requirement) -> String {
+    let RequirementKind::UserInput { schema } = &asked.kind else { return "JSON".to_owned() };
+    let Some(properties) = schema["properties"].as_object() else { return "JSON".to_owned() };
+    let fields = properties.iter().map(|(name, property)| {
+        let value = match property["type"].as_str() {
+            Some("integer" | "number") => "0",
+            Some("boolean") => "true",
+            Some("array") => "[]",
+            Some("object") => "{}",
+            _ => "\"…\"",
+        };
+        format!("{}: {value}", Value::from(name.as_str()))
+    });
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
 /// Quotes a word for shells.

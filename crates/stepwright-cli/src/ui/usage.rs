@@ -2,7 +2,8 @@
 
 use crate::exit::Exit;
 use anstream::ColorChoice;
-use clap::error::{Error, ErrorKind};
+use anstream::adapter::strip_str;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use std::io::Write as _;
 use stepwright::ErrorId;
 use stepwright_core::report::label;
@@ -13,6 +14,9 @@ const LABEL: &str = "error:";
 /// The label that the parser writes before its advice, with the indentation.
 const TIP: &str = "  tip:";
 
+/// The label of advice.
+const HELP: &str = "help:";
+
 /// Writes a mistake on the command line in the form of all errors, or the help or version that was
 /// asked for.
 pub(crate) fn report(error: &Error) -> Exit {
@@ -21,7 +25,15 @@ pub(crate) fn report(error: &Error) -> Exit {
         let _ = error.print();
         return Exit::Completed;
     }
-    let text = reported(&error.render().ansi().to_string(), id(error.kind()));
+    let mut text = reported(&error.render().ansi().to_string(), id(error.kind()));
+    if let Some(help) = elsewhere(error) {
+        // The parser may have made a guess, which this replaces.
+        let is_help = |line: &str| strip_str(line).to_string().starts_with(HELP);
+        let lines = text.split_inclusive('\n').filter(|line| !is_help(line));
+        text = lines.collect();
+        let at = text.find("\n\n").map_or(text.len(), |at| at + 2);
+        text.insert_str(at, &format!("{HELP} {help}\n\n"));
+    }
     let mut stderr = anstream::AutoStream::new(std::io::stderr().lock(), choice());
     // A closed stderr is no reason to fail in another way.
     let _ = stderr.write_all(text.as_bytes());
@@ -49,10 +61,27 @@ fn id(kind: ErrorKind) -> ErrorId {
     }
 }
 
+/// Returns advice about a word of another tool.
+fn elsewhere(error: &Error) -> Option<&'static str> {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    match (said(ContextKind::InvalidSubcommand), said(ContextKind::InvalidArg)) {
+        (Some("logs" | "log" | "tail"), _) => Some(
+            "`stepwright events RUN_ID` shows the events of a run, and `stepwright show RUN_ID` \
+             its steps",
+        ),
+        (Some("list" | "ls" | "ps"), _) => Some("`stepwright runs` lists the runs"),
+        (_, Some("--offline")) => Some("write `--model offline`"),
+        _ => None,
+    }
+}
+
 /// Replaces the labels of the parser by those of all errors.
 fn reported(text: &str, id: ErrorId) -> String {
     let text = text.replacen(LABEL, &label(id), 1);
-    let plain = |line: &str| anstream::adapter::strip_str(line).to_string();
+    let plain = |line: &str| strip_str(line).to_string();
     let lines = text.split_inclusive('\n').map(|line| {
         if plain(line).starts_with(TIP) {
             line.trim_start().replacen("tip:", "help:", 1)

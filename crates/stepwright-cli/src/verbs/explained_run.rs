@@ -84,7 +84,12 @@ fn of_step(text: &mut String, output: &RunOutput, step: &StepResult) {
     let executor = step.executor_name.as_deref().unwrap_or_default();
     let kind = step.executor_type.map(|kind| format!("{kind:?}").to_lowercase());
     let kind = kind.unwrap_or_else(|| step.step_type.as_str().to_lowercase());
-    let _ = writeln!(text, "{kind} {executor}, {} after {} attempts", step.status, step.attempts);
+    let tried = match step.attempts {
+        0 => String::new(),
+        1 => " after 1 attempt".to_owned(),
+        attempts => format!(" after {attempts} attempts"),
+    };
+    let _ = writeln!(text, "{kind} {executor}, {}{tried}", step.status);
     let agent = output.step_executor_runs.iter().rfind(|run| step.path.contains(&run.path));
     if let Some(agent) = agent {
         let _ = writeln!(text, "agent {} with model {}", agent.agent, agent.model);

@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::folders;
 use crate::program::Program;
 use crate::ui::cancel::Cancel;
+use crate::ui::debug;
 use crate::ui::print::Stdout;
 use crate::ui::terminal::Stderr;
 use crate::verbs::{deliveries, schedules, webhooks};
@@ -43,6 +44,7 @@ fn started(arguments: &Serve, program: &Program, stderr: Stderr) -> Result<Exit,
     let chosen = dispatcher::choose_named(program, address, 0, &kept, first);
     let (storage, chosen) = chosen.map_err(reported)?;
     let definitions = definitions(arguments, stderr)?;
+    debug::show_warnings(stderr.terminal);
     let runtime = open::runtime(stderr)?;
     let storage = open::storage(storage, stderr);
     let (cancel, _signals) = Cancel::on_signals(stderr);

@@ -131,10 +131,10 @@ fn shown(
     if !output.input.is_empty() {
         block(&mut text, "input", &output.input.pretty());
     }
-    if !output.step_results.is_empty() {
+    if !output.step_results.is_empty() || !output.requirements.is_empty() {
         // A step has one line, so that the rules of the tree hold together.
         let mut steps = String::new();
-        block(&mut steps, "steps", &tree(&output.step_results));
+        block(&mut steps, "steps", &tree(output));
         text.push_str(&terminal.cut(&steps));
     }
     let words = ResumeCommand {
@@ -238,25 +238,61 @@ fn metrics(row: &RunRow, output: &RunOutput) -> String {
     text
 }
 
-/// Formats steps as a tree.
-fn tree(steps: &[StepResult]) -> String {
+/// Formats the steps of a run as a tree.
+fn tree(output: &RunOutput) -> String {
     let mut text = String::new();
-    branches(steps, "", &mut text);
+    branches(output, &StepPath::root(), &output.step_results, "", &mut text);
     text
 }
 
-fn branches(steps: &[StepResult], indent: &str, text: &mut String) {
-    for (at, step) in steps.iter().enumerate() {
-        let is_last = at + 1 == steps.len();
-        let (edge, inner) = if is_last { ("└─", "   ") } else { ("├─", "│  ") };
-        let _ = writeln!(text, "{indent}{edge} {}", of_step(step));
-        branches(&step.steps, &format!("{indent}{inner}"), text);
+fn branches(
+    output: &RunOutput,
+    at: &StepPath,
+    steps: &[StepResult],
+    indent: &str,
+    text: &mut String,
+) {
+    let asked = not_begun(output, at, steps);
+    let mut left = steps.len() + asked.len();
+    let mut edges = || {
+        left -= 1;
+        if left == 0 { ("└─", "   ") } else { ("├─", "│  ") }
+    };
+    for step in steps {
+        let (edge, inner) = edges();
+        let _ = writeln!(text, "{indent}{edge} {}", of_step(step, waits(output, step)));
+        branches(output, &step.path, &step.steps, &format!("{indent}{inner}"), text);
+    }
+    for path in asked {
+        let _ = writeln!(text, "{indent}{} ⏸ {}  waiting", edges().0, harmless(path.name()));
     }
 }
 
+/// Returns the steps directly beneath a path that wait before they begin.
+fn not_begun(output: &RunOutput, at: &StepPath, steps: &[StepResult]) -> Vec<StepPath> {
+    let mut found: Vec<StepPath> = Vec::new();
+    for asked in output.requirements.iter().filter(|_| !output.is_terminal()) {
+        let path = asked.path.step();
+        let is_here = path.parent().is_some_and(|parent| parent == *at);
+        let has_begun = steps.iter().any(|step| step.path == path);
+        if is_here && !has_begun && !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Returns `true` if a step waits: it has a pending request, or nothing of the run is under way.
+fn waits(output: &RunOutput, step: &StepResult) -> bool {
+    let asks = |asked: &Requirement| asked.path.step() == step.path;
+    step.status == StepStatus::Running
+        && (output.status == RunStatus::Paused || output.requirements.iter().any(asks))
+}
+
 /// Formats a step as a line.
-fn of_step(step: &StepResult) -> String {
+fn of_step(step: &StepResult, waits: bool) -> String {
     let mark = match step.status {
+        _ if waits => '⏸',
         StepStatus::Completed => '✓',
         StepStatus::Failed => '✗',
         StepStatus::Running => '…',
@@ -267,7 +303,9 @@ fn of_step(step: &StepResult) -> String {
         None => step.name().to_owned(),
     };
     let mut text = format!("{mark} {}", harmless(&name));
-    if step.status != StepStatus::Completed {
+    if waits {
+        text.push_str("  waiting");
+    } else if step.status != StepStatus::Completed {
         let _ = write!(text, "  {}", step.status);
     }
     if step.ended_at.is_some() {

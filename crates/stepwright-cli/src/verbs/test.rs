@@ -85,7 +85,11 @@ fn from_run(arguments: &FromRun, stderr: Stderr) -> Result<Exit, Error> {
         let text = format!("{}\n{}\n", made.cassette.display(), made.golden.display());
         stdout.write(&stdout.readable(text));
         let again = format!("stepwright test {}", made.cassette.display());
-        stderr.note(&format!("{} effects were recorded; replay them with `{again}`", made.effects));
+        let recorded = match made.effects {
+            1 => "1 effect was recorded; replay it".to_owned(),
+            effects => format!("{effects} effects were recorded; replay them"),
+        };
+        stderr.note(&format!("{recorded} with `{again}`"));
     }
     Ok(stdout.end(stderr, Exit::Completed))
 }

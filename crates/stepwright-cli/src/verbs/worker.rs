@@ -4,6 +4,7 @@ use crate::args::Worker;
 use crate::exit::Exit;
 use crate::program::Program;
 use crate::ui::cancel::Cancel;
+use crate::ui::debug;
 use crate::ui::terminal::Stderr;
 use crate::{dispatcher, open};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ fn started(arguments: &Worker, program: &Program, stderr: Stderr) -> Result<Exit
     let (storage, chosen) = chosen.map_err(reported)?;
     let sources = arguments.files.iter().map(|file| arguments.reading.definition(file));
     let definitions = open::definitions(sources, stderr)?;
+    debug::show_warnings(stderr.terminal);
     let runtime = open::runtime(stderr)?;
     let (cancel, _signals) = Cancel::on_signals(stderr);
     let served = runtime.block_on(async {

@@ -27,7 +27,7 @@ fn a_run_that_waits_says_what_for_and_goes_on_with_the_answer() {
         ran.stderr,
         "run r-1 paused\n\
          waiting\n\
-         publish!confirm  a confirmation\n  Publish it?\n  approve, reject\n\
+         publish!confirm  a confirmation\n  Publish it?\n  draft\n  approve, reject\n\
          to go on: stepwright continue r-1 --db a.db --allow-shell --approve 'publish!confirm'\n"
     );
     assert_eq!(place.runs_in("a.db")[0].1, RunStatus::Paused);

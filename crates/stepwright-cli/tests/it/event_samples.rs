@@ -126,7 +126,7 @@ fn waits() -> Vec<EventKind> {
             condition: Some(Box::new(EventMatch::field("amount").at_least(5))),
         }),
         step(K::Sleep),
-        step(K::Confirmation),
+        step(K::Confirmation { input: "a draft".into() }),
         E::RouterPaused { requirement: asked(K::RouteSelection { choices, multiple: true }) },
         review(K::IterationReview {
             content: "The bridge was opened in 1932.".into(),

@@ -94,8 +94,9 @@ fn a_run_is_shown_with_its_steps_and_what_it_waits_for() {
         "run         r-3\n",
         "workflow    Publish (publish)\n",
         "status      paused\n",
-        "\nsteps\n  └─ ✓ count  ",
-        "publish!confirm  a confirmation\n  Publish it?\n",
+        "\nsteps\n  ├─ ✓ count  ",
+        "\n  └─ ⏸ publish  waiting\n",
+        "publish!confirm  a confirmation\n  Publish it?\n  draft\n",
         "to go on: stepwright continue r-3 --db a.db --allow-shell --approve 'publish!confirm'\n",
         "\npaused in ",
     ] {

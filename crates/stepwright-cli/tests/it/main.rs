@@ -36,6 +36,7 @@ mod looking;
 mod mcp;
 mod media;
 mod memories;
+mod newcomers;
 mod options;
 mod output;
 mod ownership;

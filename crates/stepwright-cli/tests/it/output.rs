@@ -87,7 +87,7 @@ started turns#2/t
 completed turns#2/t
 completed turns#2
 completed turns
-started each: 1 items
+started each: 1 item
 started each#1: item 1
 started each#1/m
 completed each#1/m

@@ -62,11 +62,13 @@ super::entry::catalogue! {
     /// lets a file include files from one more directory.
     INCLUDE_REFUSED = 210, "an included file cannot be used";
 
-    /// The model is not known: its provider does not exist, or its name has another form than
-    /// `provider:model`.
+    /// The model cannot be used: its provider does not exist, its name has another form than
+    /// `provider:model`, or the key of the provider is missing. A key is a variable of the
+    /// environment, which `--env-file` reads from a file. `--model offline` needs no key.
     ///
     /// ```sh
-    /// stepwright run digest.yaml --model openai:gpt-5-mini
+    /// stepwright run digest.yaml --model openai:gpt-5-mini --env-file keys.env
+    /// stepwright run digest.yaml --model offline
     /// ```
     MODEL_UNKNOWN = 211, "unknown model";
 

@@ -105,6 +105,8 @@ pub(crate) struct Exhausted {
     pub(crate) limit: Limit,
     pub(crate) used: u64,
     pub(crate) of: u64,
+    /// The least that the demand uses.
+    pub(crate) least: u64,
     pub(crate) at_limit: AtLimit,
     /// The number of answers about this limit before.
     pub(crate) round: u32,
@@ -478,6 +480,7 @@ impl Ledger {
                         limit,
                         used: used.saturating_add(if is_certain { held } else { 0 }),
                         of,
+                        least,
                         at_limit: scope.budget.at_limit,
                         round: self.rounds(&scope.key(limit)),
                     };

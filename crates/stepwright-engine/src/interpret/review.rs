@@ -73,7 +73,7 @@ pub(super) async fn before<E: Effects>(
     let mut known = Before::default();
     let is_condition = matches!(node.kind, NodeKind::Condition { .. });
     if let Some(message) = &review.confirmation {
-        let kind = RequirementKind::Confirmation;
+        let kind = RequirementKind::Confirmation { input: flow.input().message() };
         let reply =
             ask(fx, &flow.halt, review, path, question(path, "confirm", 1), kind, message).await?;
         match &reply.answer {

@@ -352,7 +352,7 @@ impl Recorder {
             self.mail.retries(at, &kind);
         }
         let warnings = state.note_use(&fact, &self.prices);
-        let logs = tracing::enabled!(target: "stepwright", tracing::Level::INFO);
+        let logs = tracing::enabled!(target: "stepwright", tracing::Level::WARN);
         let kept = self.journal.is_some()
             || state.calls.is_some()
             || state.called.is_some()
@@ -374,7 +374,7 @@ impl Recorder {
             events.push(fact.clone());
         }
         if logs && !state.readers.log_all() {
-            log_trouble(&fact);
+            log_trouble(&self.run.workflow_id, &fact);
         }
         if self.journal.is_some() {
             state.queue.push_back(fact);

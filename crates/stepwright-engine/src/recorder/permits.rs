@@ -353,8 +353,6 @@ impl Recorder {
         if *round > 0 {
             name = format!("{name}@{}", round + 1);
         }
-        let whose = whose(scope, exhausted.is_session);
-        let (amount, whole) = (limit.amount(*used), limit.amount(*of));
         let requirement = Requirement {
             id: RequirementId::named(step.clone(), "budget", name).into(),
             path: step.clone(),
@@ -365,7 +363,7 @@ impl Recorder {
                 used: *used,
                 of: *of,
             },
-            message: format!("The budget of {whose} is spent: {amount} of {whole}. More?").into(),
+            message: question(exhausted).into(),
             due: None,
             on_timeout: OnTimeout::default(),
         };
@@ -445,6 +443,20 @@ fn whose(scope: &StepPath, is_session: bool) -> String {
         scope if scope.is_root() => "the run".to_owned(),
         scope => format!("`{scope}`"),
     }
+}
+
+/// Returns the question for more of a budget.
+fn question(exhausted: &Exhausted) -> String {
+    let Exhausted { scope, is_session, limit, used, of, least, .. } = exhausted;
+    let (whose, whole) = (whose(scope, *is_session), limit.amount(*of));
+    if used < of && !matches!(limit, Limit::ModelCalls | Limit::ToolCalls) {
+        let (least, left) = (limit.amount(*least), limit.amount(of - used));
+        return format!(
+            "The next request needs at least {least}, and the budget of {whose} has {left} of \
+             {whole} left. More?"
+        );
+    }
+    format!("The budget of {whose} is spent: {} of {whole}. More?", limit.amount(*used))
 }
 
 fn spent(exhausted: &Exhausted) -> StepError {

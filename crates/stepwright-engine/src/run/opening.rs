@@ -231,12 +231,11 @@ fn check_failed(run: &RunId, status: RunStatus, cancelled_too: bool) -> Result<(
         RunStatus::Cancelled => (
             "was cancelled",
             "a cancelled run is retried only if you ask for that: `--retry=cancelled` on the \
-             command line, `cancelled_too(true)` in Rust",
+             command line, or `cancelled_too`",
         ),
         RunStatus::Completed => (
             "has completed",
-            "fork it to begin a step again: `stepwright rerun RUN_ID --from PATH`, or \
-             `workflow.fork(run)` in Rust",
+            "fork it to begin a step again: `stepwright rerun RUN_ID --from PATH`",
         ),
         RunStatus::Paused => ("is paused", "answer its requests, or resume it"),
         _ => ("has not ended", "resume it if its process has died"),
@@ -249,9 +248,7 @@ fn check_failed(run: &RunId, status: RunStatus, cancelled_too: bool) -> Result<(
 fn was_undone(run: &RunId, step: &StepPath, what: &str) -> Error {
     let hint = match what {
         "fork" => format!("fork it at `{step}`, or before it"),
-        _ => "begin the steps anew in a run of its own: `stepwright rerun RUN_ID`, or \
-              `workflow.fork(run)` in Rust"
-            .to_owned(),
+        _ => "fork it to begin the steps anew: `stepwright rerun RUN_ID`".to_owned(),
     };
     Error::usage(format!("step `{step}` of run `{run}` was undone, so a {what} would miss it"))
         .with_id(ErrorId::RUN_UNDONE)

@@ -163,7 +163,8 @@ pub(crate) enum Submitted {
     Late(Error),
 }
 
-/// Returns the pending request with this id, or the only one of the step at this path.
+/// Returns the pending request with this id, or the only one of the step at this path or with this
+/// name.
 fn find<'a>(
     run: &RunId,
     open: &'a [Requirement],
@@ -178,6 +179,9 @@ fn find<'a>(
     if here.is_empty() {
         // A step waits for the requests of its tool calls.
         here = open.iter().filter(|asked| asked.path.step().as_str() == key).collect();
+    }
+    if here.is_empty() {
+        here = open.iter().filter(|asked| asked.path.step().name() == key).collect();
     }
     if here.len() > 1 {
         // Deadlines, timers and events need no answer of a person.

@@ -24,6 +24,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use stepwright_core::executor::ExecutorType;
+use stepwright_core::once::TIME;
 use stepwright_core::{
     Content, ErrorId, Executor, Fingerprint, OnInterrupted, StepContext, StepError, StepInput,
     StepOutput,
@@ -130,7 +131,7 @@ pub(crate) async fn at_recorded_time(
     cx: &StepContext,
 ) -> Result<StepInput, StepError> {
     let now = async { Ok::<_, StepError>(cx.world().now()) };
-    Ok(StepInput { now: cx.once("now", now).await?, ..input })
+    Ok(StepInput { now: cx.once(TIME, now).await?, ..input })
 }
 
 /// Returns the recorded result of an effect, in a playback.

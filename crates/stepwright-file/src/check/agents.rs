@@ -14,6 +14,7 @@ impl Checker<'_, '_> {
         self.secrets(embedders.filter_map(|model| model.place.as_ref()?.key.as_ref()));
         for agent in &self.file.agents {
             self.settings(agent);
+            self.quoting(agent);
             self.searched(agent);
             if agent.model.is_none() && self.models.is_empty() {
                 let what = if agent.team.is_some() { "team" } else { "agent" };
@@ -24,6 +25,25 @@ impl Checker<'_, '_> {
                 self.mistakes.push(mistake.help(help));
             }
         }
+    }
+
+    /// Warns of an agent that must write structured output, and whose only model quotes.
+    fn quoting(&mut self, agent: &Agent) {
+        let own: Vec<&str> =
+            agent.model.iter().flatten().map(|model| model.text.as_str()).collect();
+        let is_forced = self.forced.is_some();
+        let models = if is_forced || own.is_empty() { &self.models } else { &own };
+        if agent.output.is_none() || models.as_slice() != ["offline"] {
+            return;
+        }
+        let name = &agent.name.text;
+        let message = format!(
+            "`offline` quotes texts and cannot write the `output` of the agent `{name}`: its \
+             steps will fail"
+        );
+        let help = "choose a language model, such as `model: openai:gpt-5-mini` or `--model \
+                    openai:gpt-5-mini`, or leave `output` out";
+        self.warn(agent.name.span, message, help);
     }
 
     /// Checks that the knowledge bases of an agent exist, and that the secrets of all of them do.

@@ -352,7 +352,7 @@ impl<'a> Checker<'a, '_> {
         }
         self.all_of(expressions.into_iter().map(Into::into), place);
         place.hidden.pop();
-        for (message, help) in with::mistakes(with, file.input.as_ref()) {
+        for (message, help) in with::mistakes(with, file.input.as_ref(), with::WITH) {
             let mistake = self.at(span, message).coded(ErrorId::INPUT_MISMATCH);
             self.mistakes.push(mistake.maybe_help(help));
         }

@@ -1,7 +1,10 @@
 //! Checks of the inputs of triggers, and of notifications.
 
+use super::with::{self, Words};
 use super::{Checker, Place};
-use crate::format::{File, Referring};
+use crate::format::{Computed, File, Referring};
+use crate::source::Span;
+use stepwright_core::ErrorId;
 
 /// The names that the address of a notification can refer to.
 const CONSTANTS: [&str; 3] = ["vars", "env", "secrets"];
@@ -15,15 +18,45 @@ impl<'a> Checker<'a, '_> {
         let file: &'a File = self.file;
         let Some(on) = &file.on else { return };
         for written in &on.schedules {
+            let words = (on.span, "schedule", written.schedule.name());
+            match &written.input {
+                Some(input) => self.input_of_trigger(input, words),
+                None => self.no_input(words),
+            }
             for expr in written.input.iter().flat_map(|input| input.expressions()) {
                 self.trigger_input(Referring::from(expr));
             }
         }
         for written in &on.webhooks {
+            if let Some(input) = &written.input {
+                self.input_of_trigger(input, (on.span, "webhook", written.webhook.name()));
+            }
             let input = written.input.iter().flat_map(|input| input.expressions());
             for expr in input.chain(&written.when).chain(&written.id).chain(&written.key) {
                 self.trigger_input(Referring::from(expr));
             }
+        }
+    }
+
+    /// Reports an input of a trigger that the workflow refuses whenever it comes.
+    fn input_of_trigger(&mut self, input: &Computed, (span, kind, name): (Span, &str, &str)) {
+        let words = Words { key: "input", workflow: "this workflow" };
+        for (message, help) in with::mistakes(input, self.file.input.as_ref(), words) {
+            let message = format!("the {kind} `{name}` begins no run: {message}");
+            let mistake = self.at(span, message).coded(ErrorId::INPUT_MISMATCH);
+            self.mistakes.push(mistake.maybe_help(help));
+        }
+    }
+
+    /// Reports a trigger without an input if the workflow needs one.
+    fn no_input(&mut self, (span, kind, name): (Span, &str, &str)) {
+        let none = Computed::Object(Vec::new());
+        let is_object =
+            self.file.input.as_ref().is_some_and(|schema| {
+                schema["type"] == "object" && schema.get("default").is_none()
+            });
+        if is_object {
+            self.input_of_trigger(&none, (span, kind, name));
         }
     }
 

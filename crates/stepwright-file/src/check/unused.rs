@@ -184,7 +184,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn warn(&mut self, span: Span, message: String, help: &str) {
+    pub(super) fn warn(&mut self, span: Span, message: String, help: &str) {
         let code = ErrorId::SETTING_USELESS;
         let warning = Diagnostic::new(code, &self.file.source, span, message).warning();
         self.mistakes.warn(warning.help(help));

@@ -113,7 +113,10 @@ impl Container for Loop {
     }
 
     fn details(&self) -> Vec<String> {
-        let mut details = vec![format!("at most {} turns", self.at_most)];
+        let mut details = vec![match self.at_most {
+            1 => "at most 1 turn".to_owned(),
+            turns => format!("at most {turns} turns"),
+        }];
         let until = self.until.as_ref();
         details.extend(until.map(|until| format!("until {}", until.expression.text().trim())));
         details.extend(self.forward.then(|| "each goes on from the last".to_owned()));

@@ -6,6 +6,7 @@
 use super::eval::Evaluator;
 use super::failure::Failure;
 use super::functions;
+use super::names::GLOBAL;
 use super::regular;
 use super::value::Val;
 use super::walk::{is_optional, path};
@@ -397,7 +398,10 @@ fn tried(
             functions::call_method(name, samples, &budget, &mut regexes)?;
         }
         (None, None, samples) => {
-            Evaluator::new(&[], &budget).applied(name, samples)?;
+            // A function that does not exist is a mistake of its own.
+            if GLOBAL.contains(&name) || crate::functions::named(name).is_some() {
+                Evaluator::new(&[], &budget).applied(name, samples)?;
+            }
         }
     }
     Ok(())

@@ -259,7 +259,13 @@ impl Reader<'_> {
                 format!("a step is of one kind, not `{}` and `{}`", first.name, second.name);
             let mistake = self.mistake(second.span, message).label("another kind");
             let mistake = mistake.also(first.span, "one kind");
-            self.push(mistake.help("make two steps of it"));
+            // Both name what holds steps.
+            self.push(mistake.help(match (word, others.as_slice()) {
+                ("loop" | "map", ["steps"]) | ("steps", ["loop" | "map"]) => {
+                    "list the steps inside under `do:`"
+                }
+                _ => "make two steps of it",
+            }));
             return None;
         }
         let key = map.iter().map(|(key, _)| key).find(|key| key.name == word)?;
@@ -329,7 +335,7 @@ impl Reader<'_> {
         }
         let mut settings = Fields::of(self, node, "`retry`")?;
         let is_said = settings.has("max");
-        if !is_said {
+        if !is_said && !settings.has("times") {
             let mistake = self.mistake(key.span, "`retry` needs `max`");
             self.push(mistake.help("say how often it is tried again: `retry: {max: 2}`"));
         }
@@ -360,7 +366,11 @@ impl Reader<'_> {
             let codes = self.list(node, "on").unwrap_or_default();
             retry.on = codes.iter().filter_map(|code| self.one_of(code, "on", &CODES)).collect();
         }
-        settings.finish(self);
+        settings.finish_with(self, |unknown| match unknown {
+            "times" => Some("write `max`: the number of retries".to_owned()),
+            "delay" => Some("write `backoff`: the time before the next try, `2s`".to_owned()),
+            _ => None,
+        });
         Some(retry)
     }
 

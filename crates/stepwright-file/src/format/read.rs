@@ -294,7 +294,10 @@ impl Reader<'_> {
         let steps = steps.map(|(key, node)| self.items(node, "steps", key.span));
         let after = self.after(&mut fields, &[After::Failure, After::Always]);
         let after_timeout = fields.duration(self, "after_timeout");
-        fields.finish(self);
+        fields.finish_with(self, |unknown| {
+            let trigger = ["schedule", "webhook"].into_iter().find(|key| *key == unknown)?;
+            Some(format!("write it under `on`: `on: {{{trigger}: …}}`"))
+        });
         Some(File {
             source: self.source.clone(),
             // The caller puts the tree here, which is borrowed until then.

@@ -278,3 +278,68 @@ fn a_constant_that_fails_is_found_in_the_file_of_a_prompt() {
     assert!(first.file.ends_with("write.md"), "{first:?}");
     assert_eq!((first.line, first.column), (2, 14));
 }
+
+/// The help of the first mistake that contains `words`, and the number of all mistakes.
+fn helped(text: &str, words: &str) -> (String, usize) {
+    let text = format!("format: 1\nname: T\n{text}\n");
+    let mistakes = Definition::parse(&text, "t.yaml", &Options::default()).unwrap_err();
+    let one = mistakes.iter().find(|mistake| mistake.message.contains(words));
+    let one = one.unwrap_or_else(|| panic!("{words}: {mistakes}"));
+    (one.help.clone().unwrap_or_default(), mistakes.len())
+}
+
+#[test]
+fn keys_of_other_tools_are_answered_with_those_of_this_format() {
+    let steps = "steps: [{name: a, template: x}]";
+    for (text, words, help) in [
+        (
+            format!("schedule: {{cron: '@daily'}}\n{steps}"),
+            "no key `schedule`",
+            "write it under `on`",
+        ),
+        (format!("webhook: {{}}\n{steps}"), "no key `webhook`", "`on: {webhook: …}`"),
+        (
+            "steps: [{name: a, template: x, approval: true}]".into(),
+            "no key `approval`",
+            "human_review",
+        ),
+        ("steps: [{name: a, template: x, retry: {times: 3}}]".into(), "no key `times`", "`max`"),
+        (
+            "steps: [{name: a, template: x, retry: {max: 1, delay: 2}}]".into(),
+            "no key `delay`",
+            "`backoff`",
+        ),
+        ("steps: [{name: a, loop: {at_most: 3}, steps: []}]".into(), "one kind", "under `do:`"),
+        ("steps: [{name: a, value: '= len(input) > 3'}]".into(), "no function `len`", "`size`"),
+        (
+            format!("on: {{schedule: {{cron: 61 2 * * *}}}}\n{steps}"),
+            "`61` is no minute, which is 0 to 59",
+            "",
+        ),
+        (format!("on: {{schedule: {{cron: 1 2 * mai *}}}}\n{steps}"), "`mai` is no month", ""),
+        (
+            format!("on: {{schedule: {{cron: daily}}}}\n{steps}"),
+            "it has 1 field of 5",
+            "did you mean `@daily`?",
+        ),
+    ] {
+        let (found, count) = helped(&text, words);
+        assert!(found.contains(help), "{text}: {found}");
+        assert_eq!(count, 1, "{text}");
+    }
+    let (all, _) = helped(&format!("zzz: 1\n{steps}"), "no key `zzz`");
+    assert!(all.contains("`steps`") && all.contains("`agents`"), "{all}");
+}
+
+#[test]
+fn a_check_warns_of_structured_output_that_only_offline_would_write() {
+    let text = "format: 1\nname: T\nmodel: offline\nagents:\n  \
+                sorter: {output: {type: object, properties: {a: {type: string}}}}\n\
+                steps: [{agent: sorter}]\n";
+    let warned = Definition::parse(text, "t.yaml", &Options::default()).unwrap();
+    let warning = warned.warnings().iter().next().unwrap();
+    assert!(warning.message.contains("`offline` quotes texts and cannot write the `output`"));
+    assert!(warning.help.as_deref().unwrap().contains("choose a language model"));
+    let other = Options { model: Some("ollama:llama3".into()), ..Options::default() };
+    assert!(Definition::parse(text, "t.yaml", &other).unwrap().warnings().is_empty());
+}

@@ -152,6 +152,28 @@ fn mistakes_of_triggers_are_reported() {
         let all: Vec<&str> = mistakes.iter().map(|it| &*it.message).collect();
         assert!(all.iter().any(|it| it.contains(message)), "{on}: {all:?}");
     }
+    // An input that the workflow refuses at each time.
+    let schema = "\ninput: {type: object, required: [day], properties: {day: {type: string}}}";
+    for (on, message) in [
+        (
+            "{schedule: {every: 1h}}",
+            "the schedule `schedule` begins no run: this workflow needs `day`",
+        ),
+        (
+            "{schedule: {every: 1h, input: {date: '= input.at'}}}",
+            "this workflow needs `day` in its",
+        ),
+        ("{webhook: {name: w, input: {day: 3}}}", "the webhook `w` begins no run: `day`: "),
+    ] {
+        let mistakes = parsed(&format!("{on}{schema}")).unwrap_err();
+        let all: Vec<&str> = mistakes.iter().map(|it| &*it.message).collect();
+        assert!(all.iter().any(|it| it.contains(message)), "{on}: {all:?}");
+    }
+    assert!(
+        parsed(&format!("{{schedule: {{every: 1h, input: {{day: '= input.at'}}}}}}{schema}"))
+            .is_ok()
+    );
+    assert!(parsed(&format!("{{webhook: {{}}}}{schema}")).is_ok());
     let inner =
         "format: 1\nname: Inner\non: {schedule: {every: 1h}}\nsteps: [{name: a, template: x}]";
     let folder = tempfile::tempdir().unwrap();

@@ -54,7 +54,7 @@ async fn a_blog_post_is_revised_until_it_passes() {
     let workflow = read("blog.yaml", &Options::default());
     let short = gives(&workflow, json!("Ants carry leaves. They feed a fungus.")).await;
     assert!(short.starts_with("# Ants carry leaves."), "{short}");
-    assert!(short.contains("(accepted after 1 turns)"), "{short}");
+    assert!(short.contains("(accepted after 1 turn)"), "{short}");
 
     let model =
         ScriptedModel::new(["x".repeat(300), "x".repeat(200), "Short.".into()].map(Reply::text));

@@ -52,6 +52,9 @@ pub(super) fn question(request: &Requirement) -> Option<ElicitRequestParams> {
         RequirementKind::OutputReview { output, .. } => {
             format!("{}\n\n{}", request.message, output.content.pretty())
         }
+        RequirementKind::Confirmation { input } if !input.is_empty() => {
+            format!("{}\n\n{}", request.message, input.pretty())
+        }
         RequirementKind::IterationReview { content, .. } => {
             format!("{}\n\n{}", request.message, content.pretty())
         }

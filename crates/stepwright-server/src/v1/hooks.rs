@@ -162,7 +162,10 @@ fn refused(refused: Refused) -> Problem {
             Problem::new(StatusCode::UNAUTHORIZED, why).with_help(help)
         }
         Refused::Unreadable(why) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why),
-        Refused::Failed(error) => error.into(),
+        Refused::Failed(error) => {
+            tracing::warn!("a webhook began no run: {}", error.report());
+            error.into()
+        }
         _ => Problem::not_found("there is no such webhook"),
     }
 }

@@ -105,6 +105,7 @@ async fn a_link_shows_a_question_and_answers_it_once() {
         let page = client.get(&waiting.path).await;
         assert_eq!(page.status, 200, "{page:?}");
         assert!(page.body.contains("<h1>Publish it?</h1>"), "{page:?}");
+        assert!(page.body.contains("<pre>first x</pre>"), "{page:?}");
         assert!(page.body.contains("value=\"approve\"") && page.body.contains("anna@example.org"));
         assert!(!page.body.contains("://"), "the page loads nothing: {page:?}");
         let policy = page.headers["content-security-policy"].to_str().unwrap();

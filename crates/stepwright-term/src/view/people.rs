@@ -197,6 +197,7 @@ impl View {
     fn subject(&self, asked: &Requirement, width: usize) -> Vec<Line> {
         use RequirementKind as K;
         match &asked.kind {
+            K::Confirmation { input } => self.content(input, width),
             K::OutputReview { output, .. } => self.content(&output.content, width),
             K::IterationReview { content, .. } => self.content(content, width),
             K::ExternalExecution { tool, arguments } => {
@@ -330,7 +331,12 @@ impl View {
                 inside.extend(wrap(&[StyledSpan::plain(field)], inner));
             }
         }
-        let answers = asked.answers().join(", ");
+        let answers = match asked.kind {
+            RequirementKind::Budget { .. } => {
+                "approve gives the same again, submit gives a number more, reject".to_owned()
+            }
+            _ => asked.answers().join(", "),
+        };
         let note = match (answers.is_empty(), until(asked)) {
             (false, Some(until)) => format!("{answers} · {until}"),
             (false, None) => answers,

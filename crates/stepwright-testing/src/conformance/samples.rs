@@ -173,7 +173,9 @@ pub(super) fn middle() -> Vec<EventKind> {
         E::WorkflowContinued { driver: TEXT.into(), digest: None },
         E::WorkflowContinued { driver: TEXT.into(), digest: Some(TEXT.into()) },
         E::WorkflowRetried { steps: vec!["a/b#2".into()], withdrawn: vec!["a!review".into()] },
-        E::StepPaused { requirement: requirement(RequirementKind::Confirmation).into() },
+        E::StepPaused {
+            requirement: requirement(RequirementKind::Confirmation { input: TEXT.into() }).into(),
+        },
         E::RouterPaused {
             requirement: requirement(RequirementKind::RouteSelection {
                 choices: ["web".into(), TEXT.into()].into(),

@@ -319,7 +319,7 @@ fn simulate(seed: u64, seen: &mut Seen) {
         seen.saw(fact.name());
         if let Some(asked) = fact.kind.requirement() {
             seen.saw(match asked.kind {
-                RequirementKind::Confirmation => "confirmation",
+                RequirementKind::Confirmation { .. } => "confirmation",
                 RequirementKind::UserInput { .. } => "user input",
                 RequirementKind::RouteSelection { .. } => "route selection",
                 RequirementKind::OutputReview { .. } => "output review",
