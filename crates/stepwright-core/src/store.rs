@@ -31,9 +31,11 @@ pub use requests::{
     RequestChanges, RequestClaim, RequestEntry, RequestState, RequestTurn, RequestsSent,
 };
 pub use shared::{RequestLimits, SharedRequests};
-pub use slots::{Entered, FirstClaim, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder};
+pub use slots::{
+    Entered, FirstClaim, HeldSlot, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder,
+};
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
-pub use values::{SharedValue, ValueChange};
+pub use values::{KINDS_OF_RUNS, SharedValue, ValueChange};
 
 /// The longest page of a list, in rows.
 pub const PAGE_MAX: usize = 1_000;

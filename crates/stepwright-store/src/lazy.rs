@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, HeldSlot, Inbox, Leases,
     MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
     RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange,
     Verified, Watched,
@@ -238,6 +238,10 @@ impl Leases for LazyStore {
 
     fn queued(&self) -> Answer<'_, Vec<Queued>> {
         Box::pin(async move { self.store().await?.queued().await })
+    }
+
+    fn slots_of<'a>(&'a self, holder: &'a str) -> Answer<'a, Vec<HeldSlot>> {
+        Box::pin(async move { self.store().await?.slots_of(holder).await })
     }
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Inbox, Leases,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, HeldSlot, Inbox, Leases,
     MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
     RunStore, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory, ValueChange,
     Verified, Watched,
@@ -287,6 +287,10 @@ impl<B: Backend> Leases for SqlStore<B> {
 
     fn queued(&self) -> Answer<'_, Vec<Queued>> {
         Box::pin(self.backend().read(slots::Waiting))
+    }
+
+    fn slots_of<'a>(&'a self, holder: &'a str) -> Answer<'a, Vec<HeldSlot>> {
+        Box::pin(self.backend().read(slots::Of(holder.to_owned())))
     }
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
