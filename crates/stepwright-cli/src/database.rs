@@ -239,6 +239,16 @@ fn shown(_: &str) -> Option<String> {
     None
 }
 
+#[cfg(feature = "postgres")]
+fn without_password(address: &str) -> Option<String> {
+    Postgres::options(address).without_password().ok()
+}
+
+#[cfg(not(feature = "postgres"))]
+fn without_password(_: &str) -> Option<String> {
+    None
+}
+
 /// Adds a hint at how to list runs if a run was not found.
 pub(crate) fn run_error(error: Error) -> Error {
     match error.kind() {
@@ -256,6 +266,16 @@ pub(crate) fn session_error(error: Error) -> Error {
             .with_id(ErrorId::SESSION_NOT_FOUND)
             .with_hint("`stepwright sessions list` lists those that are there"),
         _ => error,
+    }
+}
+
+impl Database {
+    /// Returns the database as `--db` takes it, without its password.
+    pub(crate) fn as_option(&self) -> String {
+        match self {
+            Self::File { path, .. } => path.display().to_string(),
+            Self::Server(address) => without_password(address).unwrap_or_else(|| self.to_string()),
+        }
     }
 }
 

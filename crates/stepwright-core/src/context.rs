@@ -45,6 +45,7 @@ use std::time::Duration;
 pub struct StepContext {
     path: StepPath,
     attempt: u32,
+    round: u32,
     host: Arc<dyn StepHost>,
     values: HostValues,
     /// The session state as the step began with it, for what its tools call.
@@ -55,7 +56,13 @@ impl StepContext {
     /// Creates the context of an attempt of the step at `path`. Attempts count from 1. Only the
     /// engine needs this.
     pub fn new(path: StepPath, attempt: u32, host: Arc<dyn StepHost>) -> Self {
-        Self { path, attempt, host, values: HostValues::default(), session_state: None }
+        Self { path, attempt, round: 1, host, values: HostValues::default(), session_state: None }
+    }
+
+    /// Returns the context in a round: see [`StepContext::round`]. Only the engine needs this.
+    #[must_use]
+    pub fn in_round(self, round: u32) -> Self {
+        Self { round, ..self }
     }
 
     /// Returns the context with another host around its own.
@@ -175,6 +182,13 @@ impl StepContext {
     /// Returns the number of this attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Returns the number of times that the step was begun by decision, from 1. A round begins when
+    /// a person rejects the output, or says after a failure that the step is to be tried again. It
+    /// may have several attempts, and the waits of the step are made anew in it.
+    pub fn round(&self) -> u32 {
+        self.round
     }
 
     /// Returns the identity of the run.

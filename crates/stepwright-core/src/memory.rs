@@ -17,9 +17,9 @@ use crate::session::Session;
 use crate::state::Patch;
 use crate::status::RunStatus;
 use crate::store::{
-    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases, MemoryFilter,
-    MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, RunStore,
-    SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, StoreError,
+    Claim, Claimed, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, HeldSlot, Inbox, Leases,
+    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
+    RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, StoreError,
     UserMemory, ValueChange, Waiting, WaitingFilter, Watched, page,
 };
 use crate::world::Timestamp;
@@ -602,6 +602,10 @@ impl Leases for Memory {
 
     fn queued(&self) -> BoxFuture<'_, Result<Vec<Queued>, StoreError>> {
         Box::pin(ready(Ok(self.tables().slots.queued())))
+    }
+
+    fn slots_of<'a>(&'a self, holder: &'a str) -> BoxFuture<'a, Result<Vec<HeldSlot>, StoreError>> {
+        Box::pin(ready(Ok(self.tables().slots.of(holder))))
     }
 
     fn first(&self, claim: FirstClaim) -> BoxFuture<'_, Result<Option<Arc<str>>, StoreError>> {

@@ -8,7 +8,7 @@ use crate::id::{RunId, SessionId, UserId, WorkflowId};
 use crate::media::{Media, MediaKind};
 use crate::message::{AssistantTurn, ToolOutcome, Usage};
 use crate::path::StepPath;
-use crate::requirement::Requirement;
+use crate::requirement::{Requirement, RequirementKind};
 use crate::sent::SentMessage;
 pub use crate::status::{RunStatus, StepStatus, StepType};
 use crate::step::ExecutorType;
@@ -346,6 +346,33 @@ pub struct RunOutput {
 }
 
 impl RunOutput {
+    /// Returns a sentence about the events that a paused run waits for. `None` if it waits for a
+    /// person, or for no event.
+    ///
+    /// ```
+    /// use stepwright_core::RunOutput;
+    /// fn told(output: &RunOutput) -> String {
+    ///     output.awaited_events().unwrap_or_else(|| output.content.pretty().into_owned())
+    /// }
+    /// # let _ = told;
+    /// ```
+    pub fn awaited_events(&self) -> Option<String> {
+        if !self.is_paused() || self.requirements.iter().any(Requirement::needs_person) {
+            return None;
+        }
+        let events = self.requirements.iter().filter_map(|asked| match &asked.kind {
+            RequirementKind::Event { name, key: None, .. } => Some(format!("`{name}`")),
+            RequirementKind::Event { name, key: Some(key), .. } => {
+                Some(format!("`{name}` with the key `{key}`"))
+            }
+            _ => None,
+        });
+        let events: Vec<String> = events.collect();
+        let noun = if events.len() == 1 { "event" } else { "events" };
+        let (run, events) = (&self.run_id, events.join(", "));
+        (!events.is_empty()).then(|| format!("Run `{run}` waits for the {noun} {events}."))
+    }
+
     /// Returns the [`Content::type_name`] of the content: `str`, `json` or `none`.
     pub fn content_type(&self) -> &'static str {
         self.content.type_name()

@@ -32,9 +32,11 @@ pub use requests::{
     RequestChanges, RequestClaim, RequestEntry, RequestState, RequestTurn, RequestsSent,
 };
 pub use shared::{RequestLimits, SharedRequests};
-pub use slots::{Entered, FirstClaim, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder};
+pub use slots::{
+    Entered, FirstClaim, HeldSlot, Queued, SlotChanges, SlotClaim, SlotEntry, SlotHolder,
+};
 pub use traits::{Inbox, Leases, RunStore, SessionStore, Store};
-pub use values::{SharedValue, ValueChange};
+pub use values::{KINDS_OF_RUNS, SharedValue, ValueChange};
 pub use waiting::{Heard, SeenDriver, Waiting, WaitingFilter};
 
 /// The longest page of a list, in rows.

@@ -20,6 +20,10 @@ impl StepContext {
     /// may pause for any length of time, and uses no resources. Then this step begins again, and
     /// repeats everything before the wait that is not inside [`StepContext::once`].
     ///
+    /// The answer counts for all attempts of a round. When a person rejects the output of the step,
+    /// or has it tried again after a failure, the next [round](StepContext::round) waits anew, with
+    /// a new deadline.
+    ///
     /// `name` distinguishes several waits of one step.
     ///
     /// ```no_run
@@ -47,7 +51,8 @@ impl StepContext {
     }
 
     /// Waits until an event of this name comes from outside, and returns its payload. As with
-    /// [`StepContext::wait`], the run may pause meanwhile, and then this step begins again.
+    /// [`StepContext::wait`], the run may pause meanwhile, and then this step begins again. Each
+    /// [round](StepContext::round) of the step waits for an event of its own.
     ///
     /// A sender sends the event to the store of the run: `stepwright emit`, `POST /v1/events`, or
     /// `Runs::emit`. It reaches every run that waits for it at that moment, and each wait receives
@@ -139,7 +144,7 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Wait<T> {
         let Self { cx, name, message, schema, timeout, on_timeout, .. } = self;
         Box::pin(async move {
             let requirement = Requirement {
-                id: RequirementId::named(cx.path().clone(), "wait", &*name).into(),
+                id: request_id(&cx, "wait", &name),
                 path: cx.path().clone(),
                 kind: RequirementKind::Wait { schema },
                 message,
@@ -237,7 +242,7 @@ impl<T: DeserializeOwned + 'static> IntoFuture for WaitFor<T> {
         Box::pin(async move {
             check_awaited(&event, key.as_deref())?;
             let requirement = Requirement {
-                id: RequirementId::named(cx.path().clone(), "event", &*name).into(),
+                id: request_id(&cx, "event", &name),
                 path: cx.path().clone(),
                 kind: RequirementKind::Event { name: event.clone(), key, condition },
                 message,
@@ -265,6 +270,17 @@ impl<T: DeserializeOwned + 'static> IntoFuture for WaitFor<T> {
             })
         })
     }
+}
+
+/// Returns the id of a wait. Each round of its step waits anew: what the last one received was
+/// rejected, or did not come.
+fn request_id(cx: &StepContext, kind: &str, name: &str) -> Arc<str> {
+    let path = cx.path().clone();
+    match cx.round() {
+        1 => RequirementId::named(path, kind, name),
+        round => RequirementId::named(path, kind, format!("{name}#{round}")),
+    }
+    .into()
 }
 
 /// Checks the name of an event: letters, digits, and `.`, `-`, `_`, `:` and `/` between them.

@@ -33,9 +33,9 @@ impl Definition {
         let written = triggers.into_iter().flat_map(|triggers| &triggers.schedules);
         written
             .map(|written| match written.input.clone() {
-                Some(input) => {
-                    written.schedule.clone().input_from(move |firing| mapped(input.clone(), firing))
-                }
+                Some(input) => written.schedule.clone().input_from(move |firing| {
+                    mapped("`input` of a schedule", input.clone(), firing)
+                }),
                 None => written.schedule.clone(),
             })
             .collect()
@@ -68,7 +68,9 @@ impl Definition {
                 webhook = webhook.signed(written.signature, value);
             }
             if let Some(input) = written.input.clone() {
-                webhook = webhook.input_from(move |request| mapped(input.clone(), request));
+                webhook = webhook.input_from(move |request| {
+                    mapped("`input` of a webhook", input.clone(), request)
+                });
             }
             if let Some(when) = written.when.clone() {
                 webhook = webhook.only_if(move |request| judged(when.clone(), request));
@@ -129,10 +131,13 @@ impl Definition {
                 notification = notification.events(events.iter().copied());
             }
             if let Some(json) = written.json.clone() {
-                notification = notification.body_from(move |about| {
-                    let json = json.clone();
-                    async move { Ok(mapped(json, about).await?.to_value()) }
-                });
+                notification =
+                    notification.body_from(move |about| {
+                        let json = json.clone();
+                        async move {
+                            Ok(mapped("`json` of a notification", json, about).await?.to_value())
+                        }
+                    });
             }
             if let Some(person) = &written.link_for {
                 notification = notification.link_for(person.text.as_str());
@@ -157,7 +162,7 @@ fn address(to: &Text) -> Result<String, StepError> {
 
 /// Decides if a request begins a run.
 async fn judged(when: Expr, request: Value) -> Result<bool, Error> {
-    match mapped(Computed::Expression(when), request).await?.to_value() {
+    match mapped("`when` of a webhook", Computed::Expression(when), request).await?.to_value() {
         Value::Bool(holds) => Ok(holds),
         other => Err(refused(format!("`when` of a webhook must be true or false, not {other}"))),
     }
@@ -165,7 +170,8 @@ async fn judged(when: Expr, request: Value) -> Result<bool, Error> {
 
 /// Computes the id of a delivery, or the key of an event.
 async fn named(id: Expr, what: &str, request: Value) -> Result<String, Error> {
-    match mapped(Computed::Expression(id), request).await?.to_value() {
+    let whole = format!("`{what}` of a webhook");
+    match mapped(&whole, Computed::Expression(id), request).await?.to_value() {
         Value::String(name) if !name.is_empty() => Ok(name),
         Value::Number(number) => Ok(number.to_string()),
         other => {
@@ -178,11 +184,18 @@ fn refused(what: String) -> Error {
     Error::new(ErrorKind::Usage, what)
 }
 
-/// Computes an input from what triggered a run.
-async fn mapped(input: Computed, triggered: Value) -> Result<Content, Error> {
+/// Computes the value of a key from what triggered a run, or from what a notification is about.
+///
+/// The message has the reason: over HTTP and in lists of deliveries, it is all that is shown.
+async fn mapped(key: &str, input: Computed, triggered: Value) -> Result<Content, Error> {
     let values = OwnedValues::of(StepInput::of(triggered));
     value_of(&input, values).await.map(Content::from).map_err(|error| {
-        let what = "an expression of the trigger or the notification cannot be computed";
-        Error::new(ErrorKind::Usage, what).with_id(error.data.id()).with_source(error)
+        let id = error.data.id();
+        let what = format!("{key} cannot be computed: {}", error.data.message);
+        let wrong = Error::new(ErrorKind::Usage, what).with_id(id);
+        match error.data.hint.as_deref() {
+            Some(hint) => wrong.with_hint(hint),
+            None => wrong,
+        }
     })
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use stepwright_core::store::{SharedValue, ValueChange};
 use stepwright_core::{AnyStore, Error, ErrorKind, Requirement, RunId, Timestamp, World};
+use stepwright_engine::Runs;
 
 /// The kind of shared values that are links.
 const KIND: &str = "link";
@@ -30,6 +31,11 @@ pub(crate) struct Link {
     pub(crate) run: RunId,
     /// The pending request.
     pub(crate) request: String,
+    /// The number of the fact that made the request. The same request made anew has another one,
+    /// and asks about something that the person with the link was not shown. A link without it is
+    /// dead.
+    #[serde(default)]
+    pub(crate) asked_at: Option<u64>,
     /// The person that the link is for, whose name the answer has.
     pub(crate) to: String,
     /// The caller who made it.
@@ -99,7 +105,8 @@ impl Links {
         let end = self.end(NOTIFIED_LINK_LIFE);
         let expires_at = asked.due.map_or(end, |due| due.min(end));
         let (request, to) = (asked.id.to_string(), to.to_owned());
-        let link = Link { run, request, to, by: None, expires_at, used_at: None };
+        let asked_at = Runs::of(self.store.clone()).load(&run).await?.asked_at(&request);
+        let link = Link { run, request, asked_at, to, by: None, expires_at, used_at: None };
         Ok(Some(format!("{base}/v1/links/{}", self.add(&link).await?)))
     }
 

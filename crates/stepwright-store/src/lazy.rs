@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases,
-    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
-    RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory,
-    ValueChange, Verified, Waiting, WaitingFilter, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, HeldSlot, Inbox,
+    Leases, MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter,
+    RunRow, RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim,
+    UserMemory, ValueChange, Verified, Waiting, WaitingFilter, Watched,
 };
 use stepwright_core::{
     AnyStore, BoxFuture, Event, Patch, RunId, Session, SessionId, Store, StoreError, StoredMedia,
@@ -237,6 +237,10 @@ impl Leases for LazyStore {
 
     fn queued(&self) -> Answer<'_, Vec<Queued>> {
         Box::pin(async move { self.store().await?.queued().await })
+    }
+
+    fn slots_of<'a>(&'a self, holder: &'a str) -> Answer<'a, Vec<HeldSlot>> {
+        Box::pin(async move { self.store().await?.slots_of(holder).await })
     }
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {

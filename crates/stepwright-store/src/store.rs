@@ -12,10 +12,10 @@ use std::fmt;
 use std::sync::Arc;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases,
-    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
-    RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, UserMemory,
-    ValueChange, Verified, Waiting, WaitingFilter, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, HeldSlot, Inbox,
+    Leases, MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter,
+    RunRow, RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim,
+    UserMemory, ValueChange, Verified, Waiting, WaitingFilter, Watched,
 };
 use stepwright_core::{
     BoxFuture, Event, Patch, RunId, Session, SessionId, StoreError, StoredMedia, Timestamp,
@@ -291,6 +291,10 @@ impl<B: Backend> Leases for SqlStore<B> {
 
     fn queued(&self) -> Answer<'_, Vec<Queued>> {
         Box::pin(self.backend().read(slots::Waiting))
+    }
+
+    fn slots_of<'a>(&'a self, holder: &'a str) -> Answer<'a, Vec<HeldSlot>> {
+        Box::pin(self.backend().read(slots::Of(holder.to_owned())))
     }
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {

@@ -12,30 +12,30 @@ const NOT_IN_DATA: [&str; 4] = ["delivery", "event", "at", "output"];
 
 /// The fact of a delivery in the journal, or the reason that there is none.
 pub(crate) enum About {
-    /// The fact, and the open requests of a pause.
+    /// The fact, and the open requests that a pause is the first to tell of.
     Fact(Box<Event>, Vec<Requirement>),
     /// The journal does not have the fact yet, and may never have it.
     NotYet,
-    /// There is nothing to say: the fact is another one, or the pause is over, or waits for no
-    /// person.
+    /// There is nothing to say: the fact is another one, or the pause has no new request that
+    /// still waits for a person.
     Nothing,
 }
 
 /// Looks for the fact of a delivery.
 pub(crate) async fn find(store: &AnyStore, delivery: &State) -> Result<About, Error> {
-    let facts = store.load(&delivery.run, delivery.sequence, 2).await?;
-    let (fact, is_last) = match &facts[..] {
-        [] => return Ok(About::NotYet),
-        [fact] => (fact, true),
-        [fact, ..] => (fact, false),
-    };
+    let facts = store.load(&delivery.run, delivery.sequence, 1).await?;
+    let Some(fact) = facts.first() else { return Ok(About::NotYet) };
     if RunEvent::of(fact) != Some(delivery.event) {
         return Ok(About::Nothing);
     }
     let mut requests = Vec::new();
     if delivery.event == RunEvent::Paused {
-        if is_last {
-            requests = Runs::of(store.clone()).load(&delivery.run).await?.unanswered();
+        let run = Runs::of(store.clone()).load(&delivery.run).await?;
+        if !run.status().is_terminal() {
+            requests = run.unanswered();
+            // A request is told once, by the first pause after it was made. The run may pause
+            // again, and may be under way meanwhile.
+            requests.retain(|asked| run.paused_at(&asked.id) == Some(delivery.sequence));
         }
         if requests.is_empty() {
             return Ok(About::Nothing);

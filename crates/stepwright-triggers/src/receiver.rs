@@ -18,6 +18,10 @@ use stepwright_engine::{Run, Workflow};
 /// The time within which the same body is not received again, where its signature has no time.
 const REPLAY: Duration = Duration::from_hours(24);
 
+/// The time within which a delivery begins no second run, also after its run was deleted. While the
+/// run is stored, there is no end: its id is that of the delivery.
+const REMEMBERED: Duration = Duration::from_hours(7 * 24);
+
 /// The time after which a request that began no run counts no more.
 const ATTEMPT: Duration = Duration::from_secs(30);
 
@@ -239,6 +243,7 @@ impl Receiver {
         {
             return Ok(Received::Ignored);
         }
+        let is_named = names.is_some() || given.is_some();
         let name = match (names, given) {
             (Some(names), _) => names(request.clone()).await?,
             (None, Some(given)) => given,
@@ -264,10 +269,18 @@ impl Receiver {
         }
         let digits = &hash(name.as_bytes())[..DELIVERY_DIGITS];
         let run = run_id(entry.workflow.id(), entry.trigger.name(), digits)?;
-        if signature == Some(Signature::GitHub)
-            && let Some(earlier) = self.replayed(entry, &run, &delivery.body, now).await?
-        {
-            return Ok(Received::Duplicate(earlier));
+        let mut keys = Vec::new();
+        if is_named {
+            keys.push((format!("webhook:{id}:id:{digits}"), REMEMBERED));
+        }
+        // The name of a delivery of GitHub is not signed: a copy could come under another name.
+        if signature == Some(Signature::GitHub) {
+            keys.push((format!("webhook:{id}:{}", hash(&delivery.body)), REPLAY));
+        }
+        for (key, within) in &keys {
+            if let Some(earlier) = self.earlier(key, *within, &run, now).await? {
+                return Ok(Received::Duplicate(earlier));
+            }
         }
         let begun = begin(entry, &run, &request).await;
         match begun {
@@ -277,32 +290,42 @@ impl Receiver {
             // Another server was first, with the first fact or just before it.
             Err(error) => match self.tokens.store.run(&run).await.map_err(Error::from)? {
                 Some(_) => Ok(Received::Duplicate(run)),
-                None => Err(error.into()),
+                None => {
+                    // There is no run that a later delivery could be a duplicate of.
+                    for (key, _) in &keys {
+                        self.tokens.store.leave(key, run.as_str()).await.map_err(Error::from)?;
+                    }
+                    Err(error.into())
+                }
             },
         }
     }
 
-    /// Returns the run of an earlier delivery with the same body. The name of a delivery of GitHub
-    /// is not signed, so a copy could come under another name.
-    async fn replayed(
+    /// Claims a key for the run of a delivery, or returns the run that has it. If that one was
+    /// deleted, it is the run that the delivery would have.
+    async fn earlier(
         &self,
-        entry: &Entry<Webhook>,
+        key: &str,
+        within: Duration,
         run: &RunId,
-        body: &[u8],
         now: Timestamp,
     ) -> Result<Option<RunId>, Error> {
         let attempt = u64::try_from(ATTEMPT.as_millis()).unwrap_or_default();
         let claim = FirstClaim {
-            scope: format!("webhook:{}:{}", entry.id, hash(body)).into(),
+            scope: key.into(),
             holder: run.as_str().into(),
             driver: format!("webhook:{run}").into(),
             at: now,
-            until: now.plus(REPLAY),
+            until: now.plus(within),
             stale: Timestamp(now.0.saturating_sub(attempt)),
             dead: Vec::new(),
         };
         let first = self.tokens.store.first(claim).await?;
-        Ok(first.filter(|first| **first != *run.as_str()).map(RunId::new).transpose()?)
+        Ok(match first.as_deref() {
+            None => None,
+            Some("") => Some(run.clone()),
+            Some(first) => Some(RunId::new(first)?).filter(|first| first != run),
+        })
     }
 }
 

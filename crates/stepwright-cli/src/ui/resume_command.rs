@@ -81,7 +81,7 @@ impl ResumeCommand {
     fn options(&self) -> String {
         let mut words = String::new();
         if let Some(db) = &self.db {
-            let _ = write!(words, " --db {}", quoted(&db.to_string()));
+            let _ = write!(words, " --db {}", quoted(&db.as_option()));
         }
         if let Some(file) = &self.file {
             let _ = write!(words, " --file {}", quoted(file));

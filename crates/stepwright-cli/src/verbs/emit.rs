@@ -29,7 +29,12 @@ pub(crate) async fn emit(arguments: &EmitEvent, stderr: Stderr) -> Result<Exit, 
     }
     let emitted = event.await?;
     let received: Vec<&str> = emitted.received.iter().map(RunId::as_str).collect();
+    let before: Vec<&str> = emitted.before.iter().map(RunId::as_str).collect();
     match received.first() {
+        None if !before.is_empty() => stderr.note(&format!(
+            "received before under the same id, and not again: {}",
+            before.join(", ")
+        )),
         None => stderr.note("no run waits for this event now, and it is not kept for later"),
         Some(run) => {
             let words = ResumeCommand { db: arguments.kept.said().cloned(), ..Default::default() };
@@ -39,12 +44,17 @@ pub(crate) async fn emit(arguments: &EmitEvent, stderr: Stderr) -> Result<Exit, 
     }
     let mut stdout = Stdout::new();
     if arguments.json {
-        stdout.write_json_pretty(&json!({ "id": &*emitted.id, "received": received }));
+        stdout.write_json_pretty(&json!({
+            "id": &*emitted.id, "received": received, "received_before": before,
+        }));
         return Ok(stdout.end(stderr, Exit::Completed));
     }
     let id = &emitted.id;
     match received.as_slice() {
         [run] => stdout.write(&format!("event {id} was received by run {run}\n")),
+        [] if !before.is_empty() => {
+            stdout.write(&format!("event {id} was received before\n"));
+        }
         several => {
             stdout.write(&format!("event {id} was received by {} runs\n", several.len()));
             for run in several {

@@ -1,7 +1,7 @@
 //! The slots of a store in memory.
 
 use super::Tables;
-use crate::store::{Entered, FirstClaim, Queued, SlotClaim, SlotEntry};
+use crate::store::{Entered, FirstClaim, HeldSlot, Queued, SlotClaim, SlotEntry};
 use crate::world::Timestamp;
 use std::sync::Arc;
 
@@ -43,9 +43,24 @@ impl Slots {
         self.entries.retain(|entry| *entry.scope != *scope || *entry.holder != *holder);
     }
 
-    /// Removes the entries of the holders that do not stay.
+    /// Removes the entries of the holders that do not stay. A key of which one run may begin holds
+    /// for its time, without the name of the run.
     pub(super) fn forget(&mut self, stays: impl Fn(&str) -> bool) {
-        self.entries.retain(|entry| stays(&entry.holder));
+        self.entries.retain(|entry| entry.until.is_some() || stays(&entry.holder));
+        for entry in self.entries.iter_mut().filter(|entry| !stays(&entry.holder)) {
+            entry.holder = "".into();
+        }
+    }
+
+    pub(super) fn of(&self, holder: &str) -> Vec<HeldSlot> {
+        let held = self.entries.iter().filter(|entry| entry.held && *entry.holder == *holder);
+        let held = held.map(|entry| HeldSlot {
+            scope: entry.scope.clone(),
+            holder: entry.holder.clone(),
+            at: entry.at,
+            until: entry.until,
+        });
+        held.collect()
     }
 
     pub(super) fn queued(&self) -> Vec<Queued> {
@@ -110,7 +125,7 @@ impl Tables {
         self.slots.entries.retain(|entry| !entry.until.is_some_and(is_past));
         let (first, remove) = claim.judge(&self.entries(&claim.scope));
         self.slots.entries.retain(|entry| !remove.contains(&entry.place));
-        let other = first.filter(|first| *first != claim.holder);
+        let other = first.filter(|first| first.is_empty() || *first != claim.holder);
         if other.is_none() {
             self.slots.leave(&claim.scope, &claim.holder);
             let own = self.slots.add(&claim.scope, (&claim.holder, &claim.driver), claim.at);

@@ -8,10 +8,10 @@ use crate::media::StoredMedia;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, Inbox, Leases,
-    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
-    RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim, Store,
-    StoreError, UserMemory, ValueChange, Verified, Waiting, WaitingFilter, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, HeldSlot, Inbox,
+    Leases, MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter,
+    RunRow, RunStore, SeenDriver, SessionFilter, SessionStore, SharedValue, Signal, SlotClaim,
+    Store, StoreError, UserMemory, ValueChange, Verified, Waiting, WaitingFilter, Watched,
 };
 use crate::world::Timestamp;
 use std::fmt;
@@ -219,6 +219,10 @@ impl Leases for AnyStore {
 
     fn queued(&self) -> Answer<'_, Vec<Queued>> {
         self.0.queued()
+    }
+
+    fn slots_of<'a>(&'a self, holder: &'a str) -> Answer<'a, Vec<HeldSlot>> {
+        self.0.slots_of(holder)
     }
 
     fn first(&self, claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {

@@ -6,6 +6,7 @@
 
 use crate::status::RunStatus;
 use crate::world::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A request for a slot of a key. See [`Leases::enter`](super::Leases::enter).
@@ -129,6 +130,27 @@ pub struct FirstClaim {
     pub stale: Timestamp,
     /// See [`SlotClaim::dead`].
     pub dead: Vec<Arc<str>>,
+}
+
+/// A slot, or a key of which one run may begin, with its holder. See
+/// [`Leases::slots_of`](super::Leases::slots_of).
+///
+/// ```
+/// use stepwright_core::store::HeldSlot;
+/// fn is_key(slot: &HeldSlot) -> bool {
+///     slot.until.is_some()
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldSlot {
+    /// The name of the limit with its key.
+    pub scope: Arc<str>,
+    /// The id of the run. Empty if the run was deleted.
+    pub holder: Arc<str>,
+    /// The time at which the entry was made.
+    pub at: Timestamp,
+    /// The time of [`FirstClaim::until`]. `None` for a slot.
+    pub until: Option<Timestamp>,
 }
 
 /// A run that waits for a slot.
@@ -285,11 +307,16 @@ impl SlotClaim {
 impl FirstClaim {
     /// Returns the entry that came first, and the places of entries that do not count any more. For
     /// stores.
+    ///
+    /// When a run is deleted, a store keeps its entry without the name: the holder is empty then.
+    /// Such an entry counts for its time, also against a claim of the same run.
     pub fn judge(&self, entries: &[SlotEntry]) -> (Option<Arc<str>>, Vec<i64>) {
         let (mut first, mut remove) = (None, Vec::new());
         for entry in entries {
-            // A run that began counts, whatever its end.
-            if entry.run.is_none() && matches!(entry.life(self.stale, &self.dead), Life::Over) {
+            // A run that began counts, whatever its end, and also after it was deleted.
+            let is_deleted = entry.holder.is_empty();
+            let no_run = entry.run.is_none() && !is_deleted;
+            if no_run && matches!(entry.life(self.stale, &self.dead), Life::Over) {
                 remove.push(entry.place);
             } else if first.is_none() {
                 first = Some(entry.holder.clone());

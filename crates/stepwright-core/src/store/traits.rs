@@ -9,10 +9,10 @@ use crate::media::StoredMedia;
 use crate::session::Session;
 use crate::state::Patch;
 use crate::store::{
-    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, MemoryFilter,
-    MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow, SeenDriver,
-    SessionFilter, SharedValue, Signal, SlotClaim, StoreError, UserMemory, ValueChange, Verified,
-    Waiting, WaitingFilter, Watched,
+    Claim, Claimed, Compacted, DeleteRun, DeletedRun, Entered, FirstClaim, Heard, HeldSlot,
+    MemoryFilter, MemoryUpdate, MemoryUser, Queued, RequestClaim, RequestTurn, RunFilter, RunRow,
+    SeenDriver, SessionFilter, SharedValue, Signal, SlotClaim, StoreError, UserMemory, ValueChange,
+    Verified, Waiting, WaitingFilter, Watched,
 };
 use crate::world::Timestamp;
 use std::sync::Arc;
@@ -159,7 +159,8 @@ pub trait RunStore: Send + Sync {
     }
 
     /// Deletes a run with its journal and its inbox, and everything else that holds its payload:
-    /// stored bodies that no other fact has, and what the store remembers in memory. `None` if
+    /// stored bodies that no other fact has, and what the store remembers in memory. An entry that
+    /// [`Leases::first`] made stays for its time, without the name of the run. `None` if
     /// there is no such run, or if its status is one that the request does not allow. The status is
     /// checked and the run deleted in one step, so that a run which another process takes up in
     /// between stays.
@@ -436,8 +437,19 @@ pub trait Leases: Send + Sync {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
+    /// Returns the slots that a holder has, and the keys of which it is the first, in the order in
+    /// which they were made. Those of an empty holder are the keys of deleted runs.
+    ///
+    /// An export of a store of your own that lacks it has no slots.
+    fn slots_of<'a>(&'a self, _holder: &'a str) -> Answer<'a, Vec<HeldSlot>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Makes a holder the first of its scope, and returns `None`; or returns the holder that was
     /// first, and whose time has not passed. It is atomic. See [`FirstClaim::judge`].
+    ///
+    /// The holder that is returned is empty if its run was deleted meanwhile: the key holds for its
+    /// time all the same.
     fn first(&self, _claim: FirstClaim) -> Answer<'_, Option<Arc<str>>> {
         unsupported("recognise runs that are the same")
     }

@@ -22,6 +22,11 @@ pub struct SharedValue {
     pub version: i64,
 }
 
+/// The kinds of shared values that are about a run: deliveries of notifications, links that answer
+/// a request, and entries of runs that wait for an event. Each is a JSON object with the id of the
+/// run as `run`, and is erased with the run.
+pub const KINDS_OF_RUNS: [&str; 4] = ["delivery", "dead_delivery", "link", "wait"];
+
 /// A change of a shared value, which takes effect only if no other process has changed it since it
 /// was read. See [`Leases::change_value`](super::Leases::change_value).
 ///

@@ -57,9 +57,10 @@ impl Effects for Live<'_> {
     }
 
     async fn execute(&self, attempt: &Attempt<'_>) -> Result<Arc<StepOutput>, Stop> {
-        let Attempt { node, step, number, input, .. } = *attempt;
+        let Attempt { node, step, number, round, input, .. } = *attempt;
         let host: Arc<dyn StepHost> = self.facts.recorder.clone();
         let cx = StepContext::new(step.clone(), number, host).with_state(self.values.clone());
+        let cx = cx.in_round(round);
         if self.facts.is_limited(step) {
             // Nothing begins after the time of a budget. Boxed, because few steps have a budget.
             let admitted = Box::pin(cx.reserve(&Demand::Nothing)).await;

@@ -34,6 +34,10 @@ pub(crate) struct Attempt<'a> {
     pub(crate) step: &'a StepPath,
     /// The number of the attempt, from 1.
     pub(crate) number: u32,
+    /// The round of the step, from 1: see [`StepContext::round`].
+    ///
+    /// [`StepContext::round`]: stepwright_core::StepContext::round
+    pub(crate) round: u32,
     /// Makes the input when the executor takes it, so that a waiting step does not hold it twice.
     pub(crate) input: &'a (dyn Fn() -> StepInput + Send + Sync),
     /// Receives the number of the last attempt, for callers that need it.

@@ -91,7 +91,7 @@ async fn step<E: Effects>(
     let answer = {
         let flow = &*flow;
         let input = || limited(fx, &path, flow);
-        let first = Attempt { node, step: &path, number: 1, input: &input, last: None };
+        let first = Attempt { node, step: &path, number: 1, round: 1, input: &input, last: None };
         unless_stopped!(flow.halt, known, fx.execute(&first))
     };
     step_ended(fx, node, path, flow, answer)

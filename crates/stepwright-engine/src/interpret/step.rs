@@ -87,7 +87,9 @@ async fn one_round<E: Effects>(
         let last = AtomicU32::new(number);
         let input = &rounds.input;
         let input = || input.clone();
-        let first = Attempt { node, step: path, number, input: &input, last: Some(&last) };
+        // Each answer of a person that repeats the step begins a round.
+        let round = rounds.reviews + rounds.failures - 1;
+        let first = Attempt { node, step: path, number, round, input: &input, last: Some(&last) };
         let known = fx.facts().had_ended(path);
         let answer = unless_stopped!(rounds.halt, known, fx.execute(&first));
         rounds.attempts = last.load(Ordering::Relaxed);

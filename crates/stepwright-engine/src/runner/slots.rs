@@ -223,14 +223,14 @@ fn digest(text: &str) -> String {
 
 /// Returns the scope of the runs of which one may begin. Those of another user are not compared:
 /// the answer would tell that they exist.
+///
+/// It outlives its runs, so that it has neither the user nor the key, but their hash.
 fn once_scope(workflow: &WorkflowId, started: &WorkflowStarted, key: &str) -> String {
-    match &started.user_id {
-        Some(user) => {
-            let user = user.as_str();
-            format!("once:{workflow}@{}:{user}:{key}", user.len())
-        }
-        None => format!("once:{workflow}:{key}"),
-    }
+    let of = match &started.user_id {
+        Some(user) => format!("{}:{}:{key}", user.as_str().len(), user.as_str()),
+        None => format!(":{key}"),
+    };
+    format!("once:{workflow}:{}", digest(&of))
 }
 
 /// `known` are the runs under way that the user may know.
@@ -265,13 +265,18 @@ fn session_busy(workflow: &str, started: &WorkflowStarted, other: &str) -> Error
 }
 
 fn duplicate(workflow: &str, key: &str, earlier: &str) -> Error {
+    let (run, hint) = match earlier {
+        "" => {
+            let hint = "its run was deleted; use another key, or wait until `within` is over";
+            ("a run".to_owned(), hint.to_owned())
+        }
+        _ => (format!("run `{earlier}`"), format!("look at it with `stepwright show {earlier}`")),
+    };
     let what = format!(
-        "the run was skipped: run `{earlier}` of workflow `{workflow}` has begun before, with the \
-         same key `{key}`"
+        "the run was skipped: {run} of workflow `{workflow}` has begun before, with the same key \
+         `{key}`"
     );
-    Error::new(ErrorKind::Skipped, what)
-        .with_id(ErrorId::RUN_DUPLICATE)
-        .with_hint(format!("look at it with `stepwright show {earlier}`"))
+    Error::new(ErrorKind::Skipped, what).with_id(ErrorId::RUN_DUPLICATE).with_hint(hint)
 }
 
 const _: () = assert!(KEY_BYTES_MAX < 1_000, "keys are part of an index");

@@ -11,19 +11,22 @@ use stepwright_core::fold::Fold;
 use stepwright_core::journal::{Append, SessionClose};
 use stepwright_core::media::{MEDIA_BYTES_MAX, MediaSource, StoredMedia};
 use stepwright_core::requirement::RequirementKind;
-use stepwright_core::store::{MemoryChange, MemoryUpdate, PAGE_MAX, RunFilter, Signal, UserMemory};
+use stepwright_core::store::{
+    FirstClaim, HeldSlot, MemoryChange, MemoryUpdate, PAGE_MAX, RunFilter, Signal, SlotClaim,
+    UserMemory,
+};
 use stepwright_core::{
-    Error, ErrorId, ErrorKind, Event, EventKind, RunId, Session, SessionId, UserId, json,
+    Error, ErrorId, ErrorKind, Event, EventKind, RunId, Session, SessionId, Timestamp, UserId, json,
 };
 
 /// The name of the format, in its first line.
 const FORMAT: &str = "stepwright-runs";
 
 /// The version of the format.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
-/// The oldest version that is read. It has no media; those since version 2 have them, and those of
-/// version 3 have memories too.
+/// The oldest version that is read. It has no media; those since version 2 have them, those since
+/// version 3 have memories, and those of version 4 have slots too.
 const VERSION_OLDEST: u32 = 1;
 
 /// The number of facts that are read and appended at a time.
@@ -106,6 +109,10 @@ enum Line {
     },
     Signal {
         signal: Box<Signal>,
+    },
+    /// A slot of the run that the line is in. Outside of runs, the key of a deleted run.
+    Slot {
+        slot: HeldSlot,
     },
     Memory {
         memory: Box<UserMemory>,
@@ -227,6 +234,11 @@ impl Runs {
             archived.facts += self.export_run(&run, row.session_id, &mut out).await?;
             archived.runs += 1;
         }
+        if which.runs.is_empty() && which.session.is_none() && which.user.is_none() {
+            for slot in self.store.slots_of("").await? {
+                out.line(&Line::Slot { slot })?;
+            }
+        }
         archived.memories = self.export_memories(which, &mut out).await?;
         let sum = out.all.text();
         out.line(&Line::End { runs: archived.runs, sum })?;
@@ -286,6 +298,9 @@ impl Runs {
         }
         for signal in self.store.inbox(run).await? {
             out.line(&Line::Signal { signal: Box::new(signal) })?;
+        }
+        for slot in self.store.slots_of(run.as_str()).await? {
+            out.line(&Line::Slot { slot })?;
         }
         let sum = out.run.text();
         out.line(&Line::RunEnd { run_id: run.clone(), facts, sum })?;
@@ -351,6 +366,7 @@ struct Part {
     fold: Fold,
     facts: Vec<Event>,
     signals: Vec<Signal>,
+    slots: Vec<HeldSlot>,
     /// The media that are read, with their bytes.
     media: Vec<StoredMedia>,
     /// The media whose parts are being read, and their bytes so far.
@@ -436,9 +452,17 @@ impl Import {
                 self.outside()?;
                 let mut sum = Sum::default();
                 sum.add(text);
-                let (fold, facts, signals) = (Fold::default(), Vec::new(), Vec::new());
-                let (run, session, media, open) = (run_id, session_id, Vec::new(), None);
-                self.run = Some(Part { run, session, sum, fold, facts, signals, media, open });
+                self.run = Some(Part {
+                    run: run_id,
+                    session: session_id,
+                    sum,
+                    fold: Fold::default(),
+                    facts: Vec::new(),
+                    signals: Vec::new(),
+                    slots: Vec::new(),
+                    media: Vec::new(),
+                    open: None,
+                });
             }
             Line::Fact { fact } => {
                 let checked = match &mut self.run {
@@ -460,6 +484,18 @@ impl Import {
                     part.signals.push(*signal);
                 }
                 _ => return Err(self.wrong("it is a signal of no run")),
+            },
+            Line::Slot { slot } => match &mut self.run {
+                Some(part) if *slot.holder == *part.run.as_str() => {
+                    part.sum.add(text);
+                    part.slots.push(slot);
+                }
+                None if slot.holder.is_empty() && slot.until.is_some() => {
+                    if !dry_run {
+                        restore(runs, slot).await?;
+                    }
+                }
+                _ => return Err(self.wrong("it is a slot of no run")),
             },
             Line::RunEnd { run_id, facts, sum } => {
                 let part = self.run.take();
@@ -523,7 +559,7 @@ impl Import {
 
     /// Appends the facts of a run, unless the store has them.
     async fn store(&mut self, runs: &Runs, part: Part, dry_run: bool) -> Result<(), Error> {
-        let Part { run, fold, facts, signals, .. } = part;
+        let Part { run, fold, facts, signals, slots, .. } = part;
         if runs.store.run(&run).await?.is_some() {
             let mut next = 0;
             for page in facts.chunks(PAGE) {
@@ -553,6 +589,9 @@ impl Import {
         for signal in signals {
             runs.store.submit(signal).await?;
         }
+        for slot in slots {
+            restore(runs, slot).await?;
+        }
         let index = WaitIndex { store: &runs.store, world: &runs.world };
         for asked in fold.requirements() {
             if let RequirementKind::Event { name, key, .. } = &asked.kind {
@@ -569,6 +608,27 @@ impl Import {
         }
         Ok(self.archived)
     }
+}
+
+/// Gives a run its slot, or the key of which it was the first. A run of this store that has the key
+/// keeps it.
+async fn restore(runs: &Runs, slot: HeldSlot) -> Result<(), Error> {
+    let HeldSlot { scope, holder, at, until } = slot;
+    let (driver, stale, dead) = ("import".into(), Timestamp::default(), Vec::new());
+    match until {
+        Some(until) if until <= runs.world.wall() => {}
+        Some(until) => {
+            let at = runs.world.wall();
+            let claim = FirstClaim { scope, holder, driver, at, until, stale, dead };
+            runs.store.first(claim).await?;
+        }
+        // It had the slot beside as many others as the limit allows.
+        None => {
+            let claim = SlotClaim { scope, holder, driver, max: u32::MAX, at, stale, dead };
+            runs.store.enter(claim).await?;
+        }
+    }
+    Ok(())
 }
 
 fn taken(run: &RunId) -> Error {

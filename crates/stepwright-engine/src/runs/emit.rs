@@ -76,6 +76,18 @@ pub struct Emitted {
     /// The runs that received it by this call, each once. A run that has received the same id
     /// before is not among them.
     pub received: Vec<RunId>,
+    /// The runs that received the same id before, and wait for the same event: they did not receive
+    /// it again.
+    pub before: Vec<RunId>,
+}
+
+/// The result of an event for one run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reception {
+    Now,
+    /// The run has received the same id.
+    Before,
+    Not,
 }
 
 impl Runs {
@@ -156,10 +168,10 @@ impl Emit {
         self.check()?;
         let Self { runs, world, name, key, payload, id, by } = self;
         let id = id.unwrap_or_else(|| world.run_id().as_str().into());
-        let Some(runs) = runs else { return Ok(Emitted { id, received: Vec::new() }) };
+        let (mut received, mut before) = (Vec::new(), Vec::new());
+        let Some(runs) = runs else { return Ok(Emitted { id, received, before }) };
         let answer = Answer::Event { id: id.clone(), payload };
         let index = WaitIndex { store: &runs.store, world: &world };
-        let mut received = Vec::new();
         // Runs that wait for the key, and then those that wait without one.
         for key in [key.as_deref().map(Some), Some(None)].into_iter().flatten() {
             let mut after = None;
@@ -167,10 +179,12 @@ impl Emit {
                 let (page, next) = index.list(&name, key, after).await?;
                 for found in page {
                     let run = found.entry.run.clone();
-                    let is_received =
+                    let reception =
                         runs.offer(&index, found, (&*name, key), &answer, by.as_ref()).await?;
-                    if is_received && !received.contains(&run) {
-                        received.push(run);
+                    match reception {
+                        Reception::Now if !received.contains(&run) => received.push(run),
+                        Reception::Before if !before.contains(&run) => before.push(run),
+                        _ => {}
                     }
                 }
                 after = next;
@@ -179,13 +193,14 @@ impl Emit {
                 }
             }
         }
-        Ok(Emitted { id, received })
+        before.retain(|run| !received.contains(run));
+        Ok(Emitted { id, received, before })
     }
 }
 
 impl Runs {
-    /// Leaves the event in the inbox of a run, if the run waits for it. Returns `true` if the run
-    /// receives it. One damaged run does not keep the event from the others.
+    /// Leaves the event in the inbox of a run, if the run waits for it. One damaged run does not
+    /// keep the event from the others.
     async fn offer(
         &self,
         index: &WaitIndex<'_>,
@@ -193,7 +208,7 @@ impl Runs {
         place: (&str, Option<&str>),
         answer: &Answer,
         by: Option<&Arc<str>>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Reception, Error> {
         let run = found.entry.run.clone();
         match self.leave_event(index, found, place, answer, by).await {
             Err(error) if matches!(error.id(), ErrorId::JOURNAL_DAMAGED | ErrorId::ROW_DAMAGED) => {
@@ -202,7 +217,7 @@ impl Runs {
                     target: "stepwright", %run, "a run that may wait for `{event}` is left out: \
                      {error}"
                 );
-                Ok(false)
+                Ok(Reception::Not)
             }
             left => left,
         }
@@ -215,23 +230,24 @@ impl Runs {
         (event, key): (&str, Option<&str>),
         answer: &Answer,
         by: Option<&Arc<str>>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Reception, Error> {
         let (run, asked) = (found.entry.run.clone(), found.entry.asked.clone());
         let Some(row) = self.store.run(&run).await? else {
             index.clear(found).await?;
-            return Ok(false);
+            return Ok(Reception::Not);
         };
         let is_elsewhere = self.workflow.as_ref().is_some_and(|id| *id != row.workflow_id);
         if is_elsewhere || self.user.as_ref().is_some_and(|id| row.user_id.as_ref() != Some(id)) {
-            return Ok(false);
+            return Ok(Reception::Not);
         }
         if row.status.is_terminal() {
             index.clear(found).await?;
-            return Ok(false);
+            return Ok(Reception::Not);
         }
         let snapshot = Snapshot::load(&self.store, row, true).await?;
-        if !snapshot.expects(&asked, event, key, answer, self.world.now()) {
-            return Ok(false);
+        match snapshot.expects(&asked, event, key, answer, self.world.now()) {
+            Reception::Now => {}
+            other => return Ok(other),
         }
         let reply = Reply {
             requirement_id: asked,
@@ -242,15 +258,15 @@ impl Runs {
         let signal = Signal::answer(run.clone(), reply, self.world.now());
         // Of two events, one is the answer; the run may also have been deleted meanwhile.
         match self.store.submit(signal).await {
-            Err(StoreError::NotFound(_)) => Ok(false),
-            submitted => Ok(submitted?),
+            Err(StoreError::NotFound(_)) => Ok(Reception::Not),
+            submitted => Ok(if submitted? { Reception::Now } else { Reception::Not }),
         }
     }
 }
 
 impl Snapshot {
-    /// Returns `true` if the run waits for this event, and had not received it when that wait
-    /// began.
+    /// Returns [`Reception::Now`] if the run waits for this event, and had not received it when
+    /// that wait began.
     fn expects(
         &self,
         asked: &str,
@@ -258,25 +274,33 @@ impl Snapshot {
         wanted: Option<&str>,
         answer: &Answer,
         now: Timestamp,
-    ) -> bool {
-        let Answer::Event { id, payload } = answer else { return false };
+    ) -> Reception {
+        let Answer::Event { id, payload } = answer else { return Reception::Not };
         let open = self.fold().requirements().iter().find(|open| *open.id == *asked);
         let Some(RequirementKind::Event { name, key, condition, .. }) = open.map(|open| &open.kind)
         else {
-            return false;
+            return Reception::Not;
         };
-        **name == *event
-            && key.as_deref() == wanted
-            && condition.as_ref().is_none_or(|condition| condition.holds(payload))
-            && self.answer_due(asked).is_none_or(|due| now <= due)
-            && self.waiting_answer(asked).is_none()
-            && !self.has_received(id, asked)
+        if **name != *event || key.as_deref() != wanted {
+            return Reception::Not;
+        }
+        if self.has_received(id, asked) {
+            return Reception::Before;
+        }
+        match self.waiting_answer(asked).map(|signal| &signal.kind) {
+            Some(SignalKind::Answer(reply)) if is_of_event(reply, id) => Reception::Before,
+            Some(_) => Reception::Not,
+            None => {
+                let fits = condition.as_ref().is_none_or(|condition| condition.holds(payload));
+                let in_time = self.answer_due(asked).is_none_or(|due| now <= due);
+                if fits && in_time { Reception::Now } else { Reception::Not }
+            }
+        }
     }
 
     /// Returns `true` if the run received an event before it made this request.
     fn has_received(&self, event: &str, asked: &str) -> bool {
-        let is_same =
-            |reply: &Reply| matches!(&reply.answer, Answer::Event { id, .. } if **id == *event);
+        let is_same = |reply: &Reply| is_of_event(reply, event);
         let facts = self.facts();
         let is_asked = |fact: &Event| fact.kind.requirement().is_some_and(|one| *one.id == *asked);
         let Some(begun) = facts.iter().rposition(is_asked) else { return false };
@@ -288,6 +312,10 @@ impl Snapshot {
                 .filter(|signal| before(signal))
                 .any(|signal| matches!(&signal.kind, SignalKind::Answer(reply) if is_same(reply)))
     }
+}
+
+fn is_of_event(reply: &Reply, event: &str) -> bool {
+    matches!(&reply.answer, Answer::Event { id, .. } if **id == *event)
 }
 
 impl IntoFuture for Emit {

@@ -4,9 +4,10 @@ use super::Runs;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use stepwright_core::store::{
-    Compacted, DeleteRun, DeletedRun, MemoryChange, MemoryFilter, MemoryUpdate, PAGE_MAX,
-    RunFilter, RunRow, SessionFilter, UserMemory,
+    Compacted, DeleteRun, DeletedRun, KINDS_OF_RUNS, MemoryChange, MemoryFilter, MemoryUpdate,
+    PAGE_MAX, RunFilter, RunRow, SessionFilter, SharedValue, UserMemory, ValueChange,
 };
 use stepwright_core::{
     Error, ErrorId, ErrorKind, RunId, RunStatus, SessionId, Timestamp, UserId, WorkflowId,
@@ -93,6 +94,12 @@ pub struct Removed {
     pub dry_run: bool,
 }
 
+/// The part of a shared value that says which run it is about.
+#[derive(Deserialize)]
+struct AboutRun {
+    run: Box<str>,
+}
+
 impl Runs {
     /// Deletes old runs that have ended: their journals, inboxes and rows. A run that waits or is
     /// under way is never deleted. Sessions stay, with their states.
@@ -177,6 +184,7 @@ impl Runs {
             removed.memories = self.forget(user, dry_run).await?;
         }
         if !dry_run {
+            self.forget_values(&removed.runs).await?;
             removed.compacted = Some(self.store.compact().await?);
         }
         Ok(removed)
@@ -192,6 +200,30 @@ impl Runs {
         let changes = all.into_iter().map(remove).collect();
         let update = MemoryUpdate::new(user.clone(), changes, self.world.now());
         Ok(self.store.update_memories(update).await?)
+    }
+
+    /// Removes what the processes of the store share about runs, such as links and deliveries.
+    async fn forget_values(&self, runs: &[RunId]) -> Result<(), Error> {
+        let runs: HashSet<&str> = runs.iter().map(RunId::as_str).collect();
+        for kind in KINDS_OF_RUNS {
+            let mut after = Arc::<str>::from("");
+            loop {
+                let page = self.store.shared_values(kind, &after, PAGE_MAX).await?;
+                let Some(last) = page.last() else { break };
+                after = last.key.clone();
+                for SharedValue { kind, key, value, version } in page {
+                    let about = serde_json::from_str::<AboutRun>(&value);
+                    if !about.is_ok_and(|about| runs.contains(&*about.run)) {
+                        continue;
+                    }
+                    let (value, seen) = (None, Some(version));
+                    let version = i64::from_ne_bytes(self.world.chance().to_ne_bytes());
+                    let change = ValueChange { kind, key, value, seen, version };
+                    self.store.change_value(change).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives the space of deleted data back to the system: see

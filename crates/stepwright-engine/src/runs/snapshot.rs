@@ -1,11 +1,13 @@
 //! One run as it stands in the store.
 
 use crate::journal::{PAGE, corrupt};
+use std::collections::HashMap;
+use std::sync::Arc;
 use stepwright_core::event::Event;
 use stepwright_core::fold::Fold;
 use stepwright_core::store::{RunRow, Signal, SignalKind};
 use stepwright_core::{
-    AnyStore, Error, ErrorId, ErrorKind, Requirement, RunOutput, RunStatus, Timestamp,
+    AnyStore, Error, ErrorId, ErrorKind, EventKind, Requirement, RunOutput, RunStatus, Timestamp,
 };
 
 /// A run as it stood in its store when it was loaded: see [`Runs::load`](super::Runs::load).
@@ -32,6 +34,16 @@ pub struct Snapshot {
     /// Empty if the facts are not kept.
     facts: Vec<Event>,
     inbox: Vec<Signal>,
+    asked: HashMap<Arc<str>, Asked>,
+}
+
+/// The place of a request in the journal.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// The number of the fact that made it last.
+    made: u64,
+    /// The number of the first pause after that.
+    paused: Option<u64>,
 }
 
 impl Snapshot {
@@ -41,11 +53,12 @@ impl Snapshot {
         keeps_facts: bool,
     ) -> Result<Self, Error> {
         let run = &row.run_id;
-        let (mut fold, mut facts) = (Fold::default(), Vec::new());
+        let (mut fold, mut facts, mut asked) = (Fold::default(), Vec::new(), HashMap::new());
         loop {
             let page = store.load(run, fold.next_sequence(), PAGE).await?;
             for fact in &page {
                 fold.apply(fact).map_err(|illegal| corrupt(run, &illegal))?;
+                note(&mut asked, fact);
             }
             let last = page.len() < PAGE;
             if keeps_facts {
@@ -60,7 +73,7 @@ impl Snapshot {
             return Err(Error::new(ErrorKind::Store, what).with_id(ErrorId::JOURNAL_DAMAGED));
         }
         let inbox = if fold.status().is_terminal() { Vec::new() } else { store.inbox(run).await? };
-        Ok(Self { row, fold, facts, inbox })
+        Ok(Self { row, fold, facts, inbox, asked })
     }
 
     /// Returns the row of the run.
@@ -83,6 +96,17 @@ impl Snapshot {
     pub fn unanswered(&self) -> Vec<Requirement> {
         let open = self.fold.requirements().iter().filter(|asked| asked.needs_person());
         open.filter(|asked| self.waiting_answer(&asked.id).is_none()).cloned().collect()
+    }
+
+    /// Returns the number of the fact that made this request. The same request made anew, as by a
+    /// retry, has another one.
+    pub fn asked_at(&self, id: &str) -> Option<u64> {
+        self.asked.get(id).map(|asked| asked.made)
+    }
+
+    /// Returns the number of the first pause after this request was made.
+    pub fn paused_at(&self, id: &str) -> Option<u64> {
+        self.asked.get(id).and_then(|asked| asked.paused)
     }
 
     /// Returns the deadline for an answer to this request: see [`Fold::answer_due`].
@@ -125,6 +149,20 @@ impl Snapshot {
     /// driven.
     pub fn waiting_answer(&self, id: &str) -> Option<&Signal> {
         answer_in(&self.inbox, id)
+    }
+}
+
+/// Notes the place of a request.
+fn note(asked: &mut HashMap<Arc<str>, Asked>, fact: &Event) {
+    if let Some(request) = fact.kind.requirement() {
+        asked.insert(request.id.clone(), Asked { made: fact.sequence, paused: None });
+    } else if matches!(fact.kind, EventKind::WorkflowPaused { .. }) {
+        for one in asked.values_mut() {
+            one.paused.get_or_insert(fact.sequence);
+        }
+    } else if matches!(fact.kind, EventKind::WorkflowForked { .. }) {
+        // The pauses before it were those of its origin.
+        asked.values_mut().for_each(|one| one.paused = None);
     }
 }
 

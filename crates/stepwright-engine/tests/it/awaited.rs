@@ -1,15 +1,17 @@
 //! Runs that wait for events from outside.
 
 use crate::shapes::{KINDS, around, part};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 use stepwright_core::event::Reply;
 use stepwright_core::journal::Append;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _, SharedValue};
+use stepwright_core::world::VirtualClock;
 use stepwright_core::{
-    Answer, AnyStore, ErrorCode, ErrorId, Event, EventKind, EventMatch, Json, Memory, RunId,
-    RunOutput, RunStatus, StepContext, StepError,
+    Answer, AnyStore, ErrorCode, ErrorId, Event, EventKind, EventMatch, HumanReview, Json, Memory,
+    OnError, RunId, RunOutput, RunStatus, StepContext, StepError, World,
 };
 use stepwright_engine::{Loop, Parallel, Runs, Step, Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;
@@ -109,12 +111,59 @@ async fn an_id_reaches_a_run_once_whatever_it_waits_for_next() {
     let emit = |id: &str, tick: u64| runs(&memory).emit("tick").id(id).payload(tick);
     assert_eq!(emit("e-1", 1).await.unwrap().received.len(), 1);
     // Before the run has taken it, and afterwards.
-    assert_eq!(emit("e-1", 1).await.unwrap().received.len(), 0);
-    assert_eq!(workflow.resume("r").await.unwrap().status, RunStatus::Paused);
-    assert_eq!(emit("e-1", 1).await.unwrap().received.len(), 0);
+    for _ in 0..2 {
+        let again = emit("e-1", 1).await.unwrap();
+        assert_eq!((again.received.len(), again.before.len()), (0, 1));
+        assert_eq!(workflow.resume("r").await.unwrap().status, RunStatus::Paused);
+    }
     assert_eq!(emit("e-2", 2).await.unwrap().received.len(), 1);
     let output = workflow.resume("r").await.unwrap();
     assert_eq!((output.status, text(&output).as_str()), (RunStatus::Completed, "2"));
+}
+
+#[test]
+fn a_person_who_rejects_the_payload_or_tries_again_gets_a_new_wait() {
+    let memory = Memory::default();
+    let clock = VirtualClock::default();
+    let step = |timeout: Duration| {
+        Step::new("paid", move |_: String, cx: StepContext| async move {
+            cx.wait_for::<u64>("order.paid").timeout(timeout).await.map(|paid| paid.to_string())
+        })
+    };
+    let review = HumanReview::new().requires_output_review("Enough?");
+    let hour = Duration::from_hours(1);
+    let builder = |name: &str| {
+        Workflow::builder(name).store(memory.clone()).world(World::new(clock.clone(), 7))
+    };
+    let reviewed = builder("Reviewed").step(step(hour).human_review(review)).build().unwrap();
+    let late = builder("Late").step(step(hour).on_error(OnError::Pause)).build().unwrap();
+    let emit = |amount: u64| runs(&memory).emit("order.paid").payload(amount);
+    clock.run(async {
+        reviewed.run("-").run_id("a").await.unwrap();
+        assert_eq!(emit(1).await.unwrap().received.len(), 1);
+        let shown = reviewed.resume("a").await.unwrap();
+        assert_eq!(&*shown.requirements[0].id, "paid!review");
+        let rejected = [("paid!review", Answer::Reject { feedback: Some("not that one".into()) })];
+        let again = reviewed.continue_run("a", rejected).await.unwrap();
+        assert_eq!(&*again.requirements[0].id, "paid!event:order.paid#2");
+        assert_eq!(emit(2).await.unwrap().received.len(), 1);
+        reviewed.resume("a").await.unwrap();
+        let output = reviewed.continue_run("a", [("paid!review:2", Answer::Approve)]).await;
+        assert_eq!(text(&output.unwrap()), "2");
+
+        late.run("-").run_id("b").await.unwrap();
+        World::new(clock.clone(), 8).sleep(hour * 2).await;
+        let failed = late.resume("b").await.unwrap();
+        assert_eq!(&*failed.requirements[0].id, "paid!error");
+        let again = late.continue_run("b", [("paid!error", Answer::Retry)]).await.unwrap();
+        assert_eq!(again.status, RunStatus::Paused);
+        let asked = &again.requirements[0];
+        assert_eq!(&*asked.id, "paid!event:order.paid#2");
+        assert!(asked.due.unwrap() > World::new(clock.clone(), 9).now());
+        assert_eq!(emit(3).await.unwrap().received.len(), 1);
+        assert_eq!(text(&late.resume("b").await.unwrap()), "3");
+    });
+    assert_eq!(memory.shared_values("wait", "", 0).now_or_never().unwrap().unwrap(), []);
 }
 
 #[tokio::test]

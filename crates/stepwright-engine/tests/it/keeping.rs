@@ -4,7 +4,8 @@ use crate::support::mark;
 use serde_json::Value;
 use std::time::Duration;
 use stepwright_core::store::{
-    DeleteRun, RunFilter, RunStore as _, SessionFilter, SessionStore as _,
+    DeleteRun, KINDS_OF_RUNS, Leases as _, RunFilter, RunStore as _, SessionFilter,
+    SessionStore as _, ValueChange,
 };
 use stepwright_core::{
     Answer, AnyStore, ErrorId, ErrorKind, HumanReview, Memory, Patch, RunId, StepInput, StepOutput,
@@ -90,6 +91,26 @@ async fn a_user_is_erased_with_everything_and_others_stay() {
     assert_eq!(store.sessions(SessionFilter::default()).await.unwrap().len(), 1);
     assert_eq!(workflow.get_run("r-4").await.unwrap().content.text(), "four");
     assert!(runs.erase(&ada, false).await.unwrap().runs.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_shared_about_a_run_is_erased_with_it() {
+    let (store, _, runs) = some().await;
+    let put = async |kind: &str, key: &str, run: &str| {
+        let value = serde_json::json!({"run": run, "name": "desk"}).to_string();
+        let (kind, key, value) = (kind.into(), key.into(), Some(value.into()));
+        let change = ValueChange { kind, key, value, seen: None, version: 7 };
+        assert!(store.change_value(change).await.unwrap());
+    };
+    for kind in KINDS_OF_RUNS {
+        put(kind, "a", "r-1").await;
+        put(kind, "b", "r-4").await;
+    }
+    runs.erase(&Erase::User("ada".parse().unwrap()), false).await.unwrap();
+    for kind in KINDS_OF_RUNS {
+        let left = store.shared_values(kind, "", 0).await.unwrap();
+        assert_eq!(left.iter().map(|value| &*value.key).collect::<Vec<_>>(), ["b"], "{kind}");
+    }
 }
 
 #[tokio::test]

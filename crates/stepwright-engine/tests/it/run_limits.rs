@@ -8,14 +8,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use stepwright_core::store::RunFilter;
+use stepwright_core::store::{RunFilter, SessionStore as _};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Answer, AnyStore, ErrorId, ErrorKind, Event, EventKind, HumanReview, Memory, RunStatus,
     StepInput, World,
 };
 use stepwright_engine::{
-    Concurrency, Dedupe, RunStream, Step, WhenFull, Workflow, WorkflowBuilder,
+    Concurrency, Dedupe, Erase, Export, Prune, RunStream, Runs, Step, WhenFull, Workflow,
+    WorkflowBuilder, real_world,
 };
 use stepwright_testing::grammar;
 use tokio::sync::Semaphore;
@@ -313,6 +314,81 @@ fn a_run_with_the_same_key_does_not_begin_again_within_the_time() {
         workflow.run(json!({"order": 8})).await.unwrap();
     });
     assert_eq!(made.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_run_with_the_same_key_does_not_begin_again_after_the_first_was_deleted() {
+    for how in ["prune", "session", "erase"] {
+        let store = Memory::default();
+        let workflow = Workflow::builder("W")
+            .store(store.clone())
+            .dedupe(Dedupe::within(Duration::from_hours(24)))
+            .step(Step::new("charge", |_: StepInput| async { "done" }))
+            .build()
+            .unwrap();
+        let begin = |run: &str| workflow.run("order 7").run_id(run).session_id("s").user_id("ada");
+        begin("r-1").await.unwrap();
+        let runs = Runs::of(AnyStore::new(store.clone()));
+        match how {
+            "prune" => {
+                let later = real_world().wall().plus(Duration::from_mins(1));
+                assert_eq!(runs.prune(&Prune::ended_before(later)).await.unwrap().runs.len(), 1);
+            }
+            "session" => assert!(store.delete_session(&"s".parse().unwrap()).await.unwrap()),
+            _ => {
+                let ada = Erase::User("ada".parse().unwrap());
+                assert_eq!(runs.erase(&ada, false).await.unwrap().runs.len(), 1);
+            }
+        }
+        for again in ["r-2", "r-1"] {
+            let error = begin(again).await.unwrap_err();
+            assert_eq!(error.id(), ErrorId::RUN_DUPLICATE, "{how}: {error}");
+            assert!(!error.report().contains("r-1"), "{how}: {}", error.report());
+        }
+    }
+}
+
+#[tokio::test]
+async fn slots_and_keys_are_imported_with_their_runs() {
+    let on = |store: &Memory| {
+        let asks = HumanReview::new().requires_confirmation("?");
+        let step = Step::new("charge", |_: StepInput| async { "done" }).human_review(asks);
+        let order = |input: &StepInput| input.run.content.to_value()["order"].clone();
+        Workflow::builder("W")
+            .store(store.clone())
+            .concurrency(by_customer(1, WhenFull::Skip))
+            .dedupe(Dedupe::within(Duration::from_hours(24)).key(order))
+            .step(step)
+            .build()
+            .unwrap()
+    };
+    let (here, there) = (Memory::default(), Memory::default());
+    let first = on(&here);
+    let begun = first.run(json!({"customer": "anna", "order": 7})).run_id("r-1").await.unwrap();
+    assert_eq!(begun.status, RunStatus::Paused);
+    // The key of a run that was pruned.
+    let old = first.run(json!({"customer": "ben", "order": 6})).run_id("r-0").await.unwrap();
+    first.cancel_run(&old.run_id).await.unwrap();
+    let runs = Runs::of(AnyStore::new(here));
+    let later = real_world().wall().plus(Duration::from_mins(1));
+    assert_eq!(runs.prune(&Prune::ended_before(later)).await.unwrap().runs.len(), 1);
+
+    let mut lines = Vec::new();
+    runs.export(&Export::default(), |line| Ok(lines.push(line.to_owned()))).await.unwrap();
+    Runs::of(AnyStore::new(there.clone())).import(lines, false).await.unwrap();
+    for workflow in [first, on(&there)] {
+        let begin = |customer: &str, order: u32| {
+            workflow.run(json!({"customer": customer, "order": order}))
+        };
+        let busy = begin("anna", 8).await.unwrap_err();
+        assert_eq!(busy.id(), ErrorId::RUN_SKIPPED, "{busy}");
+        for order in [6, 7] {
+            let known = begin("eva", order).await.unwrap_err();
+            assert_eq!(known.id(), ErrorId::RUN_DUPLICATE, "{known}");
+        }
+        workflow.continue_run("r-1", [("charge!confirm", Answer::Approve)]).await.unwrap();
+        begin("anna", 9).await.unwrap();
+    }
 }
 
 #[tokio::test]

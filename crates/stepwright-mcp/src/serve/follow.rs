@@ -193,6 +193,9 @@ pub(super) async fn followed(
         }
         let asked: Vec<&Requirement> =
             output.requirements.iter().filter(|request| request.needs_person()).collect();
+        if asked.is_empty() && output.awaited_events().is_some() {
+            return Ok(waiting(shared, &output).into());
+        }
         if asked.is_empty() {
             // It waits for a moment, and goes on by itself.
             tokio::select! {

@@ -11,7 +11,8 @@ use stepwright_engine::RunHandle;
 /// The media type of bytes of which nothing is known.
 const BYTES: &str = "application/octet-stream";
 
-/// Returns the result of a run that waits for an answer which this client cannot give.
+/// Returns the result of a run that waits for an answer which this client cannot give, or for an
+/// event.
 pub(super) fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
     let (run, requests) = (&output.run_id, &output.requirements);
     let text = waits(shared, output).unwrap_or_default();
@@ -21,14 +22,15 @@ pub(super) fn waiting(shared: &Shared, output: &RunOutput) -> CallToolResult {
     result
 }
 
-/// Returns the questions that a run waits for, and how they are answered elsewhere. `None` if it
-/// waits for no person.
+/// Returns the questions that a run waits for, and how they are answered elsewhere, or the events
+/// that it waits for. `None` if it waits for neither.
 pub(super) fn waits(shared: &Shared, output: &RunOutput) -> Option<String> {
     let run = &output.run_id;
     let asked = output.requirements.iter().filter(|request| request.needs_person());
     let asked: Vec<&str> = asked.map(|request| &*request.message).collect();
     if asked.is_empty() {
-        return None;
+        let waits = output.awaited_events()?;
+        return Some(format!("{waits} It goes on when the event comes: look at it later."));
     }
     let how = if shared.operates {
         "Answer with the tool `continue_run`.".to_owned()

@@ -36,6 +36,10 @@ pub(super) struct EmittedView {
     received: usize,
     /// The runs.
     run_ids: Vec<String>,
+    /// The runs that received the same id before, and did not receive it again.
+    #[schema(ignore)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    received_before: Vec<String>,
 }
 
 /// Sends an event to the runs that wait for it.
@@ -67,5 +71,6 @@ pub(super) async fn emit_event(
     let emitted = event.await?;
     let run_ids: Vec<String> = emitted.received.iter().map(ToString::to_string).collect();
     let id = emitted.id.to_string();
-    Ok(Json(EmittedView { id, received: run_ids.len(), run_ids }))
+    let received_before = emitted.before.iter().map(ToString::to_string).collect();
+    Ok(Json(EmittedView { id, received: run_ids.len(), run_ids, received_before }))
 }

@@ -73,7 +73,8 @@ pub(super) async fn make_link(
         let help = format!("use from 1 to {}", LINK_LIFE_MAX.as_secs());
         return Err(Problem::bad(what).with_help(help));
     }
-    let pending = app.seen_by(&who)?.load(&run).await?.unanswered();
+    let snapshot = app.seen_by(&who)?.load(&run).await?;
+    let pending = snapshot.unanswered();
     let asked = pending.iter().find(|asked| *asked.id == *request);
     let asked = asked.filter(|asked| !asked.answers().is_empty()).ok_or_else(|| {
         let problem = Problem::not_found(format!("run `{run}` has no pending request `{request}`"));
@@ -82,7 +83,8 @@ pub(super) async fn make_link(
     let end = app.links.end(life);
     let expires_at = asked.due.map_or(end, |due| due.min(end));
     let by = who.signs().map(str::to_owned);
-    let link = Link { run, request, to, by, expires_at, used_at: None };
+    let asked_at = snapshot.asked_at(&request);
+    let link = Link { run, request, asked_at, to, by, expires_at, used_at: None };
     let path = format!("/v1/links/{}", app.links.add(&link).await?);
     Ok((StatusCode::CREATED, Json(LinkView { path, expires_at: expires_at.0 })))
 }
@@ -195,7 +197,9 @@ async fn pending(app: &App, token: &str) -> Result<Result<(Held, Requirement), R
         }
         found => found?,
     };
-    let asked = snapshot.unanswered().into_iter().find(|asked| *asked.id == *held.link.request);
+    let request = &*held.link.request;
+    let is_same = held.link.asked_at.is_some() && snapshot.asked_at(request) == held.link.asked_at;
+    let asked = snapshot.unanswered().into_iter().find(|asked| is_same && *asked.id == *request);
     match asked {
         Some(asked) => Ok(Ok((held, asked))),
         None => gone("The question was answered", "Another person or a deadline was first."),

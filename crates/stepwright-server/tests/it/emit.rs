@@ -4,7 +4,7 @@ use crate::keys::key;
 use crate::world::World;
 use serde_json::{Value, json};
 use stepwright_core::{Memory, StepContext, StepError};
-use stepwright_engine::Workflow;
+use stepwright_engine::{Step, Workflow};
 use stepwright_server::{ApiKeys, Role, ServerBuilder};
 
 fn orders(server: ServerBuilder, store: &Memory) -> ServerBuilder {
@@ -46,6 +46,78 @@ async fn an_event_carries_on_the_runs_that_wait_for_it() {
     let wrong = emit(json!({"name": "order paid"})).await;
     assert_eq!((wrong.status.as_u16(), &wrong.json()["code"]), (400, &json!("SW0740")));
     assert_eq!(emit(json!({"name": "a", "topic": "b"})).await.status, 422);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_sent_again_was_received_before() {
+    let memory = Memory::default();
+    let step = Step::new("both", |_: String, cx: StepContext| async move {
+        let first: Value = cx.wait_for("one").await?;
+        let second: Value = cx.wait_for("one").named("second").await?;
+        Ok::<_, StepError>(format!("{first}{second}"))
+    });
+    let both = Workflow::builder("both").store(memory.clone()).step(step).build().unwrap();
+    let world = World::with(memory.clone(), |server| server.workflow(&both));
+    let run = world.run("both", json!({"input": "x"})).await;
+    let mut frames = world.client.stream(&format!("/v1/runs/{run}/events")).await;
+    frames.until("WorkflowPaused").await;
+    let event = json!({"name": "one", "payload": 1, "id": "e-1"});
+    let sent = world.client.post("/v1/events", event.clone()).await.json();
+    assert_eq!(sent, json!({"id": "e-1", "received": 1, "run_ids": [run]}));
+    frames.until("WorkflowPaused").await;
+    let again = world.client.post("/v1/events", event).await.json();
+    let wanted = json!({"id": "e-1", "received": 0, "run_ids": [], "received_before": [run]});
+    assert_eq!(again, wanted);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_of_each_protocol_says_that_the_run_waits_for_an_event() {
+    let memory = Memory::default();
+    let world = World::with(memory.clone(), |server| orders(server, &memory));
+    let client = &world.client;
+    let waits = "waits for the event `order.paid` with the key `o-1`.";
+
+    let message = json!({"id": "m", "role": "user", "content": "o-1"});
+    let input = json!({"threadId": "t", "runId": "r-1", "messages": [message]});
+    let stream = client.post("/agui/orders", input).await.body;
+    let frames = stream.split("\n\n").filter_map(|frame| frame.strip_prefix("data: "));
+    let events: Vec<Value> = frames.map(|frame| serde_json::from_str(frame).unwrap()).collect();
+    let last = events.last().unwrap();
+    assert_eq!(last["type"], "RUN_FINISHED", "{stream}");
+    assert_eq!(last["outcome"]["type"], "suspended", "{stream}");
+    let told = |event: &&Value| event["delta"].as_str().is_some_and(|told| told.ends_with(waits));
+    assert!(events.iter().any(|event| told(&event)), "{stream}");
+
+    for streams in [false, true] {
+        let chat = json!({"model": "orders", "stream": streams,
+            "messages": [{"role": "user", "content": "o-1"}]});
+        let answer = client.post("/v1/chat/completions", chat).await.body;
+        assert!(answer.contains(waits), "{answer}");
+        assert_eq!(answer.trim_end().ends_with("[DONE]"), streams, "{answer}");
+    }
+
+    let parts = json!([{"text": "o-1"}]);
+    let message = json!({"messageId": "m", "role": "ROLE_USER", "parts": parts});
+    let call = json!({"jsonrpc": "2.0", "id": 7, "method": "SendMessage",
+        "params": {"message": message}});
+    let task = client.post("/a2a/orders", call).await.json()["result"]["task"].clone();
+    assert_eq!(task["status"]["state"], "TASK_STATE_WORKING", "{task}");
+    let text = task["status"]["message"]["parts"][0]["text"].as_str().unwrap_or_default();
+    assert!(text.ends_with(waits), "{task}");
+
+    let accept = "application/json, text/event-stream";
+    let version = "2026-07-28";
+    let mcp = client.with("accept", accept).with("mcp-protocol-version", version);
+    let mcp = mcp.with("mcp-method", "tools/call").with("mcp-name", "orders");
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let params = json!({"name": "orders", "arguments": {"input": "o-1"}, "_meta": meta});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let answer = mcp.post("/mcp", call).await.body;
+    assert!(answer.contains("waits for the event `order.paid`"), "{answer}");
     world.end().await;
 }
 

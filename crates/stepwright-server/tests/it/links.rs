@@ -5,7 +5,7 @@ use crate::keys::key;
 use crate::world::World;
 use serde_json::{Value, json};
 use stepwright_core::store::{Leases as _, ValueChange};
-use stepwright_core::{HumanReview, Memory};
+use stepwright_core::{HumanReview, Memory, OnReject};
 use stepwright_engine::{Step, Workflow};
 use stepwright_server::{ApiKeys, Role};
 
@@ -136,6 +136,39 @@ async fn of_two_answers_at_once_one_counts() {
     assert_eq!(statuses, [200, 410]);
     waiting.world.ended(&waiting.run).await;
     assert_eq!(waiting.answers().await.len(), 1);
+    waiting.world.end().await;
+}
+
+#[tokio::test]
+async fn a_link_stays_dead_when_the_same_request_is_made_anew() {
+    let memory = Memory::default();
+    let world = World::with(memory.clone(), |server| {
+        let asked = HumanReview::new().requires_output_review("Send it?");
+        let asked = asked.on_reject(OnReject::Fail);
+        let step = Step::new("price", same).human_review(asked);
+        let offer = Workflow::builder("offer").store(memory.clone()).step(step).build().unwrap();
+        server.workflow(&offer)
+    });
+    let waiting = Waiting::of("offer", world, memory).await;
+    let client = &waiting.world.client;
+    assert_eq!(client.get(&waiting.path).await.status, 200);
+    let answers = json!({"answers": {"price!review": {"decision": "reject"}}});
+    let run = &waiting.run;
+    let rejected = client.post(&format!("/v1/runs/{run}/answers"), answers).await;
+    assert!(rejected.status.is_success(), "{rejected:?}");
+    assert_eq!(waiting.world.ended(run).await["run"]["status"], "ERROR");
+    let mut frames = client.stream(&format!("/v1/runs/{run}/events")).await;
+    let retried = client.post(&format!("/v1/runs/{run}/retry"), json!({})).await;
+    assert!(retried.status.is_success(), "{retried:?}");
+    frames.until("WorkflowRetried").await;
+    frames.until("WorkflowPaused").await;
+    assert_eq!(request(client, run).await, "price!review");
+    let fresh = link(client, run, "price!review").await;
+    for dead in [client.get(&waiting.path).await, waiting.answer("decision=approve").await] {
+        assert_eq!(dead.status, 410, "{dead:?}");
+        assert!(dead.body.contains("The question was answered"), "{dead:?}");
+    }
+    assert_eq!(client.get(&fresh).await.status, 200);
     waiting.world.end().await;
 }
 

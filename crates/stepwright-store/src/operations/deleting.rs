@@ -42,6 +42,13 @@ macro_rules! deletion {
                 $column,
                 " = $1)"
             ),
+            // A key of which one run may begin holds for its time, without the name of the run.
+            concat!(
+                "UPDATE slots SET holder = '' WHERE until IS NOT NULL
+                  AND holder IN (SELECT run_id FROM runs WHERE ",
+                $column,
+                " = $1)"
+            ),
             concat!(
                 "DELETE FROM slots WHERE holder IN (SELECT run_id FROM runs WHERE ",
                 $column,
@@ -80,8 +87,8 @@ macro_rules! unuse_media {
     };
 }
 
-const ONE_RUN: [&str; 8] = deletion!("run_id");
-const RUNS_OF_SESSION: [&str; 8] = deletion!("session_id");
+const ONE_RUN: [&str; 9] = deletion!("run_id");
+const RUNS_OF_SESSION: [&str; 9] = deletion!("session_id");
 
 /// Selects deleted runs whose facts no fork shares any more.
 const UNUSED: &str = "SELECT id FROM kept

@@ -4,7 +4,7 @@ use crate::backend::{Attempt, Columns, Connection, Value, Work};
 use crate::errors::Failure;
 use crate::rows::{from_column, moment};
 use std::sync::Arc;
-use stepwright_core::store::{Entered, FirstClaim, Queued, SlotClaim, SlotEntry};
+use stepwright_core::store::{Entered, FirstClaim, HeldSlot, Queued, SlotClaim, SlotEntry};
 use stepwright_core::{RunStatus, Timestamp};
 
 /// The entries of scope `$1` with the states of their runs and the last signs of their drivers.
@@ -148,6 +148,32 @@ impl<C: Connection> Work<C> for Waiting {
     }
 }
 
+/// Reads the slots of a holder.
+pub(crate) struct Of(pub(crate) String);
+
+impl<C: Connection> Work<C> for Of {
+    type Made = Vec<HeldSlot>;
+
+    fn is_quick(&self) -> bool {
+        true
+    }
+
+    async fn make(&mut self, c: &mut C, _: Attempt) -> Result<Self::Made, Failure<C::Error>> {
+        let sql = "SELECT scope, at, until FROM slots WHERE holder = $1 AND held <> 0
+            ORDER BY place";
+        let holder: Arc<str> = (&*self.0).into();
+        let read = |row: &C::Row<'_>| {
+            Ok(HeldSlot {
+                scope: row.text(0)?.into(),
+                holder: holder.clone(),
+                at: Timestamp(from_column(row.number(1)?)),
+                until: row.maybe_number(2)?.map(|until| Timestamp(from_column(until))),
+            })
+        };
+        c.select(sql, &[(&*self.0).into()], read).await
+    }
+}
+
 /// Makes a holder the first of its scope, or returns the one that is.
 pub(crate) struct First(pub(crate) FirstClaim);
 
@@ -167,8 +193,8 @@ impl<C: Connection> Work<C> for First {
         let (first, gone) = claim.judge(&entries(c, &claim.scope).await?);
         remove(c, &gone).await?;
         match first {
-            Some(first) if first != claim.holder => Ok(Some(first)),
-            Some(_) => Ok(None),
+            Some(first) if first == claim.holder && !first.is_empty() => Ok(None),
+            Some(first) => Ok(Some(first)),
             None => {
                 let values: [Value<'_>; 6] = [
                     (&*claim.scope).into(),

@@ -131,6 +131,24 @@ impl Address {
     }
 }
 
+/// Returns an address without its password.
+pub(super) fn without_password(address: &str) -> Result<String, StoreError> {
+    Address::parse(address)?;
+    let (scheme, rest) = address.split_once("://").unwrap_or_default();
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = match path.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split_once(':').map_or(user, |(user, _)| user);
+            format!("{user}@{host}")
+        }
+        None => path.to_owned(),
+    };
+    let query = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("password="));
+    let query: Vec<&str> = query.collect();
+    let sign = if query.is_empty() { "" } else { "?" };
+    Ok(format!("{scheme}://{path}{sign}{}", query.join("&")))
+}
+
 /// A user in front of no host, as in `anna:secret@/agents?host=/run/postgresql`, becomes a
 /// parameter as well: the syntax of addresses on the web does not have that.
 fn without_host(path: &str) -> (String, Vec<String>) {
@@ -192,6 +210,25 @@ mod tests {
         assert_eq!(shown("postgres://u@h"), "h:5432/u");
         assert_eq!(shown("postgres://a%2Bb+c:x&y@/d?host=/var/run/pg"), "/var/run/pg:5432/d");
         assert_eq!(parse("postgres://a%2Bb+c:x&y@/d?host=/var/run/pg").user(), "a+b+c");
+    }
+
+    #[test]
+    fn an_address_without_its_password_can_be_used() {
+        for (address, shown) in [
+            ("postgres://u:geheim@h:5433/d", "postgres://u@h:5433/d"),
+            (
+                "postgresql+psycopg://u:ge%40heim@h/d?sslmode=require&password=geheim",
+                "postgresql+psycopg://u@h/d?sslmode=require",
+            ),
+            ("postgres://u@%2Fvar%2Frun%2Fpg/d", "postgres://u@%2Fvar%2Frun%2Fpg/d"),
+            ("postgres://a%2Bb:geheim@/d?host=/var/run/pg", "postgres://a%2Bb@/d?host=/var/run/pg"),
+            ("postgres://h/d", "postgres://h/d"),
+        ] {
+            let without = without_password(address).unwrap();
+            assert_eq!(without, shown);
+            assert_eq!(parse(&without).shown(), parse(address).shown());
+            assert_eq!(parse(&without).user(), parse(address).user());
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Connecting to a database.
 
-use super::address::Address;
+use super::address::{Address, without_password};
 use super::channels::Channels;
 use super::connections::Connections;
 use super::schema;
@@ -150,6 +150,23 @@ impl PostgresOptions {
     /// [`StoreError::Unavailable`] if the address cannot be read.
     pub fn shown(&self) -> Result<String, StoreError> {
         Ok(Address::parse(&self.address)?.shown())
+    }
+
+    /// Returns the address without its password: it opens the same database for a program that has
+    /// the password otherwise, as in `PGPASSWORD`.
+    ///
+    /// ```
+    /// # use stepwright_store::Postgres;
+    /// let options = Postgres::options("postgres://ai:secret@db.example/agents?sslmode=require");
+    /// let without = options.without_password()?;
+    /// assert_eq!(without, "postgres://ai@db.example/agents?sslmode=require");
+    /// # Ok::<(), stepwright_core::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the address cannot be read.
+    pub fn without_password(&self) -> Result<String, StoreError> {
+        without_password(&self.address)
     }
 
     /// Connects, and creates the tables if there are none. Must be called within a Tokio runtime

@@ -3,7 +3,9 @@
 use super::{Outcome, START, TestRun, cases, completed, same};
 use futures_util::future::try_join_all;
 use std::sync::Arc;
-use stepwright_core::store::{DeleteRun, Entered, FirstClaim, Queued, SlotClaim, SlotHolder};
+use stepwright_core::store::{
+    DeleteRun, Entered, FirstClaim, HeldSlot, Queued, SlotClaim, SlotHolder,
+};
 use stepwright_core::{EventKind, Store, Timestamp};
 
 cases![
@@ -15,6 +17,8 @@ cases![
     one_holder_is_the_first_of_a_key_within_a_time,
     of_many_one_is_the_first,
     slots_go_with_their_run,
+    a_key_holds_for_its_time_after_its_run_was_deleted,
+    the_slots_of_a_holder_are_listed,
 ];
 
 /// A key with every kind of character that a store may meet.
@@ -156,10 +160,62 @@ async fn of_many_one_is_the_first(store: &dyn Store) -> Outcome {
 async fn slots_go_with_their_run(store: &dyn Store) -> Outcome {
     store.heartbeat("d", Timestamp(START + 9)).await?;
     let mut run = TestRun::new(store, "slot-gone", "slot-session");
-    same("the first", store.first(first("slot-gone", 0)).await?, None)?;
+    same("the run", enter(store, "slot-gone", 1).await?, true)?;
+    run.begin().await?;
+    run.append(vec![EventKind::WorkflowPaused { until: None }]).await?;
+    same("another one", enter(store, "b", 1).await?, false)?;
+    store.delete_run(DeleteRun { waiting: true, ..DeleteRun::ended(run.run.clone()) }).await?;
+    same("after it was deleted", enter(store, "b", 1).await?, true)
+}
+
+async fn the_slots_of_a_holder_are_listed(store: &dyn Store) -> Outcome {
+    store.heartbeat("d", Timestamp(START + 9)).await?;
+    let mut run = TestRun::new(store, "slot-listed", "slot-session");
+    same("the slot", enter(store, "slot-listed", 1).await?, true)?;
+    let key = FirstClaim { scope: "key".into(), ..first("slot-listed", 0) };
+    same("the key", store.first(key.clone()).await?, None)?;
+    same("one that waits", enter(store, "b", 1).await?, false)?;
+    let listed = |scope: &str, holder: &str, until| {
+        let (scope, holder) = (scope.into(), holder.into());
+        HeldSlot { scope, holder, at: Timestamp(START), until }
+    };
+    let all = vec![
+        listed(SCOPE, "slot-listed", None),
+        listed("key", "slot-listed", Some(Timestamp(START + 1_000))),
+    ];
+    same("the slots", store.slots_of("slot-listed").await?, all)?;
+    same("those of one that waits", store.slots_of("b").await?, Vec::new())?;
     run.begin().await?;
     run.append(vec![completed("done")]).await?;
-    same("another one", store.first(first("b", 1)).await?, Some(Arc::from("slot-gone")))?;
     store.delete_run(DeleteRun::ended(run.run.clone())).await?;
-    same("after it was deleted", store.first(first("b", 2)).await?, None)
+    same("those of the deleted run", store.slots_of("slot-listed").await?, Vec::new())?;
+    let key = listed("key", "", Some(Timestamp(START + 1_000)));
+    same("the keys of deleted runs", store.slots_of("").await?, vec![key])
+}
+
+async fn a_key_holds_for_its_time_after_its_run_was_deleted(store: &dyn Store) -> Outcome {
+    let scopes = ["deleted-1", "deleted-2"];
+    let ids = ["slot-deleted", "slot-of-session"];
+    let of = |nth: usize, holder: &str, at| {
+        let (scope, driver) = (scopes[nth].into(), "d2".into());
+        // The driver of the first claim is not seen any more.
+        let stale = Timestamp(START + 99_999);
+        FirstClaim { scope, driver, stale, ..first(holder, at) }
+    };
+    for (nth, id) in ids.into_iter().enumerate() {
+        let mut run = TestRun::new(store, id, "slot-session");
+        same("the first", store.first(of(nth, id, 0)).await?, None)?;
+        run.begin().await?;
+        run.append(vec![completed("done")]).await?;
+        same("another one", store.first(of(nth, "b", 1)).await?, Some(Arc::from(id)))?;
+        match nth {
+            0 => drop(store.delete_run(DeleteRun::ended(run.run.clone())).await?),
+            _ => drop(store.delete_session(&run.start.session_id).await?),
+        }
+        let deleted = Some(Arc::from(""));
+        same("after it was deleted", store.first(of(nth, "b", 2)).await?, deleted.clone())?;
+        same("the same run again", store.first(of(nth, id, 999)).await?, deleted)?;
+        same("after the time", store.first(of(nth, "b", 1_000)).await?, None)?;
+    }
+    Ok(())
 }

@@ -7,8 +7,10 @@ use hmac::{Hmac, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use stepwright_core::store::RunStore as _;
+use stepwright_core::store::{DeleteRun, RunStore as _};
 use stepwright_core::{Content, Error, ErrorKind, RunId, RunStatus, StepContext, StepError};
 use stepwright_engine::Workflow;
 use stepwright_triggers::{Delivery, Received, Receiver, Refused, Signature, Webhook};
@@ -275,6 +277,52 @@ fn a_copy_of_an_event_of_github_under_another_name_reaches_no_run_again() {
     assert_eq!(place.clock.run(workflow.resume(&run)).unwrap().status, RunStatus::Paused);
     assert_eq!(receive("d-2", "5 EUR"), Received::Emitted(Vec::new()));
     assert_eq!(receive("d-3", "6 EUR"), Received::Emitted(vec![run]));
+}
+
+#[test]
+fn a_delivery_begins_no_second_run_after_its_run_was_deleted() {
+    for (signature, again) in [
+        (Some(Signature::GitHub), vec![github("d-1", "x"), github("d-2", "x")]),
+        (None, vec![delivery(&[("Idempotency-Key", "k-1")], "x")]),
+    ] {
+        let hook = match signature {
+            Some(signature) => signed(signature),
+            None => Hook::new(Webhook::new("push").unwrap()),
+        };
+        let Ok(Received::Begun(run)) = hook.receive(again[0].clone()) else { panic!() };
+        hook.place.end_runs();
+        let delete = DeleteRun::ended(run.clone());
+        hook.place.clock.run(hook.place.store().delete_run(delete)).unwrap().unwrap();
+        hook.place.pass(Duration::from_mins(5));
+        for delivery in again.clone() {
+            let received = hook.receive(delivery).unwrap();
+            assert!(matches!(received, Received::Duplicate(_)), "{received:?}");
+        }
+        assert!(hook.place.ids().is_empty());
+        hook.place.pass(Duration::from_hours(8 * 24));
+        assert!(matches!(hook.receive(again[0].clone()), Ok(Received::Begun(_))));
+    }
+}
+
+#[test]
+fn a_delivery_whose_run_could_not_begin_is_no_duplicate_later() {
+    let webhook = Webhook::new("push").unwrap().signed(Signature::GitHub, SECRET);
+    let broken = Arc::new(AtomicBool::new(true));
+    let is_broken = broken.clone();
+    let webhook = webhook.input_from(move |request| {
+        let is_broken = is_broken.load(Ordering::SeqCst);
+        async move {
+            match is_broken {
+                true => Err(Error::usage("not now")),
+                false => Ok(Content::from(request)),
+            }
+        }
+    });
+    let hook = Hook::new(webhook);
+    assert!(matches!(hook.receive(github("d-1", "x")), Err(Refused::Failed(_))));
+    broken.store(false, Ordering::SeqCst);
+    let received = hook.receive(github("d-2", "x")).unwrap();
+    assert!(matches!(received, Received::Begun(_)), "{received:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use stepwright_core::{Error, HumanReview, RunId, StepError};
-use stepwright_engine::{Step, Workflow};
+use stepwright_engine::{Parallel, Step, Workflow};
 use stepwright_triggers::{Notification, Notifications, Notifier, RunEvent};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -203,6 +203,36 @@ async fn a_pause_is_sent_with_a_link_and_not_any_more_when_it_is_over() {
     told.place.pass(Duration::from_secs(6));
     assert_eq!(server.look().await.unwrap(), None);
     assert_eq!(service.got().len(), 1, "the question was answered");
+}
+
+#[tokio::test]
+async fn a_question_is_told_once_however_often_its_run_pauses() {
+    let service = Service::start(&[]).await;
+    let told = Told::by(to(&service).events([RunEvent::Paused]));
+    let asks = |name: &str| {
+        let asked = HumanReview::new().requires_confirmation(format!("{name}?"));
+        Step::new(name, write).human_review(asked)
+    };
+    let both = Parallel::new("both").branch(asks("one")).branch(asks("other"));
+    let workflow = told.builder("Told").step(both).step(asks("last")).build().unwrap();
+    let run = |work| told.place.clock.run(work).unwrap();
+    let paused = run(workflow.run("x").run_id("r-1").into_future());
+    let server = told.server(1);
+    server.look().await.unwrap();
+    // It pauses again with the same question, and then with another one.
+    for asked in &paused.requirements {
+        let answer = [(&*asked.id, stepwright_core::Answer::Approve)];
+        run(workflow.continue_run("r-1", answer).into_future());
+        server.look().await.unwrap();
+    }
+    let ids = |one: &Got| {
+        let requests = one.json()["data"]["requests"].as_array().unwrap().clone();
+        requests.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let got: Vec<Vec<String>> = service.got().iter().map(ids).collect();
+    let last = vec!["last!confirm".to_owned()];
+    assert_eq!(got, [vec!["both/one!confirm".to_owned(), "both/other!confirm".to_owned()], last]);
+    assert!(server.deliveries().pending().await.unwrap().is_empty());
 }
 
 #[tokio::test]

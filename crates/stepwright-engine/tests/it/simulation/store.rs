@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stepwright_core::journal::Append;
 use stepwright_core::store::{
-    Claim, Claimed, Entered, Heard, Inbox, Leases, Queued, RunFilter, RunRow, RunStore, SeenDriver,
-    SessionFilter, SessionStore, Signal, SlotClaim, Waiting, WaitingFilter, Watched,
+    Claim, Claimed, Entered, Heard, HeldSlot, Inbox, Leases, Queued, RunFilter, RunRow, RunStore,
+    SeenDriver, SessionFilter, SessionStore, Signal, SlotClaim, Waiting, WaitingFilter, Watched,
 };
 use stepwright_core::{
     BoxFuture, ErrorId, Event, Memory, Patch, RunId, Session, SessionId, StoreError, Timestamp,
@@ -243,6 +243,10 @@ impl Leases for Slow {
 
     fn leave<'a>(&'a self, scope: &'a str, holder: &'a str) -> Answer<'a, ()> {
         self.memory.leave(scope, holder)
+    }
+
+    fn slots_of<'a>(&'a self, holder: &'a str) -> Answer<'a, Vec<HeldSlot>> {
+        self.memory.slots_of(holder)
     }
 
     fn queued(&self) -> Answer<'_, Vec<Queued>> {

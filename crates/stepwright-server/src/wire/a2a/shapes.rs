@@ -106,7 +106,9 @@ impl Version {
                 parts.push(self.kind(json!({"data": {"requests": requests}}), "data"));
                 ("input-required", parts)
             }
-            _ => ("working", Vec::new()),
+            _ => {
+                ("working", output.awaited_events().iter().map(|waits| self.text(waits)).collect())
+            }
         };
         let mut status = json!({"state": self.state(state), "timestamp": at});
         if !parts.is_empty() {

@@ -25,7 +25,8 @@ pub(super) struct Sender {
     pub(super) over: bool,
 }
 
-/// Returns `true` if an event is the last one before a client is asked, or the last of all.
+/// Returns `true` if an event is the last one before a client is asked or an event from outside
+/// must come, or the last of all.
 pub(super) async fn is_over(event: &Event, runs: &Runs) -> bool {
     match &event.kind {
         EventKind::WorkflowCompleted { .. }
@@ -33,7 +34,7 @@ pub(super) async fn is_over(event: &Event, runs: &Runs) -> bool {
         | EventKind::WorkflowError { .. } => true,
         // A pause that a moment ends goes on by itself.
         EventKind::WorkflowPaused { .. } => runs.get(&event.run).await.is_ok_and(|output| {
-            output.is_paused() && output.requirements.iter().any(Requirement::needs_person)
+            output.is_paused() && output.requirements.iter().any(Requirement::needs_answer)
         }),
         _ => false,
     }

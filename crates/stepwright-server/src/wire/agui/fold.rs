@@ -435,11 +435,21 @@ impl Fold {
         self.finish(event, &json!({"type": "success"}), &value);
     }
 
-    /// Ends the stream if the run waits for a person. A timer ends by itself.
+    /// Ends the stream if the run waits for a person or for an event. A timer ends by itself.
     fn pause(&mut self, event: &Event, output: Option<&RunOutput>) {
         let asked = output.iter().flat_map(|output| &output.requirements);
         let asked: Vec<Value> = asked.filter(|asked| asked.needs_person()).map(interrupt).collect();
         if asked.is_empty() {
+            let waits = output.and_then(RunOutput::awaited_events);
+            if let Some(waits) = waits {
+                // The stream of a run ends when only an event can take it on.
+                let suspended = json!({"type": "suspended"});
+                self.close(event, &suspended);
+                let root = StepPath::root();
+                self.write(event, &root, &waits, false);
+                self.end_message(event, &root);
+                self.finish(event, &suspended, &Value::Null);
+            }
             return;
         }
         self.close(event, &json!({"type": "suspended"}));

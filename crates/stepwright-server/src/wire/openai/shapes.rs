@@ -165,10 +165,13 @@ impl ChatAnswer {
     }
 }
 
-/// Returns the text of a run: its output, or the questions that it waits for.
+/// Returns the text of a run: its output, or the questions or events that it waits for.
 pub(super) fn said(output: &RunOutput) -> String {
     if !output.is_paused() {
         return output.content.pretty().into_owned();
+    }
+    if let Some(waits) = output.awaited_events() {
+        return waits;
     }
     let questions = output.requirements.iter().filter(|asked| asked.needs_person());
     let questions: Vec<&str> = questions.map(|asked| &*asked.message).collect();

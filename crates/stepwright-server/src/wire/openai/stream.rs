@@ -167,7 +167,7 @@ impl Pieces {
                 let output = self.runs.get(&event.run).await;
                 // A pause that a moment ends goes on by itself.
                 let waits = output.is_ok_and(|output| {
-                    output.is_paused() && output.requirements.iter().any(Requirement::needs_person)
+                    output.is_paused() && output.requirements.iter().any(Requirement::needs_answer)
                 });
                 if waits {
                     // The question comes after what was told.
