@@ -260,7 +260,7 @@ fn branches(
     };
     for step in steps {
         let (edge, inner) = edges();
-        let _ = writeln!(text, "{indent}{edge} {}", of_step(step, waits(output, step)));
+        let _ = writeln!(text, "{indent}{edge} {}", of_step(step, is_waiting(output, step)));
         branches(output, &step.path, &step.steps, &format!("{indent}{inner}"), text);
     }
     for path in asked {
@@ -283,7 +283,7 @@ fn not_begun(output: &RunOutput, at: &StepPath, steps: &[StepResult]) -> Vec<Ste
 }
 
 /// Returns `true` if a step waits: it has a pending request, or nothing of the run is under way.
-fn waits(output: &RunOutput, step: &StepResult) -> bool {
+fn is_waiting(output: &RunOutput, step: &StepResult) -> bool {
     let asks = |asked: &Requirement| asked.path.step() == step.path;
     step.status == StepStatus::Running
         && (output.status == RunStatus::Paused || output.requirements.iter().any(asks))
