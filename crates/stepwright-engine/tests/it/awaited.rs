@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use stepwright_core::event::Reply;
 use stepwright_core::journal::Append;
+use stepwright_core::plan::OnError;
 use stepwright_core::requirement::RequirementKind;
 use stepwright_core::store::{Inbox as _, Leases as _, RunStore as _, SharedValue};
 use stepwright_core::world::VirtualClock;
 use stepwright_core::{
     Answer, AnyStore, ErrorCode, ErrorId, Event, EventKind, EventMatch, HumanReview, Json, Memory,
-    OnError, RunId, RunOutput, RunStatus, StepContext, StepError, World,
+    RunId, RunOutput, RunStatus, StepContext, StepError, World,
 };
 use stepwright_engine::{Loop, Parallel, Runs, Step, Workflow, WorkflowBuilder};
 use stepwright_testing::grammar;

@@ -8,9 +8,10 @@ use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::VecDeque;
+use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_core::{Error, HumanReview, RunId, StepError};
+use stepwright_core::{BoxFuture, Error, HumanReview, RunId, RunOutput, StepError};
 use stepwright_engine::{Parallel, Step, Workflow};
 use stepwright_triggers::{Notification, Notifications, Notifier, RunEvent};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -215,7 +216,8 @@ async fn a_question_is_told_once_however_often_its_run_pauses() {
     };
     let both = Parallel::new("both").branch(asks("one")).branch(asks("other"));
     let workflow = told.builder("Told").step(both).step(asks("last")).build().unwrap();
-    let run = |work| told.place.clock.run(work).unwrap();
+    let run =
+        |work: BoxFuture<'static, Result<RunOutput, Error>>| told.place.clock.run(work).unwrap();
     let paused = run(workflow.run("x").run_id("r-1").into_future());
     let server = told.server(1);
     server.look().await.unwrap();

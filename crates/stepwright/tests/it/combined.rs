@@ -48,7 +48,7 @@ impl Log {
             let is_answer = |message: &&Message| matches!(message, Message::Assistant(_));
             let turn = request.messages.iter().filter(is_answer).count();
             match calls.get(turn) {
-                Some(name @ ("early" | "late")) => Reply::call(*name, json!({"task": "go"})),
+                Some(name @ (&"early" | &"late")) => Reply::call(*name, json!({"task": "go"})),
                 Some(name) => Reply::call(*name, json!({"message": "go"})),
                 None if act == Act::Hangs => Reply::text("half of it ").and_hang(),
                 None => Reply::text(request.messages.last().unwrap().text()),
