@@ -114,7 +114,7 @@ async fn an_answer_of_each_protocol_says_that_the_run_waits_for_an_event() {
     let meta = json!({"io.modelcontextprotocol/protocolVersion": version,
         "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {}});
-    let params = json!({"name": "orders", "arguments": {"input": "o-1"}, "_meta": meta});
+    let params = json!({"name": "orders", "arguments": {"message": "o-1"}, "_meta": meta});
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
     let answer = mcp.post("/mcp", call).await.body;
     assert!(answer.contains("waits for the event `order.paid`"), "{answer}");

@@ -157,9 +157,9 @@ async fn a_link_stays_dead_when_the_same_request_is_made_anew() {
     let rejected = client.post(&format!("/v1/runs/{run}/answers"), answers).await;
     assert!(rejected.status.is_success(), "{rejected:?}");
     assert_eq!(waiting.world.ended(run).await["run"]["status"], "ERROR");
-    let mut frames = client.stream(&format!("/v1/runs/{run}/events")).await;
     let retried = client.post(&format!("/v1/runs/{run}/retry"), json!({})).await;
     assert!(retried.status.is_success(), "{retried:?}");
+    let mut frames = client.stream(&format!("/v1/runs/{run}/events")).await;
     frames.until("WorkflowRetried").await;
     frames.until("WorkflowPaused").await;
     assert_eq!(request(client, run).await, "price!review");

@@ -120,7 +120,7 @@ async fn the_person_at_the_client_answers_in_the_name_of_the_key() {
     let asked = mcp.result("tools/call", call.clone()).await;
     assert_eq!(asked["resultType"], "input_required", "{asked}");
     let (name, question) = asked["inputRequests"].as_object().unwrap().iter().next().unwrap();
-    assert_eq!(question["params"]["message"], "Publish it?");
+    assert_eq!(question["params"]["message"], "Publish it?\n\nfirst x");
     let mut again = call;
     again["requestState"] = asked["requestState"].clone();
     let yes = json!({"action": "accept", "content": {"decision": "approve"}});

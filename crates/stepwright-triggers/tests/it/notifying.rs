@@ -8,10 +8,9 @@ use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::VecDeque;
-use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stepwright_core::{BoxFuture, Error, HumanReview, RunId, RunOutput, StepError};
+use stepwright_core::{Error, HumanReview, RunId, StepError};
 use stepwright_engine::{Parallel, Step, Workflow};
 use stepwright_triggers::{Notification, Notifications, Notifier, RunEvent};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -216,15 +215,13 @@ async fn a_question_is_told_once_however_often_its_run_pauses() {
     };
     let both = Parallel::new("both").branch(asks("one")).branch(asks("other"));
     let workflow = told.builder("Told").step(both).step(asks("last")).build().unwrap();
-    let run =
-        |work: BoxFuture<'static, Result<RunOutput, Error>>| told.place.clock.run(work).unwrap();
-    let paused = run(workflow.run("x").run_id("r-1").into_future());
+    let paused = told.place.clock.run(workflow.run("x").run_id("r-1")).unwrap();
     let server = told.server(1);
     server.look().await.unwrap();
     // It pauses again with the same question, and then with another one.
     for asked in &paused.requirements {
         let answer = [(&*asked.id, stepwright_core::Answer::Approve)];
-        run(workflow.continue_run("r-1", answer).into_future());
+        told.place.clock.run(workflow.continue_run("r-1", answer)).unwrap();
         server.look().await.unwrap();
     }
     let ids = |one: &Got| {

@@ -140,7 +140,7 @@ async fn log_lines_of_trouble_and_of_steps_lead_to_their_run() {
         assert!(retried.contains(field), "{field} is not in {retried}");
     }
     let failed = find("the run failed: no such host");
-    assert!(failed.contains("run=r-1 path=Fetch attempt=2"), "{failed}");
+    assert!(failed.contains("run=r-1 workflow=log path=Fetch attempt=2 code=SW0401"), "{failed}");
 }
 
 /// Requests that gave no answer, and an attempt that failed, were paid for all the same.
