@@ -138,16 +138,16 @@ fn a_person_who_rejects_the_payload_or_tries_again_gets_a_new_wait() {
     };
     let reviewed = builder("Reviewed").step(step(hour).human_review(review)).build().unwrap();
     let late = builder("Late").step(step(hour).on_error(OnError::Pause)).build().unwrap();
-    let emit = |amount: u64| runs(&memory).emit("order.paid").payload(amount);
+    let emit = |to: &Workflow, amount: u64| to.emit("order.paid").payload(amount);
     clock.run(async {
         reviewed.run("-").run_id("a").await.unwrap();
-        assert_eq!(emit(1).await.unwrap().received.len(), 1);
+        assert_eq!(emit(&reviewed, 1).await.unwrap().received.len(), 1);
         let shown = reviewed.resume("a").await.unwrap();
         assert_eq!(&*shown.requirements[0].id, "paid!review");
         let rejected = [("paid!review", Answer::Reject { feedback: Some("not that one".into()) })];
         let again = reviewed.continue_run("a", rejected).await.unwrap();
         assert_eq!(&*again.requirements[0].id, "paid!event:order.paid#2");
-        assert_eq!(emit(2).await.unwrap().received.len(), 1);
+        assert_eq!(emit(&reviewed, 2).await.unwrap().received.len(), 1);
         reviewed.resume("a").await.unwrap();
         let output = reviewed.continue_run("a", [("paid!review:2", Answer::Approve)]).await;
         assert_eq!(text(&output.unwrap()), "2");
@@ -161,7 +161,7 @@ fn a_person_who_rejects_the_payload_or_tries_again_gets_a_new_wait() {
         let asked = &again.requirements[0];
         assert_eq!(&*asked.id, "paid!event:order.paid#2");
         assert!(asked.due.unwrap() > World::new(clock.clone(), 9).now());
-        assert_eq!(emit(3).await.unwrap().received.len(), 1);
+        assert_eq!(emit(&late, 3).await.unwrap().received.len(), 1);
         assert_eq!(text(&late.resume("b").await.unwrap()), "3");
     });
     assert_eq!(memory.shared_values("wait", "", 0).now_or_never().unwrap().unwrap(), []);

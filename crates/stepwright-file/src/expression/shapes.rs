@@ -399,7 +399,8 @@ fn tried(
         }
         (None, None, samples) => {
             // A function that does not exist is a mistake of its own.
-            if GLOBAL.contains(&name) || crate::functions::named(name).is_some() {
+            let is_operator = !name.starts_with(char::is_alphabetic);
+            if is_operator || GLOBAL.contains(&name) || crate::functions::named(name).is_some() {
                 Evaluator::new(&[], &budget).applied(name, samples)?;
             }
         }

@@ -207,7 +207,7 @@ fn a_narrow_report_breaks_between_words_and_points_below_the_mistake() {
     use unicode_width::UnicodeWidthStr as _;
     let text = "format: 1\nname: T\nsteps:\n  \
                 - {name: a, template: \"日本語テキスト {{ imput }} and more\"}\n  \
-                - {name: b, value: 1, retry: {max: 2, delay: 1s}}\n";
+                - {name: b, value: 1, retry: {max: 2, wibble: 1s}}\n";
     let mistakes = Definition::parse(text, "flow.yaml", &options()).unwrap_err();
     let style = ReportStyle { width: 40, ..ReportStyle::default() };
     let report = mistakes.report(style);
