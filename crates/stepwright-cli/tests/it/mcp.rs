@@ -182,7 +182,7 @@ fn the_newest_protocol_returns_its_questions_with_a_sealed_state() {
     let asked = &answers[1]["result"];
     assert_eq!(asked["resultType"], "input_required", "{asked}");
     let (key, question) = asked["inputRequests"].as_object().unwrap().iter().next().unwrap();
-    assert_eq!(question["params"]["message"], "Publish it?");
+    assert_eq!(question["params"]["message"], "Publish it?\n\nnews");
     let again = |id: u32, state: &Value| {
         let accepted = json!({"action": "accept", "content": {"decision": "approve"}});
         modern(

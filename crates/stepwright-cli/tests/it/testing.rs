@@ -153,7 +153,7 @@ fn the_page_about_tests_shows_what_the_command_does() {
         let (_, rest) = page.split_once(begins).unwrap();
         rest.split_once("```").unwrap().0.trim().to_owned()
     };
-    for line in block("```sh\n").lines() {
+    for line in block("```sh\n").lines().filter(|line| line.starts_with("stepwright ")) {
         let words = line.replace("\"Why ants carry leaves\"", "Why_ants_carry_leaves");
         let words = words.split(' ').skip(1).map(|word| word.replace('_', " "));
         place.ran(words).ended(0);

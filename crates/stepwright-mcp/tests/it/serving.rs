@@ -104,7 +104,7 @@ async fn a_question_of_a_task_is_answered_by_an_update() {
     let task = client.request("tasks/get", json!({ "taskId": id })).await.unwrap();
     assert_eq!(task["status"], "input_required", "{task}");
     let (key, question) = task["inputRequests"].as_object().unwrap().iter().next().unwrap();
-    assert_eq!(question["params"]["message"], "Publish it?");
+    assert_eq!(question["params"]["message"], "Publish it?\n\nnews");
     // An answer to something that is not asked changes nothing.
     let unknown = json!({"taskId": id, "inputResponses": {"unknown": accepted("approve")}});
     client.request("tasks/update", unknown).await.unwrap();
