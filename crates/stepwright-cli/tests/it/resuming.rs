@@ -183,7 +183,7 @@ steps:
     let driver = piped(place.command(arguments));
     place.waits_for("r-1", |events| events.contains("both/ask") && place.path("held.txt").exists());
     let id = "both/ask!confirm";
-    let unknown = ["continue", "r-1", "--allow-shell", "--approve", "ask"];
+    let unknown = ["continue", "r-1", "--allow-shell", "--approve", "asks"];
     let unknown = place.on_db(&unknown).ended(2);
     assert!(unknown.stderr.contains(&format!("help: it waits for `{id}`")), "{unknown:#?}");
     let answer = ["continue", "r-1", "--allow-shell", "--db", "a.db", "--approve", id];
