@@ -162,7 +162,7 @@ impl PendingRequests {
     pub(crate) async fn wait_for_queue(&self, path: &StepPath, queue: Arc<str>) {
         let _waits = WaitsElsewhere { requests: self, path };
         self.table().get_or_insert_default().steps_elsewhere.push((path.clone(), queue));
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Returns the queues that steps wait for, each once.

@@ -288,16 +288,16 @@ impl Receiver {
             // Another request of this server was first, and its run may not be stored yet.
             Err(error) if error.id() == ErrorId::RUN_ID_TAKEN => Ok(Received::Duplicate(run)),
             // Another server was first, with the first fact or just before it.
-            Err(error) => match self.tokens.store.run(&run).await.map_err(Error::from)? {
-                Some(_) => Ok(Received::Duplicate(run)),
-                None => {
-                    // There is no run that a later delivery could be a duplicate of.
-                    for (key, _) in &keys {
-                        self.tokens.store.leave(key, run.as_str()).await.map_err(Error::from)?;
-                    }
-                    Err(error.into())
+            Err(error) => {
+                if self.tokens.store.run(&run).await.map_err(Error::from)?.is_some() {
+                    return Ok(Received::Duplicate(run));
                 }
-            },
+                // There is no run that a later delivery could be a duplicate of.
+                for (key, _) in &keys {
+                    self.tokens.store.leave(key, run.as_str()).await.map_err(Error::from)?;
+                }
+                Err(error.into())
+            }
         }
     }
 

@@ -400,7 +400,7 @@ async fn the_text_of_a_step_is_shown_as_its_guardrails_let_it_pass() {
         Step::new("write", work).guardrail(guard)
     };
     assert_eq!(streamed(emits(true)).await, ("cooked".into(), 0, Ok("cooked".into())));
-    assert_eq!(streamed(emits(false)).await, ("".into(), 0, Ok("cooked".into())));
+    assert_eq!(streamed(emits(false)).await, (String::new(), 0, Ok("cooked".into())));
 }
 
 #[tokio::test]

@@ -162,7 +162,9 @@ fn note(asked: &mut HashMap<Arc<str>, Asked>, fact: &Event) {
         }
     } else if matches!(fact.kind, EventKind::WorkflowForked { .. }) {
         // The pauses before it were those of its origin.
-        asked.values_mut().for_each(|one| one.paused = None);
+        for one in asked.values_mut() {
+            one.paused = None;
+        }
     }
 }
 

@@ -374,7 +374,11 @@ async fn slots_and_keys_are_imported_with_their_runs() {
     assert_eq!(runs.prune(&Prune::ended_before(later)).await.unwrap().runs.len(), 1);
 
     let mut lines = Vec::new();
-    runs.export(&Export::default(), |line| Ok(lines.push(line.to_owned()))).await.unwrap();
+    let collect = |line: &str| {
+        lines.push(line.to_owned());
+        Ok(())
+    };
+    runs.export(&Export::default(), collect).await.unwrap();
     Runs::of(AnyStore::new(there.clone())).import(lines, false).await.unwrap();
     for workflow in [first, on(&there)] {
         let begin = |customer: &str, order: u32| {

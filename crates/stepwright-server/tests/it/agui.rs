@@ -358,9 +358,10 @@ async fn a_text_that_guardrails_refuse_or_rewrite_is_not_shown() {
         {
             let (store, guard) = (Memory::default(), Guard::after(raw(verdict)));
             let cook = agent("Cook", &ScriptedModel::new(["raw"]));
-            let step = match of_step {
-                true => Step::new("cook", cook.build().unwrap()).guardrail(guard),
-                false => Step::new("cook", cook.guardrail(guard).build().unwrap()),
+            let step = if of_step {
+                Step::new("cook", cook.build().unwrap()).guardrail(guard)
+            } else {
+                Step::new("cook", cook.guardrail(guard).build().unwrap())
             };
             let cook = Workflow::builder("cook").store(store.clone()).step(step).build().unwrap();
             let world = World::with(store, |server| server.agent(&cook));

@@ -101,7 +101,7 @@ async fn both(step: impl Fn() -> Step, first: bool) -> (String, String) {
     };
     let flows = [flow("streamed"), flow("whole")];
     let world = World::with(store.clone(), |server| {
-        flows.iter().fold(server, |server, flow| server.workflow(flow))
+        flows.iter().fold(server, stepwright_server::ServerBuilder::workflow)
     });
     let mut body = chat("streamed", "x");
     body["stream"] = json!(true);

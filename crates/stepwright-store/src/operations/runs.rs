@@ -63,7 +63,7 @@ pub(crate) struct FindWaiting {
 
 impl FindWaiting {
     pub(crate) fn new(filter: WaitingFilter) -> Self {
-        let alive = filter.alive.iter().map(|driver| driver.to_string()).collect();
+        let alive = filter.alive.iter().map(ToString::to_string).collect();
         Self { filter, alive }
     }
 }

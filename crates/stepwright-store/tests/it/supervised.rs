@@ -62,7 +62,7 @@ async fn serve_first(store: AnyStore, log: &Path) {
     };
     write(log, &format!("told {told}\n"));
     // It serves on. The test ends it.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// A server that ends with the test, even if that fails.

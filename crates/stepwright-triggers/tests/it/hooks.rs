@@ -255,12 +255,12 @@ fn a_delivery_that_is_an_event_reaches_each_waiting_run_once() {
     assert!(receive("d-0", "too early").is_empty());
     let [first, second] =
         ["o-1", "o-2"].map(|order| place.clock.run(workflow.run(order)).unwrap().run_id);
-    assert_eq!(receive("d-1", "5 EUR"), [first.clone()]);
+    assert_eq!(receive("d-1", "5 EUR"), std::slice::from_ref(&first));
     let resumed = |run: &RunId| place.clock.run(workflow.resume(run)).unwrap();
     assert_eq!(resumed(&first).status, RunStatus::Paused);
     // The service sends it again, while the run waits for the next one.
     assert!(receive("d-1", "5 EUR").is_empty());
-    assert_eq!(receive("d-2", "6 EUR"), [first.clone()]);
+    assert_eq!(receive("d-2", "6 EUR"), std::slice::from_ref(&first));
     assert_eq!(resumed(&first).content.text(), "again 6 EUR");
     assert_eq!(resumed(&second).status, RunStatus::Paused);
     assert_eq!(place.runs().len(), 2, "an event begins no run");
@@ -309,15 +309,13 @@ fn a_delivery_whose_run_could_not_begin_is_no_duplicate_later() {
     let webhook = Webhook::new("push").unwrap().signed(Signature::GitHub, SECRET);
     let broken = Arc::new(AtomicBool::new(true));
     let is_broken = broken.clone();
-    let webhook = webhook.input_from(move |request| {
-        let is_broken = is_broken.load(Ordering::SeqCst);
-        async move {
-            match is_broken {
-                true => Err(Error::usage("not now")),
-                false => Ok(Content::from(request)),
+    let webhook =
+        webhook.input_from(move |request| {
+            let is_broken = is_broken.load(Ordering::SeqCst);
+            async move {
+                if is_broken { Err(Error::usage("not now")) } else { Ok(Content::from(request)) }
             }
-        }
-    });
+        });
     let hook = Hook::new(webhook);
     assert!(matches!(hook.receive(github("d-1", "x")), Err(Refused::Failed(_))));
     broken.store(false, Ordering::SeqCst);
