@@ -90,7 +90,7 @@ pub(crate) fn must_answer(agent: &AgentDefinition, messages: &[Message]) -> bool
 }
 
 /// Returns the arguments with which the tool of a member is called, and its context. `asked` is
-/// what the user has said.
+/// the message of the user.
 ///
 /// # Errors
 /// Returns what is wrong with the call, for the model.
