@@ -142,7 +142,7 @@ mod tests {
         for (plan, index) in [
             (&waiting, "SEARCH runs USING INDEX runs_wake (workflow_id=? AND wake_at>?"),
             (&waiting, "SEARCH inbox USING INDEX inbox_open (run>?)"),
-            (&waiting, "runs_background (workflow_id=?)"),
+            (&waiting, "runs_background (workflow_id=? AND rowid>?)"),
             (&waiting, "SEARCH runs USING INTEGER PRIMARY KEY (rowid=?)"),
             (&drivers, "runs_background (workflow_id=?)"),
             (&open, "SEARCH runs USING INDEX runs_driver (driver=?)"),
