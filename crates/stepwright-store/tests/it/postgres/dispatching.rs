@@ -198,8 +198,10 @@ impl Queue {
 }
 
 impl Serving {
+    /// Stops it. Runs that it has taken meanwhile may end.
     async fn stop(self) {
         self.stop.cancel();
+        self.drive.may_end.add_permits(1_000);
         tokio::time::timeout(PATIENCE, self.task).await.expect("it stops").unwrap();
     }
 }
@@ -503,7 +505,7 @@ async fn a_backlog_in_one_queue_keeps_no_one_waiting_in_another() {
     let worker = queue.worker(Noted::new("a", "d1").serving(&["default"]), 1).await;
     let order = queue.order(&worker.drive, 0..11).await;
     assert_eq!(places(&order, "anna"), [1], "{order:?}");
-    // It would take one of the next runs, and wait for leave to end it.
+    // It would take one of the next runs.
     worker.stop().await;
     // A worker of both queues looks into both.
     let both = queue.worker(Noted::new("bb", "d1").serving(&["gpu", "default"]), 1).await;
